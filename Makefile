@@ -1,0 +1,91 @@
+# Every command of the project. Each target does all its own set-up: a clean checkout needs nothing but
+# Python 3.11, Rust, a C++ compiler and make; what is missing is named in one sentence.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+
+# Outside the tree, so that several checkouts share one build and a clean checkout is quick.
+export CARGO_TARGET_DIR ?= $(HOME)/.cache/sift-fast/target
+
+VENV := .venv
+BENCH_VENV := .venv-bench
+PYTHON_CODE := sift_fast tests benches scripts examples
+# Arguments for the program that a target runs: `make py-test ARGS="-k stream"`.
+ARGS ?=
+# What `make eval` measures rules on: a folder of text; without one, the Python packages in .venv.
+CORPUS ?= $(wildcard $(VENV)/lib/python3.*/site-packages)
+
+.PHONY: help demo test wheel lint format rust-test py-test rules-check bench fuzz eval asan clean \
+	engine venv release-engine lock install
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "  ARGS=...         goes to the program behind the target: make py-test ARGS='-k stream'"
+	@echo "  SIFT_ENGINE=...  auto (default), hyperscan or automata"
+
+demo: install ## scan a real tree and redact a streamed answer, on screen
+	@$(VENV)/bin/python examples/demo.py $(ARGS)
+
+test: ## every check there is, in the order of .ci/run
+	@scripts/test.sh
+
+wheel: engine venv ## build dist/*.whl and try it in a clean environment
+	@scripts/wheel.sh
+	@scripts/check-wheel.sh
+
+lint: engine venv ## formatters, linters, types and licences, without changing a file
+	@scripts/lint.sh
+
+format: venv ## format Rust and Python in place
+	@cargo fmt --all
+	@$(VENV)/bin/ruff check --quiet --fix --select I $(wildcard $(PYTHON_CODE))
+	@$(VENV)/bin/ruff format $(wildcard $(PYTHON_CODE))
+
+rust-test: engine venv ## the tests of the Rust crates
+	@scripts/rust-test.sh $(ARGS)
+
+py-test: install ## the tests of the Python package, against the installed wheel
+	@scripts/py-test.sh $(ARGS)
+
+rules-check: install ## every rule: schema, widths, examples, negatives, mutants, in every engine and mode
+	@$(VENV)/bin/sift-fast rules check $(ARGS)
+
+bench: engine venv ## measure beside the rivals (several minutes): make bench ARGS='--help'
+	@scripts/venv.sh $(BENCH_VENV) requirements/bench.txt
+	@scripts/wheel.sh
+	@scripts/install-wheel.sh $(BENCH_VENV)
+	@$(BENCH_VENV)/bin/python -m benches $(ARGS)
+
+fuzz: engine ## every fuzz target for 60 s: make fuzz ARGS='scan redact'
+	@scripts/fuzz.sh $(ARGS)
+
+eval: install ## what each rule costs on real text: make eval CORPUS=DIR
+	@$(VENV)/bin/sift-fast rules cost --corpus "$(CORPUS)" $(ARGS)
+
+asan: engine ## the tests of the engine wrapper under AddressSanitizer
+	@scripts/asan.sh $(ARGS)
+
+clean: ## remove what was made in the tree (the compiler's cache in CARGO_TARGET_DIR stays)
+	rm -rf $(VENV) $(BENCH_VENV) .engine dist target .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf rust/fuzz/target rust/fuzz/artifacts
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
+
+engine: ## make sure that Hyperscan is there, or say that the slower engine is used
+	@scripts/engine.sh
+
+venv: ## the virtual environment .venv, with the tools at pinned versions
+	@scripts/venv.sh
+
+release-engine: ## build Hyperscan 5.4.2 from source for release wheels (15 minutes of one core)
+	@scripts/build-engine.sh $(ARGS)
+
+lock: ## pin the newest versions of the tools again, in requirements/*.txt
+	@scripts/lock.sh
+
+# Not for typing: .venv with the wheel of this tree in it.
+install: engine venv
+	@scripts/wheel.sh
+	@scripts/install-wheel.sh $(VENV)

@@ -1,0 +1,98 @@
+"""What a model gets besides its definition: texts, expected counts, and a place to say where it is."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from benches import fakes, synthetic
+from benches.corpora import Corpora, Pieces
+from benches.definition import Definition
+from benches.engines import open_runner, open_stream
+from benches.engines.base import Runner, StreamEngine
+from benches.errors import BenchError, EngineMissing, WrongCount
+from benches.expected import Expected
+
+Found = TypeVar("Found", Runner, StreamEngine)
+
+
+@dataclass
+class Context:
+    """One run of the command line."""
+
+    corpora: Corpora
+    expected: Expected
+    quick: bool
+    say: Callable[[str], None]
+    missing: dict[str, str] = field(default_factory=dict)
+    _runners: dict[tuple[str, tuple[str, ...]], Runner] = field(default_factory=dict)
+
+    def runners(self, definition: Definition) -> dict[str, Runner]:
+        """The engines of a definition that are installed; the others are noted in `missing`."""
+        found: dict[str, Runner] = {}
+        for name in definition.engines:
+            key = (name, definition.rules)
+            try:
+                if key not in self._runners:
+                    self._runners[key] = open_runner(name, definition.rules)
+                found[name] = self._runners[key]
+            except EngineMissing as error:
+                self._miss(name, error)
+        return _some(found, definition)
+
+    def streams(self, definition: Definition) -> dict[str, StreamEngine]:
+        """The same for stream engines."""
+        found: dict[str, StreamEngine] = {}
+        for name in definition.engines:
+            try:
+                found[name] = open_stream(name, definition.rules)
+            except EngineMissing as error:
+                self._miss(name, error)
+        return _some(found, definition)
+
+    def _miss(self, name: str, error: EngineMissing) -> None:
+        if name not in self.missing:
+            self.missing[name] = str(error)
+            self.say(f"{name} is left out: {error}")
+
+    def check_counts(
+        self, runners: dict[str, Runner], definition: Definition, pieces: Pieces
+    ) -> dict[str, dict[str, object]]:
+        """Count every engine's findings once; ours must be the expected ones."""
+        counted: dict[str, dict[str, object]] = {}
+        canaries = _canaries()
+        for name, runner in runners.items():
+            count = runner.total(runner.prepare(pieces.texts))
+            counted[name] = {"count": count}
+            rules = {"sift_fast": definition.rules, "sift_fast_default": ("default",)}.get(name)
+            if rules is not None:
+                # Real text may hold no finding at all, and then an engine that finds nothing would pass.
+                if runner.total(canaries) != len(canaries):
+                    raise WrongCount(f"{name} misses planted secrets: its times mean nothing")
+                counted[name]["expected"] = self.expected.check(pieces, rules, count, str(runner.facts["hash"]))
+        return counted
+
+
+def _canaries() -> list[str]:
+    source = random.Random(3)
+    values = (fakes.make(kind, source).value for kind in fakes.SECRETS)
+    return [f"{synthetic.filler(source, 60)} {value} {synthetic.filler(source, 60)}" for value in values]
+
+
+def _some(found: dict[str, Found], definition: Definition) -> dict[str, Found]:
+    if not found:
+        raise BenchError(f"`{definition.name}`: none of its engines ({', '.join(definition.engines)}) can run")
+    return found
+
+
+def engine_records(runners: Iterable[Runner | StreamEngine]) -> dict[str, dict[str, object]]:
+    """Versions and settings, for the record."""
+    records: dict[str, dict[str, object]] = {}
+    for runner in runners:
+        if isinstance(runner, Runner):
+            records[runner.name] = runner.as_record()
+        else:
+            records[runner.name] = {"version": runner.version, "settings": runner.settings}
+    return records

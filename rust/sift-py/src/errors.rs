@@ -1,0 +1,43 @@
+//! Errors of the core as the exceptions of `sift_fast.errors`. Python owns the classes.
+
+use pyo3::PyErr;
+use sift_rules::RuleError;
+use sift_scan::ScanError;
+
+mod raised {
+    pyo3::import_exception!(sift_fast.errors, SiftError);
+    pyo3::import_exception!(sift_fast.errors, RuleError);
+    pyo3::import_exception!(sift_fast.errors, ConfigError);
+    pyo3::import_exception!(sift_fast.errors, LimitExceeded);
+}
+
+/// An argument or an option that is wrong.
+pub(crate) fn config(message: impl Into<String>) -> PyErr {
+    raised::ConfigError::new_err(message.into())
+}
+
+/// A limit where an answer would be unsafe or impossible.
+pub(crate) fn limit(message: impl Into<String>) -> PyErr {
+    raised::LimitExceeded::new_err(message.into())
+}
+
+/// What fits nowhere else: a used-up stream, an engine that fails.
+pub(crate) fn sift(message: impl Into<String>) -> PyErr {
+    raised::SiftError::new_err(message.into())
+}
+
+/// A rule document that is wrong.
+pub(crate) fn rule(error: &RuleError) -> PyErr {
+    raised::RuleError::new_err(error.to_string())
+}
+
+/// Any error of a scanner.
+pub(crate) fn scan(error: &ScanError) -> PyErr {
+    let message = error.to_string();
+    match error {
+        ScanError::Rule(_) | ScanError::Compile { .. } => raised::RuleError::new_err(message),
+        ScanError::Option(_) => config(message),
+        ScanError::TooLong { .. } | ScanError::Limit(_) => limit(message),
+        _ => sift(message),
+    }
+}

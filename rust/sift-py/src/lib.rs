@@ -1,0 +1,42 @@
+//! `sift_fast._core`: the engine as a Python module, and the only crate that knows Python.
+//!
+//! Everything that crosses is listed here. Each file is one area; `door` is the one way out of the
+//! interpreter, `errors` the one way an error comes back, `text` the one way a text comes in.
+#![allow(
+    unsafe_code,
+    reason = "texts are read where Python keeps them: `text` (pinned memory) and `arrow` (C data interface)"
+)]
+
+mod arrow;
+mod batch;
+mod cost;
+mod door;
+mod errors;
+mod files;
+mod findings;
+mod redact;
+mod rules;
+mod scanner;
+mod stream;
+mod text;
+
+/// The native half of sift_fast. Use the package, not this module.
+#[pyo3::pymodule(gil_used = true)]
+mod _core {
+    #[pymodule_export]
+    use crate::batch::Batch;
+    #[pymodule_export]
+    use crate::cost::rules_cost;
+    #[pymodule_export]
+    use crate::files::{FileFinding, FileReport, FileScan};
+    #[pymodule_export]
+    use crate::findings::{restore_finding, restore_findings, Explanation, Finding, Findings};
+    #[pymodule_export]
+    use crate::redact::{check_mask, Item, Redaction};
+    #[pymodule_export]
+    use crate::rules::{build_info, check_rules, examples, generate, rule_table, Rule, Rules};
+    #[pymodule_export]
+    use crate::scanner::Scanner;
+    #[pymodule_export]
+    use crate::stream::Stream;
+}

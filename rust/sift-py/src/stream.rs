@@ -1,0 +1,350 @@
+//! `Stream`: a redaction in pieces. Offsets of findings are those of the whole input, so this file keeps
+//! as much of where the multi-byte characters stood as findings still to come may need.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, TryLockError};
+
+use pyo3::prelude::*;
+use pyo3::types::{PyTuple, PyType};
+use sift_redact::{Plan, Writer};
+use sift_scan::{Finding as Found, Incomplete, Sink};
+use sift_text::{count_chars, Patch};
+
+use crate::findings::{names, Findings, Table};
+use crate::redact::write;
+use crate::scanner::{Empties, Scanner};
+use crate::text::{to_object, Text, Unit};
+use crate::{door, errors};
+
+/// A text that arrives in pieces.
+#[pyclass(frozen, weakref, module = "sift_fast._core")]
+pub(crate) struct Stream {
+    table: Arc<Table>,
+    empty: Empties,
+    scanner: Arc<sift_scan::Scanner>,
+    plan: Arc<Plan>,
+    state: Mutex<State>,
+}
+
+struct State {
+    core: sift_scan::Stream,
+    /// Fixed by the first piece.
+    unit: Option<Unit>,
+    finished: bool,
+    ledger: Ledger,
+    found: Vec<Found>,
+    incomplete: Incomplete,
+}
+
+/// Where things stood in the input, as far back as it can matter.
+#[derive(Default)]
+struct Ledger {
+    /// Bytes read.
+    read: usize,
+    /// Offsets of continuation bytes that are not settled: each is a byte that begins no code point.
+    inside: VecDeque<usize>,
+    /// How many were settled.
+    settled: usize,
+    /// Lone surrogates that are not settled.
+    patches: Vec<Patch>,
+    /// Start of the finding whose edit is out and whose end is not known yet.
+    open: Option<(usize, usize)>,
+}
+
+impl Ledger {
+    fn read(&mut self, piece: &[u8], unit: Unit, patches: Vec<Patch>) {
+        if unit == Unit::CodePoint && !piece.is_ascii() {
+            let inside = |(at, byte): (usize, &u8)| (byte & 0xc0 == 0x80).then_some(self.read + at);
+            self.inside.extend(piece.iter().enumerate().filter_map(inside));
+        }
+        self.patches.extend(patches.into_iter().map(|(at, bytes)| (self.read + at, bytes)));
+        self.read += piece.len();
+    }
+
+    /// An offset in bytes as an offset in code points.
+    fn point(&self, at: usize) -> usize {
+        at - self.settled - self.inside.partition_point(|&inside| inside < at)
+    }
+
+    /// Forgets what lies before `at`.
+    fn settle(&mut self, at: usize) {
+        while self.inside.front().is_some_and(|&inside| inside < at) {
+            self.inside.pop_front();
+            self.settled += 1;
+        }
+        if self.patches.first().is_some_and(|patch| patch.0 < at) {
+            let first = self.patches.partition_point(|patch| patch.0 < at);
+            self.patches.drain(..first);
+        }
+    }
+}
+
+/// Receives what a piece sets free.
+struct Receiver<'a> {
+    plan: &'a Plan,
+    writer: Writer,
+    unit: Unit,
+    ledger: &'a mut Ledger,
+    found: &'a mut Vec<Found>,
+    most: usize,
+    incomplete: &'a mut Incomplete,
+}
+
+impl Receiver<'_> {
+    fn offset(&self, at: usize) -> usize {
+        match self.unit {
+            Unit::CodePoint => self.ledger.point(at),
+            Unit::Byte => at,
+        }
+    }
+}
+
+impl Sink for Receiver<'_> {
+    fn text(&mut self, bytes: &[u8]) {
+        self.writer.text(bytes);
+    }
+
+    fn text_at(&mut self, at: usize, bytes: &[u8]) {
+        write(&mut self.writer, &self.ledger.patches, at, bytes);
+    }
+
+    fn edit(&mut self, rule: u32, value: Option<&[u8]>) {
+        self.writer.edit(self.plan, rule, value);
+    }
+
+    fn edit_at(&mut self, at: usize, rule: u32, value: Option<&[u8]>) {
+        self.ledger.open = Some((at, self.offset(at)));
+        self.edit(rule, value);
+    }
+
+    fn finding(&mut self, finding: Found) {
+        if self.found.len() == self.most {
+            self.incomplete.insert(Incomplete::FINDINGS);
+            return;
+        }
+        let start = match self.ledger.open.take() {
+            Some((at, start)) if at == finding.start => start,
+            _ => self.offset(finding.start),
+        };
+        let end = self.offset(finding.end).max(start);
+        self.found.push(Found { start, end, ..finding });
+    }
+}
+
+impl State {
+    /// Feeds `piece`, or ends the text if there is none, and returns what is set free.
+    fn advance(
+        &mut self,
+        piece: Option<&[u8]>,
+        plan: &Plan,
+        most: usize,
+    ) -> Result<Vec<u8>, sift_scan::ScanError> {
+        let mut receiver = Receiver {
+            plan,
+            writer: Writer::default(),
+            unit: self.unit.unwrap_or(Unit::CodePoint),
+            ledger: &mut self.ledger,
+            found: &mut self.found,
+            most,
+            incomplete: &mut self.incomplete,
+        };
+        let needs_value = |rule| plan.needs_value(rule);
+        match piece {
+            Some(piece) => self.core.feed(piece, &needs_value, &mut receiver)?,
+            None => self.core.finish(&needs_value, &mut receiver)?,
+        }
+        let output = receiver.writer.take();
+        self.ledger.settle(self.core.settled());
+        Ok(output)
+    }
+
+    fn abort(&mut self) {
+        self.core.abort();
+        // Nothing of the text stays behind.
+        self.ledger = Ledger::default();
+    }
+}
+
+impl Stream {
+    pub(crate) fn new(
+        py: Python<'_>,
+        scanner: &Scanner,
+        operators: Option<&Bound<'_, PyAny>>,
+        vault: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let plan = scanner.plans().get(operators, vault)?;
+        let core = scanner.core();
+        // The first stream of a scanner builds its automaton.
+        let stream = py.detach(|| core.stream(true)).map_err(|e| errors::scan(&e))?;
+        Ok(Self {
+            table: Arc::clone(scanner.table()),
+            empty: scanner.empty().clone_ref(py),
+            scanner: Arc::clone(core),
+            plan,
+            state: Mutex::new(State {
+                core: stream,
+                unit: None,
+                finished: false,
+                ledger: Ledger::default(),
+                found: Vec::new(),
+                incomplete: Incomplete::default(),
+            }),
+        })
+    }
+
+    /// Runs `work` on the state; an error of it is the end of the stream. A second thread is refused
+    /// and changes nothing.
+    fn with<T>(&self, work: impl FnOnce(&mut State) -> PyResult<T>) -> PyResult<T> {
+        let mut state = match self.state.try_lock() {
+            Ok(state) => state,
+            Err(TryLockError::WouldBlock) => {
+                return Err(errors::sift("the stream is in use by another thread: one at a time"))
+            }
+            Err(TryLockError::Poisoned(broken)) => {
+                let mut state = broken.into_inner();
+                state.abort();
+                return Err(door::broken());
+            }
+        };
+        let result = work(&mut state);
+        if result.is_err() {
+            state.abort();
+        }
+        result
+    }
+
+    fn look<T>(&self, read: impl FnOnce(&State) -> T) -> PyResult<T> {
+        let state = self.state.try_lock();
+        let state = state.map_err(|_| errors::sift("the stream is in use by another thread"))?;
+        Ok(read(&state))
+    }
+}
+
+#[pymethods]
+impl Stream {
+    fn feed(&self, py: Python<'_>, piece: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.with(|state| {
+            let mut text = Text::take(piece, "feed")?;
+            let unit = text.unit;
+            match state.unit {
+                Some(fixed) if fixed != unit => {
+                    return Err(errors::sift(
+                        "a stream is fed either str or bytes, whichever came first",
+                    ))
+                }
+                Some(_) => {}
+                None => {
+                    if unit == Unit::Byte {
+                        state.core = self.scanner.stream(false).map_err(|e| errors::scan(&e))?;
+                    }
+                    state.unit = Some(unit);
+                }
+            }
+            let patches = std::mem::take(&mut text.patches);
+            let bytes = text.bytes();
+            state.ledger.read(bytes, unit, patches);
+            let most = self.scanner.limits().findings;
+            if bytes.len() <= door::WATCH {
+                let output = door::step(py, bytes.len(), || state.advance(Some(bytes), &self.plan, most));
+                return to_object(py, unit, &output.map_err(|e| errors::scan(&e))?);
+            }
+            // Signals are looked for between the parts of a long piece.
+            let (mut rest, mut output) = (bytes, Vec::new());
+            while !rest.is_empty() {
+                let cut = sift_text::floor_char(rest, rest.len().min(door::WATCH));
+                let (part, next) = rest.split_at(if cut == 0 { rest.len() } else { cut });
+                let freed = py.detach(|| state.advance(Some(part), &self.plan, most));
+                output.extend_from_slice(&freed.map_err(|e| errors::scan(&e))?);
+                py.check_signals()?;
+                rest = next;
+            }
+            to_object(py, unit, &output)
+        })
+    }
+
+    fn finish(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.with(|state| {
+            let most = self.scanner.limits().findings;
+            let output = state.advance(None, &self.plan, most).map_err(|e| errors::scan(&e))?;
+            state.finished = true;
+            to_object(py, state.unit.unwrap_or(Unit::CodePoint), &output)
+        })
+    }
+
+    fn abort(&self) -> PyResult<()> {
+        self.with(|state| {
+            state.abort();
+            Ok(())
+        })
+    }
+
+    #[getter]
+    fn held(&self) -> PyResult<usize> {
+        self.look(|state| match state.unit {
+            Some(Unit::Byte) => state.core.held(),
+            _ => count_chars(state.core.held_bytes()),
+        })
+    }
+
+    #[getter]
+    fn findings(&self, py: Python<'_>) -> PyResult<Py<Findings>> {
+        let (found, incomplete, unit) = self.look(|state| {
+            let mut incomplete = state.incomplete;
+            incomplete.insert(state.core.incomplete());
+            (state.found.clone(), incomplete, state.unit.unwrap_or(Unit::CodePoint))
+        })?;
+        if found.is_empty() && incomplete.is_empty() {
+            return Ok(self.empty.of(py, unit));
+        }
+        Py::new(py, Findings::new(Arc::clone(&self.table), found, incomplete, unit))
+    }
+
+    #[getter]
+    fn incomplete<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        let incomplete = self.look(|state| {
+            let mut incomplete = state.incomplete;
+            incomplete.insert(state.core.incomplete());
+            incomplete
+        })?;
+        PyTuple::new(py, names(incomplete))
+    }
+
+    /// Bytes of memory this stream holds.
+    #[getter]
+    fn memory(&self) -> PyResult<usize> {
+        self.look(|state| {
+            state.core.memory()
+                + state.ledger.inside.capacity() * size_of::<usize>()
+                + state.ledger.patches.capacity() * size_of::<Patch>()
+                + state.found.capacity() * size_of::<Found>()
+        })
+    }
+
+    fn __enter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        slf
+    }
+
+    #[pyo3(signature = (exc_type, exc_value, traceback, /))]
+    fn __exit__(
+        &self,
+        exc_type: Option<&Bound<'_, PyType>>,
+        exc_value: Option<&Bound<'_, PyAny>>,
+        traceback: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let _ = (exc_type, exc_value, traceback);
+        // Leaving without `finish` is leaving early, whatever the reason.
+        self.with(|state| {
+            if !state.finished {
+                state.abort();
+            }
+            Ok(())
+        })
+    }
+
+    fn __repr__(&self) -> String {
+        match self.look(|state| (state.found.len(), state.core.held())) {
+            Ok((found, held)) => format!("Stream({found} found, {held} bytes held)"),
+            Err(_) => "Stream(in use)".to_owned(),
+        }
+    }
+}

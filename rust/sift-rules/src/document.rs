@@ -1,0 +1,106 @@
+//! The TOML schema of a rule document. Unknown keys are errors; meaning is given in `set.rs`.
+
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Document {
+    #[serde(default, rename = "rule")]
+    pub(crate) rules: Vec<RuleDoc>,
+    #[serde(default, rename = "family")]
+    pub(crate) families: Vec<FamilyDoc>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RuleDoc {
+    pub(crate) id: String,
+    #[serde(default)]
+    pub(crate) aliases: Vec<String>,
+    pub(crate) title: String,
+    pub(crate) entity: String,
+    #[serde(default)]
+    pub(crate) tier: Option<String>,
+    pub(crate) severity: String,
+    #[serde(default)]
+    pub(crate) threat: Vec<String>,
+    pub(crate) score: f32,
+    pub(crate) format: Option<String>,
+    pub(crate) pattern: String,
+    pub(crate) group: Option<u32>,
+    pub(crate) body: Option<String>,
+    pub(crate) end: Option<String>,
+    #[serde(default)]
+    pub(crate) checks: Vec<String>,
+    pub(crate) min_entropy: Option<f32>,
+    pub(crate) context: Option<ContextDoc>,
+    pub(crate) literal_reason: Option<String>,
+    #[serde(default)]
+    pub(crate) references: Vec<String>,
+    #[serde(default)]
+    pub(crate) examples: Vec<String>,
+    #[serde(default)]
+    pub(crate) negatives: Vec<String>,
+    #[serde(default)]
+    pub(crate) known_misses: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FamilyDoc {
+    pub(crate) id: String,
+    pub(crate) title: String,
+    #[serde(default)]
+    pub(crate) tier: Option<String>,
+    pub(crate) severity: String,
+    #[serde(default)]
+    pub(crate) threat: Vec<String>,
+    pub(crate) score: f32,
+    pub(crate) format: Option<String>,
+    pub(crate) pattern: String,
+    pub(crate) group: Option<u32>,
+    pub(crate) body: Option<String>,
+    pub(crate) end: Option<String>,
+    #[serde(default)]
+    pub(crate) checks: Vec<String>,
+    pub(crate) min_entropy: Option<f32>,
+    pub(crate) context: Option<ContextDoc>,
+    pub(crate) literal_reason: Option<String>,
+    #[serde(default)]
+    pub(crate) references: Vec<String>,
+    #[serde(default)]
+    pub(crate) examples: Vec<String>,
+    #[serde(default)]
+    pub(crate) negatives: Vec<String>,
+    #[serde(default)]
+    pub(crate) known_misses: Vec<String>,
+    #[serde(rename = "provider")]
+    pub(crate) providers: Vec<ProviderDoc>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ProviderDoc {
+    pub(crate) id: String,
+    #[serde(default)]
+    pub(crate) aliases: Vec<String>,
+    pub(crate) title: String,
+    pub(crate) entity: String,
+    pub(crate) words: Vec<String>,
+    #[serde(default)]
+    pub(crate) references: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ContextDoc {
+    pub(crate) words: Vec<String>,
+    #[serde(default = "default_window")]
+    pub(crate) window: usize,
+    #[serde(default)]
+    pub(crate) required: bool,
+}
+
+fn default_window() -> usize {
+    40
+}

@@ -1,0 +1,23 @@
+//! Rule documents: what a rule is, how documents are read, and what is refused.
+//!
+//! This crate knows patterns as parsed regular expressions, their widths and their parts; it knows no
+//! engine and scans nothing. Start at [`RuleSet`].
+//!
+//! ```
+//! use sift_rules::RuleSet;
+//!
+//! let rules = RuleSet::select(&["secrets"], &[])?;
+//! assert!(rules.rules().iter().all(|rule| rule.category.as_str() == "secret"));
+//! # Ok::<(), sift_rules::RuleError>(())
+//! ```
+
+mod document;
+mod error;
+pub mod format;
+pub mod lint;
+mod pattern;
+mod set;
+
+pub use error::RuleError;
+pub use pattern::{hyperscan_expression, Parts, MAX_AFTER, MAX_WIDTH};
+pub use set::{Category, Context, Pattern, Provider, Rule, RuleSet, Severity, Tier, View, SETS};

@@ -1,0 +1,145 @@
+//! Which engine, and the databases that are compiled into the library.
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+use sift_hs::{Database, Flags, Pattern as HsPattern, Platform};
+use sift_rules::{hyperscan_expression, Parts, RuleSet, View};
+
+use crate::cache;
+use crate::error::ScanError;
+use crate::matcher::{Automata, Hyperscan, Matcher, NONE};
+
+/// A database of this build with the first rule id of each of its patterns.
+struct Embedded {
+    keys: &'static [&'static str],
+    bytes: &'static [u8],
+}
+
+mod embedded {
+    use super::Embedded;
+    include!(concat!(env!("OUT_DIR"), "/databases.rs"));
+}
+
+/// The pattern engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EngineKind {
+    /// Intel Hyperscan 5.4.
+    Hyperscan,
+    /// `regex-automata`: slower, everywhere.
+    Automata,
+}
+
+impl EngineKind {
+    /// The word used in the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Hyperscan => "hyperscan",
+            Self::Automata => "automata",
+        }
+    }
+}
+
+/// The version of Hyperscan in this build; none without it.
+pub fn engine_version() -> Option<String> {
+    sift_hs::version()
+}
+
+/// The engine to use: the wish if it can be had, else the best there is.
+pub(crate) fn choose(wish: Option<EngineKind>) -> Result<EngineKind, ScanError> {
+    static USABLE: OnceLock<Result<(), String>> = OnceLock::new();
+    let usable = || USABLE.get_or_init(|| sift_hs::verify().map_err(|e| e.to_string()));
+    match wish {
+        Some(EngineKind::Automata) => Ok(EngineKind::Automata),
+        Some(EngineKind::Hyperscan) => match usable() {
+            Ok(()) => Ok(EngineKind::Hyperscan),
+            Err(reason) => Err(ScanError::Option(format!("hyperscan cannot be used: {reason}"))),
+        },
+        None if usable().is_ok() => Ok(EngineKind::Hyperscan),
+        None => Ok(EngineKind::Automata),
+    }
+}
+
+/// Engines for the wanted patterns of one view.
+pub(crate) struct Built {
+    pub(crate) engines: Vec<Arc<dyn Matcher>>,
+    pub(crate) database_bytes: usize,
+}
+
+pub(crate) fn engines(
+    rules: &RuleSet,
+    view: View,
+    wanted: &[u32],
+    kind: EngineKind,
+) -> Result<Built, ScanError> {
+    let mut built = Built { engines: Vec::new(), database_bytes: 0 };
+    if kind == EngineKind::Automata {
+        let parts = wanted.iter().map(|&p| parts(rules, p)).collect::<Result<Vec<_>, _>>()?;
+        let engine = Automata::new(wanted.to_vec(), &parts).map_err(ScanError::Engine)?;
+        built.engines.push(Arc::new(engine));
+        return Ok(built);
+    }
+    let (own, custom): (Vec<u32>, Vec<u32>) =
+        wanted.iter().partition(|&&p| rules.rules()[rules.patterns()[p as usize].rule].builtin);
+    let mut add = |database: Database, patterns: Vec<u32>| {
+        let engine = Hyperscan::new(database, patterns).map_err(ScanError::Engine)?;
+        built.database_bytes += engine.database_bytes();
+        built.engines.push(Arc::new(engine));
+        Ok::<(), ScanError>(())
+    };
+    if !own.is_empty() {
+        let embedded = match view {
+            View::Identity => &embedded::IDENTITY,
+            View::Folded => &embedded::FOLDED,
+        };
+        let database = Database::deserialize(embedded.bytes)
+            .map_err(|e| ScanError::Engine(format!("the built-in database: {e}")))?;
+        let by_key: HashMap<&str, u32> = own
+            .iter()
+            .map(|&p| (rules.rules()[rules.patterns()[p as usize].rule].id.as_str(), p))
+            .collect();
+        let patterns: Vec<u32> =
+            embedded.keys.iter().map(|key| by_key.get(key).copied().unwrap_or(NONE)).collect();
+        add(database, patterns)?;
+    }
+    if !custom.is_empty() {
+        add(compile(rules, &custom)?, custom)?;
+    }
+    Ok(built)
+}
+
+fn parts(rules: &RuleSet, pattern: u32) -> Result<&Parts, ScanError> {
+    let pattern = &rules.patterns()[pattern as usize];
+    pattern.parts().map_err(|reason| ScanError::Compile {
+        rule: rules.rules()[pattern.rule].id.clone(),
+        reason,
+    })
+}
+
+/// Compiles user patterns, or takes them from the private cache.
+fn compile(rules: &RuleSet, wanted: &[u32]) -> Result<Database, ScanError> {
+    let expressions = wanted
+        .iter()
+        .map(|&p| Ok(hyperscan_expression(&parts(rules, p)?.trigger())))
+        .collect::<Result<Vec<_>, ScanError>>()?;
+    let key = cache::key(&expressions, &sift_hs::version().unwrap_or_default());
+    if let Some(database) = cache::load(&key).and_then(|b| Database::deserialize(&b).ok()) {
+        return Ok(database);
+    }
+    let patterns: Vec<HsPattern<'_>> = (0_u32..)
+        .zip(&expressions)
+        .map(|(id, expression)| HsPattern { expression, id, flags: Flags::default() })
+        .collect();
+    let database = Database::compile(&patterns, Platform::Generic).map_err(|error| {
+        let pattern = error.pattern_id().and_then(|id| wanted.get(id as usize));
+        let rule = pattern.map(|&p| &rules.rules()[rules.patterns()[p as usize].rule]);
+        ScanError::Compile {
+            rule: rule.map_or_else(|| "?".to_owned(), |r| r.id.clone()),
+            reason: error.to_string(),
+        }
+    })?;
+    if let Ok(bytes) = database.serialize() {
+        cache::store(&key, &bytes);
+    }
+    Ok(database)
+}

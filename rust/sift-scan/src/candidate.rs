@@ -1,0 +1,43 @@
+//! A candidate: one confirmed place where a rule applies, before overlaps are resolved.
+
+use std::cmp::Reverse;
+
+use sift_rules::Tier;
+
+/// One confirmed place. Offsets are bytes of the original text, counted from its beginning.
+#[derive(Clone, Debug)]
+pub(crate) struct Candidate {
+    pub(crate) start: usize,
+    /// End of the group; what follows is body.
+    pub(crate) group_end: usize,
+    pub(crate) rule: u32,
+    pub(crate) pattern: u32,
+    pub(crate) tier: Tier,
+    pub(crate) score: f32,
+    pub(crate) extent: Extent,
+}
+
+/// How far a candidate reaches, which for a body is known only bit by bit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// Ends here.
+    Closed(usize),
+    /// Reaches at least to here.
+    Open(usize),
+}
+
+impl Extent {
+    pub(crate) fn reach(self) -> usize {
+        match self {
+            Self::Closed(at) | Self::Open(at) => at,
+        }
+    }
+}
+
+impl Candidate {
+    /// Resolution order: leftmost, then tier, then longest, then rule id (rules are sorted by id). The
+    /// length is the group's: a body's is not known when a stream has to decide.
+    pub(crate) fn order(&self) -> (usize, Tier, Reverse<usize>, u32) {
+        (self.start, self.tier, Reverse(self.group_end), self.rule)
+    }
+}

@@ -1,0 +1,771 @@
+//! [`Scanner`]: rules compiled once, scanned many times, from any thread.
+
+use std::cell::Cell;
+use std::collections::HashSet;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use sift_checks::{entropy, Check, Outcome as Checked, Subject};
+use sift_rules::{Category, Pattern, Provider, RuleSet, View};
+
+use crate::builtin::{self, EngineKind};
+use crate::candidate::{Candidate, Extent};
+use crate::confirm::{Automata, Step};
+use crate::error::ScanError;
+use crate::hold::HoldAutomaton;
+use crate::limits::{Incomplete, Limits, MAX_HITS};
+use crate::matcher::{Hit, Matcher};
+use crate::resolve::{Part, Sink, Terms, Walk};
+use crate::stream::Stream;
+use crate::{Finding, EDIT_SCORE};
+
+/// Bytes left of a group that checks and context words may see.
+pub(crate) const LOOK_BEHIND: usize = 64;
+
+/// What a context word adds, and what no context can exceed.
+const CONTEXT_BONUS: f32 = 0.35;
+const CONTEXT_CAP: f32 = 0.99;
+
+/// How a scanner selects and bounds.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Only these entity types; none means all.
+    pub entities: Option<Vec<String>>,
+    /// Not these entity types or rule ids.
+    pub exclude: Vec<String>,
+    /// Findings below are dropped.
+    pub min_score: f32,
+    /// Values that are never findings, compared with the group byte by byte.
+    pub allow_list: Vec<Vec<u8>>,
+    /// Bounds.
+    pub limits: Limits,
+    /// Which engine; none chooses Hyperscan where it is present.
+    pub engine: Option<EngineKind>,
+}
+
+/// How much work a scan did, in units that do not depend on the machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Work {
+    /// Hits the engine reported.
+    pub hits: u64,
+    /// Bytes the confirm automata read.
+    pub steps: u64,
+}
+
+/// The answer of a scan.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Scan {
+    /// Findings in text order, not overlapping.
+    pub findings: Vec<Finding>,
+    /// Limits that were hit.
+    pub incomplete: Incomplete,
+    /// Work done.
+    pub work: Work,
+}
+
+/// What became of a candidate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is a finding.
+    Found,
+    /// A check or an option dropped it; the reason is a stable code.
+    Dropped(&'static str),
+    /// It lost to an overlapping candidate.
+    Overlapped,
+}
+
+/// One line of [`Scanner::explain`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Explained {
+    /// Position of the rule.
+    pub rule: u32,
+    /// Span in the original text.
+    pub start: usize,
+    /// One past the last byte.
+    pub end: usize,
+    /// Score, 0 where dropped before it was known.
+    pub score: f32,
+    /// The view it was found in.
+    pub view: View,
+    /// Why, or why not.
+    pub outcome: Outcome,
+}
+
+/// What a scan is for: which categories count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Operation {
+    /// Everything selected.
+    Scan,
+    /// What is edited: secrets and personal data.
+    Redact,
+}
+
+/// A view with the engines that read it.
+struct Stage {
+    view: View,
+    /// Whether anything that is edited is found in this view.
+    edited: bool,
+    engines: Vec<Arc<dyn Matcher>>,
+}
+
+/// Compiled rules. Share it: all methods take `&self`.
+pub struct Scanner {
+    rules: Arc<RuleSet>,
+    options: Options,
+    allowed: HashSet<Vec<u8>>,
+    stages: Vec<Stage>,
+    engine: EngineKind,
+    database_bytes: usize,
+    automata: Vec<OnceLock<Result<Automata, String>>>,
+    keep: Vec<bool>,
+    hold: OnceLock<Result<Hold, String>>,
+}
+
+impl std::fmt::Debug for Scanner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Scanner")
+            .field("rules", &self.rules.rules().len())
+            .field("hash", &self.rules.hash())
+            .field("engine", &self.engine)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The hold automaton with its pattern numbers.
+#[derive(Debug)]
+pub(crate) struct Hold {
+    pub(crate) automaton: HoldAutomaton,
+    pub(crate) patterns: Vec<u32>,
+    /// Widest pattern: a hit at `end` speaks of groups that begin at most this far left of it.
+    pub(crate) width: usize,
+}
+
+thread_local! {
+    /// Buffers that outlive a scan; taken for its duration, so a scan inside a scan gets new ones.
+    static SCRATCH: Cell<Scratch> = Cell::new(Scratch::default());
+}
+
+#[derive(Default)]
+struct Scratch {
+    folded: Vec<u8>,
+    hits: Vec<Hit>,
+    candidates: Vec<Candidate>,
+    ends: Vec<usize>,
+}
+
+/// What is known of a place that was looked at.
+pub(crate) enum Judged {
+    Kept { rule: usize, score: f32 },
+    Dropped { rule: usize, reason: &'static str },
+}
+
+impl Scanner {
+    /// Compiles a rule set.
+    ///
+    /// Errors: a rule the engine refuses ([`ScanError::Compile`]), unknown entity types or rule ids in
+    /// the options ([`ScanError::Option`]).
+    pub fn new(rules: Arc<RuleSet>, options: Options) -> Result<Self, ScanError> {
+        let keep = selected(&rules, &options)?;
+        let engine = builtin::choose(options.engine)?;
+        let (mut stages, mut database_bytes) = (Vec::new(), 0);
+        for view in [View::Identity, View::Folded] {
+            let wanted: Vec<u32> = (0_u32..)
+                .zip(rules.patterns())
+                .filter(|(_, p)| p.view == view && kept(p, &keep))
+                .map(|(i, _)| i)
+                .collect();
+            if wanted.is_empty() {
+                continue;
+            }
+            let built = builtin::engines(&rules, view, &wanted, engine)?;
+            database_bytes += built.database_bytes;
+            let edited = wanted.iter().any(|&p| is_edited(&rules, &rules.patterns()[p as usize]));
+            stages.push(Stage { view, edited, engines: built.engines });
+        }
+        let automata = rules.patterns().iter().map(|_| OnceLock::new()).collect();
+        let allowed = options.allow_list.iter().cloned().collect();
+        let scanner = Self {
+            rules,
+            options,
+            allowed,
+            stages,
+            engine,
+            database_bytes,
+            automata,
+            keep,
+            hold: OnceLock::new(),
+        };
+        // A user's rule is built at once, so that its fault is told when it is loaded.
+        if scanner.rules.is_custom() {
+            for (index, pattern) in scanner.rules.patterns().iter().enumerate() {
+                if !scanner.rules.rules()[pattern.rule].builtin {
+                    scanner.automata(index)?;
+                }
+            }
+        }
+        Ok(scanner)
+    }
+
+    /// The rules, by which findings are numbered.
+    pub fn rules(&self) -> &Arc<RuleSet> {
+        &self.rules
+    }
+
+    /// The engine in use.
+    pub fn engine(&self) -> EngineKind {
+        self.engine
+    }
+
+    /// Bounds in force.
+    pub fn limits(&self) -> &Limits {
+        &self.options.limits
+    }
+
+    /// Size of the engine's databases in bytes; 0 for the automata engine.
+    pub fn database_bytes(&self) -> usize {
+        self.database_bytes
+    }
+
+    /// Finds everything in a text.
+    ///
+    /// Errors: a text above `limits.text_bytes`, or an engine that fails. Other limits are in
+    /// [`Scan::incomplete`].
+    pub fn scan(&self, text: &[u8]) -> Result<Scan, ScanError> {
+        let mut scratch = SCRATCH.take();
+        let result = self.scan_with(text, &mut scratch);
+        SCRATCH.set(scratch);
+        result
+    }
+
+    fn scan_with(&self, text: &[u8], scratch: &mut Scratch) -> Result<Scan, ScanError> {
+        let mut scan = Scan::default();
+        scratch.candidates.clear();
+        self.collect(text, Operation::Scan, scratch, &mut scan, &mut None)?;
+        if scratch.candidates.is_empty() {
+            return Ok(scan);
+        }
+        scratch.candidates.sort_unstable_by_key(Candidate::order);
+        let mut winner_end = 0;
+        let limits = &self.options.limits;
+        for candidate in &scratch.candidates {
+            if candidate.start < winner_end {
+                continue;
+            }
+            if scan.findings.len() == limits.findings {
+                scan.incomplete.insert(Incomplete::FINDINGS);
+                break;
+            }
+            winner_end = candidate.extent.reach();
+            let end = winner_end.min(candidate.start + limits.finding_bytes);
+            if end < winner_end {
+                scan.incomplete.insert(Incomplete::FINDING_BYTES);
+            }
+            scan.findings.push(Finding {
+                rule: candidate.rule,
+                start: candidate.start,
+                end,
+                score: candidate.score,
+            });
+        }
+        Ok(scan)
+    }
+
+    /// Walks a text from left to right and tells `sink` what to keep and what to edit: secrets and
+    /// personal data with a score of [`EDIT_SCORE`] or more.
+    ///
+    /// `characters` widens spans to whole UTF-8 characters. `needs_value` says whether the operator of
+    /// a rule wants the covered text. A hit limit that would let something through is an error.
+    pub fn redact(
+        &self,
+        text: &[u8],
+        characters: bool,
+        needs_value: &dyn Fn(u32) -> bool,
+        sink: &mut dyn Sink,
+    ) -> Result<Incomplete, ScanError> {
+        let mut scratch = SCRATCH.take();
+        let result = self.redact_with(text, characters, needs_value, sink, &mut scratch);
+        SCRATCH.set(scratch);
+        result
+    }
+
+    fn redact_with(
+        &self,
+        text: &[u8],
+        characters: bool,
+        needs_value: &dyn Fn(u32) -> bool,
+        sink: &mut dyn Sink,
+        scratch: &mut Scratch,
+    ) -> Result<Incomplete, ScanError> {
+        let mut scan = Scan::default();
+        scratch.candidates.clear();
+        self.collect(text, Operation::Redact, scratch, &mut scan, &mut None)?;
+        if let Some(name) = scan.incomplete.names().next() {
+            return Err(ScanError::Limit(name));
+        }
+        if characters {
+            scratch.candidates.iter_mut().for_each(|c| widen(c, Part { base: 0, bytes: text }));
+        }
+        scratch.candidates.retain(|c| c.score >= EDIT_SCORE);
+        scratch.candidates.sort_unstable_by_key(Candidate::order);
+        let terms = Terms { needs_value, finding_bytes: self.options.limits.finding_bytes };
+        let part = Part { base: 0, bytes: text };
+        let mut walk = Walk::default();
+        for candidate in &scratch.candidates {
+            walk.offer(candidate, part, &terms, sink);
+        }
+        walk.release(text.len(), part, sink);
+        Ok(walk.incomplete)
+    }
+
+    /// Every candidate and what became of it, in text order.
+    pub fn explain(&self, text: &[u8]) -> Result<Vec<Explained>, ScanError> {
+        let mut scratch = Scratch::default();
+        let mut scan = Scan::default();
+        let mut dropped = Some(Vec::new());
+        self.collect(text, Operation::Scan, &mut scratch, &mut scan, &mut dropped)?;
+        let mut lines = dropped.unwrap_or_default();
+        scratch.candidates.sort_unstable_by_key(Candidate::order);
+        let mut winner_end = 0;
+        for candidate in &scratch.candidates {
+            let end = candidate.extent.reach();
+            let wins = candidate.start >= winner_end;
+            if wins {
+                winner_end = end;
+            }
+            lines.push(Explained {
+                rule: candidate.rule,
+                start: candidate.start,
+                end,
+                score: candidate.score,
+                view: self.rules.patterns()[candidate.pattern as usize].view,
+                outcome: if wins { Outcome::Found } else { Outcome::Overlapped },
+            });
+        }
+        lines.sort_by_key(|l| (l.start, l.end, l.rule));
+        Ok(lines)
+    }
+
+    /// Begins a stream. `characters` as in [`Scanner::redact`].
+    ///
+    /// Errors: rules that are too large together for the hold automaton.
+    pub fn stream(self: &Arc<Self>, characters: bool) -> Result<Stream, ScanError> {
+        let position = self.hold()?.automaton.start();
+        Ok(Stream::new(Arc::clone(self), position, characters))
+    }
+
+    /// The longest end of a text that this rule set can make a stream hold, in bytes.
+    pub fn longest_hold(&self) -> Result<usize, ScanError> {
+        Ok(self.hold()?.automaton.longest())
+    }
+
+    /// Rows of the streams' shared table and how often it was dropped, for those who tune rules: a set
+    /// that drops it often has a pattern that begins everywhere.
+    pub fn hold_table(&self) -> Option<(usize, u64)> {
+        self.hold().ok()?.automaton.table_size()
+    }
+
+    pub(crate) fn hold(&self) -> Result<&Hold, ScanError> {
+        let hold = self.hold.get_or_init(|| {
+            let patterns: Vec<u32> = (0_u32..)
+                .zip(self.rules.patterns())
+                .filter(|(_, p)| is_edited(&self.rules, p) && kept(p, &self.keep))
+                .map(|(i, _)| i)
+                .collect();
+            let parts = patterns
+                .iter()
+                .map(|&p| self.rules.patterns()[p as usize].parts())
+                .collect::<Result<Vec<_>, _>>()?;
+            let width = parts.iter().map(|p| p.total_width()).max().unwrap_or(0);
+            Ok(Hold { automaton: HoldAutomaton::build(&parts)?, patterns, width })
+        });
+        hold.as_ref().map_err(|e| ScanError::Engine(e.clone()))
+    }
+
+    /// Steps view, match, confirm, check and select: fills `scratch.candidates`.
+    fn collect(
+        &self,
+        text: &[u8],
+        operation: Operation,
+        scratch: &mut Scratch,
+        scan: &mut Scan,
+        dropped: &mut Option<Vec<Explained>>,
+    ) -> Result<(), ScanError> {
+        let limit = self.options.limits.text_bytes.min(u32::MAX as usize);
+        if text.len() > limit {
+            return Err(ScanError::TooLong { bytes: text.len(), limit });
+        }
+        let deadline = self.options.limits.time.map(|time| Instant::now() + time);
+        for stage in &self.stages {
+            if operation == Operation::Redact && !stage.edited {
+                continue;
+            }
+            scratch.hits.clear();
+            let view: &[u8] = match stage.view {
+                View::Identity => text,
+                View::Folded => {
+                    sift_text::fold(text, &mut scratch.folded);
+                    &scratch.folded
+                }
+            };
+            let hits = &mut scratch.hits;
+            let mut stopped = Incomplete::default();
+            for engine in &stage.engines {
+                let mut on_hit = |hit: Hit| {
+                    if hits.len() == MAX_HITS {
+                        stopped.insert(Incomplete::HITS);
+                        return false;
+                    }
+                    if deadline.is_some_and(|at| Instant::now() > at) {
+                        stopped.insert(Incomplete::TIME);
+                        return false;
+                    }
+                    hits.push(hit);
+                    true
+                };
+                engine.hits(view, &mut on_hit).map_err(ScanError::Engine)?;
+            }
+            scan.incomplete.insert(stopped);
+            if hits.is_empty() {
+                continue;
+            }
+            scan.work.hits += hits.len() as u64;
+            hits.sort_unstable();
+            let first = scratch.candidates.len();
+            let first_dropped = dropped.as_ref().map_or(0, Vec::len);
+            self.confirm_hits(
+                view,
+                &scratch.hits,
+                operation,
+                deadline,
+                &mut scratch.candidates,
+                &mut scratch.ends,
+                scan,
+                dropped,
+            )?;
+            if stage.view == View::Folded {
+                unfold(text, &mut scratch.candidates[first..]);
+                if let Some(lines) = dropped {
+                    unfold_lines(text, &mut lines[first_dropped..]);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the buffers are borrowed apart from one another"
+    )]
+    fn confirm_hits(
+        &self,
+        view: &[u8],
+        hits: &[Hit],
+        operation: Operation,
+        deadline: Option<Instant>,
+        candidates: &mut Vec<Candidate>,
+        ends: &mut Vec<usize>,
+        scan: &mut Scan,
+        dropped: &mut Option<Vec<Explained>>,
+    ) -> Result<(), ScanError> {
+        for group in hits.chunk_by(|a, b| a.pattern == b.pattern) {
+            let Some(index) = group.first().map(|hit| hit.pattern as usize) else { continue };
+            let pattern = &self.rules.patterns()[index];
+            if operation == Operation::Redact && !is_edited(&self.rules, pattern) {
+                continue;
+            }
+            let width = self.width(index)?;
+            let mut cursor = 0;
+            for hit in group {
+                if deadline.is_some_and(|at| Instant::now() > at) {
+                    scan.incomplete.insert(Incomplete::TIME);
+                    return Ok(());
+                }
+                let end = (hit.end as usize).min(view.len());
+                let from = cursor.max(end.saturating_sub(width));
+                cursor = self.confirm(
+                    index,
+                    Part { base: 0, bytes: view },
+                    from,
+                    end,
+                    ends,
+                    &mut scan.work.steps,
+                    &mut |candidate| candidates.push(candidate),
+                    dropped,
+                )?;
+            }
+        }
+        for candidate in candidates.iter_mut() {
+            self.extend(candidate, Part { base: 0, bytes: view }, true, &mut scan.work.steps)?;
+        }
+        Ok(())
+    }
+
+    fn width(&self, pattern: usize) -> Result<usize, ScanError> {
+        let parts = self.rules.patterns()[pattern].parts();
+        Ok(parts.map_err(|reason| self.broken(pattern, reason))?.total_width())
+    }
+
+    fn broken(&self, pattern: usize, reason: String) -> ScanError {
+        let rule = self.rules.patterns()[pattern].rule;
+        ScanError::Compile { rule: self.rules.rules()[rule].id.clone(), reason }
+    }
+
+    pub(crate) fn automata(&self, pattern: usize) -> Result<&Automata, ScanError> {
+        self.automata[pattern]
+            .get_or_init(|| Automata::build(self.rules.patterns()[pattern].parts()?))
+            .as_ref()
+            .map_err(|reason| self.broken(pattern, reason.clone()))
+    }
+
+    /// Looks at every place in `from..to` (offsets of the text, as far as `text` holds it) where a group
+    /// of the pattern could begin. Returns where to go on: an accepted candidate may end beyond `to`.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "shared by the whole text and streams, which own different buffers"
+    )]
+    pub(crate) fn confirm(
+        &self,
+        index: usize,
+        text: Part<'_>,
+        from: usize,
+        to: usize,
+        ends: &mut Vec<usize>,
+        steps: &mut u64,
+        accept: &mut dyn FnMut(Candidate),
+        dropped: &mut Option<Vec<Explained>>,
+    ) -> Result<usize, ScanError> {
+        if from >= to {
+            return Ok(from);
+        }
+        let automata = self.automata(index)?;
+        let pattern = &self.rules.patterns()[index];
+        let (mut at, to) = (from - text.base, to - text.base);
+        while at < to {
+            if !automata.may_begin(text.bytes, at) {
+                at += 1;
+                continue;
+            }
+            let Some(end) = automata.candidate(text.bytes, at, ends, steps) else {
+                at += 1;
+                continue;
+            };
+            match self.judge(pattern, text.bytes, at, end) {
+                Judged::Kept { rule, score } => {
+                    let extent = if automata.has_body() {
+                        Extent::Open(text.base + end)
+                    } else {
+                        Extent::Closed(text.base + end)
+                    };
+                    accept(Candidate {
+                        start: text.base + at,
+                        group_end: text.base + end,
+                        rule: rule as u32,
+                        pattern: index as u32,
+                        tier: self.rules.rules()[rule].tier,
+                        score,
+                        extent,
+                    });
+                    at = end;
+                }
+                Judged::Dropped { rule, reason } => {
+                    if let Some(lines) = dropped {
+                        lines.push(Explained {
+                            rule: rule as u32,
+                            start: text.base + at,
+                            end: text.base + end,
+                            score: 0.0,
+                            view: pattern.view,
+                            outcome: Outcome::Dropped(reason),
+                        });
+                    }
+                    at += 1;
+                }
+            }
+        }
+        Ok(text.base + at)
+    }
+
+    /// Follows a body as far as the text decides it.
+    pub(crate) fn extend(
+        &self,
+        candidate: &mut Candidate,
+        text: Part<'_>,
+        complete: bool,
+        steps: &mut u64,
+    ) -> Result<(), ScanError> {
+        let Extent::Open(reach) = candidate.extent else { return Ok(()) };
+        let automata = self.automata(candidate.pattern as usize)?;
+        let mut at = reach - text.base;
+        candidate.extent = loop {
+            match automata.body_step(text.bytes, at, complete, steps) {
+                Step::To(end) => at = end,
+                Step::Open => break Extent::Open(text.base + at),
+                Step::No => match automata.end_step(text.bytes, at, complete, steps) {
+                    Step::To(end) => break Extent::Closed(text.base + end),
+                    Step::No => break Extent::Closed(text.base + at),
+                    Step::Open => break Extent::Open(text.base + at),
+                },
+            }
+        };
+        Ok(())
+    }
+
+    fn judge(&self, pattern: &Pattern, text: &[u8], start: usize, end: usize) -> Judged {
+        let value = &text[start..end];
+        let before = &text[start.saturating_sub(LOOK_BEHIND)..start];
+        let rule = match pattern.providers.as_slice() {
+            [] => pattern.rule,
+            providers => provider(providers, before).unwrap_or(pattern.rule),
+        };
+        let drop = |reason| Judged::Dropped { rule, reason };
+        if !self.keep[rule] {
+            return drop("not_selected");
+        }
+        if pattern.min_entropy.is_some_and(|bits| entropy(value) < bits) {
+            return drop("entropy");
+        }
+        let (mut score, mut proven) = (self.rules.rules()[rule].score, false);
+        let subject = Subject { value, before };
+        for check in &pattern.checks {
+            match Check::run(*check, &subject) {
+                Checked::Keep => {}
+                Checked::Set(to) => score = to,
+                Checked::Proven => proven = true,
+                Checked::Drop(reason) => return drop(reason),
+            }
+        }
+        if let Some(context) = &pattern.context {
+            let window = &before[before.len().saturating_sub(context.window)..];
+            if context.words.iter().any(|word| has_word(window, word.as_bytes())) {
+                score = (score + CONTEXT_BONUS).min(CONTEXT_CAP).max(score);
+            } else if context.required {
+                return drop("no_context");
+            }
+        }
+        if proven {
+            score = 1.0;
+        }
+        if score < self.options.min_score {
+            return drop("min_score");
+        }
+        if !self.allowed.is_empty() && self.allowed.contains(value) {
+            return drop("allow_list");
+        }
+        Judged::Kept { rule, score }
+    }
+}
+
+fn is_edited(rules: &RuleSet, pattern: &Pattern) -> bool {
+    matches!(rules.rules()[pattern.rule].category, Category::Secret | Category::Pii)
+}
+
+/// Which rules the options leave in; unknown names are errors, since a typo would scan nothing.
+fn selected(rules: &RuleSet, options: &Options) -> Result<Vec<bool>, ScanError> {
+    let known = |name: &String| rules.rules().iter().any(|r| r.entity == *name);
+    if !(0.0..=1.0).contains(&options.min_score) {
+        return Err(ScanError::Option("`min_score` must lie between 0 and 1".to_owned()));
+    }
+    for name in options.entities.iter().flatten() {
+        if !known(name) {
+            return Err(ScanError::Option(format!(
+                "no selected rule has the entity type `{name}`: see `sift-fast rules list`"
+            )));
+        }
+    }
+    for name in &options.exclude {
+        if !known(name) && rules.find(name).is_none() {
+            return Err(ScanError::Option(format!(
+                "`exclude` names `{name}`, which is neither an entity type nor a rule id of the selection"
+            )));
+        }
+    }
+    let excluded: HashSet<usize> = options.exclude.iter().filter_map(|n| rules.find(n)).collect();
+    Ok(rules
+        .rules()
+        .iter()
+        .enumerate()
+        .map(|(i, r)| {
+            let wanted = options.entities.as_ref().is_none_or(|e| e.contains(&r.entity));
+            wanted && !options.exclude.contains(&r.entity) && !excluded.contains(&i)
+        })
+        .collect())
+}
+
+/// Whether any rule of the pattern is left in.
+fn kept(pattern: &Pattern, keep: &[bool]) -> bool {
+    match pattern.providers.as_slice() {
+        [] => keep[pattern.rule],
+        providers => providers.iter().any(|p| keep[p.rule]),
+    }
+}
+
+/// The provider whose word ends last in `before`; the longer word where two end together.
+fn provider(providers: &[Provider], before: &[u8]) -> Option<usize> {
+    let mut best = None;
+    for provider in providers {
+        for word in &provider.words {
+            for start in 0..before.len() {
+                if let Some(end) = word_end(&before[start..], word.as_bytes()) {
+                    best = best.max(Some((start + end, end, provider.rule)));
+                }
+            }
+        }
+    }
+    best.map(|(_, _, rule)| rule)
+}
+
+/// Length of `word` at the beginning of `text`; a separator in the word stands for one optional one.
+fn word_end(text: &[u8], word: &[u8]) -> Option<usize> {
+    let separator = |b: u8| matches!(b, b'_' | b'-' | b'.' | b' ');
+    let mut at = 0;
+    for &letter in word {
+        match text.get(at) {
+            Some(&byte) if separator(letter) => at += usize::from(separator(byte)),
+            Some(byte) if byte.eq_ignore_ascii_case(&letter) => at += 1,
+            _ => return None,
+        }
+    }
+    Some(at)
+}
+
+/// Whether `word` stands in `text` with no letter or digit at its sides; ASCII case ignored.
+fn has_word(text: &[u8], word: &[u8]) -> bool {
+    let joins = |b: Option<&u8>| b.is_some_and(u8::is_ascii_alphanumeric);
+    text.windows(word.len().max(1)).enumerate().any(|(i, part)| {
+        part.eq_ignore_ascii_case(word)
+            && !joins(i.checked_sub(1).and_then(|left| text.get(left)))
+            && !joins(text.get(i + word.len()))
+    })
+}
+
+/// Widens a candidate to whole UTF-8 characters.
+pub(crate) fn widen(candidate: &mut Candidate, text: Part<'_>) {
+    let floor = |at: usize| text.base + sift_text::floor_char(text.bytes, at - text.base);
+    let ceil = |at: usize| text.base + sift_text::ceil_char(text.bytes, at - text.base);
+    candidate.start = floor(candidate.start);
+    if let Extent::Closed(end) = candidate.extent {
+        candidate.extent = Extent::Closed(ceil(end));
+    }
+}
+
+/// Maps candidates of the folded view back to the original.
+fn unfold(text: &[u8], candidates: &mut [Candidate]) {
+    candidates.sort_unstable_by_key(|c| (c.start, c.extent.reach()));
+    let mut spans: Vec<(usize, usize)> =
+        candidates.iter().map(|c| (c.start, c.extent.reach())).collect();
+    sift_text::map_spans(text, &mut spans);
+    for (candidate, (start, end)) in candidates.iter_mut().zip(spans) {
+        candidate.start = start;
+        candidate.group_end = end;
+        candidate.extent = Extent::Closed(end);
+    }
+}
+
+fn unfold_lines(text: &[u8], lines: &mut [Explained]) {
+    lines.sort_by_key(|l| (l.start, l.end));
+    let mut spans: Vec<(usize, usize)> = lines.iter().map(|l| (l.start, l.end)).collect();
+    sift_text::map_spans(text, &mut spans);
+    for (line, (start, end)) in lines.iter_mut().zip(spans) {
+        (line.start, line.end) = (start, end);
+    }
+}

@@ -1,0 +1,371 @@
+//! [`Stream`]: the pipeline fed in pieces, giving out what the whole text would have given.
+//!
+//! Hits come from the hold automaton, which reads each byte once; from the hit on, the code is the
+//! scanner's. Candidates are taken only left of the frontier, where nothing that follows can change
+//! them, so every step sees the same bytes as it would in the whole text.
+
+use std::sync::Arc;
+
+use crate::candidate::{Candidate, Extent};
+use crate::error::ScanError;
+use crate::hold::Position;
+use crate::limits::Incomplete;
+use crate::resolve::{Part, Sink, Terms, Walk};
+use crate::scanner::{widen, Scanner, Work, LOOK_BEHIND};
+use crate::EDIT_SCORE;
+
+/// Bytes taken at once: bounds what a long piece adds to the buffer.
+const SLICE: usize = 16 * 1024;
+
+/// A text that arrives in pieces. Feed it, finish it once; any error ends it.
+#[derive(Debug)]
+pub struct Stream {
+    scanner: Arc<Scanner>,
+    characters: bool,
+    position: Position,
+    /// No undecided candidate begins before.
+    frontier: usize,
+    /// The end of the text read so far, from `base` on.
+    text: Vec<u8>,
+    base: usize,
+    /// Hits whose groups may lie beyond the frontier.
+    open: Vec<OpenHit>,
+    /// Decided candidates that are not done with, in resolution order.
+    queue: Vec<Candidate>,
+    walk: Walk,
+    state: State,
+    ends: Vec<usize>,
+    work: Work,
+    #[cfg(feature = "faults")]
+    fault: Option<Fault>,
+}
+
+/// A seeded bug: tests of streams must notice each of them.
+#[cfg(feature = "faults")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// One held byte is taken as decided.
+    EarlyRelease,
+    /// A candidate is decided before its right context is there.
+    LostRightContext,
+    /// Offsets count characters where they should count bytes.
+    WrongOffset,
+}
+
+/// Hits of one pattern that touch: groups of it may begin in `cursor..last`.
+#[derive(Clone, Copy, Debug)]
+struct OpenHit {
+    pattern: u32,
+    cursor: usize,
+    last: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Live,
+    Finished,
+    Broken,
+}
+
+impl Stream {
+    pub(crate) fn new(scanner: Arc<Scanner>, position: Position, characters: bool) -> Self {
+        Self {
+            scanner,
+            characters,
+            position,
+            frontier: 0,
+            text: Vec::new(),
+            base: 0,
+            open: Vec::new(),
+            queue: Vec::new(),
+            walk: Walk::default(),
+            state: State::Live,
+            ends: Vec::new(),
+            work: Work::default(),
+            #[cfg(feature = "faults")]
+            fault: None,
+        }
+    }
+
+    /// Seeds a bug.
+    #[cfg(feature = "faults")]
+    pub fn seed(&mut self, fault: Fault) {
+        self.fault = Some(fault);
+    }
+
+    /// Bytes fed and not yet released or covered.
+    pub fn held(&self) -> usize {
+        self.held_bytes().len()
+    }
+
+    /// The bytes fed and not yet released or covered.
+    pub fn held_bytes(&self) -> &[u8] {
+        self.text.get(self.walk.released().saturating_sub(self.base)..).unwrap_or_default()
+    }
+
+    /// No finding that is still to come begins before this offset, but for one whose edit is out
+    /// already. Lets a caller forget what it needs to convert offsets.
+    pub fn settled(&self) -> usize {
+        let edited = self.walk.edited();
+        let reach = self.queue.first().filter(|_| edited).map_or(0, |c| c.extent.reach());
+        // What begins inside the open one loses, whatever else it is.
+        let waiting = self.queue.iter().skip(usize::from(edited)).map(|c| c.start.max(reach));
+        waiting.chain([self.frontier, self.walk.released()]).min().unwrap_or(0)
+    }
+
+    /// Limits that were hit so far.
+    pub fn incomplete(&self) -> Incomplete {
+        self.walk.incomplete
+    }
+
+    /// Work done so far.
+    pub fn work(&self) -> Work {
+        self.work
+    }
+
+    /// Bytes of memory this stream holds, its share of the scanner's tables left out.
+    pub fn memory(&self) -> usize {
+        std::mem::size_of::<Self>()
+            + self.text.capacity()
+            + self.open.capacity() * std::mem::size_of::<OpenHit>()
+            + self.queue.capacity() * std::mem::size_of::<Candidate>()
+            + self.ends.capacity() * std::mem::size_of::<usize>()
+    }
+
+    /// Takes the next piece and gives `sink` what has become certain.
+    ///
+    /// With `characters`, pieces must end between characters. Errors end the stream.
+    pub fn feed(
+        &mut self,
+        piece: &[u8],
+        needs_value: &dyn Fn(u32) -> bool,
+        sink: &mut dyn Sink,
+    ) -> Result<(), ScanError> {
+        self.check_live()?;
+        let mut rest = piece;
+        while !rest.is_empty() {
+            let mut cut = rest.len().min(SLICE);
+            if self.characters && cut < rest.len() {
+                cut = sift_text::floor_char(rest, cut);
+            }
+            let (slice, next) = rest.split_at(cut);
+            rest = next;
+            if let Err(error) = self.take(slice, needs_value, sink) {
+                self.state = State::Broken;
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the text and gives `sink` the rest.
+    pub fn finish(
+        &mut self,
+        needs_value: &dyn Fn(u32) -> bool,
+        sink: &mut dyn Sink,
+    ) -> Result<(), ScanError> {
+        self.check_live()?;
+        self.state = State::Finished;
+        let result = self.settle(needs_value, sink);
+        self.forget();
+        if result.is_err() {
+            self.state = State::Broken;
+        }
+        result
+    }
+
+    /// Discards what is held. Nothing of it is released.
+    pub fn abort(&mut self) {
+        self.state = State::Broken;
+        self.forget();
+    }
+
+    fn forget(&mut self) {
+        self.base += self.text.len();
+        self.text = Vec::new();
+        self.queue = Vec::new();
+        self.open = Vec::new();
+    }
+
+    fn check_live(&self) -> Result<(), ScanError> {
+        match self.state {
+            State::Live => Ok(()),
+            State::Finished => Err(ScanError::Stream("is finished: begin a new one")),
+            State::Broken => {
+                Err(ScanError::Stream("was aborted or has failed, what it held is discarded"))
+            }
+        }
+    }
+
+    fn take(
+        &mut self,
+        slice: &[u8],
+        needs_value: &dyn Fn(u32) -> bool,
+        sink: &mut dyn Sink,
+    ) -> Result<(), ScanError> {
+        let scanner = Arc::clone(&self.scanner);
+        let hold = scanner.hold()?;
+        let read = self.base + self.text.len();
+        self.text.extend_from_slice(slice);
+        let open = &mut self.open;
+        let hits = &mut self.work.hits;
+        let decided = self.frontier;
+        hold.automaton.advance(&mut self.position, slice, |pattern, end| {
+            *hits += 1;
+            note(open, hold.patterns[pattern as usize], decided, read + end, hold.width);
+        });
+        let length = read + slice.len();
+        let mut frontier = length - self.position.state.hold().min(length);
+        #[cfg(feature = "faults")]
+        match self.fault {
+            Some(Fault::EarlyRelease) => frontier = (frontier + 1).min(length),
+            Some(Fault::LostRightContext) if self.position.state.hold() > 0 => {
+                frontier = (frontier + sift_rules::MAX_AFTER).min(length);
+            }
+            Some(Fault::WrongOffset) => {
+                let inside = slice.iter().filter(|&&b| b & 0xc0 == 0x80).count();
+                self.open.iter_mut().for_each(|hit| hit.last -= inside.min(hit.last - hit.cursor));
+            }
+            _ => {}
+        }
+        if self.characters {
+            let inside = frontier.saturating_sub(self.base);
+            frontier = self.base + sift_text::floor_char(&self.text, inside);
+        }
+        self.proceed(frontier, false, needs_value, sink)
+    }
+
+    fn settle(
+        &mut self,
+        needs_value: &dyn Fn(u32) -> bool,
+        sink: &mut dyn Sink,
+    ) -> Result<(), ScanError> {
+        let scanner = Arc::clone(&self.scanner);
+        let hold = scanner.hold()?;
+        let length = self.base + self.text.len();
+        for pattern in hold.automaton.finish(&self.position) {
+            self.work.hits += 1;
+            let pattern = hold.patterns[pattern as usize];
+            note(&mut self.open, pattern, self.frontier, length, hold.width);
+        }
+        self.proceed(length, true, needs_value, sink)
+    }
+
+    /// Confirms left of the frontier, follows bodies, releases what is certain, and forgets the rest.
+    fn proceed(
+        &mut self,
+        frontier: usize,
+        complete: bool,
+        needs_value: &dyn Fn(u32) -> bool,
+        sink: &mut dyn Sink,
+    ) -> Result<(), ScanError> {
+        self.frontier = frontier;
+        if !self.open.is_empty() {
+            self.confirm(frontier)?;
+        }
+        if !self.queue.is_empty() {
+            self.follow(complete)?;
+            self.resolve(needs_value, sink);
+        }
+        let part = Part { base: self.base, bytes: &self.text };
+        let free = self.queue.first().map_or(frontier, |c| c.start.min(frontier));
+        self.walk.release(free, part, sink);
+        self.trim(frontier);
+        Ok(())
+    }
+
+    fn confirm(&mut self, frontier: usize) -> Result<(), ScanError> {
+        let part = Part { base: self.base, bytes: &self.text };
+        let known = self.queue.len();
+        let queue = &mut self.queue;
+        for hit in &mut self.open {
+            let to = hit.last.min(frontier);
+            hit.cursor = self.scanner.confirm(
+                hit.pattern as usize,
+                part,
+                hit.cursor,
+                to,
+                &mut self.ends,
+                &mut self.work.steps,
+                &mut |candidate| {
+                    if candidate.score >= EDIT_SCORE {
+                        queue.push(candidate);
+                    }
+                },
+                &mut None,
+            )?;
+        }
+        self.open.retain(|hit| hit.cursor.max(hit.last) > frontier);
+        if self.characters {
+            self.queue[known..].iter_mut().for_each(|c| widen(c, part));
+        }
+        self.queue.sort_by_key(Candidate::order);
+        Ok(())
+    }
+
+    fn follow(&mut self, complete: bool) -> Result<(), ScanError> {
+        let part = Part { base: self.base, bytes: &self.text };
+        for candidate in &mut self.queue {
+            self.scanner.extend(candidate, part, complete, &mut self.work.steps)?;
+        }
+        Ok(())
+    }
+
+    fn resolve(&mut self, needs_value: &dyn Fn(u32) -> bool, sink: &mut dyn Sink) {
+        let part = Part { base: self.base, bytes: &self.text };
+        let finding_bytes = self.scanner.limits().finding_bytes;
+        let terms = Terms { needs_value, finding_bytes };
+        let mut done = 0;
+        for candidate in &self.queue {
+            if !self.walk.offer(candidate, part, &terms, sink) {
+                break;
+            }
+            done += 1;
+        }
+        self.queue.drain(..done);
+        // Inside an open body everything loses: only what reaches beyond it matters later.
+        if let Some((first, rest)) = self.queue.split_first() {
+            let reach = first.extent.reach();
+            let inside = |c: &Candidate| matches!(c.extent, Extent::Closed(end) if end <= reach);
+            if rest.iter().any(inside) {
+                let head = first.clone();
+                self.queue.retain(|c| c.order() == head.order() || !inside(c));
+            }
+        }
+    }
+
+    /// Drops text that nothing will look at again: left of the frontier by the widest pattern and the
+    /// look-behind, and of every open candidate's reach or held value.
+    fn trim(&mut self, frontier: usize) {
+        let width = self.scanner.hold().map_or(0, |hold| hold.width);
+        let held = self.walk.released().min(frontier);
+        let needed = |(i, c): (usize, &Candidate)| {
+            // The edit of the first may be out already; the others may still want their value.
+            if i == 0 && self.walk.edited() {
+                c.extent.reach()
+            } else {
+                c.start
+            }
+        };
+        let bodies = self.queue.iter().enumerate().map(needed).min().unwrap_or(held);
+        let keep = held.min(bodies).saturating_sub(width + LOOK_BEHIND + 1);
+        let drop = keep.saturating_sub(self.base);
+        // Moving the rest costs its length: wait until that is the smaller part.
+        if drop > self.text.len() / 2 && drop > 512 {
+            self.text.drain(..drop);
+            self.base += drop;
+        }
+    }
+}
+
+/// Adds a hit at `end` to the open ones. Left of `decided` every candidate is known already.
+fn note(open: &mut Vec<OpenHit>, pattern: u32, decided: usize, end: usize, width: usize) {
+    // One byte wider: a hit may be reported a byte late.
+    let from = end.saturating_sub(width + 1).max(decided);
+    match open.iter_mut().find(|hit| hit.pattern == pattern) {
+        // The cursor stays: what lies between the two hits is one load a byte, and a second entry would
+        // have to know how far the first one's last candidate reaches.
+        Some(hit) => hit.last = end,
+        None => open.push(OpenHit { pattern, cursor: from, last: end }),
+    }
+}

@@ -1,0 +1,208 @@
+"""`sift-fast rules`: list, show, check, cost, test."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any, Unpack
+
+import click
+
+from sift_fast.cli._options import Selection, rule_options, rule_sets, rule_table
+from sift_fast.cli._text import complain, count, megabytes, printable, table
+from sift_fast.cli.app import CLEAN, ERROR, FINDINGS
+
+EPILOG = """\b
+Examples:
+  sift-fast rules list --rules secrets
+  sift-fast rules show secret.github.token
+  sift-fast rules check --rule-file mine.toml
+  sift-fast rules cost --corpus ~/src --rule-file mine.toml
+  sift-fast rules test mine.toml"""
+
+
+@click.group(epilog=EPILOG)
+def rules() -> None:
+    """List, show, check, measure and test rules."""
+
+
+class ListOptions(Selection):
+    """What `rules list` is given."""
+
+    format: str
+
+
+@rules.command("list")
+@rule_options
+@click.option("--format", type=click.Choice(["text", "jsonl"]), default="text", show_default=True, help="Form of the list.")
+def list_rules(**options: Unpack[ListOptions]) -> int:
+    """List the rules of a selection, sorted by id."""
+    rows = rule_table(options)
+    if options["format"] == "jsonl":
+        for row in rows:
+            click.echo(json.dumps(row, ensure_ascii=True))
+        return CLEAN
+    cells = [
+        [row["id"], row["entity"], row["tier"], row["severity"], f"{row['score']:.2f}", printable(row["title"])]
+        for row in rows
+    ]
+    click.echo(table(["id", "entity", "tier", "severity", "score", "title"], cells, right=frozenset({4})), nl=False)
+    click.echo(count(len(rows), "rule"), err=True)
+    return CLEAN
+
+
+@rules.command("show")
+@click.argument("rule_id", metavar="ID")
+@rule_options
+@click.option("--format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Form of the record.")
+def show(rule_id: str, format: str, **options: Unpack[Selection]) -> int:
+    """Show all fields of one rule, its pattern included."""
+    rows = rule_table(options)
+    for row in rows:
+        if row["id"] == rule_id or rule_id in row.get("aliases", ()):
+            click.echo(json.dumps(row, indent=1) if format == "json" else _record(row), nl=format == "json")
+            return CLEAN
+    complain(f"there is no rule `{rule_id}` in this selection: see `sift-fast rules list`")
+    return ERROR
+
+
+def _record(row: Mapping[str, Any]) -> str:
+    """Fields one below the other; a field of many lines or values stands indented under its name."""
+    width = max(len(name) for name in row)
+    lines = []
+    for name, value in row.items():
+        if value is None or value in ("", [], {}):
+            continue
+        if isinstance(value, Mapping):
+            values = [f"{key}: {item}" for key, item in value.items()]
+        elif isinstance(value, list | tuple):
+            values = [str(item) for item in value]
+        else:
+            values = str(value).split("\n")
+        values = [printable(item, escape_backslash=False) for item in values]
+        lines.append(f"{name:<{width}}  {values[0]}\n")
+        lines.extend(f"{'':<{width}}  {item}\n" for item in values[1:])
+    return "".join(lines)
+
+
+@rules.command("check")
+@rule_options
+def check(**options: Unpack[Selection]) -> int:
+    """Check rules: the static lint, and every example, negative and mutant in every engine and mode.
+
+    Prints file, rule and reason of each problem and exits 1 when there is one.
+    """
+    from sift_fast import _core
+
+    sets, files = rule_sets(options["rules"]), list(options["rule_file"])
+    return _problems(_core.check_rules(sets, files), len(rule_table(options)))
+
+
+def _problems(problems: list[tuple[str, str, str]], rules: int) -> int:
+    for file, rule, reason in problems:
+        click.echo(f"{printable(file)}: {rule}: {printable(reason, escape_backslash=False)}")
+    if problems:
+        complain(f"{count(len(problems), 'problem')} in {count(rules, 'rule')}")
+        return FINDINGS
+    click.echo(f"{count(rules, 'rule')}: no problems", err=True)
+    return CLEAN
+
+
+@rules.command("test")
+@click.argument("rule_files", nargs=-1, required=True, metavar="RULE_FILE...")
+def test(rule_files: tuple[str, ...]) -> int:
+    """Run the examples and negatives of rule files of your own.
+
+    Each example is filled with generated secrets and must be found, each negative must not, in every engine,
+    whole and byte by byte. One line for a rule; exits 1 when one fails.
+    """
+    from sift_fast import _core
+
+    rows = _core.rule_table([], list(rule_files))
+    problems: dict[str, list[str]] = defaultdict(list)
+    for _file, rule, reason in _core.check_rules([], list(rule_files)):
+        problems[rule].append(reason)
+    cells = []
+    for row in rows:
+        wrong = problems.get(row["id"], [])
+        verdict = "failed" if wrong else "passed"
+        cells.append([verdict, row["id"], str(len(row["examples"])), str(len(row["negatives"]))])
+    click.echo(table(["", "rule", "examples", "negatives"], cells, right=frozenset({2, 3})), nl=False)
+    return _problems(
+        [(row["source"], row["id"], reason) for row in rows for reason in problems.get(row["id"], ())], len(rows)
+    )
+
+
+class CostOptions(Selection):
+    """What `rules cost` is given."""
+
+    corpus: tuple[str, ...]
+    dearest: int
+    rounds: int
+    megabytes: int
+    piece: int
+    format: str
+
+
+@rules.command("cost")
+@rule_options
+@click.option("--corpus", multiple=True, required=True, metavar="DIR", help="Files to measure on. May be given again.")
+@click.option(
+    "--dearest", type=click.IntRange(0, 100), default=5, show_default=True, help="Leave-one-out for so many rules."
+)
+@click.option("--rounds", type=click.IntRange(1, 100), default=5, show_default=True, help="Scans of the corpus; the best counts.")
+@click.option("--megabytes", type=click.IntRange(1, 1024), default=8, show_default=True, help="Read at most so much.")
+@click.option("--piece", type=click.IntRange(64, 1 << 20), default=4096, show_default=True, help="Bytes scanned at once.")
+@click.option("--format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Form of the table.")
+def cost(**options: Unpack[CostOptions]) -> int:
+    """Measure what each rule costs on your own files.
+
+    Each pattern is compiled alone and scanned beside a reference pattern (one rare literal) in the same run;
+    the ratio to the reference is what can be compared between machines. Then the whole set, and the set without
+    each of the dearest: single costs overstate rules that share literals, and do not add up.
+    """
+    from sift_fast import _core
+
+    profile = _core.build_info()["profile"]
+    if profile != "release":
+        complain(f"this is a {profile} build, its times mean nothing: install a release wheel")
+        return ERROR
+    answer: dict[str, Any] = _core.rules_cost(
+        rule_sets(options["rules"]),
+        list(options["rule_file"]),
+        list(options["corpus"]),
+        max_bytes=options["megabytes"] * 1_000_000,
+        piece=options["piece"],
+        rounds=options["rounds"],
+        dearest=options["dearest"],
+    )
+    if options["format"] == "json":
+        click.echo(json.dumps(answer, indent=1))
+        return CLEAN
+    reference = answer["reference_ns_per_byte"]
+    cells = [
+        [
+            row["id"] + (f" (+{row['providers'] - 1})" if row["providers"] > 1 else ""),
+            f"{row['ns_per_byte']:.4f}",
+            f"{row['ns_per_byte'] / reference:.1f}" if reference > 0 else "",
+            f"{row['hits_per_mb']:.1f}",
+        ]
+        for row in answer["patterns"]
+    ]
+    click.echo(table(["pattern of", "ns/byte", "x reference", "hits/MB"], cells, right=frozenset({1, 2, 3})), nl=False)
+    click.echo()
+    whole = {row["view"]: row for row in answer["sets"]}
+    cells = [["all", row["view"], f"{row['ns_per_byte']:.4f}", f"{1e3 / row['ns_per_byte']:,.0f}", ""] for row in answer["sets"]]
+    for row in answer["without"]:
+        gain = whole[row["view"]]["ns_per_byte"] / row["ns_per_byte"] - 1
+        cells.append(
+            [f"without {row['id']}", row["view"], f"{row['ns_per_byte']:.4f}", f"{1e3 / row['ns_per_byte']:,.0f}", f"{gain:+.1%}"]
+        )
+    click.echo(table(["set", "view", "ns/byte", "MB/s", "gain"], cells, right=frozenset({2, 3, 4})), nl=False)
+    click.echo(
+        f"{megabytes(answer['bytes'])} from {count(answer['files'], 'file')} in pieces of {options['piece']:,} bytes, "
+        f"reference {reference:.4f} ns/byte, thread time, best of {options['rounds']}, matching only",
+        err=True,
+    )
+    return CLEAN

@@ -1,0 +1,51 @@
+"""docs/cli.md: each command in it runs, as it stands there, and ends with a documented exit code."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .conftest import environment
+from .test_rules import GOOD
+
+DOCUMENT = Path(__file__).parents[3] / "docs" / "cli.md"
+LINES = [
+    line.removeprefix("$ ")
+    for block in re.findall(r"^```console\n(.*?)^```", DOCUMENT.read_text(), re.MULTILINE | re.DOTALL)
+    for line in block.splitlines()
+]
+
+
+def test_the_document_has_commands() -> None:
+    assert len(LINES) > 12
+    assert {line.split("sift-fast ")[1].split()[0] for line in LINES} == {"scan", "redact", "explain", "rules", "bench"}
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_a_command_of_the_document(line: str, tree: Path, secret: str) -> None:
+    subprocess.run(["git", "init", "-q", "."], cwd=tree, check=True)
+    (tree / "docs").mkdir()
+    (tree / "mine.toml").write_text(GOOD)
+    for name in ("chat.txt", "app.log"):
+        (tree / name).write_text(f"my token is {secret}, thanks\n")
+    search = f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"
+    if "--baseline" in line:
+        subprocess.run(
+            line.replace("--baseline", "--write-baseline"), shell=True, cwd=tree, env=environment(PATH=search), check=True
+        )
+    done = subprocess.run(line, shell=True, cwd=tree, env=environment(PATH=search), capture_output=True, check=False)
+    assert b"Traceback" not in done.stderr
+    if b"debug build" in done.stderr:
+        pytest.skip("a debug build measures nothing")
+    expected = 0
+    if " scan " in line and "baseline" not in line and not line.startswith("git diff"):
+        expected = 1
+    if " explain " in line:
+        expected = 1
+    assert done.returncode == expected, done.stderr.decode()
+    assert secret.encode() not in done.stdout + done.stderr

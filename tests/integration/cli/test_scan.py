@@ -1,0 +1,227 @@
+"""`scan`: places, formats, selection, exit codes, ignore marks, standard input."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from .conftest import OTHER_RULE, TOKEN, TOKEN_RULE, Invoke, assert_silent, fakes
+
+
+def test_a_finding_is_a_place_a_rule_and_a_masked_preview(invoke: Invoke, tree: Path, secret: str) -> None:
+    ran = invoke("scan", tree)
+    assert ran.code == 1
+    (line,) = ran.lines
+    assert line.startswith(f"{tree}/src/app.py:2:10  critical  {TOKEN_RULE}  {TOKEN}  0.95  github_pat_****")
+    assert f"({len(secret)} chars)" in line
+    assert "2 files" in ran.err and "1 finding" in ran.err and "MB/s" in ran.err
+    assert_silent(ran, secret)
+
+
+def test_clean_is_zero_and_says_nothing(invoke: Invoke, tree: Path) -> None:
+    ran = invoke("scan", tree / "README.md")
+    assert (ran.code, ran.out) == (0, b"")
+    assert "0 findings" in ran.err
+
+
+def test_quiet(invoke: Invoke, tree: Path) -> None:
+    ran = invoke("scan", "-q", tree)
+    assert (ran.code, ran.err) == (1, "")
+    assert len(ran.lines) == 1
+
+
+def test_jsonl_has_the_documented_fields_in_a_stable_order(invoke: Invoke, tmp_path: Path) -> None:
+    tokens = fakes(TOKEN_RULE, 40)
+    for number in range(20):
+        one, two = tokens[2 * number : 2 * number + 2]
+        (tmp_path / f"f{number:02}.txt").write_text(f"é𝄞 {one}\n\n{two}\n")
+    runs = [invoke("scan", "--format", "jsonl", "--threads", threads, tmp_path) for threads in ("1", "4")]
+    assert runs[0].out == runs[1].out
+    rows = [json.loads(line) for line in runs[0].lines]
+    assert len(rows) == 40
+    assert rows == sorted(rows, key=lambda row: (row["path"], row["start"]))
+    assert rows[0] == {
+        "path": f"{tmp_path}/f00.txt",
+        "line": 1,
+        "column": 4,
+        "end_line": 1,
+        "end_column": 4 + len(tokens[0]),
+        "start": 7,
+        "end": 7 + len(tokens[0]),
+        "rule_id": TOKEN_RULE,
+        "category": "secret",
+        "entity_type": TOKEN,
+        "severity": "critical",
+        "score": 0.95,
+        "preview": f"github_pat_**** ({len(tokens[0])} chars)",
+    }
+    assert (rows[1]["line"], rows[1]["column"]) == (3, 1)
+    documented = (Path(__file__).parents[3] / "docs" / "cli.md").read_text()
+    assert all(f"`{key}`" in documented for key in [*rows[0], "path_hex", "fingerprint"])
+    assert_silent(runs[0], *tokens)
+
+
+def test_a_byte_order_mark_is_no_column(invoke: Invoke, tmp_path: Path, secret: str) -> None:
+    (tmp_path / "bom.txt").write_text(secret, encoding="utf-8-sig")
+    (row,) = [json.loads(line) for line in invoke("scan", "--format", "jsonl", tmp_path).lines]
+    assert (row["line"], row["column"], row["start"]) == (1, 1, 3)
+
+
+def test_standard_input_alone_and_beside_files(invoke: Invoke, tree: Path, secret: str) -> None:
+    ran = invoke("scan", "-", stdin=f"\n\n  {secret}\n".encode())
+    assert ran.code == 1
+    assert ran.lines[0].startswith("<stdin>:3:3  ")
+    both = invoke("scan", "-", tree, stdin=secret.encode())
+    assert [line.split("  ")[0] for line in both.lines] == [f"{tree}/src/app.py:2:10", "<stdin>:1:1"]
+    assert invoke("scan", "-", stdin=b"").code == 0
+
+
+def test_a_path_given_twice_is_scanned_once(invoke: Invoke, tree: Path) -> None:
+    ran = invoke("scan", tree, tree / "src", tree / "src" / "app.py")
+    assert len(ran.lines) == 1
+    assert "2 files" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("level", "code"), [("low", 1), ("medium", 1), ("high", 1), ("critical", 0), ("never", 0)]
+)
+def test_fail_on(invoke: Invoke, tmp_path: Path, level: str, code: int) -> None:
+    value = fakes("secret.generic.password", 1)[0]
+    (tmp_path / "a.py").write_text(f'password = "{value}"\n')
+    ran = invoke("scan", "--fail-on", level, tmp_path)
+    assert ran.code == code
+    # The report is the same whatever the code.
+    assert len(ran.lines) == 1 and "  high " in ran.lines[0]
+
+
+def test_selection(invoke: Invoke, tmp_path: Path) -> None:
+    one, two = fakes(TOKEN_RULE, 1)[0], fakes(OTHER_RULE, 1)[0]
+    (tmp_path / "a").write_text(f"{one}\n{two}\n")
+
+    def found(*options: str) -> list[str]:
+        return [json.loads(line)["rule_id"] for line in invoke("scan", "--format", "jsonl", *options, tmp_path).lines]
+
+    assert found() == [TOKEN_RULE, OTHER_RULE]
+    assert found("--entities", TOKEN) == [TOKEN_RULE]
+    assert found("--exclude", TOKEN) == [OTHER_RULE]
+    assert found("--exclude", f"{TOKEN_RULE},{OTHER_RULE}") == []
+    assert found("--rules", "injection,leak") == []
+    assert found("--min-score", "0.999") == []
+    assert found("--engine", "automata") == [TOKEN_RULE, OTHER_RULE]
+
+
+def test_rules_of_ones_own(invoke: Invoke, tmp_path: Path) -> None:
+    rules = tmp_path / "mine.toml"
+    rules.write_text(
+        """
+        [[rule]]
+        id = "secret.acme.key"
+        title = "Acme key"
+        entity = "ACME_KEY"
+        severity = "low"
+        score = 0.9
+        format = '"acme_" + 20 lower'
+        pattern = '''(acme_[a-z]{20})\\b'''
+        examples = ["key {secret}"]
+        negatives = ["acme_short"]
+        """
+    )
+    (tmp_path / "text").write_text("acme_" + "abcdefghijklmnopqrst" + "\n")
+    ran = invoke("scan", "--rules", "none", "--rule-file", rules, "--format", "jsonl", tmp_path / "text")
+    assert [json.loads(line)["entity_type"] for line in ran.lines] == ["ACME_KEY"]
+    assert "acme_****" in ran.lines[0]
+
+
+class TestIgnoreMarks:
+    """`sift:ignore` in the finding's line, or alone in the line before it."""
+
+    @pytest.mark.parametrize(
+        ("before", "after"),
+        [
+            ("", "  # sift:ignore"),
+            ("", f"  # sift:ignore[{TOKEN_RULE}]"),
+            ("", f"  # sift:ignore[secret.some.other, {TOKEN_RULE}] reviewed"),
+            ("# sift:ignore\n", ""),
+            ("# sift:ignore\r\n", ""),
+            (f"// sift:ignore[{TOKEN_RULE}]\n", ""),
+        ],
+    )
+    def test_passed_over(self, invoke: Invoke, tmp_path: Path, secret: str, before: str, after: str) -> None:
+        (tmp_path / "a").write_bytes(f"x\n{before}t = {secret}{after}\nz\n".encode())
+        ran = invoke("scan", tmp_path)
+        assert (ran.code, ran.out) == (0, b"")
+        assert "1 ignored in place" in ran.err
+        assert invoke("scan", "--no-inline-ignore", tmp_path).code == 1
+
+    @pytest.mark.parametrize(
+        ("before", "after"),
+        [
+            ("", "  # sift:ignore[secret.some.other]"),
+            ("", "  # sift:ignore[]"),
+            ("", "  # sift:ignore[unclosed"),
+            ("", "  # sift:ignored"),
+            ("# sift:ignore\n\n", ""),
+            ("", "\n# sift:ignore"),
+        ],
+    )
+    def test_reported(self, invoke: Invoke, tmp_path: Path, secret: str, before: str, after: str) -> None:
+        (tmp_path / "a").write_text(f"x\n{before}t = {secret}{after}\nz\n")
+        assert invoke("scan", tmp_path).code == 1
+
+    def test_a_mark_beside_a_finding_does_not_reach_the_next_line(self, invoke: Invoke, tmp_path: Path) -> None:
+        one, two = fakes(TOKEN_RULE, 2)
+        (tmp_path / "a").write_text(f"a = {one}  # sift:ignore\nb = {two}\n")
+        (line,) = invoke("scan", tmp_path).lines
+        assert ":2:5  " in line
+
+    def test_a_mark_inside_a_long_line_is_seen(self, invoke: Invoke, tmp_path: Path, secret: str) -> None:
+        (tmp_path / "a").write_text(f"{'x ' * 5000}{secret}{' y' * 5000} sift:ignore\n")
+        assert invoke("scan", tmp_path).code == 0
+
+
+class TestErrors:
+    """One sentence on standard error, exit 2, no traceback, nothing on standard output."""
+
+    @pytest.mark.parametrize(
+        ("arguments", "word"),
+        [
+            (["scan"], "PATH"),
+            (["scan", "--rules", "nope", "."], "nope"),
+            (["scan", "--rule-file", "/nowhere/mine.toml", "."], "mine.toml"),
+            (["scan", "--entities", "NOPE", "."], "NOPE"),
+            (["scan", "--exclude", "NOPE", "."], "NOPE"),
+            (["scan", "--min-score", "2", "."], "min-score"),
+            (["scan", "--max-size", "1x", "."], "1x"),
+            (["scan", "--threads", "0", "."], "threads"),
+            (["scan", "--format", "xml", "."], "xml"),
+            (["scan", "--baseline", "/nowhere/baseline", "."], "baseline"),
+            (["scan", "--output", "/nowhere/out", "."], "/nowhere"),
+            (["scan", "--output", "/tmp", "."], "folder"),
+            (["scan", "--nope", "."], "nope"),
+            (["nope"], "nope"),
+        ],
+    )
+    def test_misuse(self, invoke: Invoke, arguments: list[str], word: str) -> None:
+        ran = invoke(*arguments)
+        assert (ran.code, ran.out) == (2, b"")
+        assert ran.err.startswith("sift-fast: ") and ran.err.count("\n") == 1
+        assert word in ran.err
+
+    def test_a_broken_rule_names_file_rule_and_reason(self, invoke: Invoke, tmp_path: Path) -> None:
+        rules = tmp_path / "mine.toml"
+        rules.write_text(
+            "[[rule]]\nid = 'secret.acme.key'\ntitle = 'x'\nentity = 'X'\nseverity = 'low'\nscore = 0.5\n"
+            "pattern = '(acme_[a-z]+)'\nexamples = ['a']\n"
+        )
+        ran = invoke("scan", "--rule-file", rules, tmp_path)
+        assert ran.code == 2
+        assert "mine.toml" in ran.err and "secret.acme.key" in ran.err and "bound" in ran.err
+        assert ran.err.count("\n") == 1
+
+    def test_a_missing_path_is_reported_and_the_scan_goes_on(self, invoke: Invoke, tree: Path) -> None:
+        ran = invoke("scan", tree / "nowhere", tree)
+        assert ran.code == 2
+        assert len(ran.lines) == 1
+        assert "nowhere` cannot be read" in ran.err and "1 unreadable" in ran.err
