@@ -21,8 +21,8 @@ fi
 targets=("$@")
 [ "${#targets[@]}" -gt 0 ] || targets=(scan stream_split rule_load redact)
 seconds="${SIFT_FUZZ_SECONDS:-60}"
-cd "$ROOT/rust"
+cd "$ROOT"
 for target in "${targets[@]}"; do
     step "fuzz $target, $seconds s"
-    cargo +nightly fuzz run "$target" -- -max_total_time="$seconds" -rss_limit_mb=4096 -timeout=20 -print_final_stats=1
+    cargo +nightly fuzz run --fuzz-dir rust/fuzz "$target" -- -max_total_time="$seconds" -rss_limit_mb=4096 -timeout=20 -print_final_stats=1
 done

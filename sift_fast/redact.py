@@ -1,19 +1,18 @@
 """Operators: what is put in the place of a finding.
 
-One operator for everything, or a dict by entity type with `"default"` for the rest:
+One operator for everything, or a mapping by entity type with `"default"` for the rest:
 
->>> import sift_fast as sf
->>> operators = {"GITHUB_TOKEN": sf.Mask(keep_last=4), "default": sf.Remove()}
+>>> operators = {"GITHUB_TOKEN": Mask(keep_last=4), "default": Remove()}
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, final
 
 from sift_fast import _core
 from sift_fast.errors import ConfigError
+from sift_fast.types import Value
 
 __all__ = ["Mask", "Operator", "Operators", "Remove", "Replace"]
 
@@ -21,8 +20,8 @@ __all__ = ["Mask", "Operator", "Operators", "Remove", "Replace"]
 _Lowered: TypeAlias = tuple[str, str | None, int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Replace:
+@final
+class Replace(Value):
     """Put a fixed text in the place of a finding.
 
     Args:
@@ -32,30 +31,31 @@ class Replace:
         ConfigError: `text` is no `str`, or holds lone surrogates.
     """
 
-    text: str | None = None
+    __slots__ = ("text",)
 
-    def __post_init__(self) -> None:
-        if self.text is None:
-            return
-        if not isinstance(self.text, str):
-            raise ConfigError("`text` of a replacement must be a str or None")
-        if not _is_utf8(self.text):
-            raise ConfigError("`text` of a replacement holds a lone surrogate, which cannot be written as UTF-8")
+    text: str | None
+
+    def __init__(self, text: str | None = None) -> None:
+        if text is not None and not _is_writable(text):
+            raise ConfigError("`text` of a replacement must be a str without lone surrogates, or None")
+        object.__setattr__(self, "text", text)
 
     def _lower(self) -> _Lowered:
         return ("replace", self.text, 0, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Remove:
+@final
+class Remove(Value):
     """Put nothing in the place of a finding."""
+
+    __slots__ = ()
 
     def _lower(self) -> _Lowered:
         return ("remove", None, 0, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Mask:
+@final
+class Mask(Value):
     """Put as many mask characters in the place of a finding as it has characters.
 
     A value of which the kept characters would show more than a third is masked whole, and one longer than
@@ -71,24 +71,31 @@ class Mask:
         ConfigError: one of these does not hold.
     """
 
-    char: str = "*"
-    keep_first: int = 0
-    keep_last: int = 0
+    __slots__ = ("char", "keep_first", "keep_last")
 
-    def __post_init__(self) -> None:
-        for name in ("keep_first", "keep_last"):
-            value = getattr(self, name)
+    char: str
+    keep_first: int
+    keep_last: int
+
+    def __init__(self, char: str = "*", keep_first: int = 0, keep_last: int = 0) -> None:
+        for name, value in (("keep_first", keep_first), ("keep_last", keep_last)):
+            # `True` is an integer to Python and a mistake here.
             if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**31:
                 raise ConfigError(f"`{name}` of a mask must be an integer of 0 or more")
-        if not isinstance(self.char, str) or not _is_utf8(self.char):
+        if not _is_writable(char):
             raise ConfigError("`char` of a mask must be one character")
-        _core._check_mask(self.char, self.keep_first, self.keep_last)
+        _core._check_mask(char, keep_first, keep_last)
+        object.__setattr__(self, "char", char)
+        object.__setattr__(self, "keep_first", keep_first)
+        object.__setattr__(self, "keep_last", keep_last)
 
     def _lower(self) -> _Lowered:
         return ("mask", self.char, self.keep_first, self.keep_last)
 
 
-def _is_utf8(text: str) -> bool:
+def _is_writable(text: object) -> bool:
+    if not isinstance(text, str):
+        return False
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from sift_fast import _core
-from sift_fast.redact import Operators
-from sift_fast.stream import redact_stream
-from sift_fast.types import BytesLike, Text
+
+if TYPE_CHECKING:
+    from sift_fast.redact import Operators
+    from sift_fast.types import BytesLike, Text
 
 __all__ = ["Scanner"]
 
@@ -16,16 +17,27 @@ __all__ = ["Scanner"]
 # and back takes 50 to 100 us on an idle machine, more on a busy one.
 _INLINE = 64 * 1024
 
-_StrOrBytes = TypeVar("_StrOrBytes", str, bytes)
-
 
 class Scanner(_core.Scanner):
-    """Rules compiled once, for any number of texts and threads.
+    """Rules compiled once, for any number of texts, from any thread, before and after a fork.
 
-    Everything about a scanner is in the documentation of its arguments and methods; see `sift_fast._core.Scanner`.
+    Args:
+        rules: names of rule sets, or one name: `default`, `secrets`, `injection`, `leak`.
+        rule_files: paths of TOML documents with rules of your own; compiled here, then cached for the user.
+        entities: only these entity types; None for all.
+        exclude: entity types and rule ids that are not looked for.
+        min_score: findings below are dropped, 0 to 1.
+        decode: must be False until there are decoders.
+        allow_list: values, `str` or `bytes`, that are never findings.
+        limits: bounds on one scan; None for `Limits()`.
+        engine: `"hyperscan"` or `"automata"` to insist on one; None for the best there is.
+
+    Raises:
+        RuleError: a rule set or a rule document is wrong.
+        ConfigError: an argument is wrong; a misspelt entity type is, for it would find nothing.
 
     Example:
-        >>> scanner = Scanner()
+        >>> scanner = Scanner(["secrets"], min_score=0.5)
         >>> bool(scanner.scan("nothing to see here"))
         False
     """
@@ -54,7 +66,11 @@ class Scanner(_core.Scanner):
             >>> len(asyncio.run(Scanner().scan_async("nothing to see here")))
             0
         """
-        length = text.nbytes if isinstance(text, memoryview) else len(text)
+        if isinstance(text, (str, bytes, bytearray)):
+            length = len(text)
+        else:
+            # What is no text either is told so by `scan`.
+            length = getattr(text, "nbytes", 0)
         if length <= _INLINE:
             return self.scan(text)
         import asyncio
@@ -103,4 +119,25 @@ class Scanner(_core.Scanner):
             >>> "".join(asyncio.run(answer()))
             'clean text'
         """
-        return redact_stream(self.stream(operators, vault), source)
+        return _pieces(self.stream(operators, vault), source)
+
+
+async def _pieces(stream: _core.Stream, source: AsyncIterable[Any] | Iterable[Any]) -> AsyncIterator[Any]:
+    # Left early for whatever reason, the stream is aborted: what it holds was never certain to be clean.
+    with stream:
+        if isinstance(source, AsyncIterable):
+            try:
+                async for piece in source:
+                    if out := stream.feed(piece):
+                        yield out
+            finally:
+                # A generator that is left early would otherwise be closed whenever it is collected.
+                close = getattr(source, "aclose", None)
+                if close is not None:
+                    await close()
+        else:
+            for piece in source:
+                if out := stream.feed(piece):
+                    yield out
+        if out := stream.finish():
+            yield out

@@ -7,21 +7,55 @@ written as they are.
 
 from __future__ import annotations
 
+import io
 import os
 import secrets
 import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import BinaryIO
+from typing import Any, Protocol
 
 from sift_fast.errors import ConfigError
 
 
-def standard_output() -> BinaryIO:
+class Writer(Protocol):
+    """What a report is written to."""
+
+    def write(self, data: bytes, /) -> object:
+        """Write all of it, or raise."""
+
+    def flush(self) -> None:
+        """Hand on what was written."""
+
+
+class _Whole:
+    """A raw stream whose `write` writes all. Under PYTHONUNBUFFERED standard output is one, and may stop halfway."""
+
+    def __init__(self, raw: Any) -> None:
+        self.raw = raw
+
+    def write(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[self.raw.write(rest) or 0 :]
+
+    def flush(self) -> None:
+        self.raw.flush()
+
+
+def standard_output() -> Writer:
     """Standard output in bytes: reports are UTF-8 whatever the locale says."""
     sys.stdout.flush()
-    return sys.stdout.buffer
+    stream: Any = sys.stdout.buffer
+    return _Whole(stream) if isinstance(stream, io.RawIOBase) else stream
+
+
+def say(text: str) -> None:
+    """Write a text to standard output, all of it."""
+    stream = standard_output()
+    stream.write(text.encode("utf-8", "backslashreplace"))
+    stream.flush()
 
 
 def check_target(path: str | None) -> None:
@@ -40,7 +74,7 @@ def check_target(path: str | None) -> None:
 
 
 @contextmanager
-def opened(path: str | None) -> Iterator[BinaryIO]:
+def opened(path: str | None) -> Iterator[Writer]:
     """A stream to write a report to; None or `-` is standard output.
 
     What `path` held before stays until the block ends without an exception.

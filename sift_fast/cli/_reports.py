@@ -12,11 +12,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, BinaryIO
+from typing import Any
 from urllib.parse import quote_from_bytes
 
 import click
 
+from sift_fast.cli._output import Writer
 from sift_fast.cli._text import SEVERITY_COLOURS, printable
 
 SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -59,7 +60,7 @@ class Run:
     keyed: bool
 
 
-def write_text(run: Run, out: BinaryIO, *, colour: bool) -> None:
+def write_text(run: Run, out: Writer, *, colour: bool) -> None:
     """`path:line:column  severity  rule id  entity  score  preview`, one line for a finding."""
     for shown in run.findings:
         finding = shown.finding
@@ -73,7 +74,7 @@ def write_text(run: Run, out: BinaryIO, *, colour: bool) -> None:
         out.write(line.encode("utf-8", "backslashreplace"))
 
 
-def write_jsonl(run: Run, out: BinaryIO) -> None:
+def write_jsonl(run: Run, out: Writer) -> None:
     """One object a line; the keys are documented in docs/cli.md. ASCII only, so no name can break a line."""
     for shown in run.findings:
         finding = shown.finding
@@ -107,7 +108,7 @@ def _is_utf8(path: bytes) -> bool:
     return True
 
 
-def write_sarif(run: Run, out: BinaryIO) -> None:
+def write_sarif(run: Run, out: Writer) -> None:
     """A SARIF 2.1.0 log with one run."""
     notifications = [_notification(path, f"could not be read: {reason}", "error") for path, reason in run.unreadable]
     notifications += [

@@ -58,6 +58,19 @@ class Application(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(sorted(COMMANDS.items()))
 
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Parse; `--help` and `--version` write here, and their stream may fail like any other."""
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except BrokenPipeError:
+            _silence(sys.stdout)
+            raise click.exceptions.Exit(BROKEN_PIPE) from None
+        except OSError as error:
+            _silence(sys.stdout)
+            raise click.ClickException(describe(error)) from error
+
     def invoke(self, ctx: click.Context) -> int:
         """Run the command; an interrupt or a failing stream is dealt with before click hears of it."""
         return guarded(lambda: super(Application, self).invoke(ctx))

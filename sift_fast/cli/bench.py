@@ -15,6 +15,7 @@ from typing import Any, Unpack
 import click
 
 from sift_fast.cli._options import ScannerArguments, make_scanner, scanner_options
+from sift_fast.cli._output import say
 from sift_fast.cli._text import complain, count, megabytes, table
 from sift_fast.cli.app import CLEAN, ERROR
 
@@ -81,25 +82,25 @@ def bench(paths: tuple[str, ...], **options: Unpack[Options]) -> int:
         "calls": calls,
     }
     if options["format"] == "json":
-        click.echo(json.dumps(result, indent=1))
+        say(json.dumps(result, indent=1) + "\n")
         return CLEAN
-    click.echo(
+    say(
         f"sift-fast {info['version']}, {info['engine']} {info['engine_version'] or ''}, cpu {info['cpu_level']}, "
-        f"{count(len(scanner.rules), 'rule')}, scanner made in {start_up * 1e3:.1f} ms\n"
+        f"{count(len(scanner.rules), 'rule')}, scanner made in {start_up * 1e3:.1f} ms\n\n"
     )
     cells = [
         [str(row["threads"]), f"{row['files']:,}", megabytes(row["bytes"]), f"{row['seconds']:.3f}",
          f"{row['mb_per_s']:,.0f}", f"{row['findings']:,}"]
         for row in trees
     ]
-    click.echo(table(["threads", "files", "size", "seconds", "MB/s", "findings"], cells, right=frozenset(range(6))))
+    say(table(["threads", "files", "size", "seconds", "MB/s", "findings"], cells, right=frozenset(range(6))) + "\n")
     cells = [
         [f"{row['size']:,}", f"{row['calls']:,}", f"{row['p50_us']:.2f}", f"{row['p95_us']:.2f}", f"{row['p99_us']:.2f}",
          f"{row['mb_per_s']:,.0f}", f"{row['findings']:,}"]
         for row in calls
     ]
     header = ["bytes", "calls", "P50 us", "P95 us", "P99 us", "MB/s", "findings"]
-    click.echo(table(header, cells, right=frozenset(range(7))), nl=False)
+    say(table(header, cells, right=frozenset(range(7))))
     click.echo(f"one `scan({options['unit']})` at a time, from Python; {result['timer_ns']:.0f} ns of each are the clock's", err=True)
     return CLEAN
 

@@ -13,6 +13,7 @@ from typing import Any, Unpack
 import click
 
 from sift_fast.cli._options import ScannerArguments, make_scanner, scanner_options
+from sift_fast.cli._output import say
 from sift_fast.cli._text import table
 from sift_fast.cli.app import CLEAN, FINDINGS
 
@@ -52,9 +53,9 @@ def explain(file: str | None, **options: Unpack[Options]) -> int:
     scanner = make_scanner(options)
     rows = [_row(line) for line in scanner.explain(text)]
     if options["format"] == "json":
-        click.echo(json.dumps(rows, indent=1))
+        say(json.dumps(rows, indent=1) + "\n")
     elif rows:
-        click.echo(_table(rows, text), nl=False)
+        say(_table(rows, text))
     else:
         click.echo("no candidates: no rule's pattern occurs in this text", err=True)
     return FINDINGS if any(row["outcome"] == "found" for row in rows) else CLEAN

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import Any, BinaryIO, Unpack
+from typing import Any, Unpack
 
 import click
 
 from sift_fast.cli._options import ScannerArguments, make_scanner, scanner_options
-from sift_fast.cli._output import check_target, opened
+from sift_fast.cli._output import Writer, check_target, opened
 from sift_fast.cli._text import complain, count, megabytes
 from sift_fast.cli.app import CLEAN
 
@@ -60,7 +61,7 @@ def redact(file: str, **options: Unpack[Options]) -> int:
         source: Any = sys.stdin.buffer if file == "-" else stack.enter_context(open(file, "rb", buffering=0))
         out = stack.enter_context(opened(options["output"]))
         stream = stack.enter_context(scanner.stream(operators=operators))
-        size = _copy(source, stream, out)
+        size = _copy(_pieces(source, "<stdin>" if file == "-" else file), stream, out)
         entities = Counter(finding.entity_type for finding in stream.findings)
         limits = stream.incomplete
     if limits:
@@ -74,13 +75,25 @@ def redact(file: str, **options: Unpack[Options]) -> int:
     return CLEAN
 
 
-def _copy(source: Any, stream: Any, out: BinaryIO) -> int:
-    # `read1` of a buffered file and `read` of a raw one return as soon as there is anything.
+def _pieces(source: Any, name: str) -> Iterator[bytes]:
+    """What there is, as soon as there is anything."""
+    # `read1` of a buffered file and `read` of a raw one do not wait for more.
     read = getattr(source, "read1", source.read)
+    while True:
+        try:
+            piece = read(PIECE)
+        except OSError as error:
+            raise type(error)(error.errno, error.strerror, name) from error
+        if not piece:
+            return
+        yield piece
+
+
+def _copy(pieces: Iterator[bytes], stream: Any, out: Writer) -> int:
     # An empty piece says that this stream is one of bytes, which `finish` must know even of an empty file.
     stream.feed(b"")
     size = 0
-    while piece := read(PIECE):
+    for piece in pieces:
         size += len(piece)
         if certain := stream.feed(piece):
             out.write(certain)

@@ -10,6 +10,7 @@ from typing import Any, Unpack
 import click
 
 from sift_fast.cli._options import Selection, rule_options, rule_sets, rule_table
+from sift_fast.cli._output import say
 from sift_fast.cli._text import complain, count, megabytes, printable, table
 from sift_fast.cli.app import CLEAN, ERROR, FINDINGS
 
@@ -41,13 +42,13 @@ def list_rules(**options: Unpack[ListOptions]) -> int:
     rows = rule_table(options)
     if options["format"] == "jsonl":
         for row in rows:
-            click.echo(json.dumps(row, ensure_ascii=True))
+            say(json.dumps(row, ensure_ascii=True) + "\n")
         return CLEAN
     cells = [
         [row["id"], row["entity"], row["tier"], row["severity"], f"{row['score']:.2f}", printable(row["title"])]
         for row in rows
     ]
-    click.echo(table(["id", "entity", "tier", "severity", "score", "title"], cells, right=frozenset({4})), nl=False)
+    say(table(["id", "entity", "tier", "severity", "score", "title"], cells, right=frozenset({4})))
     click.echo(count(len(rows), "rule"), err=True)
     return CLEAN
 
@@ -61,7 +62,7 @@ def show(rule_id: str, format: str, **options: Unpack[Selection]) -> int:
     rows = rule_table(options)
     for row in rows:
         if row["id"] == rule_id or rule_id in row.get("aliases", ()):
-            click.echo(json.dumps(row, indent=1) if format == "json" else _record(row), nl=format == "json")
+            say(json.dumps(row, indent=1) + "\n" if format == "json" else _record(row))
             return CLEAN
     complain(f"there is no rule `{rule_id}` in this selection: see `sift-fast rules list`")
     return ERROR
@@ -100,8 +101,11 @@ def check(**options: Unpack[Selection]) -> int:
 
 
 def _problems(problems: list[tuple[str, str, str]], rules: int) -> int:
-    for file, rule, reason in problems:
-        click.echo(f"{printable(file)}: {rule}: {printable(reason, escape_backslash=False)}")
+    say(
+        "".join(
+            f"{printable(file)}: {rule}: {printable(reason, escape_backslash=False)}\n" for file, rule, reason in problems
+        )
+    )
     if problems:
         complain(f"{count(len(problems), 'problem')} in {count(rules, 'rule')}")
         return FINDINGS
@@ -128,7 +132,7 @@ def test(rule_files: tuple[str, ...]) -> int:
         wrong = problems.get(row["id"], [])
         verdict = "failed" if wrong else "passed"
         cells.append([verdict, row["id"], str(len(row["examples"])), str(len(row["negatives"]))])
-    click.echo(table(["", "rule", "examples", "negatives"], cells, right=frozenset({2, 3})), nl=False)
+    say(table(["", "rule", "examples", "negatives"], cells, right=frozenset({2, 3})))
     return _problems(
         [(row["source"], row["id"], reason) for row in rows for reason in problems.get(row["id"], ())], len(rows)
     )
@@ -178,7 +182,7 @@ def cost(**options: Unpack[CostOptions]) -> int:
         dearest=options["dearest"],
     )
     if options["format"] == "json":
-        click.echo(json.dumps(answer, indent=1))
+        say(json.dumps(answer, indent=1) + "\n")
         return CLEAN
     reference = answer["reference_ns_per_byte"]
     cells = [
@@ -190,8 +194,8 @@ def cost(**options: Unpack[CostOptions]) -> int:
         ]
         for row in answer["patterns"]
     ]
-    click.echo(table(["pattern of", "ns/byte", "x reference", "hits/MB"], cells, right=frozenset({1, 2, 3})), nl=False)
-    click.echo()
+    say(table(["pattern of", "ns/byte", "x reference", "hits/MB"], cells, right=frozenset({1, 2, 3})))
+    say("\n")
     whole = {row["view"]: row for row in answer["sets"]}
     cells = [["all", row["view"], f"{row['ns_per_byte']:.4f}", f"{1e3 / row['ns_per_byte']:,.0f}", ""] for row in answer["sets"]]
     for row in answer["without"]:
@@ -199,7 +203,7 @@ def cost(**options: Unpack[CostOptions]) -> int:
         cells.append(
             [f"without {row['id']}", row["view"], f"{row['ns_per_byte']:.4f}", f"{1e3 / row['ns_per_byte']:,.0f}", f"{gain:+.1%}"]
         )
-    click.echo(table(["set", "view", "ns/byte", "MB/s", "gain"], cells, right=frozenset({2, 3, 4})), nl=False)
+    say(table(["set", "view", "ns/byte", "MB/s", "gain"], cells, right=frozenset({2, 3, 4})))
     click.echo(
         f"{megabytes(answer['bytes'])} from {count(answer['files'], 'file')} in pieces of {options['piece']:,} bytes, "
         f"reference {reference:.4f} ns/byte, thread time, best of {options['rounds']}, matching only",

@@ -38,6 +38,8 @@ A line with `sift:ignore`, in it or alone before it, is passed over; `sift:ignor
 
 #: Seconds before a progress bar is worth drawing, and between looks at the scan.
 PATIENCE, LOOK = 0.4, 0.1
+#: Most skipped files that are named.
+SHOWN = 5
 
 
 def _size(_ctx: click.Context, _parameter: click.Parameter, value: str) -> int:
@@ -154,9 +156,8 @@ def scan(paths: tuple[str, ...], **options: Unpack[Options]) -> int:
     )
     for path, reason in unreadable:
         complain(f"`{printable(path)}` cannot be read: {reason}")
-    for name, reason in job.skipped():
-        if not options["quiet"]:
-            complain(f"`{printable(os.fsencode(name))}` is skipped: {reason}")
+    if not options["quiet"]:
+        _skipped(job.skipped())
     for path, limits in incomplete:
         complain(f"`{printable(path)}` was not scanned to the end, limits were hit: {limits}")
     if not options["quiet"]:
@@ -241,6 +242,14 @@ def _report(run: Run, form: str, target: str | None) -> None:
             _reports.write_sarif(run, out)
         else:
             _reports.write_text(run, out, colour=to_terminal and colours(sys.stdout))
+
+
+def _skipped(skipped: Sequence[tuple[str, str]]) -> None:
+    """Names what was skipped though it was asked for or is text as far as is known; a few, not a flood."""
+    for name, reason in skipped[:SHOWN]:
+        complain(f"`{printable(os.fsencode(name))}` is skipped: {reason}")
+    if len(skipped) > SHOWN:
+        complain(f"{len(skipped) - SHOWN:,} more files are skipped: see `--max-size`")
 
 
 def _summary(

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyByteArray, PyBytes, PyDict, PyMemoryView, PyString, PyTuple};
+use pyo3::types::{PyByteArray, PyMapping, PyMemoryView, PyString, PyTuple};
 use sift_redact::{Item as Edit, Operator, Plan, Writer};
 use sift_rules::RuleSet;
 use sift_scan::{Finding as Found, Incomplete, ScanError, Sink};
@@ -68,11 +68,12 @@ impl Plans {
 
     fn read(&self, argument: &Bound<'_, PyAny>) -> PyResult<Operators> {
         let mut operators = Operators::new();
-        let Ok(table) = argument.cast::<PyDict>() else {
+        let Ok(table) = argument.cast::<PyMapping>() else {
             operators.insert(DEFAULT.to_owned(), operator(argument)?);
             return Ok(operators);
         };
-        for (key, value) in table {
+        for item in table.items()?.iter() {
+            let (key, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = item.extract()?;
             let wrong = || errors::config("the keys of `operators` are entity types or \"default\"");
             let name: String = key.extract().map_err(|_| wrong())?;
             if name != DEFAULT && !self.rules.rules().iter().any(|r| r.entity == name) {

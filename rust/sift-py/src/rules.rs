@@ -158,13 +158,24 @@ fn row_of<'py>(py: Python<'py>, set: &RuleSet, rule: &Row) -> PyResult<Bound<'py
     row.set_item("source", &rule.source)?;
     row.set_item("builtin", rule.builtin)?;
     row.set_item("references", &rule.references)?;
+    row.set_item("examples", &rule.examples)?;
+    row.set_item("negatives", &rule.negatives)?;
     row.set_item("known_misses", &rule.known_misses)?;
+    row.set_item("literal_reason", &rule.literal_reason)?;
     row.set_item("pattern", pattern.text())?;
     row.set_item("group", pattern.group())?;
     row.set_item("format", &rule.format)?;
     let checks: Vec<&str> = pattern.checks.iter().map(|check| check.name()).collect();
     row.set_item("checks", checks)?;
     row.set_item("min_entropy", pattern.min_entropy.map(widen))?;
+    let context = pattern.context.as_ref().map(|context| {
+        let row = PyDict::new(py);
+        row.set_item("words", &context.words)?;
+        row.set_item("window", context.window)?;
+        row.set_item("required", context.required)?;
+        PyResult::Ok(row)
+    });
+    row.set_item("context", context.transpose()?)?;
     let parts = pattern.parts().map_err(errors::config)?;
     let widths = (parts.before_width, parts.group_width, parts.after_width);
     row.set_item("widths", widths)?;

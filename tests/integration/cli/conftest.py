@@ -66,9 +66,9 @@ def command(program: str, tmp_path: Path) -> Invoke:
     """The command as a process of its own, in an empty folder."""
 
     def call(*arguments: str | bytes | Path, stdin: bytes | None = b"", cwd: Path | None = None, **extra: Any) -> Ran:
-        extra.setdefault("env", environment())
+        extra = {"env": environment(), "timeout": 120, **extra}
         done = subprocess.run(
-            [program, *arguments], input=stdin, capture_output=True, cwd=cwd or tmp_path, timeout=120, check=False, **extra
+            [program, *arguments], input=stdin, capture_output=True, cwd=cwd or tmp_path, check=False, **extra
         )
         return Ran(done.returncode, done.stdout, done.stderr.decode())
 

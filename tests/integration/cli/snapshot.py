@@ -1,6 +1,6 @@
 """Writes docs/cli_help.txt: the help of every command, as `--help` prints it at a width of 100.
 
-`python -m tests.integration.cli.snapshot` from the root, with the package installed.
+`python tests/integration/cli/snapshot.py`, with the package installed.
 """
 
 from __future__ import annotations

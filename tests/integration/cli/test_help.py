@@ -12,7 +12,7 @@ from .snapshot import TARGET, render
 
 
 def test_help_is_as_documented() -> None:
-    assert TARGET.read_text() == render(), "run `python -m tests.integration.cli.snapshot` and read the difference"
+    assert TARGET.read_text() == render(), "run `python tests/integration/cli/snapshot.py` and read the difference"
 
 
 def test_every_command_has_examples() -> None:
@@ -48,13 +48,13 @@ def test_no_arguments_show_help_and_are_misuse(command: Invoke) -> None:
 )
 def test_imports_are_lazy(statement: str, absent: tuple[str, ...]) -> None:
     probe = f"{statement}\nimport sys\nprint([name for name in {absent!r} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, check=True, env=environment())
+    done = subprocess.run([sys.executable, "-P", "-c", probe], capture_output=True, check=True, env=environment())
     assert done.stdout.strip() == b"[]"
 
 
 def test_a_scan_without_a_terminal_loads_no_rich(tmp_path: object) -> None:
     probe = "import sys\nfrom sift_fast.cli import main\ncode = main(['scan', '-q', sys.argv[1]])\nprint(code, 'rich' in sys.modules, 'numpy' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", probe, str(tmp_path)], capture_output=True, check=True, env=environment())
+    done = subprocess.run([sys.executable, "-P", "-c", probe, str(tmp_path)], capture_output=True, check=True, env=environment())
     assert done.stdout.strip() == b"0 False False"
 
 
@@ -66,5 +66,5 @@ def test_main_returns_the_code(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_as_a_module(tmp_path: object) -> None:
-    done = subprocess.run([sys.executable, "-m", "sift_fast.cli", "scan", "-q", str(tmp_path)], capture_output=True, check=False)
+    done = subprocess.run([sys.executable, "-P", "-m", "sift_fast.cli", "scan", "-q", str(tmp_path)], capture_output=True, check=False)
     assert (done.returncode, done.stdout) == (0, b"")

@@ -22,7 +22,7 @@ NAMES = [
     (b"latin-\xe9", "latin-\\xe9"),
     ("unicode-é-名".encode(), "unicode-é-名"),
     ("right\u202eleft".encode(), "right\\u202eleft"),
-    ("c1-\x9b31m".encode(), "c1-\\x9b31m"),
+    ("c1-\x9b31m".encode(), "c1-\\u009b31m"),
     (b"back\\slash", "back\\\\slash"),
     (b"-rf", "-rf"),
     (b"100%#?&", "100%#?&"),

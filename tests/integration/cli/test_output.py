@@ -135,11 +135,11 @@ def test_a_reader_that_leaves_is_no_error(program: str, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="session")
 def forest(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """So many bytes that no scan ends before it is interrupted: hard links to one file of 32 MB."""
+    """So many bytes that no scan ends before it is interrupted: hard links to one file of 12 MB."""
     folder = tmp_path_factory.mktemp("forest")
     first = folder / "0.txt"
-    first.write_text("key = value and nothing else to see here\n" * 800_000)
-    for number in range(1, 1500):
+    first.write_text("key = value and nothing else to see here\n" * 300_000)
+    for number in range(1, 8000):
         os.link(first, folder / f"{number}.txt")
     return folder
 
