@@ -129,6 +129,8 @@ def _run(options: argparse.Namespace, given: Sequence[str], console: Console) ->
             console.print(rich_table(table))
             for note in table.notes:
                 console.print(note, style="dim", markup=False, highlight=False)
+        if report.busy(made["machine"]):
+            console.print("the machine is busy with other work: only the ratios mean something", style="yellow")
         if options.record:
             console.print(f"recorded: benches/record/{record.write(made).name}", markup=False)
     _finish(console, context, measured, options.update_expected)

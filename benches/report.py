@@ -58,6 +58,11 @@ def footnote(record: Mapping[str, Any]) -> str:
         f"Linux {machine['kernel']}, Python {machine['python']}, {versions}.",
         f"`{record['command']}`",
     ]
+    if busy(machine):
+        parts.append(
+            f"**Somebody else used the machine (load {machine['load_at_start'][0]:g} before, "
+            f"{machine['load_at_end'][0]:g} after): ratios only.**"
+        )
     if record["quick"]:
         parts.append("**A quick run on small samples: for orientation only.**")
     if any(cell["input"].get("synthetic") for cell in record["cells"]):
@@ -67,6 +72,11 @@ def footnote(record: Mapping[str, Any]) -> str:
     if record["missing"]:
         parts.append(f"Not installed and left out: {', '.join(sorted(record['missing']))}.")
     return "<sub>" + " ".join(parts) + "</sub>"
+
+
+def busy(machine: Mapping[str, Any]) -> bool:
+    """Whether the load tells of other work: more than half a core before the run, or much above ours after."""
+    return bool(machine["load_at_start"][0] > 0.5 or machine["load_at_end"][0] > 1.75)
 
 
 def unverified(record: Mapping[str, Any]) -> bool:

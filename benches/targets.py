@@ -175,7 +175,16 @@ def table(records: Records) -> Table:
         except NotMeasured:
             row = ["", "not measured"]
         rows.append([target.what, f"{figure(target.must)} {target.unit}", f"{figure(target.aim)} {target.unit}", *row])
-    return Table("", ["what", "must", "aim", "measured", "reached"], rows)
+    return Table("", ["what", "must", "aim", "measured", "reached"], rows, _control(records))
+
+
+def _control(records: Records) -> list[str]:
+    """The batch target means nothing without what two threads were worth at that moment."""
+    try:
+        gains = [_engine(cell, "control")["speedup"] for cell in _cells(records, "batch")]
+    except NotMeasured:
+        return []
+    return [f"The two-thread control beside the batches gained {figure(min(gains))} to {figure(max(gains))} times."]
 
 
 def missed(records: Records) -> list[str]:

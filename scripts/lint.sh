@@ -11,7 +11,7 @@ for folder in sift_fast tests benches scripts examples; do
 done
 
 step "ruff format --check"
-"$VENV/bin/ruff" format --quiet --check "${code[@]}" || fail "not formatted: type \`make format\`"
+"$VENV/bin/ruff" format --check "${code[@]}" || fail "not formatted: type \`make format\`"
 step "ruff check"
 "$VENV/bin/ruff" check --quiet "${code[@]}"
 step "cargo fmt --check"

@@ -79,8 +79,7 @@ class Mask(Value):
 
     def __init__(self, char: str = "*", keep_first: int = 0, keep_last: int = 0) -> None:
         for name, value in (("keep_first", keep_first), ("keep_last", keep_last)):
-            # `True` is an integer to Python and a mistake here.
-            if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**31:
+            if not _is_count(value):
                 raise ConfigError(f"`{name}` of a mask must be an integer of 0 or more")
         if not _is_writable(char):
             raise ConfigError("`char` of a mask must be one character")
@@ -91,6 +90,11 @@ class Mask(Value):
 
     def _lower(self) -> _Lowered:
         return ("mask", self.char, self.keep_first, self.keep_last)
+
+
+def _is_count(value: object) -> bool:
+    # `True` is an integer to Python and a mistake here.
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31
 
 
 def _is_writable(text: object) -> bool:

@@ -58,7 +58,7 @@ class Value:
     What `dataclasses` would make, without the 10 ms that importing it costs.
     """
 
-    __slots__ = ()
+    __slots__: tuple[str, ...] = ()
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"`{name}` cannot be set: a {type(self).__name__} does not change")

@@ -111,18 +111,19 @@ def tables(record: Record) -> list[Table]:
     return [Table("", columns, rows, settings_notes(record, names))]
 
 
-def ratio(cell: dict[str, Any], ours: str, rival: str) -> float:
-    """How many times as long the rival's median call takes."""
-    mine = cell["engines"][ours]["ns"]["p50"]
-    return float(cell["engines"][rival]["ns"]["p50"] / mine) if mine else float("inf")
+def ratio(cell: dict[str, Any], ours: str, rival: str, q: str = "p50") -> float:
+    """How many times as long the rival's call takes, at a quantile."""
+    mine = cell["engines"][ours]["ns"][q]
+    return float(cell["engines"][rival]["ns"][q] / mine) if mine else float("inf")
 
 
 def losses(record: Record) -> list[str]:
-    """Cells in which the rival's median call is shorter."""
+    """Cells in which the rival's call is shorter, at the median or in the tail."""
     return [
-        f"the median call of {label(ours)} on {size(cell['input']['piece_bytes'])} of {corpus_label(cell)} takes "
-        f"{times(1 / ratio(cell, ours, rival))} as long as that of {label(rival)} (`{record['definition']['name']}`)"
+        f"at {q.upper()} a call of {label(ours)} on {size(cell['input']['piece_bytes'])} of {corpus_label(cell)} takes "
+        f"{times(1 / ratio(cell, ours, rival, q))} as long as that of {label(rival)} (`{record['definition']['name']}`)"
         for cell in record["cells"]
         for ours, rival in pairs(record, cell)
-        if ratio(cell, ours, rival) < 1
+        for q in ("p50", "p95", "p99")
+        if ratio(cell, ours, rival, q) < 1
     ]

@@ -25,7 +25,7 @@ from sift_fast.cli._text import printable
 from sift_fast.errors import ConfigError
 
 VERSION = 1
-SALT_BYTES = 32
+SALT_BYTES = FINGERPRINT_BYTES = 32
 
 #: (path as written, rule id, fingerprint)
 Known = tuple[str, str, str]
@@ -56,10 +56,10 @@ class Baseline:
             raise ConfigError(f"the baseline `{path}` lacks its salt or its findings: it is damaged")
         known: set[Known] = set()
         for number, row in enumerate(rows):
-            values = [row.get(key) for key in ("path", "rule", "fingerprint")] if isinstance(row, dict) else []
-            if len(values) != 3 or not all(isinstance(value, str) for value in values) or _hex(values[2], 32) is None:
+            found = _known(row)
+            if found is None:
                 raise ConfigError(f"entry {number} of the baseline `{path}` is damaged")
-            known.add((values[0], values[1], values[2]))
+            known.add(found)
         return cls(salt, known)
 
     def write(self, path: str, tool: str) -> None:
@@ -91,6 +91,15 @@ def relative(path: bytes, baseline: str) -> str:
     # The file itself may be a link and is named as such; only the folders are resolved.
     parent, name = os.path.split(os.path.abspath(path))
     return printable(os.path.relpath(os.path.join(os.path.realpath(parent), name), folder))
+
+
+def _known(row: object) -> Known | None:
+    if not isinstance(row, dict):
+        return None
+    path, rule, fingerprint = (row.get(key) for key in ("path", "rule", "fingerprint"))
+    if not (isinstance(path, str) and isinstance(rule, str) and isinstance(fingerprint, str)):
+        return None
+    return None if _hex(fingerprint, FINGERPRINT_BYTES) is None else (path, rule, fingerprint)
 
 
 def _hex(value: object, size: int) -> bytes | None:

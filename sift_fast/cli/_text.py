@@ -19,10 +19,10 @@ SEVERITIES = ("low", "medium", "high", "critical")
 
 
 def printable(name: bytes | str, *, escape_backslash: bool = True) -> str:
-    """Show a file name on one line, every byte accounted for.
+    r"""Show a file name on one line, every byte accounted for.
 
-    Printable characters stay; control, format and invisible ones become escapes such as `\\n` or `\\u202e`,
-    bytes that are not UTF-8 become `\\xff`. With `escape_backslash` the result can be told from every other
+    Printable characters stay; control, format and invisible ones become escapes such as `\n` or `\u202e`,
+    bytes that are not UTF-8 become `\xff`. With `escape_backslash` the result can be told from every other
     name; without it, it is for sentences that hold a name somewhere.
     """
     text = os.fsdecode(name) if isinstance(name, bytes) else name
@@ -76,7 +76,7 @@ def parse_size(text: str) -> int:
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, right: frozenset[int] = frozenset()) -> str:
     """Columns two blanks apart, as wide as their widest cell; `right` are the columns set to the right."""
-    lines = [list(header), *([cell for cell in row] for row in rows)]
+    lines = [header, *rows]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     return "".join(
         "  ".join(

@@ -7,6 +7,7 @@ import importlib
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any, NoReturn
@@ -41,19 +42,18 @@ Exit codes: 0 clean, 1 findings, 2 error, 130 interrupted, 141 broken pipe."""
 class Application(click.Group):
     """A group that loads commands when they are wanted, and whose failures are sentences."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, _ctx: click.Context) -> list[str]:
         """Names, sorted."""
         return sorted(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command, imported now."""
         if cmd_name not in COMMANDS:
             return None
-        command = getattr(importlib.import_module(f"sift_fast.cli.{cmd_name}"), cmd_name)
-        assert isinstance(command, click.Command)
+        command: click.Command = getattr(importlib.import_module(f"sift_fast.cli.{cmd_name}"), cmd_name)
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of commands, without importing any."""
         with formatter.section("Commands"):
             formatter.write_dl(sorted(COMMANDS.items()))
@@ -200,8 +200,14 @@ def _terminated(_signal: int, _frame: FrameType | None) -> NoReturn:
 
 def run(arguments: Sequence[str]) -> int:
     """Run with these words; returns the exit code."""
-    signal.signal(signal.SIGTERM, _terminated)
+    before = None
+    if threading.current_thread() is threading.main_thread():
+        before = signal.signal(signal.SIGTERM, _terminated)
     try:
         cli.main(args=list(arguments), prog_name="sift-fast")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else CLEAN
+    finally:
+        # The process may be somebody else's, who called `main`.
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)

@@ -42,11 +42,15 @@ class Options(ScannerArguments):
 @click.option(
     "--seconds", type=click.FloatRange(0.01, 60.0), default=1.0, show_default=True, help="Time for each size of text."
 )
-@click.option("--megabytes", type=click.IntRange(1, 4096), default=32, show_default=True, help="Most text kept in memory.")
+@click.option(
+    "--megabytes", type=click.IntRange(1, 4096), default=32, show_default=True, help="Most text kept in memory."
+)
 @click.option(
     "--unit", type=click.Choice(["str", "bytes"]), default="str", show_default=True, help="What single calls are given."
 )
-@click.option("--format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Form of the tables.")
+@click.option(
+    "--format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Form of the tables."
+)
 def bench(paths: tuple[str, ...], **options: Unpack[Options]) -> int:
     """Measure the scanner on your own files.
 
@@ -89,25 +93,40 @@ def bench(paths: tuple[str, ...], **options: Unpack[Options]) -> int:
         f"{count(len(scanner.rules), 'rule')}, scanner made in {start_up * 1e3:.1f} ms\n\n"
     )
     cells = [
-        [str(row["threads"]), f"{row['files']:,}", megabytes(row["bytes"]), f"{row['seconds']:.3f}",
-         f"{row['mb_per_s']:,.0f}", f"{row['findings']:,}"]
+        [
+            str(row["threads"]),
+            f"{row['files']:,}",
+            megabytes(row["bytes"]),
+            f"{row['seconds']:.3f}",
+            f"{row['mb_per_s']:,.0f}",
+            f"{row['findings']:,}",
+        ]
         for row in trees
     ]
     say(table(["threads", "files", "size", "seconds", "MB/s", "findings"], cells, right=frozenset(range(6))) + "\n")
     cells = [
-        [f"{row['size']:,}", f"{row['calls']:,}", f"{row['p50_us']:.2f}", f"{row['p95_us']:.2f}", f"{row['p99_us']:.2f}",
-         f"{row['mb_per_s']:,.0f}", f"{row['findings']:,}"]
+        [
+            f"{row['size']:,}",
+            f"{row['calls']:,}",
+            f"{row['p50_us']:.2f}",
+            f"{row['p95_us']:.2f}",
+            f"{row['p99_us']:.2f}",
+            f"{row['mb_per_s']:,.0f}",
+            f"{row['findings']:,}",
+        ]
         for row in calls
     ]
     header = ["bytes", "calls", "P50 us", "P95 us", "P99 us", "MB/s", "findings"]
     say(table(header, cells, right=frozenset(range(7))))
-    click.echo(f"one `scan({options['unit']})` at a time, from Python; {result['timer_ns']:.0f} ns of each are the clock's", err=True)
+    click.echo(
+        f"one `scan({options['unit']})` at a time, from Python; {result['timer_ns']:.0f} ns of each are the clock's",
+        err=True,
+    )
     return CLEAN
 
 
 def _tree(scanner: Any, names: list[str], threads: int | None) -> dict[str, Any]:
     from sift_fast import _core
-
     from sift_fast.cli.scan import follow
 
     job = _core.FileScan(scanner, names, threads=threads)
@@ -126,9 +145,7 @@ def _tree(scanner: Any, names: list[str], threads: int | None) -> dict[str, Any]
 
 
 def _calls(scanner: Any, texts: list[bytes], size: int, seconds: float, unit: str) -> dict[str, Any]:
-    pieces: list[Any] = [
-        text[at : at + size] for text in texts for at in range(0, len(text) - size + 1, size)
-    ]
+    pieces: list[Any] = [text[at : at + size] for text in texts for at in range(0, len(text) - size + 1, size)]
     if not pieces:
         return {}
     if unit == "str":

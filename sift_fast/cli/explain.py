@@ -6,6 +6,7 @@ For the question "why was this found, and why was that not". Places and reasons 
 from __future__ import annotations
 
 import json
+import re
 import sys
 from bisect import bisect_right
 from typing import Any, Unpack
@@ -33,9 +34,13 @@ class Options(ScannerArguments):
 
 @click.command(epilog=EPILOG)
 @click.argument("file", required=False, default=None, metavar="[FILE|-]")
-@click.option("--text", metavar="T", help="Explain this text instead of a file. Other users see it in the process list.")
+@click.option(
+    "--text", metavar="T", help="Explain this text instead of a file. Other users see it in the process list."
+)
 @scanner_options
-@click.option("--format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Form of the table.")
+@click.option(
+    "--format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Form of the table."
+)
 def explain(file: str | None, **options: Unpack[Options]) -> int:
     """Show every candidate in a text: rule, place, view, what became of it and why.
 
@@ -74,7 +79,7 @@ def _row(line: Any) -> dict[str, Any]:
 
 
 def _table(rows: list[dict[str, Any]], text: bytes) -> str:
-    starts = [0, *(at + 1 for at, byte in enumerate(text) if byte == 0x0A)]
+    starts = [0, *(feed.end() for feed in re.finditer(b"\n", text))]
     cells = []
     for row in rows:
         line = bisect_right(starts, row["start"])
@@ -82,5 +87,7 @@ def _table(rows: list[dict[str, Any]], text: bytes) -> str:
         column = len(text[starts[line - 1] : row["start"]].decode("utf-8", "replace")) + 1
         score = f"{row['score']:.2f}" if row["score"] else ""
         span = f"{row['start']}-{row['end']}"
-        cells.append([f"{line}:{column}", span, row["rule_id"], row["view"], row["outcome"], row["reason"] or "", score])
+        cells.append(
+            [f"{line}:{column}", span, row["rule_id"], row["view"], row["outcome"], row["reason"] or "", score]
+        )
     return table(["place", "bytes", "rule", "view", "outcome", "reason", "score"], cells, right=frozenset({6}))

@@ -46,7 +46,9 @@ class Options(ScannerArguments):
 @click.argument("file", required=False, default="-", metavar="[FILE|-]")
 @scanner_options
 @click.option("--output", "-o", metavar="FILE", help="Write to a file, whole or not at all.")
-@click.option("--operator", multiple=True, metavar="[ENTITY=]OP", help="What takes a finding's place.  [default: replace]")
+@click.option(
+    "--operator", multiple=True, metavar="[ENTITY=]OP", help="What takes a finding's place.  [default: replace]"
+)
 @click.option("--quiet", "-q", is_flag=True, help="No count on standard error.")
 def redact(file: str, **options: Unpack[Options]) -> int:
     """Copy a text with secrets and personal data replaced.

@@ -36,7 +36,9 @@ class ListOptions(Selection):
 
 @rules.command("list")
 @rule_options
-@click.option("--format", type=click.Choice(["text", "jsonl"]), default="text", show_default=True, help="Form of the list.")
+@click.option(
+    "--format", type=click.Choice(["text", "jsonl"]), default="text", show_default=True, help="Form of the list."
+)
 def list_rules(**options: Unpack[ListOptions]) -> int:
     """List the rules of a selection, sorted by id."""
     rows = rule_table(options)
@@ -53,16 +55,23 @@ def list_rules(**options: Unpack[ListOptions]) -> int:
     return CLEAN
 
 
+class ShowOptions(Selection):
+    """What `rules show` is given, besides the id."""
+
+    format: str
+
+
 @rules.command("show")
 @click.argument("rule_id", metavar="ID")
 @rule_options
-@click.option("--format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Form of the record.")
-def show(rule_id: str, format: str, **options: Unpack[Selection]) -> int:
+@click.option(
+    "--format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Form of the record."
+)
+def show(rule_id: str, **options: Unpack[ShowOptions]) -> int:
     """Show all fields of one rule, its pattern included."""
-    rows = rule_table(options)
-    for row in rows:
-        if row["id"] == rule_id or rule_id in row.get("aliases", ()):
-            say(json.dumps(row, indent=1) + "\n" if format == "json" else _record(row))
+    for row in rule_table(options):
+        if row["id"] == rule_id or rule_id in row["aliases"]:
+            say(json.dumps(row, indent=1) + "\n" if options["format"] == "json" else _record(row))
             return CLEAN
     complain(f"there is no rule `{rule_id}` in this selection: see `sift-fast rules list`")
     return ERROR
@@ -103,7 +112,8 @@ def check(**options: Unpack[Selection]) -> int:
 def _problems(problems: list[tuple[str, str, str]], rules: int) -> int:
     say(
         "".join(
-            f"{printable(file)}: {rule}: {printable(reason, escape_backslash=False)}\n" for file, rule, reason in problems
+            f"{printable(file)}: {rule}: {printable(reason, escape_backslash=False)}\n"
+            for file, rule, reason in problems
         )
     )
     if problems:
@@ -155,10 +165,16 @@ class CostOptions(Selection):
 @click.option(
     "--dearest", type=click.IntRange(0, 100), default=5, show_default=True, help="Leave-one-out for so many rules."
 )
-@click.option("--rounds", type=click.IntRange(1, 100), default=5, show_default=True, help="Scans of the corpus; the best counts.")
+@click.option(
+    "--rounds", type=click.IntRange(1, 100), default=5, show_default=True, help="Scans of the corpus; the best counts."
+)
 @click.option("--megabytes", type=click.IntRange(1, 1024), default=8, show_default=True, help="Read at most so much.")
-@click.option("--piece", type=click.IntRange(64, 1 << 20), default=4096, show_default=True, help="Bytes scanned at once.")
-@click.option("--format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Form of the table.")
+@click.option(
+    "--piece", type=click.IntRange(64, 1 << 20), default=4096, show_default=True, help="Bytes scanned at once."
+)
+@click.option(
+    "--format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Form of the table."
+)
 def cost(**options: Unpack[CostOptions]) -> int:
     """Measure what each rule costs on your own files.
 
@@ -197,11 +213,20 @@ def cost(**options: Unpack[CostOptions]) -> int:
     say(table(["pattern of", "ns/byte", "x reference", "hits/MB"], cells, right=frozenset({1, 2, 3})))
     say("\n")
     whole = {row["view"]: row for row in answer["sets"]}
-    cells = [["all", row["view"], f"{row['ns_per_byte']:.4f}", f"{1e3 / row['ns_per_byte']:,.0f}", ""] for row in answer["sets"]]
+    cells = [
+        ["all", row["view"], f"{row['ns_per_byte']:.4f}", f"{1e3 / row['ns_per_byte']:,.0f}", ""]
+        for row in answer["sets"]
+    ]
     for row in answer["without"]:
         gain = whole[row["view"]]["ns_per_byte"] / row["ns_per_byte"] - 1
         cells.append(
-            [f"without {row['id']}", row["view"], f"{row['ns_per_byte']:.4f}", f"{1e3 / row['ns_per_byte']:,.0f}", f"{gain:+.1%}"]
+            [
+                f"without {row['id']}",
+                row["view"],
+                f"{row['ns_per_byte']:.4f}",
+                f"{1e3 / row['ns_per_byte']:,.0f}",
+                f"{gain:+.1%}",
+            ]
         )
     say(table(["set", "view", "ns/byte", "MB/s", "gain"], cells, right=frozenset({2, 3, 4})))
     click.echo(

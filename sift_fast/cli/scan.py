@@ -38,7 +38,7 @@ A line with `sift:ignore`, in it or alone before it, is passed over; `sift:ignor
 
 #: Seconds before a progress bar is worth drawing, and between looks at the scan.
 PATIENCE, LOOK = 0.4, 0.1
-#: Most skipped files that are named.
+#: Most skipped files that are told one by one.
 SHOWN = 5
 
 
@@ -138,10 +138,7 @@ def scan(paths: tuple[str, ...], **options: Unpack[Options]) -> int:
     failing = options["fail_on"] != "never" and any(
         SEVERITIES.index(one.rule.severity) >= SEVERITIES.index(options["fail_on"]) for one in shown
     )
-    if unreadable or incomplete:
-        code = ERROR
-    else:
-        code = FINDINGS if failing and not options["write_baseline"] else CLEAN
+    code = ERROR if unreadable or incomplete else FINDINGS if failing and not options["write_baseline"] else CLEAN
 
     from sift_fast import _core
 
@@ -156,8 +153,7 @@ def scan(paths: tuple[str, ...], **options: Unpack[Options]) -> int:
     )
     for path, reason in unreadable:
         complain(f"`{printable(path)}` cannot be read: {reason}")
-    if not options["quiet"]:
-        _skipped(job.skipped())
+    _skipped(job.skipped(), set(paths), quiet=options["quiet"])
     for path, limits in incomplete:
         complain(f"`{printable(path)}` was not scanned to the end, limits were hit: {limits}")
     if not options["quiet"]:
@@ -193,7 +189,7 @@ def follow(job: Any, *, drawn: bool) -> None:
     def work() -> None:
         try:
             job.run()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 (raised again, on the thread that waits)
             failure.append(error)
 
     worker = threading.Thread(target=work, name="sift-fast scan", daemon=True)
@@ -219,7 +215,9 @@ def _draw(job: Any, worker: threading.Thread) -> None:
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     console = Console(stderr=True, no_color=None if colours(sys.stderr) else True)
-    line = Progress(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=console, transient=True)
+    line = Progress(
+        SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=console, transient=True
+    )
     begun = time.perf_counter() - PATIENCE
     with line:
         task = line.add_task("scanning", total=None)
@@ -227,10 +225,8 @@ def _draw(job: Any, worker: threading.Thread) -> None:
             worker.join(LOOK)
             files, size, findings = job.progress()
             speed = size / 1e6 / (time.perf_counter() - begun)
-            line.update(
-                task,
-                description=f"{count(files, 'file')}, {megabytes(size)}, {speed:,.0f} MB/s, {count(findings, 'finding')}",
-            )
+            state = [count(files, "file"), megabytes(size), f"{speed:,.0f} MB/s", count(findings, "finding")]
+            line.update(task, description=", ".join(state))
 
 
 def _report(run: Run, form: str, target: str | None) -> None:
@@ -244,17 +240,17 @@ def _report(run: Run, form: str, target: str | None) -> None:
             _reports.write_text(run, out, colour=to_terminal and colours(sys.stdout))
 
 
-def _skipped(skipped: Sequence[tuple[str, str]]) -> None:
-    """Names what was skipped though it was asked for or is text as far as is known; a few, not a flood."""
-    for name, reason in skipped[:SHOWN]:
+def _skipped(skipped: Sequence[tuple[str, str]], named: set[str], *, quiet: bool) -> None:
+    """Tell of each file that was asked for and not read, and of a few that were met and are too large."""
+    asked = [one for one in skipped if one[0] in named]
+    met = [] if quiet else [one for one in skipped if one[0] not in named]
+    for name, reason in asked + met[:SHOWN]:
         complain(f"`{printable(os.fsencode(name))}` is skipped: {reason}")
-    if len(skipped) > SHOWN:
-        complain(f"{len(skipped) - SHOWN:,} more files are skipped: see `--max-size`")
+    if len(met) > SHOWN:
+        complain(f"{len(met) - SHOWN:,} more files are skipped: see `--max-size`")
 
 
-def _summary(
-    totals: dict[str, Any], findings: int, ignored: int, passed: int, unreadable: int, elapsed: float
-) -> None:
+def _summary(totals: dict[str, Any], findings: int, ignored: int, passed: int, unreadable: int, elapsed: float) -> None:
     size = totals["bytes"]
     speed = size / 1e6 / elapsed if elapsed > 0 else 0.0
     parts = [

@@ -52,7 +52,8 @@ fn array(pair: &Bound<'_, PyTuple>) -> PyResult<Documents> {
 }
 
 fn stream(capsule: &Bound<'_, PyCapsule>) -> PyResult<Documents> {
-    let stream = capsule.pointer_checked(Some(c"arrow_array_stream"))?.cast::<FFI_ArrowArrayStream>();
+    let stream =
+        capsule.pointer_checked(Some(c"arrow_array_stream"))?.cast::<FFI_ArrowArrayStream>();
     // SAFETY: as in `array`.
     let stream = unsafe { FFI_ArrowArrayStream::from_raw(stream.as_ptr()) };
     if stream.release().is_none() || stream.get_next().is_none() {
@@ -72,7 +73,9 @@ fn used_up() -> PyErr {
 }
 
 fn broken() -> PyErr {
-    errors::sift("the Arrow object could not be read: its exporter failed or its buffers do not agree")
+    errors::sift(
+        "the Arrow object could not be read: its exporter failed or its buffers do not agree",
+    )
 }
 
 fn not_text(kind: &str) -> PyErr {
@@ -84,7 +87,9 @@ fn not_text(kind: &str) -> PyErr {
 /// What offsets count in a column of this type.
 fn unit_of(kind: &DataType) -> PyResult<Unit> {
     match kind {
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null => Ok(Unit::CodePoint),
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null => {
+            Ok(Unit::CodePoint)
+        }
         DataType::Binary
         | DataType::LargeBinary
         | DataType::BinaryView

@@ -73,7 +73,9 @@ impl Documents {
             || object.is_instance_of::<PyByteArray>()
             || object.is_instance_of::<PyMemoryView>();
         if single {
-            return Err(PyTypeError::new_err("scan_batch takes many texts: for a single one use `scan`"));
+            return Err(PyTypeError::new_err(
+                "scan_batch takes many texts: for a single one use `scan`",
+            ));
         }
         let mut unit = None;
         let mut documents = Self::new(Unit::CodePoint);
@@ -83,7 +85,8 @@ impl Documents {
                 documents.texts.push(None);
                 continue;
             }
-            let text = Text::take(&item, "scan_batch").map_err(|error| at_document(error, item.py(), at))?;
+            let text = Text::take(&item, "scan_batch")
+                .map_err(|error| at_document(error, item.py(), at))?;
             if *unit.get_or_insert(text.unit) != text.unit {
                 return Err(PyTypeError::new_err(format!(
                     "a batch holds either str or bytes, and document {at} is the other"
@@ -187,7 +190,9 @@ pub(crate) fn scan(
             .ok()
             .filter(|number| (1..=MAX_THREADS).contains(number))
             .ok_or_else(|| {
-                errors::config(format!("`threads` must be 1 to {MAX_THREADS}, or None for all cores"))
+                errors::config(format!(
+                    "`threads` must be 1 to {MAX_THREADS}, or None for all cores"
+                ))
             })?,
     };
     let documents = match arrow::documents(texts)? {
@@ -313,7 +318,8 @@ impl Batch {
         let (arrays, fields) = (PyList::empty(py), PyList::empty(py));
         for (name, kind, bytes) in raw_columns(&self.docs(), &self.found)? {
             let kind = arrow.call_method0(kind)?;
-            let buffer = arrow.call_method1(intern!(py, "py_buffer"), (PyBytes::new(py, &bytes),))?;
+            let buffer =
+                arrow.call_method1(intern!(py, "py_buffer"), (PyBytes::new(py, &bytes),))?;
             let buffers = PyList::new(py, [py.None().into_bound(py), buffer])?;
             arrays.append(from_buffers.call1((&kind, self.found.len(), buffers))?)?;
             fields.append(arrow.call_method1("field", (name, kind, false))?)?;

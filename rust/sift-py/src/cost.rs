@@ -66,7 +66,8 @@ pub(crate) fn rules_cost<'py>(
     rounds: usize,
     dearest: usize,
 ) -> PyResult<Bound<'py, PyDict>> {
-    sift_hs::verify().map_err(|e| errors::config(format!("rule costs are measured with hyperscan: {e}")))?;
+    sift_hs::verify()
+        .map_err(|e| errors::config(format!("rule costs are measured with hyperscan: {e}")))?;
     let set = select(&sets, &files)?;
     let subjects = subjects(&set)?;
     let corpus = py.detach(|| read(&folders, max_bytes, piece))?;
@@ -203,7 +204,12 @@ fn total(pieces: &[Vec<u8>]) -> usize {
     pieces.iter().map(Vec::len).sum()
 }
 
-fn row<'py>(py: Python<'py>, corpus: &Corpus, view: View, cost: Cost) -> PyResult<Bound<'py, PyDict>> {
+fn row<'py>(
+    py: Python<'py>,
+    corpus: &Corpus,
+    view: View,
+    cost: Cost,
+) -> PyResult<Bound<'py, PyDict>> {
     let row = PyDict::new(py);
     let name = match view {
         View::Identity => "identity",

@@ -69,9 +69,10 @@ impl FileScan {
     }
 
     fn work(&self) {
-        let summary = visit(&self.paths, &self.options, &self.stop, &self.progress, |_, path, bytes| {
-            self.look(path, bytes);
-        });
+        let summary =
+            visit(&self.paths, &self.options, &self.stop, &self.progress, |_, path, bytes| {
+                self.look(path, bytes);
+            });
         if let (Some((name, text)), false) = (&self.text, summary.stopped) {
             self.progress.files.fetch_add(1, Ordering::Relaxed);
             self.progress.bytes.fetch_add(text.len() as u64, Ordering::Relaxed);
@@ -157,7 +158,11 @@ fn prefixes(rules: &RuleSet) -> Vec<Prefixes> {
 /// Texts below `paths` in the order of a walk with one thread, until they are `most` bytes together.
 ///
 /// Errors: the first path that cannot be read.
-pub(crate) fn texts(paths: &[PathBuf], options: &WalkOptions, most: usize) -> PyResult<Vec<Vec<u8>>> {
+pub(crate) fn texts(
+    paths: &[PathBuf],
+    options: &WalkOptions,
+    most: usize,
+) -> PyResult<Vec<Vec<u8>>> {
     let options = WalkOptions { threads: 1, ..options.clone() };
     let (stop, gathered) = (AtomicBool::new(most == 0), Mutex::new((Vec::new(), most)));
     let summary = visit(paths, &options, &stop, &Progress::default(), |_, _, bytes| {
@@ -186,6 +191,7 @@ impl FileScan {
         text_signature = "(scanner, paths, *, text=None, ignore_files=True, inline_ignore=True, max_size=None, \
                           threads=None, salt=None)"
     )]
+    #[expect(clippy::too_many_arguments, reason = "keyword arguments of one constructor")]
     fn new(
         scanner: &Bound<'_, Scanner>,
         paths: Vec<PathBuf>,
@@ -261,7 +267,11 @@ impl FileScan {
             Skip::TooLarge(bytes) => format!("it has {bytes} bytes, more than the limit"),
         };
         let summary = self.summary();
-        summary.skipped.iter().map(|one| (plain(&one.path).into_os_string(), why(one.why))).collect()
+        summary
+            .skipped
+            .iter()
+            .map(|one| (plain(&one.path).into_os_string(), why(one.why)))
+            .collect()
     }
 
     /// The files that there is something to say of, sorted by path. Given away: a second call has none.

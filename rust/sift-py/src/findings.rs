@@ -82,7 +82,8 @@ pub(crate) fn names(incomplete: Incomplete) -> Vec<&'static str> {
 
 fn incomplete_of(wanted: &[String]) -> Incomplete {
     let mut set = Incomplete::default();
-    for bit in [Incomplete::FINDINGS, Incomplete::FINDING_BYTES, Incomplete::TIME, Incomplete::HITS] {
+    for bit in [Incomplete::FINDINGS, Incomplete::FINDING_BYTES, Incomplete::TIME, Incomplete::HITS]
+    {
         if bit.names().all(|name| wanted.iter().any(|w| w == name)) {
             set.insert(bit);
         }
@@ -229,7 +230,12 @@ pub(crate) struct Findings {
 }
 
 impl Findings {
-    pub(crate) fn new(table: Arc<Table>, list: Vec<Found>, incomplete: Incomplete, unit: Unit) -> Self {
+    pub(crate) fn new(
+        table: Arc<Table>,
+        list: Vec<Found>,
+        incomplete: Incomplete,
+        unit: Unit,
+    ) -> Self {
         Self { table, list, incomplete, unit }
     }
 
@@ -357,7 +363,8 @@ impl Findings {
             .map(|rule| {
                 let row = self.table.row(rule)?;
                 let [id, category, entity, severity] =
-                    [&row.id, &row.category, &row.entity, &row.severity].map(|s| s.bind(py).clone());
+                    [&row.id, &row.category, &row.entity, &row.severity]
+                        .map(|s| s.bind(py).clone());
                 Ok((rule, (id, category, entity, severity)))
             })
             .collect::<PyResult<_>>()?;
@@ -386,7 +393,7 @@ const MAX_RULES: u32 = 1 << 20;
 pub(crate) fn restore_findings(
     py: Python<'_>,
     rows: Vec<(u32, (String, String, String, String))>,
-    list: Vec<(u32, usize, usize, f32)>,
+    found: Vec<(u32, usize, usize, f32)>,
     incomplete: Vec<String>,
     unit: &str,
 ) -> PyResult<Findings> {
@@ -400,7 +407,7 @@ pub(crate) fn restore_findings(
         }
         table.rows[rule as usize] = Row::new(py, &id, &category, &entity, &severity);
     }
-    let list = list
+    let list = found
         .into_iter()
         .map(|(rule, start, end, score)| Found { rule, start, end, score })
         .collect();
@@ -418,7 +425,8 @@ pub(crate) fn place(index: &Bound<'_, PyAny>, length: usize, what: &str) -> PyRe
         let name = index.get_type().name().map(|n| n.to_string()).unwrap_or_default();
         PyTypeError::new_err(format!("{what} are indexed by integers or slices, not `{name}`"))
     };
-    let outside = || PyIndexError::new_err(format!("index out of range: there are {length} {what}"));
+    let outside =
+        || PyIndexError::new_err(format!("index out of range: there are {length} {what}"));
     let index: isize = match index.extract() {
         Ok(index) => index,
         Err(error) if error.is_instance_of::<pyo3::exceptions::PyOverflowError>(index.py()) => {

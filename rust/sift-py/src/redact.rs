@@ -46,7 +46,9 @@ impl Plans {
         vault: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Arc<Plan>> {
         if vault.is_some() {
-            return Err(errors::config("`vault` needs vaults, which this version does not have: leave it out"));
+            return Err(errors::config(
+                "`vault` needs vaults, which this version does not have: leave it out",
+            ));
         }
         let Some(operators) = operators else { return Ok(Arc::clone(&self.default)) };
         let operators = self.read(operators)?;
@@ -74,7 +76,8 @@ impl Plans {
         };
         for item in table.items()?.iter() {
             let (key, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = item.extract()?;
-            let wrong = || errors::config("the keys of `operators` are entity types or \"default\"");
+            let wrong =
+                || errors::config("the keys of `operators` are entity types or \"default\"");
             let name: String = key.extract().map_err(|_| wrong())?;
             if name != DEFAULT && !self.rules.rules().iter().any(|r| r.entity == name) {
                 return Err(errors::config(format!(
@@ -96,7 +99,9 @@ fn make(rules: &RuleSet, operators: &Operators) -> Plan {
 
 /// Reads one of the operators of `sift_fast.redact`: each says what it is in `_lower`.
 fn operator(object: &Bound<'_, PyAny>) -> PyResult<Operator> {
-    let wrong = || errors::config("an operator is `Replace(...)`, `Remove()` or `Mask(...)`, made beforehand");
+    let wrong = || {
+        errors::config("an operator is `Replace(...)`, `Remove()` or `Mask(...)`, made beforehand")
+    };
     if object.is_instance_of::<pyo3::types::PyType>() {
         return Err(wrong());
     }
@@ -212,7 +217,8 @@ pub(crate) fn redact(
         door::step(py, bytes.len(), || run(&core, bytes, unit, &patches, &plan))
     };
     let Redacted { output, edits, found, incomplete } = redacted.map_err(|e| errors::scan(&e))?;
-    let changeable = object.is_instance_of::<PyByteArray>() || object.is_instance_of::<PyMemoryView>();
+    let changeable =
+        object.is_instance_of::<PyByteArray>() || object.is_instance_of::<PyMemoryView>();
     let text = if edits.is_empty() && !changeable {
         object.clone().unbind()
     } else {
@@ -244,7 +250,10 @@ impl Redaction {
     fn items<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         let item = |edit: &Edit| {
             let entity_type = self.table.entity(py, edit.rule)?;
-            Py::new(py, Item { start: edit.start, end: edit.end, entity_type, operator: edit.operator })
+            Py::new(
+                py,
+                Item { start: edit.start, end: edit.end, entity_type, operator: edit.operator },
+            )
         };
         PyTuple::new(py, self.edits.iter().map(item).collect::<PyResult<Vec<_>>>()?)
     }
@@ -260,7 +269,9 @@ impl Redaction {
 
     /// The text is for whoever asks for it by name; a pickle is a place where it would be found.
     fn __reduce__(&self) -> PyResult<Py<PyAny>> {
-        Err(PyTypeError::new_err("a redaction holds text and is not pickled: keep its `text` or `findings`"))
+        Err(PyTypeError::new_err(
+            "a redaction holds text and is not pickled: keep its `text` or `findings`",
+        ))
     }
 }
 

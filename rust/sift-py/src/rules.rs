@@ -1,11 +1,13 @@
 //! Rules as Python sees them, and the functions that `sift-fast rules` and tests stand on.
 
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use pyo3::exceptions::PyKeyError;
+use pyo3::exceptions::{PyKeyError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString, PyTuple};
+use pyo3::types::{PyBool, PyDict, PyIterator, PyList, PySlice, PyString, PyTuple};
 use sift_rules::format::{Format, Rng};
 use sift_rules::{lint, Rule as Row, RuleSet};
 use sift_scan::verify;
@@ -30,6 +32,15 @@ impl Rules {
     pub(crate) fn new(set: Arc<RuleSet>) -> Self {
         Self { set }
     }
+
+    fn rule(&self, at: usize) -> Rule {
+        Rule { set: Arc::clone(&self.set), at }
+    }
+
+    fn position(&self, value: &Bound<'_, PyAny>) -> Option<usize> {
+        let rule = value.cast::<Rule>().ok()?.get();
+        self.set.find(&rule.row().id).filter(|&at| self.rule(at).same(rule))
+    }
 }
 
 #[pymethods]
@@ -39,20 +50,43 @@ impl Rules {
     }
 
     /// By position, or by id or former id.
-    fn __getitem__(&self, key: &Bound<'_, PyAny>) -> PyResult<Rule> {
+    fn __getitem__<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let py = key.py();
+        let length = self.set.rules().len();
+        if let Ok(slice) = key.cast::<PySlice>() {
+            let range = slice.indices(length as isize)?;
+            let at = |i| self.rule((range.start + i as isize * range.step) as usize);
+            let rules = (0..range.slicelength).map(|i| Py::new(py, at(i)));
+            return Ok(PyList::new(py, rules.collect::<PyResult<Vec<_>>>()?)?.into_any());
+        }
         let at = match key.cast::<PyString>() {
             Ok(id) => self
                 .set
                 .find(id.to_str()?)
                 .ok_or_else(|| PyKeyError::new_err("no selected rule has this id"))?,
-            Err(_) => place(key, self.set.rules().len(), "rules")?,
+            Err(_) => place(key, length, "rules")?,
         };
-        Ok(Rule { set: Arc::clone(&self.set), at })
+        Ok(Bound::new(py, self.rule(at))?.into_any())
+    }
+
+    fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
+        let rules = (0..self.set.rules().len()).map(|at| Py::new(py, self.rule(at)));
+        PyList::new(py, rules.collect::<PyResult<Vec<_>>>()?)?.try_iter()
     }
 
     fn __contains__(&self, key: &Bound<'_, PyAny>) -> bool {
-        let id = key.cast::<PyString>();
-        id.is_ok_and(|id| id.to_str().is_ok_and(|id| self.set.find(id).is_some()))
+        match key.cast::<PyString>() {
+            Ok(id) => id.to_str().is_ok_and(|id| self.set.find(id).is_some()),
+            Err(_) => self.position(key).is_some(),
+        }
+    }
+
+    fn index(&self, value: &Bound<'_, PyAny>) -> PyResult<usize> {
+        self.position(value).ok_or_else(|| PyValueError::new_err("there is no such rule"))
+    }
+
+    fn count(&self, value: &Bound<'_, PyAny>) -> usize {
+        usize::from(self.position(value).is_some())
     }
 
     fn __repr__(&self) -> String {
@@ -70,6 +104,15 @@ pub(crate) struct Rule {
 impl Rule {
     fn row(&self) -> &Row {
         &self.set.rules()[self.at]
+    }
+
+    /// Ids are stable, so the same id in another set is the same rule, unless a user's document differs.
+    fn same(&self, other: &Self) -> bool {
+        let (one, two) = (self.row(), other.row());
+        let (first, second) =
+            (&self.set.patterns()[one.pattern], &other.set.patterns()[two.pattern]);
+        (&one.id, &one.source, one.score.to_bits(), first.text())
+            == (&two.id, &two.source, two.score.to_bits(), second.text())
     }
 }
 
@@ -125,6 +168,20 @@ impl Rule {
         &self.row().source
     }
 
+    fn __eq__<'py>(&self, other: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let py = other.py();
+        Ok(match other.cast::<Self>() {
+            Ok(other) => PyBool::new(py, self.same(other.get())).to_owned().into_any(),
+            Err(_) => py.NotImplemented().into_bound(py),
+        })
+    }
+
+    fn __hash__(&self) -> u64 {
+        let mut hash = DefaultHasher::new();
+        self.row().id.hash(&mut hash);
+        hash.finish()
+    }
+
     fn __repr__(&self) -> String {
         let row = self.row();
         let (id, entity, severity) = (&row.id, &row.entity, row.severity.as_str());
@@ -162,6 +219,8 @@ fn row_of<'py>(py: Python<'py>, set: &RuleSet, rule: &Row) -> PyResult<Bound<'py
     row.set_item("negatives", &rule.negatives)?;
     row.set_item("known_misses", &rule.known_misses)?;
     row.set_item("literal_reason", &rule.literal_reason)?;
+    row.set_item("examples", &rule.examples)?;
+    row.set_item("negatives", &rule.negatives)?;
     row.set_item("pattern", pattern.text())?;
     row.set_item("group", pattern.group())?;
     row.set_item("format", &rule.format)?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyByteArray, PyBytes, PyString};
+use pyo3::types::{PyBool, PyByteArray, PyBytes, PyString};
 use sift_rules::{RuleSet, View};
 use sift_scan::{EngineKind, Limits, Options, Outcome, Scan, ScanError};
 
@@ -98,7 +98,7 @@ impl Scanner {
     #[pyo3(
         signature = (rules=None, *, rule_files=None, entities=None, exclude=None, min_score=0.0,
                      decode=false, allow_list=None, limits=None, engine=None),
-        text_signature = "(rules=('default',), *, rule_files=(), entities=None, exclude=(), min_score=0.0, \
+        text_signature = "(rules='default', *, rule_files=(), entities=None, exclude=(), min_score=0.0, \
                           decode=False, allow_list=(), limits=None, engine=None)"
     )]
     fn new(
@@ -132,7 +132,9 @@ impl Scanner {
         };
         let files = rule_files.map(paths).transpose()?.unwrap_or_default();
         if sets.is_empty() && files.is_empty() {
-            return Err(errors::config("there is nothing to look for: name a rule set or a rule file"));
+            return Err(errors::config(
+                "there is nothing to look for: name a rule set or a rule file",
+            ));
         }
         let options = Options {
             entities: entities.map(|e| strings(e, "entities")).transpose()?,
@@ -180,7 +182,12 @@ impl Scanner {
         let lines = lines.map_err(|e: ScanError| errors::scan(&e))?;
         let mut spans: Vec<sift_scan::Finding> = lines
             .iter()
-            .map(|l| sift_scan::Finding { rule: l.rule, start: l.start, end: l.end, score: l.score })
+            .map(|l| sift_scan::Finding {
+                rule: l.rule,
+                start: l.start,
+                end: l.end,
+                score: l.score,
+            })
             .collect();
         to_unit(unit, text.bytes(), &mut spans);
         let line = |(line, span): (sift_scan::Explained, sift_scan::Finding)| {
@@ -303,8 +310,19 @@ fn values(object: &Bound<'_, PyAny>) -> PyResult<Vec<Vec<u8>>> {
 fn read_limits(object: &Bound<'_, PyAny>) -> PyResult<Limits> {
     let py = object.py();
     let read = |name: &Bound<'_, PyString>| -> PyResult<Option<u64>> {
-        let wrong = || errors::config(format!("`limits` must be a `Limits`: `{name}` is not usable"));
-        object.getattr(name).map_err(|_| wrong())?.extract().map_err(|_| wrong())
+        let wrong = || errors::config(format!("`{name}` of the limits must be a positive integer"));
+        let value = object
+            .getattr(name)
+            .map_err(|_| errors::config("`limits` must be a `Limits` or None"))?;
+        // `True` is an integer to Python and a mistake here.
+        if value.is_instance_of::<PyBool>() {
+            return Err(wrong());
+        }
+        let value: Option<u64> = value.extract().map_err(|_| wrong())?;
+        if value == Some(0) || (value.is_none() && name != "time_ms") {
+            return Err(wrong());
+        }
+        Ok(value)
     };
     let size = |value: Option<u64>, default: usize| {
         value.map_or(default, |v| usize::try_from(v).unwrap_or(usize::MAX))

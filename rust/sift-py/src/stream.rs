@@ -245,7 +245,8 @@ impl Stream {
             state.ledger.read(bytes, unit, patches);
             let most = self.scanner.limits().findings;
             if bytes.len() <= door::WATCH {
-                let output = door::step(py, bytes.len(), || state.advance(Some(bytes), &self.plan, most));
+                let output =
+                    door::step(py, bytes.len(), || state.advance(Some(bytes), &self.plan, most));
                 return to_object(py, unit, &output.map_err(|e| errors::scan(&e))?);
             }
             // Signals are looked for between the parts of a long piece.

@@ -213,7 +213,8 @@ pub(crate) fn strings(object: &Bound<'_, PyAny>, what: &str) -> PyResult<Vec<Str
         let name = found.get_type().name().map(|n| n.to_string()).unwrap_or_default();
         PyTypeError::new_err(format!("`{what}` takes strings, not `{name}`"))
     };
-    let one = |item: &Bound<'_, PyAny>| item.cast::<PyString>().ok()?.to_str().ok().map(str::to_owned);
+    let one =
+        |item: &Bound<'_, PyAny>| item.cast::<PyString>().ok()?.to_str().ok().map(str::to_owned);
     if object.is_instance_of::<PyString>() {
         return Ok(vec![one(object).ok_or_else(|| wrong(object))?]);
     }

@@ -1,5 +1,7 @@
 //! The TOML schema of a rule document. Unknown keys are errors; meaning is given in `set.rs`.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -43,6 +45,8 @@ pub(crate) struct RuleDoc {
     pub(crate) negatives: Vec<String>,
     #[serde(default)]
     pub(crate) known_misses: Vec<String>,
+    #[serde(default)]
+    pub(crate) tolerates: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -74,6 +78,8 @@ pub(crate) struct FamilyDoc {
     pub(crate) negatives: Vec<String>,
     #[serde(default)]
     pub(crate) known_misses: Vec<String>,
+    #[serde(default)]
+    pub(crate) tolerates: BTreeMap<String, String>,
     #[serde(rename = "provider")]
     pub(crate) providers: Vec<ProviderDoc>,
 }

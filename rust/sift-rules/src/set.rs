@@ -1,5 +1,6 @@
 //! Rules as the rest of the engine sees them, and their selection into rule sets.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
@@ -103,6 +104,8 @@ pub struct Rule {
     pub negatives: Vec<String>,
     /// Honest list.
     pub known_misses: Vec<String>,
+    /// Mutants of a generated value that the pattern takes on purpose, with the reason.
+    pub tolerates: BTreeMap<String, String>,
     /// Why an arm has no literal of four bytes.
     pub literal_reason: Option<String>,
     /// The document the rule came from.
@@ -427,6 +430,7 @@ fn read_rule(file: &str, doc: RuleDoc, builtin: bool) -> Result<Unit, RuleError>
         examples: doc.examples,
         negatives: doc.negatives,
         known_misses: doc.known_misses,
+        tolerates: read_tolerates(doc.tolerates).map_err(fail)?,
         literal_reason: doc.literal_reason,
         source: file.to_owned(),
         builtin,
@@ -454,6 +458,7 @@ fn read_family(file: &str, doc: FamilyDoc, builtin: bool) -> Result<Unit, RuleEr
     }
     let tier = read_tier(doc.tier.as_deref(), Tier::Family).map_err(fail)?;
     let severity = read_severity(&doc.severity).map_err(fail)?;
+    let tolerates = read_tolerates(doc.tolerates).map_err(fail)?;
     let mut alternatives = Vec::new();
     let mut providers = Vec::new();
     let mut rules = Vec::new();
@@ -493,6 +498,7 @@ fn read_family(file: &str, doc: FamilyDoc, builtin: bool) -> Result<Unit, RuleEr
             examples: doc.examples.clone(),
             negatives: doc.negatives.clone(),
             known_misses: doc.known_misses.clone(),
+            tolerates: tolerates.clone(),
             literal_reason: doc.literal_reason.clone(),
             source: file.to_owned(),
             builtin,
@@ -605,6 +611,17 @@ fn read_checks(names: &[String]) -> Result<Vec<Check>, String> {
         .iter()
         .map(|name| Check::from_name(name).ok_or_else(|| format!("there is no check `{name}`")))
         .collect()
+}
+
+fn read_tolerates(doc: BTreeMap<String, String>) -> Result<BTreeMap<String, String>, String> {
+    for (kind, reason) in &doc {
+        if !["prefix", "length", "alphabet"].contains(&kind.as_str()) || reason.is_empty() {
+            return Err(
+                "`tolerates` gives a reason for `prefix`, `length` or `alphabet`".to_owned()
+            );
+        }
+    }
+    Ok(doc)
 }
 
 /// Bytes left of the group that checks and context may see.

@@ -14,8 +14,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let sets: Vec<&str> = sets.split(',').collect();
     let begun = Instant::now();
-    let scanner =
-        Scanner::new(Arc::new(RuleSet::select(&sets, &[])?), Options::default())?;
+    let scanner = Scanner::new(Arc::new(RuleSet::select(&sets, &[])?), Options::default())?;
     println!("scanner {:?}, database {} bytes", begun.elapsed(), scanner.database_bytes());
     for file in files {
         let text = std::fs::read(file)?;
@@ -32,7 +31,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             best = best.min(begun.elapsed().as_secs_f64());
         }
         let megabytes = text.len() as f64 / 1e6;
-        println!("{file}: {:.0} MB/s, {findings} findings, {hits} hits, {steps} steps", megabytes / best);
+        println!(
+            "{file}: {:.0} MB/s, {findings} findings, {hits} hits, {steps} steps",
+            megabytes / best
+        );
     }
     Ok(())
 }

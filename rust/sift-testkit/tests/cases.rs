@@ -1,5 +1,11 @@
 //! Every case of `tests/data` in every engine and mode, cut at every place.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "helpers of tests: a panic is the report"
+)]
+
 use std::path::PathBuf;
 
 use sift_rules::format::Rng;

@@ -1,6 +1,12 @@
 //! Work per byte on texts made to be dear, counted and not timed: bytes read by the confirm automata and
 //! hits, per byte of text. A rule that breaks a bound here is quadratic on somebody's input.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "helpers of tests: a panic is the report"
+)]
+
 use std::sync::Arc;
 
 use sift_rules::format::Rng;
@@ -22,7 +28,8 @@ fn repeated(unit: &str) -> Vec<u8> {
 
 fn texts(scanner: &Scanner) -> Vec<(&'static str, Vec<u8>)> {
     let mut rng = Rng::new(3);
-    let base64: Vec<u8> = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".to_vec();
+    let base64: Vec<u8> =
+        b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".to_vec();
     let rules = scanner.rules();
     let rule = &rules.rules()[rules.find("secret.github.token").unwrap()];
     let token = fill(rule, "{secret} ", &mut rng, 0).unwrap().text;
@@ -51,7 +58,11 @@ const MAX_STEPS: u64 = 40;
 const MAX_HITS: u64 = 4;
 
 fn check(name: &str, mode: &str, work: Work) {
-    println!("{mode} {name}: {:.1} steps, {:.2} hits a byte", work.steps as f64 / SIZE as f64, work.hits as f64 / SIZE as f64);
+    println!(
+        "{mode} {name}: {:.1} steps, {:.2} hits a byte",
+        work.steps as f64 / SIZE as f64,
+        work.hits as f64 / SIZE as f64
+    );
     assert!(work.steps / (SIZE as u64) <= MAX_STEPS, "{mode} of {name} reads too much");
     assert!(work.hits / (SIZE as u64) <= MAX_HITS, "{mode} of {name} has too many hits");
 }

@@ -56,7 +56,7 @@ def invoke(monkeypatch: pytest.MonkeyPatch) -> Invoke:
 @pytest.fixture(scope="session")
 def program() -> str:
     """The installed console script of this interpreter."""
-    found = shutil.which("sift-fast", path=os.path.dirname(sys.executable))
+    found = shutil.which("sift-fast", path=str(Path(sys.executable).parent))
     assert found, "the console script is not installed beside this interpreter: install the wheel"
     return found
 

@@ -20,7 +20,8 @@ def test_round_trip(command: Invoke, tree: Path, secret: str) -> None:
     assert "1 in the baseline" in ran.err
     text = (tree / "known.json").read_text()
     document = json.loads(text)
-    assert document["version"] == 1 and len(bytes.fromhex(document["salt"])) == 32
+    assert document["version"] == 1
+    assert len(bytes.fromhex(document["salt"])) == 32
     assert [(row["path"], row["rule"]) for row in document["findings"]] == [("src/app.py", TOKEN_RULE)]
     assert not any(secret[at : at + 8] in text for at in range(11, len(secret) - 8))
     assert_silent(written, secret)
@@ -45,9 +46,12 @@ def test_a_moved_line_is_known_a_new_value_or_place_is_not(command: Invoke, tree
     source.write_text(source.read_text() + f"other = '{fakes(TOKEN_RULE, 2, seed=9)[1]}'\n")
     ran = command("scan", ".", "--baseline", "known.json", cwd=tree)
     assert ran.code == 1
-    assert len(ran.lines) == 1 and ":7:" in ran.lines[0]
+    assert len(ran.lines) == 1
+    assert ":7:" in ran.lines[0]
     (tree / "copy.py").write_text(f"{secret}\n")
-    assert any(line.startswith("copy.py:1:1") for line in command("scan", ".", "--baseline", "known.json", cwd=tree).lines)
+    assert any(
+        line.startswith("copy.py:1:1") for line in command("scan", ".", "--baseline", "known.json", cwd=tree).lines
+    )
 
 
 def test_updating_keeps_the_salt_and_drops_what_is_gone(command: Invoke, tree: Path) -> None:
@@ -79,7 +83,9 @@ def test_the_fingerprint_is_the_documented_one(command: Invoke, tree: Path, secr
     salt = bytes.fromhex(document["salt"])
     expected = hmac.new(salt, TOKEN_RULE.encode() + b"\0" + secret.encode(), "sha256").hexdigest()
     assert document["findings"][0]["fingerprint"] == expected
-    reported = command("scan", "src", "--format", "jsonl", "--baseline", "known.json", "--write-baseline", "new.json", cwd=tree)
+    reported = command(
+        "scan", "src", "--format", "jsonl", "--baseline", "known.json", "--write-baseline", "new.json", cwd=tree
+    )
     assert reported.out == b""
     (tree / "new.py").write_text(f"{secret}\n")
     (line,) = command("scan", ".", "--format", "jsonl", "--baseline", "known.json", cwd=tree).lines
@@ -104,7 +110,8 @@ DAMAGES = {
     "no-findings": '{"version": 1, "salt": "%s"}' % ("0" * 64),
     "entry": '{"version": 1, "salt": "%s", "findings": [{"path": "a"}]}' % ("0" * 64),
     "entry-type": '{"version": 1, "salt": "%s", "findings": ["a"]}' % ("0" * 64),
-    "fingerprint": '{"version": 1, "salt": "%s", "findings": [{"path": "a", "rule": "b", "fingerprint": "c"}]}' % ("0" * 64),
+    "fingerprint": '{"version": 1, "salt": "%s", "findings": [{"path": "a", "rule": "b", "fingerprint": "c"}]}'
+    % ("0" * 64),
     "deep": "[" * 100_000,
     "not-utf8": "\udcff",
 }
@@ -115,4 +122,5 @@ def test_a_broken_baseline_is_an_error(command: Invoke, tree: Path, damage: str)
     (tree / "known.json").write_bytes(damage.encode("utf-8", "surrogateescape"))
     ran = command("scan", ".", "--baseline", "known.json", cwd=tree)
     assert (ran.code, ran.out) == (2, b"")
-    assert "known.json" in ran.err and ran.err.count("\n") == 1
+    assert "known.json" in ran.err
+    assert ran.err.count("\n") == 1

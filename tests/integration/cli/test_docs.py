@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -28,17 +29,18 @@ def test_the_document_has_commands() -> None:
 
 @pytest.mark.parametrize("line", LINES)
 def test_a_command_of_the_document(line: str, tree: Path, secret: str) -> None:
-    subprocess.run(["git", "init", "-q", "."], cwd=tree, check=True)
+    if "git" in line:
+        if shutil.which("git") is None:
+            pytest.skip("the command needs git")
+        subprocess.run(["git", "init", "-q", "."], cwd=tree, check=True)
     (tree / "docs").mkdir()
     (tree / "mine.toml").write_text(GOOD)
     for name in ("chat.txt", "app.log"):
         (tree / name).write_text(f"my token is {secret}, thanks\n")
-    search = f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"
+    search = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     if "--baseline" in line:
-        subprocess.run(
-            line.replace("--baseline", "--write-baseline"), shell=True, cwd=tree, env=environment(PATH=search), check=True
-        )
-    done = subprocess.run(line, shell=True, cwd=tree, env=environment(PATH=search), capture_output=True, check=False)
+        assert _shell(line.replace("--baseline", "--write-baseline"), tree, search).returncode == 0
+    done = _shell(line, tree, search)
     assert b"Traceback" not in done.stderr
     if b"debug build" in done.stderr:
         pytest.skip("a debug build measures nothing")
@@ -49,3 +51,10 @@ def test_a_command_of_the_document(line: str, tree: Path, secret: str) -> None:
         expected = 1
     assert done.returncode == expected, done.stderr.decode()
     assert secret.encode() not in done.stdout + done.stderr
+
+
+def _shell(line: str, cwd: Path, search: str) -> subprocess.CompletedProcess[bytes]:
+    # With its pipe, as a reader would type it.
+    return subprocess.run(
+        ["/bin/sh", "-c", line], cwd=cwd, env=environment(PATH=search), capture_output=True, check=False
+    )

@@ -18,7 +18,8 @@ def test_found_and_dropped(invoke: Invoke, tmp_path: Path, secret: str) -> None:
     found = [line for line in lines if line[2] == TOKEN_RULE and line[4] == "found"]
     assert [(line[0], line[1]) for line in found] == [("2:5", f"7-{7 + len(secret)}")]
     dropped = [line for line in lines if line[2] == TOKEN_RULE and line[4] == "dropped"]
-    assert dropped and dropped[0][0] == "3:1"
+    assert dropped
+    assert dropped[0][0] == "3:1"
     assert dropped[0][5] in ("placeholder", "entropy")
     assert_silent(ran, secret)
 
@@ -48,7 +49,9 @@ def test_json_text_and_standard_input_agree(invoke: Invoke, tmp_path: Path, secr
 
 def test_nothing(invoke: Invoke, tmp_path: Path) -> None:
     ran = invoke("explain", "--text", "nothing to see here")
-    assert (ran.code, ran.out) == (0, b"") and "no candidates" in ran.err
+    assert (ran.code, ran.out) == (0, b"")
+    assert "no candidates" in ran.err
     assert invoke("explain", "--text", "x", tmp_path).code == 2
     missing = invoke("explain", tmp_path / "nowhere")
-    assert missing.code == 2 and "nowhere" in missing.err
+    assert missing.code == 2
+    assert "nowhere" in missing.err

@@ -27,7 +27,8 @@ def test_version_tells_the_build(command: Invoke) -> None:
 
     info = _core.build_info()
     ran = command("--version")
-    assert ran.code == 0 and ran.err == ""
+    assert ran.code == 0
+    assert ran.err == ""
     for key in ("version", "profile", "engine", "cpu_level", "target"):
         assert str(info[key]) in ran.out.decode()
 
@@ -53,8 +54,13 @@ def test_imports_are_lazy(statement: str, absent: tuple[str, ...]) -> None:
 
 
 def test_a_scan_without_a_terminal_loads_no_rich(tmp_path: object) -> None:
-    probe = "import sys\nfrom sift_fast.cli import main\ncode = main(['scan', '-q', sys.argv[1]])\nprint(code, 'rich' in sys.modules, 'numpy' in sys.modules)"
-    done = subprocess.run([sys.executable, "-P", "-c", probe, str(tmp_path)], capture_output=True, check=True, env=environment())
+    probe = (
+        "import sys; from sift_fast.cli import main; code = main(['scan', '-q', sys.argv[1]]); "
+        "print(code, 'rich' in sys.modules, 'numpy' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", probe, str(tmp_path)], capture_output=True, check=True, env=environment()
+    )
     assert done.stdout.strip() == b"0 False False"
 
 
@@ -66,5 +72,7 @@ def test_main_returns_the_code(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_as_a_module(tmp_path: object) -> None:
-    done = subprocess.run([sys.executable, "-P", "-m", "sift_fast.cli", "scan", "-q", str(tmp_path)], capture_output=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "sift_fast.cli", "scan", "-q", str(tmp_path)], capture_output=True, check=False
+    )
     assert (done.returncode, done.stdout) == (0, b"")

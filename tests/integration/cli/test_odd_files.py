@@ -35,8 +35,7 @@ def test_names_are_printed_safely_in_every_format(
 ) -> None:
     folder = tmp_path / "tree"
     folder.mkdir()
-    with open(os.path.join(os.fsencode(folder), name), "w") as stream:
-        stream.write(f"\n{secret}\n")
+    (folder / os.fsdecode(name)).write_text(f"\n{secret}\n")
     text = command("scan", "tree")
     assert text.code == 1
     assert text.out.decode().startswith(f"tree/{printed}:2:1  ")
@@ -44,7 +43,8 @@ def test_names_are_printed_safely_in_every_format(
     for form in ("jsonl", "sarif"):
         ran = command("scan", "--format", form, "tree")
         assert ran.code == 1
-        assert ran.out.isascii() and not any(byte < 0x20 and byte != 0x0A for byte in ran.out)
+        assert ran.out.isascii()
+        assert not any(byte < 0x20 and byte != 0x0A for byte in ran.out)
         if form == "jsonl":
             row = json.loads(ran.out)
             path = bytes.fromhex(row["path_hex"]) if "path_hex" in row else row["path"].encode()
@@ -61,7 +61,7 @@ def test_an_unreadable_file_is_reported_and_the_scan_goes_on(program: str, tree:
         [program, "scan", "--format", "sarif", str(tree)],
         capture_output=True,
         check=False,
-        preexec_fn=_drop_privileges if os.geteuid() == 0 else None,  # noqa: PLW1509 (one thread)
+        preexec_fn=_drop_privileges if os.geteuid() == 0 else None,
     )
     assert done.returncode == 2
     assert b"locked\\x1b[2J.py` cannot be read: permission denied" in done.stderr
@@ -75,7 +75,7 @@ def test_an_unreadable_file_is_reported_and_the_scan_goes_on(program: str, tree:
 
 
 def test_a_file_that_fails_while_it_is_read(command: Invoke, tree: Path) -> None:
-    if not os.path.exists("/proc/self/mem"):
+    if not Path("/proc/self/mem").exists():
         pytest.skip("needs /proc: reading /proc/self/mem at 0 fails for everybody")
     ran = command("scan", "/proc/self/mem", tree)
     assert ran.code == 2
@@ -110,7 +110,8 @@ def test_binary_empty_and_long_files_are_skipped_and_counted(command: Invoke, tr
     ran = command("scan", "--max-size", "1k", tree)
     assert ran.code == 1
     assert len(ran.lines) == 1
-    assert "2 skipped" in ran.err and "binary" in ran.err
+    assert "2 skipped" in ran.err
+    assert "binary" in ran.err
     assert len(command("scan", "--max-size", "1M", tree).lines) == 2
 
 
@@ -176,7 +177,7 @@ def _drop_privileges() -> None:
 
 def _can_drop_privileges() -> bool:
     try:
-        subprocess.run([sys.executable, "-c", ""], check=True, preexec_fn=_drop_privileges)  # noqa: PLW1509
+        subprocess.run([sys.executable, "-c", ""], check=True, preexec_fn=_drop_privileges)
     except (subprocess.SubprocessError, OSError):
         return False
     return True
@@ -186,6 +187,6 @@ def test_the_printed_form_is_one_to_one() -> None:
     """Two names never look the same: no name can pose as another."""
     from sift_fast.cli._text import printable
 
-    tricky = [b"\xff", "ÿ".encode(), b"\\xff", "\\u00ff".encode(), b"\n", b"\\n", b"\\\\n", "\u0080".encode(), b"\x80"]
+    tricky = [b"\xff", "ÿ".encode(), b"\\xff", b"\\u00ff", b"\n", b"\\n", b"\\\\n", "\u0080".encode(), b"\x80"]
     assert len({printable(name) for name in tricky}) == len(tricky)
     assert all(printable(name).isprintable() for name in tricky)

@@ -16,7 +16,8 @@ def test_a_file_and_standard_input(command: Invoke, tree: Path, secret: str) -> 
     expected = (tree / "src" / "app.py").read_text().replace(secret, f"<{TOKEN}>").encode()
     ran = command("redact", "src/app.py", cwd=tree)
     assert (ran.code, ran.out) == (0, expected)
-    assert "1 finding redacted" in ran.err and f"{TOKEN} 1" in ran.err
+    assert "1 finding redacted" in ran.err
+    assert f"{TOKEN} 1" in ran.err
     text = (tree / "src" / "app.py").read_bytes()
     for arguments in (["redact"], ["redact", "-"]):
         assert command(*arguments, stdin=text).out == expected
@@ -60,17 +61,26 @@ def test_operators(command: Invoke, operators: list[str], one: str, two: str | N
 
 @pytest.mark.parametrize(
     ("operator", "word"),
-    [("shred", "shred"), ("mask:x", "mask:x"), ("remove:x", "remove:x"), ("mask:9", "8"), ("NOPE=remove", "NOPE"), ("", "")],
+    [
+        ("shred", "shred"),
+        ("mask:x", "mask:x"),
+        ("remove:x", "remove:x"),
+        ("mask:9", "8"),
+        ("NOPE=remove", "NOPE"),
+        ("", ""),
+    ],
 )
 def test_a_wrong_operator(command: Invoke, operator: str, word: str) -> None:
     ran = command("redact", "--operator", operator, stdin=b"text")
     assert (ran.code, ran.out) == (2, b"")
-    assert word in ran.err and ran.err.count("\n") == 1
+    assert word in ran.err
+    assert ran.err.count("\n") == 1
 
 
 def test_an_operator_given_twice(command: Invoke) -> None:
     ran = command("redact", "--operator", "mask", "--operator", "remove")
-    assert ran.code == 2 and "two operators" in ran.err
+    assert ran.code == 2
+    assert "two operators" in ran.err
 
 
 def test_line_by_line(program: str, secret: str) -> None:
@@ -78,7 +88,8 @@ def test_line_by_line(program: str, secret: str) -> None:
     process = subprocess.Popen(
         [program, "redact"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()
     )
-    assert process.stdin is not None and process.stdout is not None
+    assert process.stdin is not None
+    assert process.stdout is not None
     for number in range(20):
         line = f"2026-01-01 12:00:{number:02} request served in 12 ms\n"
         if number % 5 == 4:
@@ -106,8 +117,11 @@ def test_pieces_of_every_size_give_the_same(program: str, tmp_path: Path) -> Non
     for token in tokens:
         whole = whole.replace(token, f"<{TOKEN}>")
     for size in (1, 7, 100):
-        process = subprocess.Popen([program, "redact", "-q"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment())
-        assert process.stdin is not None and process.stdout is not None
+        process = subprocess.Popen(
+            [program, "redact", "-q"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment()
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
         for at in range(0, len(text), size):
             process.stdin.write(text[at : at + size])
             if size == 100 or at % 97 == 0:
@@ -122,12 +136,14 @@ def test_in_place(command: Invoke, tree: Path, secret: str) -> None:
     """The target is replaced when all of it is there, so a file can be redacted onto itself."""
     source = tree / "src" / "app.py"
     assert command("redact", source, "--output", source).code == 0
-    assert secret not in source.read_text() and f"<{TOKEN}>" in source.read_text()
+    assert secret not in source.read_text()
+    assert f"<{TOKEN}>" in source.read_text()
 
 
 @pytest.mark.parametrize("file", ["/nowhere/file", "/", "/proc/self/mem"])
 def test_what_cannot_be_read(command: Invoke, tmp_path: Path, file: str) -> None:
     ran = command("redact", file, "--output", tmp_path / "out")
     assert (ran.code, ran.out) == (2, b"")
-    assert file in ran.err and ran.err.count("\n") == 1
+    assert file in ran.err
+    assert ran.err.count("\n") == 1
     assert not (tmp_path / "out").exists()

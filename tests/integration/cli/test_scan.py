@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,9 @@ def test_a_finding_is_a_place_a_rule_and_a_masked_preview(invoke: Invoke, tree: 
     (line,) = ran.lines
     assert line.startswith(f"{tree}/src/app.py:2:10  critical  {TOKEN_RULE}  {TOKEN}  0.95  github_pat_****")
     assert f"({len(secret)} chars)" in line
-    assert "2 files" in ran.err and "1 finding" in ran.err and "MB/s" in ran.err
+    assert "2 files" in ran.err
+    assert "1 finding" in ran.err
+    assert "MB/s" in ran.err
     assert_silent(ran, secret)
 
 
@@ -24,6 +27,23 @@ def test_clean_is_zero_and_says_nothing(invoke: Invoke, tree: Path) -> None:
     ran = invoke("scan", tree / "README.md")
     assert (ran.code, ran.out) == (0, b"")
     assert "0 findings" in ran.err
+
+
+def test_a_named_file_that_is_skipped_is_told_even_if_quiet(invoke: Invoke, tmp_path: Path) -> None:
+    (tmp_path / "a.bin").write_bytes(b"\0\0")
+    ran = invoke("scan", "-q", tmp_path / "a.bin")
+    assert ran.code == 0
+    assert "a.bin` is skipped: it is binary" in ran.err
+    assert invoke("scan", "-q", tmp_path).err == ""
+
+
+def test_many_long_files_are_no_flood(invoke: Invoke, tmp_path: Path) -> None:
+    for number in range(20):
+        (tmp_path / f"{number:02}.txt").write_text("long")
+    ran = invoke("scan", "--max-size", "3", tmp_path)
+    assert ran.err.count("is skipped") == 5
+    assert "15 more files are skipped" in ran.err
+    assert "20 skipped (20 too large)" in ran.err
 
 
 def test_quiet(invoke: Invoke, tree: Path) -> None:
@@ -84,16 +104,15 @@ def test_a_path_given_twice_is_scanned_once(invoke: Invoke, tree: Path) -> None:
     assert "2 files" in ran.err
 
 
-@pytest.mark.parametrize(
-    ("level", "code"), [("low", 1), ("medium", 1), ("high", 1), ("critical", 0), ("never", 0)]
-)
+@pytest.mark.parametrize(("level", "code"), [("low", 1), ("medium", 1), ("high", 1), ("critical", 0), ("never", 0)])
 def test_fail_on(invoke: Invoke, tmp_path: Path, level: str, code: int) -> None:
     value = fakes("secret.generic.password", 1)[0]
     (tmp_path / "a.py").write_text(f'password = "{value}"\n')
     ran = invoke("scan", "--fail-on", level, tmp_path)
     assert ran.code == code
     # The report is the same whatever the code.
-    assert len(ran.lines) == 1 and "  high " in ran.lines[0]
+    assert len(ran.lines) == 1
+    assert "  high " in ran.lines[0]
 
 
 def test_selection(invoke: Invoke, tmp_path: Path) -> None:
@@ -132,6 +151,27 @@ def test_rules_of_ones_own(invoke: Invoke, tmp_path: Path) -> None:
     ran = invoke("scan", "--rules", "none", "--rule-file", rules, "--format", "jsonl", tmp_path / "text")
     assert [json.loads(line)["entity_type"] for line in ran.lines] == ["ACME_KEY"]
     assert "acme_****" in ran.lines[0]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_places_are_those_a_reader_would_count(invoke: Invoke, tmp_path: Path, seed: int) -> None:
+    """Random texts of narrow, wide and combining characters, tabs, empty lines and both line ends."""
+    rng = random.Random(seed)
+    tokens = fakes(TOKEN_RULE, 12, seed=seed)
+    parts = ["a", " ", "é", "名", "𝄞", "e\u0301", "\t", "\n", "\n\n", "\r\n", "\u2028", "word " * 40]
+    text = "".join("".join(rng.choices(parts, k=rng.randrange(30))) + f" {token} " for token in tokens)
+    (tmp_path / "a.txt").write_bytes(text.encode())
+    rows = [json.loads(line) for line in invoke("scan", "--format", "jsonl", tmp_path).lines]
+    log = json.loads(invoke("scan", "--format", "sarif", tmp_path).out)
+    regions = [result["locations"][0]["physicalLocation"]["region"] for result in log["runs"][0]["results"]]
+    assert len(rows) == len(regions) == len(tokens)
+    for token, row, region in zip(tokens, rows, regions, strict=True):
+        before = text[: text.index(token)]
+        line, last = before.count("\n") + 1, before.rsplit("\n", 1)[-1]
+        assert (row["line"], row["column"], row["start"]) == (line, len(last) + 1, len(before.encode()))
+        assert (row["end_line"], row["end_column"]) == (line, len(last) + 1 + len(token))
+        assert (region["startLine"], region["startColumn"]) == (line, len(last.encode("utf-16-le")) // 2 + 1)
+        assert region["endColumn"] - region["startColumn"] == len(token)
 
 
 class TestIgnoreMarks:
@@ -180,6 +220,17 @@ class TestIgnoreMarks:
         (tmp_path / "a").write_text(f"{'x ' * 5000}{secret}{' y' * 5000} sift:ignore\n")
         assert invoke("scan", tmp_path).code == 0
 
+    def test_marks_around_a_finding_of_many_lines(self, invoke: Invoke, tmp_path: Path) -> None:
+        """The mark stands where the finding begins; inside the key or behind it, it is no mark of it."""
+        key = fakes("secret.private-key.pem", 1)[0].strip()
+        (tmp_path / "above.txt").write_text(f"# sift:ignore\n{key}\nend\n")
+        (tmp_path / "behind.txt").write_text(f"begin\n{key}\n# sift:ignore\n")
+        token = fakes(TOKEN_RULE, 1)[0]
+        (tmp_path / "next.txt").write_text(f"{key}\n{token} # sift:ignore\n")
+        found = [json.loads(line) for line in invoke("scan", "--format", "jsonl", tmp_path).lines]
+        names = [(Path(row["path"]).name, row["entity_type"]) for row in found]
+        assert names == [("behind.txt", "PRIVATE_KEY"), ("next.txt", "PRIVATE_KEY")]
+
 
 class TestErrors:
     """One sentence on standard error, exit 2, no traceback, nothing on standard output."""
@@ -206,7 +257,8 @@ class TestErrors:
     def test_misuse(self, invoke: Invoke, arguments: list[str], word: str) -> None:
         ran = invoke(*arguments)
         assert (ran.code, ran.out) == (2, b"")
-        assert ran.err.startswith("sift-fast: ") and ran.err.count("\n") == 1
+        assert ran.err.startswith("sift-fast: ")
+        assert ran.err.count("\n") == 1
         assert word in ran.err
 
     def test_a_broken_rule_names_file_rule_and_reason(self, invoke: Invoke, tmp_path: Path) -> None:
@@ -217,11 +269,14 @@ class TestErrors:
         )
         ran = invoke("scan", "--rule-file", rules, tmp_path)
         assert ran.code == 2
-        assert "mine.toml" in ran.err and "secret.acme.key" in ran.err and "bound" in ran.err
+        assert "mine.toml" in ran.err
+        assert "secret.acme.key" in ran.err
+        assert "bound" in ran.err
         assert ran.err.count("\n") == 1
 
     def test_a_missing_path_is_reported_and_the_scan_goes_on(self, invoke: Invoke, tree: Path) -> None:
         ran = invoke("scan", tree / "nowhere", tree)
         assert ran.code == 2
         assert len(ran.lines) == 1
-        assert "nowhere` cannot be read" in ran.err and "1 unreadable" in ran.err
+        assert "nowhere` cannot be read" in ran.err
+        assert "1 unreadable" in ran.err

@@ -86,7 +86,8 @@ impl Marks {
     }
 
     fn holds(&self, ids: &[&str]) -> bool {
-        self.all || self.rules.iter().any(|rule| ids.iter().any(|id| id.as_bytes() == rule.as_slice()))
+        self.all
+            || self.rules.iter().any(|rule| ids.iter().any(|id| id.as_bytes() == rule.as_slice()))
     }
 }
 
@@ -112,7 +113,13 @@ impl<'t> Ignored<'t> {
     }
 
     /// Whether the finding that starts at byte `start`, in `line` to `end_line`, is passed over.
-    pub(crate) fn covers(&mut self, start: usize, line: usize, end_line: usize, ids: &[&str]) -> bool {
+    pub(crate) fn covers(
+        &mut self,
+        start: usize,
+        line: usize,
+        end_line: usize,
+        ids: &[&str],
+    ) -> bool {
         let same = self.line.as_ref().is_some_and(|(range, ..)| range.contains(&start));
         if !same {
             self.taken = self.reach;
@@ -158,7 +165,13 @@ const FEWEST_HIDDEN: usize = 8;
 impl Prefixes {
     /// Reads them out of a format; none where it begins with anything but a literal.
     pub(crate) fn of(format: &str) -> Self {
-        Self(alternatives(format).into_iter().map(|terms| pieces(&terms)).filter(|p| !p.is_empty()).collect())
+        Self(
+            alternatives(format)
+                .into_iter()
+                .map(|terms| pieces(&terms))
+                .filter(|p| !p.is_empty())
+                .collect(),
+        )
     }
 
     /// The longest prefix that a value has, in bytes.
@@ -173,10 +186,14 @@ impl Prefixes {
         if value.len() < shown + FEWEST_HIDDEN {
             shown = 0;
         }
-        let prefix = value.get(..shown).and_then(|prefix| std::str::from_utf8(prefix).ok()).unwrap_or("");
+        let prefix =
+            value.get(..shown).and_then(|prefix| std::str::from_utf8(prefix).ok()).unwrap_or("");
         // The first line of a key block's head is enough.
-        let prefix: String =
-            prefix.chars().take_while(|c| c.is_ascii_graphic() || *c == ' ').take(MOST_SHOWN).collect();
+        let prefix: String = prefix
+            .chars()
+            .take_while(|c| c.is_ascii_graphic() || *c == ' ')
+            .take(MOST_SHOWN)
+            .collect();
         format!("{prefix}**** ({length} chars)")
     }
 }
@@ -185,7 +202,9 @@ fn matched(pieces: &[Piece], value: &[u8]) -> Option<usize> {
     let mut at = 0;
     for piece in pieces {
         match piece {
-            Piece::Literal(literal) if value[at..].starts_with(literal.as_bytes()) => at += literal.len(),
+            Piece::Literal(literal) if value[at..].starts_with(literal.as_bytes()) => {
+                at += literal.len()
+            }
             Piece::Kind(class) if class.as_bytes().contains(value.get(at)?) => at += 1,
             _ => return None,
         }
@@ -203,7 +222,8 @@ fn pieces(terms: &[&str]) -> Vec<Piece> {
             continue;
         }
         let class = term.strip_prefix('[').and_then(|class| class.strip_suffix(']'));
-        let between = !pieces.is_empty() && terms.peek().is_some_and(|next| literal(next).is_some());
+        let between =
+            !pieces.is_empty() && terms.peek().is_some_and(|next| literal(next).is_some());
         match class {
             // Letters one by one, no ranges: such a class names kinds.
             Some(class) if between && class.bytes().all(|b| b.is_ascii_alphanumeric()) => {

@@ -1,0 +1,774 @@
+"""The native half of sift_fast: what `rust/sift-py` exports. Use the package, not this module."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from types import TracebackType
+from typing import Any, Literal, Self, TypeAlias, TypedDict, final, overload
+
+import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import disjoint_base
+
+from sift_fast.redact import Operators
+from sift_fast.types import (
+    ArrowArray,
+    ArrowStream,
+    BytesLike,
+    Category,
+    EngineName,
+    IncompleteName,
+    Limits,
+    Outcome,
+    Severity,
+    Text,
+    Tier,
+    Unit,
+    ViewName,
+)
+
+__all__ = [
+    "Batch",
+    "Explanation",
+    "FileFinding",
+    "FileReport",
+    "FileScan",
+    "Finding",
+    "Findings",
+    "Item",
+    "Redaction",
+    "Rule",
+    "Rules",
+    "Scanner",
+    "Stream",
+    "_check_mask",
+    "_restore_finding",
+    "_restore_findings",
+    "build_info",
+    "check_rules",
+    "examples",
+    "generate",
+    "rule_table",
+    "rules_cost",
+]
+
+_Path: TypeAlias = str | os.PathLike[str]
+
+@final
+class _Columns(TypedDict):
+    """Findings column by column, 24 bytes each. The arrays are read-only."""
+
+    doc: NDArray[np.int64]
+    rule: NDArray[np.uint32]
+    start: NDArray[np.uint32]
+    end: NDArray[np.uint32]
+    score: NDArray[np.float32]
+
+@final
+class _BuildInfo(TypedDict):
+    """What a build is."""
+
+    version: str
+    profile: Literal["release", "debug"]
+    engine: EngineName
+    engine_version: str | None
+    cpu_level: str
+    rule_hash: str
+    target: str
+
+@disjoint_base
+class Scanner:
+    """Rules compiled once, for any number of texts, from any thread, before and after a fork.
+
+    `sift_fast.Scanner` is this class with the asynchronous methods on top; its documentation tells the
+    arguments.
+    """
+
+    def __new__(
+        cls,
+        rules: str | Iterable[str] = "default",
+        *,
+        rule_files: _Path | Iterable[_Path] = (),
+        entities: str | Iterable[str] | None = None,
+        exclude: str | Iterable[str] = (),
+        min_score: float = 0.0,
+        decode: bool = False,
+        allow_list: Iterable[Text] = (),
+        limits: Limits | None = None,
+        engine: EngineName | None = None,
+    ) -> Self: ...
+    @property
+    def rules(self) -> Rules:
+        """The table of rules; `rule` in `columns()` is a position in it."""
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 over everything in the rules that decides what is found, 64 hexadecimal digits."""
+
+    @property
+    def engine(self) -> EngineName:
+        """The pattern engine in use."""
+
+    @property
+    def longest_hold(self) -> int:
+        """The longest end of a text, in bytes, that a stream of this scanner holds back for an open question.
+
+        Values that an operator asked to see come on top, up to `Limits.finding_bytes`. The first call builds
+        what streams need.
+        """
+
+    @property
+    def database_bytes(self) -> int:
+        """Bytes of the engine's databases; 0 for the automata engine."""
+
+    def scan(self, text: Text) -> Findings:
+        """Find everything in a text.
+
+        A `str` is read as UTF-8: in place if it is ASCII; otherwise CPython makes the UTF-8 once and keeps it
+        with the string. A mutable buffer is copied, a read-only contiguous one is read in place. The GIL is
+        released for texts above 4 KiB; Ctrl-C is noticed in texts above 1 MiB.
+
+        Args:
+            text: `str`, `bytes`, `bytearray` or `memoryview` of bytes. Lone surrogates are scanned as U+FFFD.
+
+        Returns:
+            Findings in text order, not overlapping; the same empty object for every text without any. Offsets
+            are code points for `str` and bytes for the others.
+
+        Raises:
+            LimitExceeded: the text is longer than `Limits.text_bytes`.
+            TypeError: it is no text.
+
+        Example:
+            >>> import sift_fast
+            >>> sift_fast.Scanner().scan("nothing to see here")
+            Findings(0 found)
+        """
+
+    def explain(self, text: Text) -> list[Explanation]:
+        """Tell why something was found, and why not: each candidate and the check that dropped it.
+
+        Args:
+            text: as for `scan`.
+
+        Returns:
+            Candidates in text order, those of rules that are switched off among them.
+
+        Raises:
+            LimitExceeded: the text is longer than `Limits.text_bytes`.
+            TypeError: it is no text.
+
+        Example:
+            >>> import sift_fast
+            >>> sift_fast.Scanner().explain("nothing to see here")
+            []
+        """
+
+    def redact(self, text: Text, operators: Operators | None = None, vault: None = None) -> Redaction:
+        """Edit secrets and personal data with a score of 0.5 or more out of a text.
+
+        Args:
+            text: as for `scan`.
+            operators: one operator, or a mapping from entity type to operator with `"default"` for the rest;
+                None for `Replace()`.
+            vault: must be None until there are vaults.
+
+        Returns:
+            The text, and what was done to it. `bytes` come back for every binary type.
+
+        Raises:
+            ConfigError: operators are not usable, or name an entity type that no rule of this scanner has.
+            LimitExceeded: the text is longer than `Limits.text_bytes`, or a limit was hit that would have let
+                something through.
+            TypeError: it is no text.
+
+        Example:
+            >>> import sift_fast
+            >>> sift_fast.Scanner().redact("nothing to see here").text
+            'nothing to see here'
+        """
+
+    def stream(self, operators: Operators | None = None, vault: None = None) -> Stream:
+        """Begin to redact a text that arrives in pieces.
+
+        Args:
+            operators: as for `redact`.
+            vault: must be None until there are vaults.
+
+        Returns:
+            A stream; best used in a `with` statement, which aborts it when it is left before `finish`.
+
+        Raises:
+            ConfigError: operators are not usable.
+
+        Example:
+            >>> import sift_fast
+            >>> with sift_fast.Scanner().stream() as stream:
+            ...     "".join([stream.feed("nothing "), stream.feed("to see"), stream.finish()])
+            'nothing to see'
+        """
+
+    def scan_batch(
+        self,
+        texts: Iterable[str | None] | Iterable[BytesLike | None] | ArrowArray | ArrowStream,
+        threads: int | None = None,
+    ) -> Batch:
+        """Find everything in many texts, on several threads.
+
+        Args:
+            texts: an iterable of `str` or one of binary types, or an Arrow column (array or chunked) of strings
+                or binaries, plain, large, view or dictionary, from any library that speaks the C data
+                interface; Arrow values are read in place. An iterable is taken in whole first. None and null
+                have no findings.
+            threads: 1 to 1024; None for all cores. Batches up to 64 KiB are scanned on the calling thread.
+
+        Returns:
+            Findings by document, in the order of the documents, however many threads there were.
+
+        Raises:
+            ConfigError: `threads` is not usable.
+            LimitExceeded: a text is longer than `Limits.text_bytes`; the message says which document.
+            TypeError: something is no text, or `str` and binary types are mixed.
+            KeyboardInterrupt: Ctrl-C was pressed; noticed within some 20 ms.
+
+        Example:
+            >>> import sift_fast
+            >>> sift_fast.Scanner().scan_batch(["one text", "another"])
+            Batch(2 documents, 0 found)
+        """
+
+@final
+class Finding:
+    """One confirmed span. Holds no text; equal and hashed by all it says."""
+
+    @property
+    def rule_id(self) -> str:
+        """Stable id of the rule, `category.provider.kind`."""
+
+    @property
+    def category(self) -> Category:
+        """What kind of thing it is; the first part of `rule_id`."""
+
+    @property
+    def entity_type(self) -> str:
+        """What it is, as `GITHUB_TOKEN`."""
+
+    @property
+    def start(self) -> int:
+        """First code point (`str`) or byte (binary types)."""
+
+    @property
+    def end(self) -> int:
+        """One past the last."""
+
+    @property
+    def score(self) -> float:
+        """How sure it is, 0 to 1; 1.0 only if proven."""
+
+    @property
+    def severity(self) -> Severity:
+        """How bad it is if true."""
+
+    @property
+    def decoded(self) -> tuple[str, ...]:
+        """The encodings it was found in, outermost first; empty until there are decoders."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
+class Findings(Sequence[Finding]):
+    """The findings of one text, in text order. A frozen sequence; `Finding` objects are made when asked for."""
+
+    @property
+    def incomplete(self) -> tuple[IncompleteName, ...]:
+        """Names of the limits that were hit; empty if everything was looked at."""
+
+    @property
+    def unit(self) -> Unit:
+        """What offsets count."""
+
+    def columns(self) -> _Columns:
+        """The findings as numpy arrays; `doc` is 0 throughout.
+
+        Returns:
+            Read-only arrays `doc` int64, `rule` uint32 (position in `scanner.rules`), `start` and `end` uint32,
+            `score` float32.
+
+        Raises:
+            ConfigError: numpy is not installed.
+            LimitExceeded: an offset of a stream of more than 4 GiB does not fit.
+        """
+
+    def __len__(self) -> int: ...
+    @overload
+    def __getitem__(self, index: int, /) -> Finding: ...
+    @overload
+    def __getitem__(self, index: slice, /) -> Findings: ...
+    def __iter__(self) -> Iterator[Finding]: ...
+    def __contains__(self, item: object, /) -> bool: ...
+    def index(self, value: object) -> int:  # type: ignore[override]
+        """The first position of an equal finding; `ValueError` if there is none."""
+
+    def count(self, value: object) -> int:
+        """How many equal findings there are."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
+class Explanation:
+    """One candidate, and what became of it."""
+
+    @property
+    def rule_id(self) -> str:
+        """The rule."""
+
+    @property
+    def start(self) -> int:
+        """First code point (`str`) or byte (binary types)."""
+
+    @property
+    def end(self) -> int:
+        """One past the last."""
+
+    @property
+    def view(self) -> ViewName:
+        """The derived text it was found in."""
+
+    @property
+    def outcome(self) -> Outcome:
+        """`found`, `dropped` by a check or an option, or `overlapped` by one that comes first."""
+
+    @property
+    def reason(self) -> str | None:
+        """Stable code of what dropped it: the name of a check, `min_score`, `allow_list`, ..."""
+
+    @property
+    def score(self) -> float:
+        """Its score; 0 where it was dropped before that was known."""
+
+@final
+class Redaction:
+    """A text without its findings. Shown and pickled without the text."""
+
+    @property
+    def text(self) -> Any:
+        """The edited text: `str` for `str`, `bytes` for binary types."""
+
+    @property
+    def findings(self) -> Findings:
+        """What was edited; offsets in the input."""
+
+    @property
+    def items(self) -> tuple[Item, ...]:
+        """What was put in; offsets in the output."""
+
+    @property
+    def incomplete(self) -> tuple[IncompleteName, ...]:
+        """Limits that were hit without letting anything through."""
+
+@final
+class Item:
+    """One edit, in the output."""
+
+    @property
+    def start(self) -> int:
+        """First code point (`str`) or byte (binary types) of what was put in."""
+
+    @property
+    def end(self) -> int:
+        """One past the last."""
+
+    @property
+    def entity_type(self) -> str:
+        """What was there."""
+
+    @property
+    def operator(self) -> Literal["replace", "remove", "mask"]:
+        """What was done; `replace` as well where a mask could not see the whole value."""
+
+@final
+class Stream:
+    """A redaction in pieces: what comes out, joined, is what `redact` makes of all that went in.
+
+    Fed `str` or binary types, whichever comes first. Any error ends it: what it holds is discarded, and it can only
+    be looked at. For one thread at a time; a second one gets a `SiftError`, and the stream goes on.
+    """
+
+    @overload
+    def feed(self, piece: str) -> str:
+        """Take the next piece and give out what has become certain.
+
+        Args:
+            piece: any length, cut anywhere. `str` may hold lone surrogates, even halves of a pair.
+
+        Returns:
+            Text that no piece to come can change; often empty.
+
+        Raises:
+            SiftError: the stream is finished, aborted or has failed, is in use by another thread, or gets `str`
+                after `bytes` or the other way round.
+            TypeError: it is no text.
+        """
+
+    @overload
+    def feed(self, piece: BytesLike) -> bytes: ...
+    def finish(self) -> Any:
+        """End the text and give out the rest, once.
+
+        Returns:
+            `str` or `bytes` as was fed; an empty `str` if nothing was.
+
+        Raises:
+            SiftError: as for `feed`.
+        """
+
+    def abort(self) -> None:
+        """Discard what is held. Nothing of it is given out, now or later."""
+
+    @property
+    def held(self) -> int:
+        """Code points (`str`) or bytes (binary types) that were fed and are neither given out nor edited."""
+
+    @property
+    def findings(self) -> Findings:
+        """What was found so far; offsets in the whole input."""
+
+    @property
+    def incomplete(self) -> tuple[IncompleteName, ...]:
+        """Limits that were hit so far. Edits go on when findings are no longer recorded."""
+
+    @property
+    def memory(self) -> int:
+        """Bytes of memory this stream holds, apart from what it shares with its scanner."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc_value: BaseException | None, traceback: TracebackType | None, /
+    ) -> None: ...
+
+@final
+class Batch:
+    """The findings of many texts, by document."""
+
+    def __len__(self) -> int:
+        """How many documents there are."""
+
+    def __getitem__(self, index: int, /) -> Findings: ...
+    @property
+    def unit(self) -> Unit:
+        """What offsets count."""
+
+    @property
+    def incomplete(self) -> tuple[IncompleteName, ...]:
+        """Limits that were hit in any document; `batch[i].incomplete` says in which."""
+
+    def columns(self) -> _Columns:
+        """All findings as numpy arrays, in document and text order. See `Findings.columns`."""
+
+    def to_arrow(self) -> Any:
+        """All findings as a `pyarrow.RecordBatch` with the columns of `columns()`.
+
+        Returns:
+            A record batch; its metadata name the unit of the offsets and the hash of the rules.
+
+        Raises:
+            ConfigError: pyarrow is not installed.
+        """
+
+@final
+class Rules(Sequence[Rule]):
+    """The table of a scanner's rules, sorted by id. Looked up by position, or by id or former id."""
+
+    def __len__(self) -> int: ...
+    @overload
+    def __getitem__(self, key: int | str, /) -> Rule: ...
+    @overload
+    def __getitem__(self, key: slice, /) -> list[Rule]: ...
+    def __iter__(self) -> Iterator[Rule]: ...
+    def __contains__(self, key: object, /) -> bool:
+        """Whether it holds a rule, or one with this id or former id."""
+
+    def index(self, value: object) -> int:  # type: ignore[override]
+        """The position of a rule; `ValueError` if it is not there."""
+
+    def count(self, value: object) -> int:
+        """1 for a rule that is there, else 0."""
+
+@final
+class Rule:
+    """One rule. Equal by all that decides what it finds."""
+
+    @property
+    def id(self) -> str:
+        """Stable id, `category.provider.kind`."""
+
+    @property
+    def title(self) -> str:
+        """A few words for people."""
+
+    @property
+    def category(self) -> Category:
+        """What kind of thing it finds."""
+
+    @property
+    def entity_type(self) -> str:
+        """What it finds, as `GITHUB_TOKEN`."""
+
+    @property
+    def tier(self) -> Tier:
+        """How sure its shape alone is."""
+
+    @property
+    def severity(self) -> Severity:
+        """How bad a true finding is."""
+
+    @property
+    def score(self) -> float:
+        """Score before checks and context."""
+
+    @property
+    def threat(self) -> tuple[str, ...]:
+        """Ids of the OWASP LLM Top 10."""
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """Documents of the vendor."""
+
+    @property
+    def source(self) -> str:
+        """The document it came from."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
+class FileScan:
+    """A scan of files, once, for the command line. `run` blocks; `progress` and `stop` are for another thread."""
+
+    def __new__(
+        cls,
+        scanner: Scanner,
+        paths: Sequence[_Path],
+        *,
+        text: tuple[_Path, bytes] | None = None,
+        ignore_files: bool = True,
+        inline_ignore: bool = True,
+        max_size: int | None = None,
+        threads: int | None = None,
+        salt: bytes | None = None,
+    ) -> Self: ...
+    def run(self) -> None:
+        """Scan everything. Hears no signals: call it on a thread of its own and watch it from the main one."""
+
+    def stop(self) -> None:
+        """End the run after the files that are being scanned at this moment."""
+
+    def progress(self) -> tuple[int, int, int]:
+        """Files, bytes and findings so far."""
+
+    def totals(self) -> dict[str, Any]:
+        """Numbers of the whole run: `files`, `bytes`, `findings`, and `skipped` by reason."""
+
+    def skipped(self) -> list[tuple[str, str]]:
+        """Path and reason of each skipped file that was named by the caller or is too large."""
+
+    def files(self) -> list[FileReport]:
+        """The files that there is something to say of, sorted by path. Given away: a second call has none."""
+
+    def texts(self, most: int) -> list[bytes]:
+        """Texts that the scan would read, `most` bytes at most together."""
+
+@final
+class FileReport:
+    """What there is to say of one file."""
+
+    @property
+    def path(self) -> str:
+        """The path, as the walk came to it."""
+
+    @property
+    def findings(self) -> tuple[FileFinding, ...]:
+        """In text order."""
+
+    @property
+    def error(self) -> str | None:
+        """Why it could not be read or scanned."""
+
+    @property
+    def incomplete(self) -> tuple[IncompleteName, ...]:
+        """Limits that were hit."""
+
+@final
+class FileFinding:
+    """One finding in a file, with its place. Lines and columns count from 1."""
+
+    @property
+    def rule(self) -> int:
+        """Position in `scanner.rules`."""
+
+    @property
+    def start(self) -> int:
+        """First byte."""
+
+    @property
+    def end(self) -> int:
+        """One past the last byte."""
+
+    @property
+    def score(self) -> float:
+        """How sure it is, 0 to 1."""
+
+    @property
+    def line(self) -> int:
+        """Line of the first character."""
+
+    @property
+    def column(self) -> int:
+        """Column of the first character, in code points."""
+
+    @property
+    def utf16_column(self) -> int:
+        """Column of the first character, in UTF-16 code units."""
+
+    @property
+    def end_line(self) -> int:
+        """Line of the end."""
+
+    @property
+    def end_column(self) -> int:
+        """Column of the end, in code points."""
+
+    @property
+    def utf16_end_column(self) -> int:
+        """Column of the end, in UTF-16 code units."""
+
+    @property
+    def preview(self) -> str:
+        """What can be shown of it: a prefix that every such value has, the rest masked."""
+
+    @property
+    def fingerprint(self) -> bytes | None:
+        """Keyed hash of rule and value for baselines; None without a salt."""
+
+    @property
+    def ignored(self) -> bool:
+        """Whether a comment on its line says that it is to be ignored."""
+
+def build_info() -> _BuildInfo:
+    """What this build is: for bug reports, and for benchmarks that refuse a debug build.
+
+    Returns:
+        Version, cargo profile, engine and its version, instruction set, hash of the default rules, target.
+
+    Example:
+        >>> build_info()["profile"]
+        'release'
+    """
+
+def rule_table(sets: Sequence[str], files: Sequence[_Path] = ()) -> list[dict[str, Any]]:
+    """Everything there is to know about rules.
+
+    Args:
+        sets: names of rule sets.
+        files: rule documents.
+
+    Returns:
+        One row for each rule, sorted by id, with the keys `id aliases title category entity tier severity threat
+        score source builtin references known_misses examples negatives pattern group format checks min_entropy
+        widths`; widths are the longest `before`, `group` and `after` in bytes.
+
+    Raises:
+        RuleError: a set or a document is wrong.
+    """
+
+def check_rules(sets: Sequence[str], files: Sequence[_Path] = ()) -> list[tuple[str, str, str]]:
+    """Lint rules, then run every example, counter-example and mutant in every engine and mode.
+
+    Args:
+        sets: names of rule sets.
+        files: rule documents.
+
+    Returns:
+        File, rule id and reason of each fault; empty for a clean set.
+
+    Raises:
+        RuleError: nothing can be loaded at all.
+    """
+
+def generate(
+    rule_id: str, seed: int, n: int, sets: Sequence[str], files: Sequence[_Path] = ()
+) -> list[str]:
+    """Fake secrets of a rule's format; the same for the same seed.
+
+    Args:
+        rule_id: id or former id.
+        seed: 0 to 2**64 - 1.
+        n: how many.
+        sets: names of rule sets that the rule is in.
+        files: rule documents.
+
+    Returns:
+        `n` values that the rule accepts.
+
+    Raises:
+        ConfigError: there is no such rule, or it has no format.
+        RuleError: a set or a document is wrong.
+    """
+
+def examples(
+    rule_id: str, seed: int, sets: Sequence[str], files: Sequence[_Path] = ()
+) -> list[tuple[str, tuple[int, int] | None]]:
+    """The examples of a rule with generated secrets in them.
+
+    Args:
+        rule_id: id or former id.
+        seed: 0 to 2**64 - 1.
+        sets: names of rule sets that the rule is in.
+        files: rule documents.
+
+    Returns:
+        Text, and where the secret stands in its UTF-8, in bytes; None for an example without one.
+
+    Raises:
+        ConfigError: there is no such rule.
+        RuleError: a set or a document is wrong.
+    """
+
+def rules_cost(
+    sets: Sequence[str],
+    files: Sequence[_Path],
+    folders: Sequence[_Path],
+    *,
+    max_bytes: int,
+    piece: int,
+    rounds: int,
+    dearest: int,
+) -> dict[str, Any]:
+    """What each pattern costs on a corpus, as a multiple of a reference pattern in the same run.
+
+    Args:
+        sets: names of rule sets.
+        files: rule documents.
+        folders: where the corpus is.
+        max_bytes: most bytes of it that are read.
+        piece: bytes that are scanned at once.
+        rounds: how often each is measured; the quickest counts.
+        dearest: for how many of the dearest patterns the whole set is measured without them.
+
+    Returns:
+        The reference, the corpus, and rows for patterns, whole sets and sets without one pattern.
+
+    Raises:
+        ConfigError: there is no Hyperscan, or a folder cannot be read.
+        RuleError: a set or a document is wrong.
+    """
+
+def _check_mask(char: str, keep_first: int, keep_last: int) -> None: ...
+def _restore_finding(row: tuple[str, str, str, str], start: int, end: int, score: float) -> Finding: ...
+def _restore_findings(
+    rows: list[tuple[int, tuple[str, str, str, str]]],
+    found: list[tuple[int, int, int, float]],
+    incomplete: list[str],
+    unit: str,
+) -> Findings: ...

@@ -1,0 +1,49 @@
+"""Scanners and fake secrets for the unit tests. Compiled once: a scanner does not change."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import settings
+
+import sift_fast as sf
+from sift_fast import _core
+
+# No deadline: the first example of a scanner pays for what is built lazily, and machines are busy.
+settings.register_profile("default", deadline=None, max_examples=150, derandomize=True)
+settings.load_profile("default")
+
+
+@pytest.fixture(scope="session")
+def scanner() -> sf.Scanner:
+    return sf.Scanner()
+
+
+@pytest.fixture(scope="session")
+def tokens() -> list[str]:
+    """Fake GitHub tokens, the same in every run."""
+    return _core.generate("secret.github.token", 7, 40, ["secrets"])
+
+
+@pytest.fixture(scope="session")
+def token(tokens) -> str:
+    return tokens[0]
+
+
+@pytest.fixture
+def own_rules(tmp_path):
+    """A rule document with one rule, as a user would write it."""
+    path = tmp_path / "own.toml"
+    path.write_text(
+        "[[rule]]\n"
+        'id = "secret.acme.key"\n'
+        'title = "Acme key"\n'
+        'entity = "ACME_KEY"\n'
+        'severity = "high"\n'
+        "score = 0.9\n"
+        "format = '\"acmekey_\" + 24 lower'\n"
+        "pattern = '''\\b(acmekey_[a-z]{24})\\b'''\n"
+        "examples = ['the key {secret} is ours']\n"
+        "negatives = ['acmekey_short']\n",
+        encoding="utf-8",
+    )
+    return path
