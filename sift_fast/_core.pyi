@@ -207,11 +207,8 @@ class Scanner:
             'nothing to see'
         """
 
-    def scan_batch(
-        self,
-        texts: Iterable[str | None] | Iterable[BytesLike | None] | ArrowArray | ArrowStream,
-        threads: int | None = None,
-    ) -> Batch:
+    @overload
+    def scan_batch(self, texts: Iterable[str | None], threads: int | None = None) -> Batch:
         """Find everything in many texts, on several threads.
 
         Args:
@@ -235,6 +232,11 @@ class Scanner:
             >>> sift_fast.Scanner().scan_batch(["one text", "another"])
             Batch(2 documents, 0 found)
         """
+
+    @overload
+    def scan_batch(self, texts: Iterable[BytesLike | None], threads: int | None = None) -> Batch: ...
+    @overload
+    def scan_batch(self, texts: ArrowArray | ArrowStream, threads: int | None = None) -> Batch: ...
 
 @final
 class Finding:
@@ -696,9 +698,7 @@ def check_rules(sets: Sequence[str], files: Sequence[_Path] = ()) -> list[tuple[
         RuleError: nothing can be loaded at all.
     """
 
-def generate(
-    rule_id: str, seed: int, n: int, sets: Sequence[str], files: Sequence[_Path] = ()
-) -> list[str]:
+def generate(rule_id: str, seed: int, n: int, sets: Sequence[str], files: Sequence[_Path] = ()) -> list[str]:
     """Fake secrets of a rule's format; the same for the same seed.
 
     Args:

@@ -16,11 +16,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let rules = RuleSet::select(&["default"], &[])?;
     let mut source = String::new();
     for (view, name) in [(View::Identity, "IDENTITY"), (View::Folded, "FOLDED")] {
-        let mut keys = Vec::new();
+        let (mut keys, mut runs) = (Vec::new(), Vec::new());
         let mut expressions = Vec::new();
         for pattern in rules.patterns().iter().filter(|p| p.view == view) {
             let rule = &rules.rules()[pattern.rule];
             let parts = pattern.parts().map_err(|e| format!("rule `{}`: {e}", rule.id))?;
+            if let Some((shortest, longest)) = parts.alnum_run() {
+                runs.push((rule.id.clone(), shortest, longest));
+                continue;
+            }
             expressions.push(hyperscan_expression(&parts.trigger()));
             keys.push(rule.id.clone());
         }
@@ -40,7 +44,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let file = out.join(format!("{}.hsdb", name.to_lowercase()));
         fs::write(&file, bytes)?;
         source += &format!(
-            "pub(super) static {name}: Embedded = Embedded {{ keys: &{keys:?}, bytes: include_bytes!({:?}) }};\n",
+            "pub(super) static {name}: Embedded = Embedded {{ keys: &{keys:?}, runs: &{runs:?}, bytes: include_bytes!({:?}) }};\n",
             file.display().to_string()
         );
     }

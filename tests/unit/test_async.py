@@ -42,7 +42,9 @@ def collect(pieces):
 
 class TestScan:
     @pytest.mark.parametrize("length", [10, 70_000, 1_500_000])
-    @pytest.mark.parametrize("kind", [str, str.encode, lambda s: bytearray(s.encode()), lambda s: memoryview(s.encode())])
+    @pytest.mark.parametrize(
+        "kind", [str, str.encode, lambda s: bytearray(s.encode()), lambda s: memoryview(s.encode())]
+    )
     def test_it_answers_as_scan_does(self, scanner, token, length, kind):
         text = kind("x " * (length // 2) + token)
         assert asyncio.run(scanner.scan_async(text)) == scanner.scan(text)
@@ -105,7 +107,9 @@ class TestRedactStream:
         pieces = [text[i : i + 5] for i in range(0, len(text), 5)]
         assert "".join(collect(scanner.redact_stream(Source(pieces)))) == scanner.redact(text).text
         assert "".join(collect(scanner.redact_stream(pieces))) == scanner.redact(text).text
-        assert "".join(collect(scanner.redact_stream(iter(pieces), sf.Remove()))) == scanner.redact(text, sf.Remove()).text
+        assert (
+            "".join(collect(scanner.redact_stream(iter(pieces), sf.Remove()))) == scanner.redact(text, sf.Remove()).text
+        )
         raw = text.encode("utf-8", "surrogatepass")
         assert b"".join(collect(scanner.redact_stream([raw[:9], raw[9:]]))) == scanner.redact(raw).text
 

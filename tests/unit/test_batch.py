@@ -55,7 +55,9 @@ def test_binary_documents(scanner, texts):
     raw = [text.encode() for text in texts]
     wanted = [scanner.scan(text) for text in raw]
     check(scanner.scan_batch(raw), wanted, "byte")
-    check(scanner.scan_batch([bytearray(raw[0]), memoryview(raw[5]), raw[10]]), [wanted[0], wanted[5], wanted[10]], "byte")
+    check(
+        scanner.scan_batch([bytearray(raw[0]), memoryview(raw[5]), raw[10]]), [wanted[0], wanted[5], wanted[10]], "byte"
+    )
 
 
 def test_lone_surrogates(scanner, token):
@@ -152,7 +154,11 @@ class TestArrow:
         array = pa.array([*raw, None], pa.binary(len(raw[0])))[3:]
         check(scanner.scan_batch(array), [*(scanner.scan(r) for r in raw[3:]), scanner.scan(b"")], "byte")
 
-    @pytest.mark.parametrize("index", [pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64()], ids=str)
+    @pytest.mark.parametrize(
+        "index",
+        [pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64()],
+        ids=str,
+    )
     def test_dictionaries(self, scanner, tokens, index):
         array = pa.DictionaryArray.from_arrays(
             pa.array([2, None, 0, 1, 2, 3], index), pa.array([tokens[0], f"é {tokens[1]}", "clean", None])
@@ -169,7 +175,13 @@ class TestArrow:
 
     def test_a_column_of_nulls_and_empty_columns(self, scanner):
         assert len(scanner.scan_batch(pa.nulls(5))) == 5
-        for kind in (pa.string(), pa.large_string(), pa.string_view(), pa.binary(), pa.dictionary(pa.int8(), pa.string())):
+        for kind in (
+            pa.string(),
+            pa.large_string(),
+            pa.string_view(),
+            pa.binary(),
+            pa.dictionary(pa.int8(), pa.string()),
+        ):
             assert len(scanner.scan_batch(pa.array([], kind))) == 0
             assert len(scanner.scan_batch(pa.chunked_array([], kind))) == 0
 
@@ -180,7 +192,10 @@ class TestArrow:
             (table.to_batches()[0], "a table"),
             (pa.array([1, 2]), "another type"),
             (pa.array([["x"]]), "another type"),
-            (pa.array(["a", "a"]).dictionary_encode().cast(pa.dictionary(pa.int32(), pa.string())).indices, "another type"),
+            (
+                pa.array(["a", "a"]).dictionary_encode().cast(pa.dictionary(pa.int32(), pa.string())).indices,
+                "another type",
+            ),
         ):
             with pytest.raises(TypeError, match=word):
                 scanner.scan_batch(wrong)
@@ -230,5 +245,7 @@ class TestArrow:
         assert [str(field.type) for field in batch.schema] == ["int64", "uint32", "uint32", "uint32", "float"]
         assert batch.schema.metadata == {b"sift_fast.unit": b"codepoint", b"sift_fast.rule_hash": scanner.hash.encode()}
         assert batch["start"].to_pylist() == [f.start for found in wanted for f in found]
-        assert [scanner.rules[r].id for r in batch["rule"].to_pylist()] == [f.rule_id for found in wanted for f in found]
+        assert [scanner.rules[r].id for r in batch["rule"].to_pylist()] == [
+            f.rule_id for found in wanted for f in found
+        ]
         assert scanner.scan_batch([]).to_arrow().num_rows == 0

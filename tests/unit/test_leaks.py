@@ -79,7 +79,7 @@ def errors_of(scanner, text):
     yield lambda: stream.feed(text)
     yield lambda: asyncio.run(consume())
     yield lambda: scanner.redact(text, text)
-    yield lambda: scanner.redact(text, {text: sf.Remove()}) if False else scanner.redact(text, [text])
+    yield lambda: scanner.redact(text, [text])
     yield lambda: sf.Mask(text)
     yield lambda: sf.Scanner(allow_list=[3, text])
     yield lambda: sf.Scanner(limits=text)
@@ -87,12 +87,10 @@ def errors_of(scanner, text):
     yield lambda: pickle.dumps(scanner.redact(text))
 
 
-@pytest.mark.parametrize("surrogate", ["", "\ud800"], ids=["valid", "with a lone surrogate"])
-def test_errors_show_no_text(surrogate):
+def test_errors_show_no_text():
     scanner = sf.Scanner()
     raised = 0
-    text = " and ".join(SECRETS) + surrogate
-    for call in errors_of(scanner, text if not surrogate else text.replace("\ud800", "?")):
+    for call in errors_of(scanner, " and ".join(SECRETS)):
         with pytest.raises((sf.SiftError, TypeError)) as caught:
             call()
         raised += 1

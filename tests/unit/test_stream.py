@@ -14,9 +14,26 @@ from sift_fast import _core
 SCANNER = sf.Scanner()
 TOKENS = _core.generate("secret.github.token", 17, 6, ["secrets"])
 AWS = [text for text, _ in _core.examples("secret.aws.access-key-id", 3, ["secrets"])]
-KEY = "-----BEGIN " + "RSA PRIVATE KEY-----\n" + "Qk4vTTN4\n" * 30 + "-----END " + "RSA PRIVATE KEY-----"
+# As it stands in a file; the format writes it as it stands in JSON.
+KEY = _core.generate("secret.private-key.pem", 5, 1, ["secrets"])[0].replace(r"\n", "\n")
 ODD = ["é", "ß ", "€", "\u3042\u3044", "😀", "\ud83d", "\ude00", "\ud800 ", "\udfff", "e\u0301", "\x00"]
-PLAIN = ["password = ", "api_key: ", "'", '"', " ", "\n", "token ", "Bearer ", "xoxb-", "ghp_", "AKIA", "sk-", "://u:", "@", "a"]
+PLAIN = [
+    "password = ",
+    "api_key: ",
+    "'",
+    '"',
+    " ",
+    "\n",
+    "token ",
+    "Bearer ",
+    "xoxb-",
+    "ghp_",
+    "AKIA",
+    "sk-",
+    "://u:",
+    "@",
+    "a",
+]
 
 FRAGMENT = st.one_of(
     st.sampled_from([*TOKENS, *AWS, KEY, *ODD, *PLAIN]),
@@ -56,9 +73,9 @@ def test_stream_equals_whole(text, places, operators):
 
 @settings(max_examples=400)
 @given(
-    text=st.lists(st.one_of(FRAGMENT.map(lambda s: s.encode("utf-8", "surrogatepass")), st.binary(max_size=6)), max_size=10).map(
-        b"".join
-    ),
+    text=st.lists(
+        st.one_of(FRAGMENT.map(lambda s: s.encode("utf-8", "surrogatepass")), st.binary(max_size=6)), max_size=10
+    ).map(b"".join),
     places=st.lists(st.floats(0, 1), max_size=8),
     operators=OPERATORS,
 )
@@ -132,12 +149,38 @@ def test_offsets_far_into_a_stream():
 
 def test_a_long_key_of_many_bytes_a_character():
     """A body whose start was forgotten before its end is known; multi-byte characters around it."""
-    text = "é€ " + KEY.replace("Qk4vTTN4\n" * 30, "Qk4vTTN4\n" * 3000) + " ü€"
+    lines = KEY.split("\n")
+    text = "é€ " + "\n".join([lines[0], *lines[1:2] * 400, *lines[1:]]) + " ü€"
     whole = SCANNER.redact(text)
     stream = SCANNER.stream()
     assert run(stream, [text[i : i + 37] for i in range(0, len(text), 37)]) == whole.text
     assert stream.findings == whole.findings
     assert stream.incomplete == whole.incomplete == ("finding_bytes",)
+
+
+def test_what_is_reported_of_a_long_finding_ends_before_what_is_forgotten():
+    """The end that is reported lies far before the real one, and multi-byte characters lie between the two."""
+    scanner = sf.Scanner("secrets", limits=sf.Limits(finding_bytes=100))
+    lines = KEY.split("\n")
+    text = "é " + "\n".join([lines[0], *lines[1:2] * 40, *lines[1:]]) + " ü€ é"
+    for operator in (None, sf.Mask()):
+        whole = scanner.redact(text, operator)
+        stream = scanner.stream(operator)
+        assert run(stream, list(text)) == whole.text
+        assert stream.findings == whole.findings
+
+
+def test_a_body_that_loses_does_not_hide_what_begins_in_it():
+    """Two rules from the same place: the sure one ends early, the vague one goes on, over a second sure one."""
+    aws = _core.generate("secret.aws.session-token", 4, 1, ["secrets"])[0]
+    text = f"TOKEN={TOKENS[0]}_AWS_SESSION_TOKEN={aws}_more={TOKENS[1]}. password = "
+    for one in (text, text.encode()):
+        whole = SCANNER.redact(one)
+        for at in range(len(one)):
+            stream = SCANNER.stream()
+            assert run(stream, [one[:at], one[at:]]) == whole.text
+            assert stream.findings == whole.findings
+        assert run(SCANNER.stream(), [one[i : i + 1] for i in range(len(one))]) == whole.text
 
 
 def test_pieces_above_a_megabyte():

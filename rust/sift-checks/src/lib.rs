@@ -114,6 +114,8 @@ checks! {
         "drops values without a digit",
     Mixed = "mixed":
         "drops values that do not have both letters and digits",
+    KeyWord = "key_word":
+        "drops values without key, token, secret, passw, credential or auth in the 40 bytes before",
     NotWord = "not_word":
         "drops single words, numbers, dates and versions",
     JwtHeader = "jwt_header":
@@ -151,6 +153,7 @@ impl Check {
                 !value.iter().any(u8::is_ascii_digit) || !value.iter().any(u8::is_ascii_alphabetic),
                 "not_mixed",
             ),
+            Self::KeyWord => (!has_key_word(subject.before), "no_key_word"),
             Self::NotWord => (words::single_word(value) || shape::is_number(value), "word"),
             Self::Base64Text => (encoded::is_base64_text(value), "base64_text"),
             Self::Luhn => (!shape::luhn(value), "luhn"),
@@ -163,12 +166,30 @@ impl Check {
     }
 }
 
+/// Whether a word that names a secret stands shortly before the value, alone or inside a longer name.
+fn has_key_word(before: &[u8]) -> bool {
+    const WORDS: [&[u8]; 6] = [b"key", b"token", b"secret", b"passw", b"credential", b"auth"];
+    let near = &before[before.len().saturating_sub(40)..];
+    WORDS.iter().any(|word| near.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word)))
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
 
     use super::{Check, Outcome, Subject};
     use crate::testing::{Random, BASE62, BASE64, BASE64URL, HEX};
+
+    #[test]
+    fn a_key_word_stands_near() {
+        let far = format!("key {}", " ".repeat(40));
+        for (before, keeps) in
+            [("acme_api_KEY = ", true), ("acmeToken: '", true), ("acme = ", false), (&far, false)]
+        {
+            let outcome = Check::KeyWord.run(&Subject { value: b"x", before: before.as_bytes() });
+            assert_eq!(outcome == Outcome::Keep, keeps, "{before}");
+        }
+    }
 
     #[test]
     fn names_are_unique_and_lead_back() {

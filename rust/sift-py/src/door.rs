@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
 
 use crate::errors;
@@ -88,4 +89,24 @@ pub(crate) fn watch_one<T: Send + 'static>(
 /// A thread that ended without a result has panicked; nothing of its message is passed on.
 pub(crate) fn broken() -> PyErr {
     errors::sift("the engine stopped without a result: please report this")
+}
+
+/// An import error in interpreters that nothing here is tested in: sub-interpreters, which would share
+/// objects with the main one, and builds without the GIL.
+pub(crate) fn check_interpreter(py: Python<'_>) -> PyResult<()> {
+    // SAFETY: this thread is attached, so it has an interpreter, and the main one has the number 0.
+    let number =
+        unsafe { pyo3::ffi::PyInterpreterState_GetID(pyo3::ffi::PyInterpreterState_Get()) };
+    if number != 0 {
+        return Err(PyImportError::new_err(
+            "sift_fast is not tested in subinterpreters: import it in the main one",
+        ));
+    }
+    let flags: String = py.import("sys")?.getattr("abiflags")?.extract()?;
+    if flags.contains('t') {
+        return Err(PyImportError::new_err(
+            "sift_fast is not tested in free-threaded builds of Python: use one with the GIL",
+        ));
+    }
+    Ok(())
 }

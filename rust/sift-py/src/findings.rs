@@ -150,7 +150,7 @@ impl Finding {
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         let [id, _, entity, severity] = self.key(py)?;
         Ok(format!(
-            "Finding(rule_id='{id}', entity_type='{entity}', start={}, end={}, score={}, severity='{severity}')",
+            "Finding(rule_id='{id}', entity_type='{entity}', start={}, end={}, score={:?}, severity='{severity}')",
             self.found.start,
             self.found.end,
             self.score(),
@@ -388,7 +388,6 @@ impl Findings {
 const MAX_RULES: u32 = 1 << 20;
 
 /// For pickle.
-#[expect(clippy::type_complexity, reason = "the shape that pickle gives")]
 #[pyfunction(name = "_restore_findings")]
 pub(crate) fn restore_findings(
     py: Python<'_>,
@@ -516,7 +515,7 @@ impl Explanation {
     fn __repr__(&self, py: Python<'_>) -> String {
         let reason = self.reason.map_or("None".to_owned(), |r| format!("'{r}'"));
         format!(
-            "Explanation(rule_id='{}', start={}, end={}, view='{}', outcome='{}', reason={reason}, score={})",
+            "Explanation(rule_id='{}', start={}, end={}, view='{}', outcome='{}', reason={reason}, score={:?})",
             self.rule_id.bind(py), self.start, self.end, self.view, self.outcome, self.score,
         )
     }

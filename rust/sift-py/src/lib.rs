@@ -39,4 +39,14 @@ mod _core {
     use crate::scanner::Scanner;
     #[pymodule_export]
     use crate::stream::Stream;
+
+    /// Refuses where nothing is tested, and makes `isinstance(x, collections.abc.Sequence)` true for what has
+    /// all of its methods.
+    #[pymodule_init]
+    fn init(module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
+        let py = module.py();
+        crate::door::check_interpreter(py)?;
+        pyo3::types::PySequence::register::<Findings>(py)?;
+        pyo3::types::PySequence::register::<Rules>(py)
+    }
 }

@@ -285,6 +285,9 @@ pub(crate) fn generate(
     Ok((0..n).map(|index| format.generate(&mut rng, index)).collect())
 }
 
+/// A text, and the span of the generated secret in it.
+type Example = (String, Option<(usize, usize)>);
+
 /// The rule's examples with generated secrets in them: text, and the secret's span in bytes.
 #[pyfunction]
 #[pyo3(signature = (rule_id, seed, sets, files = Vec::new()), text_signature = "(rule_id, seed, sets, files=())")]
@@ -293,7 +296,7 @@ pub(crate) fn examples(
     seed: u64,
     sets: Vec<String>,
     files: Vec<PathBuf>,
-) -> PyResult<Vec<(String, Option<(usize, usize)>)>> {
+) -> PyResult<Vec<Example>> {
     let set = select(&sets, &files)?;
     let rule = find(&set, rule_id)?;
     let mut rng = Rng::new(seed);

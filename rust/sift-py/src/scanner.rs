@@ -101,6 +101,7 @@ impl Scanner {
         text_signature = "(rules='default', *, rule_files=(), entities=None, exclude=(), min_score=0.0, \
                           decode=False, allow_list=(), limits=None, engine=None)"
     )]
+    #[expect(clippy::too_many_arguments, reason = "keyword arguments, as designed")]
     fn new(
         py: Python<'_>,
         rules: Option<&Bound<'_, PyAny>>,

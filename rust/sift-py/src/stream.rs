@@ -37,7 +37,6 @@ struct State {
 }
 
 /// Where things stood in the input, as far back as it can matter.
-#[derive(Default)]
 struct Ledger {
     /// Bytes read.
     read: usize,
@@ -47,11 +46,32 @@ struct Ledger {
     settled: usize,
     /// Lone surrogates that are not settled.
     patches: Vec<Patch>,
-    /// Start of the finding whose edit is out and whose end is not known yet.
-    open: Option<(usize, usize)>,
+    /// The finding whose edit is out and whose end is not known yet.
+    open: Option<Open>,
+    /// Most bytes that a finding reports.
+    finding_bytes: usize,
+}
+
+/// Start and farthest end of a finding, in bytes and in code points.
+struct Open {
+    at: usize,
+    start: usize,
+    /// Known once it would be settled: an endless body must not keep the ledger from forgetting.
+    farthest: Option<usize>,
 }
 
 impl Ledger {
+    fn new(finding_bytes: usize) -> Self {
+        Self {
+            read: 0,
+            inside: VecDeque::new(),
+            settled: 0,
+            patches: Vec::new(),
+            open: None,
+            finding_bytes,
+        }
+    }
+
     fn read(&mut self, piece: &[u8], unit: Unit, patches: Vec<Patch>) {
         if unit == Unit::CodePoint && !piece.is_ascii() {
             let inside = |(at, byte): (usize, &u8)| (byte & 0xc0 == 0x80).then_some(self.read + at);
@@ -68,6 +88,13 @@ impl Ledger {
 
     /// Forgets what lies before `at`.
     fn settle(&mut self, at: usize) {
+        if let Some(Open { at: start, farthest: None, .. }) = self.open {
+            let farthest = start + self.finding_bytes;
+            if farthest < at {
+                let point = self.point(farthest);
+                self.open.iter_mut().for_each(|open| open.farthest = Some(point));
+            }
+        }
         while self.inside.front().is_some_and(|&inside| inside < at) {
             self.inside.pop_front();
             self.settled += 1;
@@ -113,7 +140,7 @@ impl Sink for Receiver<'_> {
     }
 
     fn edit_at(&mut self, at: usize, rule: u32, value: Option<&[u8]>) {
-        self.ledger.open = Some((at, self.offset(at)));
+        self.ledger.open = Some(Open { at, start: self.offset(at), farthest: None });
         self.edit(rule, value);
     }
 
@@ -122,11 +149,15 @@ impl Sink for Receiver<'_> {
             self.incomplete.insert(Incomplete::FINDINGS);
             return;
         }
-        let start = match self.ledger.open.take() {
-            Some((at, start)) if at == finding.start => start,
-            _ => self.offset(finding.start),
+        let (start, farthest) = match self.ledger.open.take() {
+            Some(open) if open.at == finding.start => (open.start, open.farthest),
+            _ => (self.offset(finding.start), None),
         };
-        let end = self.offset(finding.end).max(start);
+        // Either all of it is reported, up to what is not settled, or as much as may be.
+        let end = match farthest {
+            Some(end) if finding.end == finding.start + self.ledger.finding_bytes => end,
+            _ => self.offset(finding.end),
+        };
         self.found.push(Found { start, end, ..finding });
     }
 }
@@ -161,7 +192,7 @@ impl State {
     fn abort(&mut self) {
         self.core.abort();
         // Nothing of the text stays behind.
-        self.ledger = Ledger::default();
+        self.ledger = Ledger::new(self.ledger.finding_bytes);
     }
 }
 
@@ -185,7 +216,7 @@ impl Stream {
                 core: stream,
                 unit: None,
                 finished: false,
-                ledger: Ledger::default(),
+                ledger: Ledger::new(core.limits().finding_bytes),
                 found: Vec::new(),
                 incomplete: Incomplete::default(),
             }),
@@ -224,6 +255,7 @@ impl Stream {
 impl Stream {
     fn feed(&self, py: Python<'_>, piece: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         self.with(|state| {
+            state.core.check_live().map_err(|e| errors::scan(&e))?;
             let mut text = Text::take(piece, "feed")?;
             let unit = text.unit;
             match state.unit {

@@ -19,5 +19,5 @@ mod pattern;
 mod set;
 
 pub use error::RuleError;
-pub use pattern::{hyperscan_expression, Parts, MAX_AFTER, MAX_WIDTH};
+pub use pattern::{hyperscan_expression, Parts, MAX_AFTER, MAX_WIDTH, MIN_RUN};
 pub use set::{Category, Context, Pattern, Provider, Rule, RuleSet, Severity, Tier, View, SETS};

@@ -11,6 +11,8 @@ use regex_syntax::ParserBuilder;
 
 /// The most bytes `after` may read: the right context an edited finding can make a stream wait for.
 pub const MAX_AFTER: usize = 24;
+/// The shortest run of letters and digits that `sift-shapes` looks for; the same as its `MIN_RUN`.
+pub const MIN_RUN: usize = 32;
 /// The widest pattern, in bytes. Longer values have a body.
 pub const MAX_WIDTH: usize = 2048;
 
@@ -128,6 +130,24 @@ impl Parts {
         Hir::concat(vec![self.before.clone(), group, after])
     }
 
+    /// If every group begins where a run of ASCII letters and digits does and has at least [`MIN_RUN`]
+    /// bytes of it: the shortest and longest such run. A pattern like that needs no engine: whoever finds
+    /// the runs has found where its groups can begin.
+    pub fn alnum_run(&self) -> Option<(usize, usize)> {
+        let HirKind::Repetition(repeat) = self.group.kind() else { return None };
+        let HirKind::Class(Class::Bytes(class)) = repeat.sub.kind() else { return None };
+        let is_alnum = |byte: u8| byte.is_ascii_alphanumeric();
+        let only = class.ranges().iter().all(|r| (r.start()..=r.end()).all(is_alnum));
+        let (min, max) = (repeat.min as usize, repeat.max? as usize);
+        // Nothing that may touch the group on a side is a letter or digit.
+        let apart = |part: &Hir, side: Side| {
+            let (bytes, may_be_empty) = edge_bytes(part, side);
+            !may_be_empty && !(0..=255_u8).any(|b| is_alnum(b) && bytes[b as usize])
+        };
+        let longest = if apart(&self.after, Side::First) { max } else { usize::MAX };
+        (only && min >= MIN_RUN && apart(&self.before, Side::Last)).then_some((min, longest))
+    }
+
     /// Longest match of the pattern, in bytes.
     pub fn total_width(&self) -> usize {
         self.before_width + self.group_width + self.after_width
@@ -243,6 +263,64 @@ fn trim_tail(hir: &Hir) -> (Hir, bool) {
         },
         _ => (hir.clone(), false),
     }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    First,
+    Last,
+}
+
+/// The bytes a word of the language can begin or end with, and whether it may be empty without the text
+/// ending there.
+fn edge_bytes(hir: &Hir, side: Side) -> ([bool; 256], bool) {
+    let mut edge = [false; 256];
+    match hir.kind() {
+        // Nothing follows the end of the text, so nothing touches.
+        HirKind::Look(Look::End) => return (edge, false),
+        HirKind::Empty | HirKind::Look(_) => return (edge, true),
+        HirKind::Literal(literal) => {
+            let byte = if side == Side::First { literal.0.first() } else { literal.0.last() };
+            byte.iter().for_each(|&&byte| edge[byte as usize] = true);
+            return (edge, false);
+        }
+        HirKind::Class(Class::Bytes(class)) => {
+            for range in class.ranges() {
+                (range.start()..=range.end()).for_each(|byte| edge[byte as usize] = true);
+            }
+            return (edge, false);
+        }
+        // Any byte: which ones would take its UTF-8 apart, and no pattern needs to know.
+        HirKind::Class(Class::Unicode(_)) => return ([true; 256], false),
+        HirKind::Capture(capture) => return edge_bytes(&capture.sub, side),
+        HirKind::Repetition(repeat) => {
+            let (bytes, empty) = edge_bytes(&repeat.sub, side);
+            return (bytes, empty || repeat.min == 0);
+        }
+        HirKind::Alternation(arms) => {
+            let mut empty = false;
+            for arm in arms {
+                let (bytes, may) = edge_bytes(arm, side);
+                edge.iter_mut().zip(bytes).for_each(|(all, one)| *all |= one);
+                empty |= may;
+            }
+            return (edge, empty);
+        }
+        HirKind::Concat(parts) => {
+            let mut parts: Vec<&Hir> = parts.iter().collect();
+            if side == Side::Last {
+                parts.reverse();
+            }
+            for part in parts {
+                let (bytes, empty) = edge_bytes(part, side);
+                edge.iter_mut().zip(bytes).for_each(|(all, one)| *all |= one);
+                if !empty {
+                    return (edge, false);
+                }
+            }
+        }
+    }
+    (edge, true)
 }
 
 fn weakest_literal(hir: &Hir) -> usize {
@@ -426,6 +504,21 @@ mod tests {
         assert_eq!(parts("(?:alpha|be)([0-9]{8})").unwrap().weakest_literal(), 2);
         assert_eq!(parts("(?i)secret=([0-9]{8})").unwrap().weakest_literal(), 7);
         assert_eq!(parts("([0-9]{8})").unwrap().weakest_literal(), 0);
+    }
+
+    #[test]
+    fn knows_which_groups_are_whole_runs() {
+        assert_eq!(
+            parts(r#"key[ =]{1,3}"?([a-z0-9]{32})\b"#).unwrap().alnum_run(),
+            Some((32, usize::MAX))
+        );
+        assert_eq!(parts(r"key=([a-z]{40,50})(?:[^\w-]|\z)").unwrap().alnum_run(), Some((40, 50)));
+        // Shorter, another class, or a run that may begin left of the group.
+        assert_eq!(parts(r"key=([a-z0-9]{31})").unwrap().alnum_run(), None);
+        assert_eq!(parts(r"key=([a-z_]{40})").unwrap().alnum_run(), None);
+        assert_eq!(parts(r"key([a-z0-9]{40})").unwrap().alnum_run(), None);
+        assert_eq!(parts(r"key=?([a-z0-9]{40})").unwrap().alnum_run(), None);
+        assert_eq!(parts(r"\b([a-z0-9]{40})").unwrap().alnum_run(), None);
     }
 
     #[test]

@@ -8,11 +8,13 @@ use sift_rules::{hyperscan_expression, Parts, RuleSet, View};
 
 use crate::cache;
 use crate::error::ScanError;
-use crate::matcher::{Automata, Hyperscan, Matcher, NONE};
+use crate::matcher::{Automata, Hyperscan, Matcher, Runs, NONE};
 
-/// A database of this build with the first rule id of each of its patterns.
+/// A database of this build with the first rule id of each of its patterns, and the patterns that are
+/// found by their run instead, with the shortest and longest.
 struct Embedded {
     keys: &'static [&'static str],
+    runs: &'static [(&'static str, usize, usize)],
     bytes: &'static [u8],
 }
 
@@ -81,7 +83,8 @@ pub(crate) fn engines(
     }
     let (own, custom): (Vec<u32>, Vec<u32>) =
         wanted.iter().partition(|&&p| rules.rules()[rules.patterns()[p as usize].rule].builtin);
-    let mut add = |database: Database, patterns: Vec<u32>| {
+    let mut runs = Vec::new();
+    let add = |built: &mut Built, database: Database, patterns: Vec<u32>| {
         let engine = Hyperscan::new(database, patterns).map_err(ScanError::Engine)?;
         built.database_bytes += engine.database_bytes();
         built.engines.push(Arc::new(engine));
@@ -100,10 +103,16 @@ pub(crate) fn engines(
             .collect();
         let patterns: Vec<u32> =
             embedded.keys.iter().map(|key| by_key.get(key).copied().unwrap_or(NONE)).collect();
-        add(database, patterns)?;
+        runs.extend(embedded.runs.iter().filter_map(|&(key, shortest, longest)| {
+            by_key.get(key).map(|&pattern| (pattern, shortest, longest))
+        }));
+        add(&mut built, database, patterns)?;
+    }
+    if !runs.is_empty() {
+        built.engines.push(Arc::new(Runs::new(runs)));
     }
     if !custom.is_empty() {
-        add(compile(rules, &custom)?, custom)?;
+        add(&mut built, compile(rules, &custom)?, custom)?;
     }
     Ok(built)
 }

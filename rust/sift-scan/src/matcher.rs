@@ -13,11 +13,18 @@ use sift_rules::Parts;
 
 use crate::machine::NewCache;
 
-/// "A match of the pattern ends at `end`."
+/// "A match of the pattern ends at `end`", so its group begins in the `reach` bytes before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Hit {
     pub(crate) pattern: u32,
     pub(crate) end: u32,
+    /// [`Hit::WIDTH`] unless the engine knows better.
+    pub(crate) reach: u32,
+}
+
+impl Hit {
+    /// As far as the pattern is wide.
+    pub(crate) const WIDTH: u32 = u32::MAX;
 }
 
 /// What finds hits in a view.
@@ -53,7 +60,7 @@ impl Matcher for Hyperscan {
         let mut callback = |id: u32, end: u64| {
             let pattern = self.patterns.get(id as usize).copied().unwrap_or(NONE);
             // Text is at most u32::MAX bytes, so the end fits.
-            if pattern == NONE || on_hit(Hit { pattern, end: end as u32 }) {
+            if pattern == NONE || on_hit(Hit { pattern, end: end as u32, reach: Hit::WIDTH }) {
                 Control::Continue
             } else {
                 Control::Stop
@@ -61,6 +68,33 @@ impl Matcher for Hyperscan {
         };
         // Whether it was stopped is known to whoever stopped it.
         self.database.scan(&mut scratch, text, &mut callback).map(|_| ()).map_err(|e| e.to_string())
+    }
+}
+
+/// Patterns whose group is a whole run of letters and digits, found by the runs.
+pub(crate) struct Runs {
+    /// Pattern with its shortest and longest run.
+    patterns: Vec<(u32, usize, usize)>,
+    shortest: usize,
+}
+
+impl Runs {
+    pub(crate) fn new(patterns: Vec<(u32, usize, usize)>) -> Self {
+        let shortest = patterns.iter().map(|&(_, min, _)| min).min().unwrap_or(usize::MAX);
+        Self { patterns, shortest }
+    }
+}
+
+impl Matcher for Runs {
+    fn hits(&self, text: &[u8], on_hit: &mut dyn FnMut(Hit) -> bool) -> Result<(), String> {
+        sift_shapes::alnum_runs(text, self.shortest, &mut |start, end| {
+            let length = end - start;
+            let fits = self.patterns.iter().filter(|&&(_, min, max)| (min..=max).contains(&length));
+            // The group can begin only where the run does.
+            let hit = |pattern| Hit { pattern, end: start as u32 + 1, reach: 1 };
+            fits.map(|&(pattern, ..)| hit(pattern)).all(&mut *on_hit)
+        });
+        Ok(())
     }
 }
 
@@ -109,7 +143,9 @@ impl Matcher for Automata {
                 .map_err(|e| e.to_string())?;
             let Some(found) = state.get_match() else { return Ok(()) };
             let pattern = self.patterns.get(found.pattern().as_usize()).copied().unwrap_or(NONE);
-            if pattern != NONE && !on_hit(Hit { pattern, end: found.offset() as u32 }) {
+            if pattern != NONE
+                && !on_hit(Hit { pattern, end: found.offset() as u32, reach: Hit::WIDTH })
+            {
                 return Ok(());
             }
         }

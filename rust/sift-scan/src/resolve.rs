@@ -71,6 +71,16 @@ impl Walk {
         self.edited
     }
 
+    /// Whether a candidate that has not been offered yet begins inside the last winner.
+    pub(crate) fn loses(&self, candidate: &Candidate) -> bool {
+        !self.edited && candidate.start < self.winner_end
+    }
+
+    /// Takes away what a loser reaches.
+    pub(crate) fn cover(&mut self, reach: usize) {
+        self.released = self.released.max(reach);
+    }
+
     /// Takes the next candidate in order. Returns whether it is done with; if not, the same candidate
     /// must be offered again with a further extent.
     pub(crate) fn offer(
@@ -84,7 +94,7 @@ impl Walk {
         let closed = matches!(candidate.extent, Extent::Closed(_));
         let wins = self.edited || candidate.start >= self.winner_end;
         if !wins {
-            self.released = self.released.max(reach);
+            self.cover(reach);
             return closed;
         }
         if !self.edited {

@@ -481,7 +481,7 @@ impl Scanner {
                     return Ok(());
                 }
                 let end = (hit.end as usize).min(view.len());
-                let from = cursor.max(end.saturating_sub(width));
+                let from = cursor.max(end.saturating_sub(width.min(hit.reach as usize)));
                 cursor = self.confirm(
                     index,
                     Part { base: 0, bytes: view },

@@ -32,6 +32,9 @@ pub struct Stream {
     open: Vec<OpenHit>,
     /// Decided candidates that are not done with, in resolution order.
     queue: Vec<Candidate>,
+    /// Losers whose end is not known. They win nothing any more, but what they reach is not released, and
+    /// what begins beyond has to wait until it is known whether they reach it.
+    losers: Vec<Candidate>,
     walk: Walk,
     state: State,
     ends: Vec<usize>,
@@ -78,6 +81,7 @@ impl Stream {
             base: 0,
             open: Vec::new(),
             queue: Vec::new(),
+            losers: Vec::new(),
             walk: Walk::default(),
             state: State::Live,
             ends: Vec::new(),
@@ -128,7 +132,7 @@ impl Stream {
         std::mem::size_of::<Self>()
             + self.text.capacity()
             + self.open.capacity() * std::mem::size_of::<OpenHit>()
-            + self.queue.capacity() * std::mem::size_of::<Candidate>()
+            + (self.queue.capacity() + self.losers.capacity()) * std::mem::size_of::<Candidate>()
             + self.ends.capacity() * std::mem::size_of::<usize>()
     }
 
@@ -184,10 +188,12 @@ impl Stream {
         self.base += self.text.len();
         self.text = Vec::new();
         self.queue = Vec::new();
+        self.losers = Vec::new();
         self.open = Vec::new();
     }
 
-    fn check_live(&self) -> Result<(), ScanError> {
+    /// An error if the stream is finished, aborted or has failed.
+    pub fn check_live(&self) -> Result<(), ScanError> {
         match self.state {
             State::Live => Ok(()),
             State::Finished => Err(ScanError::Stream("is finished: begin a new one")),
@@ -263,13 +269,13 @@ impl Stream {
         if !self.open.is_empty() {
             self.confirm(frontier)?;
         }
-        if !self.queue.is_empty() {
+        if !self.queue.is_empty() || !self.losers.is_empty() {
             self.follow(complete)?;
             self.resolve(needs_value, sink);
         }
         let part = Part { base: self.base, bytes: &self.text };
         let free = self.queue.first().map_or(frontier, |c| c.start.min(frontier));
-        self.walk.release(free, part, sink);
+        self.walk.release(free.min(known(&self.losers)), part, sink);
         self.trim(frontier);
         Ok(())
     }
@@ -305,7 +311,7 @@ impl Stream {
 
     fn follow(&mut self, complete: bool) -> Result<(), ScanError> {
         let part = Part { base: self.base, bytes: &self.text };
-        for candidate in &mut self.queue {
+        for candidate in self.queue.iter_mut().chain(&mut self.losers) {
             self.scanner.extend(candidate, part, complete, &mut self.work.steps)?;
         }
         Ok(())
@@ -315,16 +321,32 @@ impl Stream {
         let part = Part { base: self.base, bytes: &self.text };
         let finding_bytes = self.scanner.limits().finding_bytes;
         let terms = Terms { needs_value, finding_bytes };
+        for loser in &self.losers {
+            self.walk.cover(loser.extent.reach());
+        }
+        self.losers.retain(|loser| matches!(loser.extent, Extent::Open(_)));
         let mut done = 0;
+        let mut winner = false;
         for candidate in &self.queue {
-            if !self.walk.offer(candidate, part, &terms, sink) {
+            if candidate.start > known(&self.losers) {
                 break;
+            }
+            let loses = self.walk.loses(candidate);
+            if !self.walk.offer(candidate, part, &terms, sink) {
+                if !loses {
+                    winner = true;
+                    break;
+                }
+                self.losers.push(candidate.clone());
             }
             done += 1;
         }
         self.queue.drain(..done);
-        // Inside an open body everything loses: only what reaches beyond it matters later.
-        if let Some((first, rest)) = self.queue.split_first() {
+        // Two bodies of a pattern that have come to the same place go on alike.
+        self.losers.sort_unstable_by_key(|c| (c.pattern, c.extent.reach()));
+        self.losers.dedup_by_key(|c| (c.pattern, c.extent.reach()));
+        // Inside the open body of a winner everything loses: only what reaches beyond it matters later.
+        if let (true, Some((first, rest))) = (winner, self.queue.split_first()) {
             let reach = first.extent.reach();
             let inside = |c: &Candidate| matches!(c.extent, Extent::Closed(end) if end <= reach);
             if rest.iter().any(inside) {
@@ -347,7 +369,14 @@ impl Stream {
                 c.start
             }
         };
-        let bodies = self.queue.iter().enumerate().map(needed).min().unwrap_or(held);
+        let bodies = self
+            .queue
+            .iter()
+            .enumerate()
+            .map(needed)
+            .min()
+            .unwrap_or(held)
+            .min(known(&self.losers));
         let keep = held.min(bodies).saturating_sub(width + LOOK_BEHIND + 1);
         let drop = keep.saturating_sub(self.base);
         // Moving the rest costs its length: wait until that is the smaller part.
@@ -356,6 +385,11 @@ impl Stream {
             self.base += drop;
         }
     }
+}
+
+/// Up to where it is known what open losers cover.
+fn known(losers: &[Candidate]) -> usize {
+    losers.iter().map(|loser| loser.extent.reach()).min().unwrap_or(usize::MAX)
 }
 
 /// Adds a hit at `end` to the open ones. Left of `decided` every candidate is known already.
