@@ -422,7 +422,7 @@ pub(crate) fn restore_findings(
 pub(crate) fn place(index: &Bound<'_, PyAny>, length: usize, what: &str) -> PyResult<usize> {
     let wrong = || {
         let name = index.get_type().name().map(|n| n.to_string()).unwrap_or_default();
-        PyTypeError::new_err(format!("{what} are indexed by integers or slices, not `{name}`"))
+        PyTypeError::new_err(format!("{what} are indexed by integers, not `{name}`"))
     };
     let outside =
         || PyIndexError::new_err(format!("index out of range: there are {length} {what}"));
