@@ -124,8 +124,9 @@ class Scanner:
         """Find everything in a text.
 
         A `str` is read as UTF-8: in place if it is ASCII; otherwise CPython makes the UTF-8 once, which doubles
-        the time of the first scan, and keeps it with the string as long as that lives. A mutable buffer is copied, a read-only contiguous one is read in place. The GIL is
-        released for texts above 4 KiB; Ctrl-C is noticed in texts above 1 MiB.
+        the time of the first scan, and keeps it with the string as long as that lives. A mutable buffer is
+        copied, a read-only contiguous one is read in place. The GIL is released for texts above 4 KiB; Ctrl-C is
+        noticed in texts above 1 MiB.
 
         Args:
             text: `str`, `bytes`, `bytearray` or `memoryview` of bytes. Lone surrogates are scanned as U+FFFD.

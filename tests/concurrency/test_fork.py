@@ -112,7 +112,8 @@ def scan_inherited(text):
 
 
 def run(code):
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    # Away from the source tree: what is tested is what is installed.
+    return subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=False)
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 13), reason="the module has another name and other rules there")
