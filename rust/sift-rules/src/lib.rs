@@ -15,9 +15,11 @@ mod document;
 mod error;
 pub mod format;
 pub mod lint;
+mod once;
 mod pattern;
 mod set;
 
 pub use error::RuleError;
+pub use once::once;
 pub use pattern::{hyperscan_expression, Parts, MAX_AFTER, MAX_WIDTH, MIN_RUN};
 pub use set::{Category, Context, Pattern, Provider, Rule, RuleSet, Severity, Tier, View, SETS};

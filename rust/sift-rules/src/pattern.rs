@@ -19,6 +19,8 @@ pub const MAX_WIDTH: usize = 2048;
 /// A pattern split at its group, with what the engine needs to know of each part.
 #[derive(Clone, Debug)]
 pub struct Parts {
+    /// Which capture group of the text the group was; 0 for the whole match.
+    pub index: u32,
     /// What must stand left of the group; empty or look-around only for most prefixes.
     pub before: Hir,
     /// What is reported and edited.
@@ -40,15 +42,17 @@ pub struct Parts {
 impl Parts {
     /// Parses and splits a pattern.
     ///
-    /// `group` is the index of the capture group that is the finding, 0 for the whole match. Errors are
+    /// `group` is the index of the capture group that is the finding, 0 for the whole match; none means 1
+    /// if there is a group, else 0. Errors are
     /// one sentence without the pattern's text, since user patterns may hold customer names.
     pub fn parse(
         pattern: &str,
-        group: u32,
+        group: Option<u32>,
         body: Option<&str>,
         end: Option<&str>,
     ) -> Result<Self, String> {
         let hir = parse(pattern, "pattern")?;
+        let group = group.unwrap_or(u32::from(hir.properties().explicit_captures_len() > 0));
         let (before, middle, after) = if group == 0 {
             (Hir::empty(), hir, Hir::empty())
         } else {
@@ -79,6 +83,9 @@ impl Parts {
         {
             return Err("the group can be empty or can never match".to_owned());
         }
+        // Only the group is a capture from here on.
+        let (before, middle, after) =
+            (without_captures(&before), without_captures(&middle), without_captures(&after));
         let before_width = width(&before, "what stands before the group")?;
         let group_width = width(&middle, "the group")?;
         let after_width = width(&after, "what stands after the group")?;
@@ -108,7 +115,17 @@ impl Parts {
         if end.is_some() && body.is_none() {
             return Err("`end` needs a `body`".to_owned());
         }
-        Ok(Self { before, group: middle, after, body, end, before_width, group_width, after_width })
+        Ok(Self {
+            index: group,
+            before,
+            group: middle,
+            after,
+            body,
+            end,
+            before_width,
+            group_width,
+            after_width,
+        })
     }
 
     /// The whole pattern with the group as capture 1.
@@ -237,6 +254,21 @@ fn split(hir: &Hir, group: u32) -> Split {
         HirKind::Alternation(arms) if arms.iter().any(holds) => Split::Inside("an alternation"),
         HirKind::Repetition(repeat) if holds(&repeat.sub) => Split::Inside("a repetition"),
         _ => Split::Absent,
+    }
+}
+
+fn without_captures(hir: &Hir) -> Hir {
+    match hir.kind() {
+        HirKind::Capture(capture) => without_captures(&capture.sub),
+        HirKind::Repetition(repeat) => Hir::repetition(Repetition {
+            min: repeat.min,
+            max: repeat.max,
+            greedy: repeat.greedy,
+            sub: Box::new(without_captures(&repeat.sub)),
+        }),
+        HirKind::Concat(parts) => Hir::concat(parts.iter().map(without_captures).collect()),
+        HirKind::Alternation(arms) => Hir::alternation(arms.iter().map(without_captures).collect()),
+        _ => hir.clone(),
     }
 }
 
@@ -463,7 +495,7 @@ mod tests {
     use super::*;
 
     fn parts(pattern: &str) -> Result<Parts, String> {
-        Parts::parse(pattern, 1, None, None)
+        Parts::parse(pattern, Some(1), None, None)
     }
 
     #[test]

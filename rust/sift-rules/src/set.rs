@@ -9,6 +9,7 @@ use sift_checks::Check;
 
 use crate::document::{ContextDoc, Document, FamilyDoc, RuleDoc};
 use crate::error::RuleError;
+use crate::once::once;
 use crate::pattern::Parts;
 
 include!(concat!(env!("OUT_DIR"), "/documents.rs"));
@@ -142,7 +143,7 @@ pub struct Provider {
 #[derive(Debug)]
 pub struct Pattern {
     text: String,
-    group: u32,
+    group: Option<u32>,
     body: Option<String>,
     end: Option<String>,
     parts: OnceLock<Result<Parts, String>>,
@@ -164,12 +165,9 @@ impl Pattern {
     /// The parsed pattern. Parsed at the first call: a scanner that starts with a ready database needs
     /// the automata of a rule only when it has a hit.
     pub fn parts(&self) -> Result<&Parts, String> {
-        self.parts
-            .get_or_init(|| {
-                Parts::parse(&self.text, self.group, self.body.as_deref(), self.end.as_deref())
-            })
-            .as_ref()
-            .map_err(Clone::clone)
+        let parse =
+            || Parts::parse(&self.text, self.group, self.body.as_deref(), self.end.as_deref());
+        once(&self.parts, parse).as_ref().map_err(Clone::clone)
     }
 
     /// The pattern as it is written in the document, family words filled in.
@@ -179,7 +177,7 @@ impl Pattern {
 
     /// The capture group that is the finding, 0 for the whole match.
     pub fn group(&self) -> u32 {
-        self.group
+        self.parts().map_or(self.group.unwrap_or(0), |parts| parts.index)
     }
 }
 
@@ -328,7 +326,7 @@ impl Unit {
 #[derive(Clone)]
 struct Draft {
     text: String,
-    group: u32,
+    group: Option<u32>,
     body: Option<String>,
     end: Option<String>,
     view: View,
@@ -367,17 +365,14 @@ impl Draft {
 
 fn builtin() -> Result<&'static [Unit], RuleError> {
     static UNITS: OnceLock<Result<Vec<Unit>, RuleError>> = OnceLock::new();
-    UNITS
-        .get_or_init(|| {
-            let mut units = Vec::new();
-            for (name, text) in DOCUMENTS {
-                units.extend(read_document(name, text, true)?);
-            }
-            Ok(units)
-        })
-        .as_ref()
-        .map(Vec::as_slice)
-        .map_err(Clone::clone)
+    let read = || {
+        let mut units = Vec::new();
+        for (name, text) in DOCUMENTS {
+            units.extend(read_document(name, text, true)?);
+        }
+        Ok(units)
+    };
+    once(&UNITS, read).as_ref().map(Vec::as_slice).map_err(Clone::clone)
 }
 
 fn read_document(name: &str, text: &str, builtin: bool) -> Result<Vec<Unit>, RuleError> {
@@ -405,7 +400,7 @@ fn read_rule(file: &str, doc: RuleDoc, builtin: bool) -> Result<Unit, RuleError>
     check_score(doc.score).map_err(fail)?;
     check_entity(&doc.entity).map_err(fail)?;
     let draft = Draft {
-        group: doc.group.unwrap_or(u32::from(has_group(&doc.pattern))),
+        group: doc.group,
         text: doc.pattern,
         body: doc.body,
         end: doc.end,
@@ -509,7 +504,7 @@ fn read_family(file: &str, doc: FamilyDoc, builtin: bool) -> Result<Unit, RuleEr
     }
     let text = doc.pattern.replace("{words}", &format!("(?i:{})", alternatives.join("|")));
     let draft = Draft {
-        group: doc.group.unwrap_or(1),
+        group: doc.group,
         text,
         body: doc.body,
         end: doc.end,
@@ -540,24 +535,6 @@ fn validate(file: &str, unit: &Unit) -> Result<(), RuleError> {
     Parts::parse(&draft.text, draft.group, draft.body.as_deref(), draft.end.as_deref())
         .map(|_| ())
         .map_err(|reason| RuleError::new(file, Some(unit.key()), reason))
-}
-
-/// Whether the pattern text opens a capture group: `(` that is neither escaped, nor in a class, nor `(?`
-/// other than a named group. Only picks the default of `group`; the parser has the last word.
-fn has_group(pattern: &str) -> bool {
-    let bytes = pattern.as_bytes();
-    let (mut i, mut class) = (0, 0_usize);
-    while let Some(&byte) = bytes.get(i) {
-        match byte {
-            b'\\' => i += 1,
-            b'[' => class += 1,
-            b']' => class = class.saturating_sub(1),
-            b'(' if class == 0 && bytes.get(i + 1) != Some(&b'?') => return true,
-            _ => {}
-        }
-        i += 1;
-    }
-    false
 }
 
 fn category_of(id: &str) -> Result<Category, String> {
@@ -652,9 +629,14 @@ fn content_hash(rules: &[Rule], patterns: &[Arc<Pattern>]) -> String {
         put(rule.severity.as_str());
         put(&rule.score.to_bits().to_string());
         put(&pattern.text);
-        put(&pattern.group.to_string());
+        put(&pattern.group.map_or(String::new(), |g| g.to_string()));
         put(pattern.body.as_deref().unwrap_or(""));
         put(pattern.end.as_deref().unwrap_or(""));
+        for provider in pattern.providers.iter().filter(|p| rules[p.rule].id == rule.id) {
+            let mut words = provider.words.clone();
+            words.sort();
+            put(&words.join("\u{1}"));
+        }
         for check in &pattern.checks {
             put(check.name());
         }

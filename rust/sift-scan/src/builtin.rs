@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use sift_hs::{Database, Flags, Pattern as HsPattern, Platform};
-use sift_rules::{hyperscan_expression, Parts, RuleSet, View};
+use sift_rules::{hyperscan_expression, once, Parts, RuleSet, View};
 
 use crate::cache;
 use crate::error::ScanError;
@@ -50,7 +50,7 @@ pub fn engine_version() -> Option<String> {
 /// The engine to use: the wish if it can be had, else the best there is.
 pub(crate) fn choose(wish: Option<EngineKind>) -> Result<EngineKind, ScanError> {
     static USABLE: OnceLock<Result<(), String>> = OnceLock::new();
-    let usable = || USABLE.get_or_init(|| sift_hs::verify().map_err(|e| e.to_string()));
+    let usable = || once(&USABLE, || sift_hs::verify().map_err(|e| e.to_string()));
     match wish {
         Some(EngineKind::Automata) => Ok(EngineKind::Automata),
         Some(EngineKind::Hyperscan) => match usable() {

@@ -7,6 +7,7 @@ use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use sha2::{Digest, Sha256};
 
@@ -81,7 +82,10 @@ fn write(folder: &Path, key: &str, bytes: &[u8]) {
     if made.is_err() || !is_private(folder) {
         return;
     }
-    let temporary = folder.join(format!("{key}.{}", std::process::id()));
+    // Two threads may write the same key at once: neither may remove the other's file.
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let temporary = folder.join(format!("{key}.{}.{number}", std::process::id()));
     let written = OpenOptions::new()
         .write(true)
         .create_new(true)

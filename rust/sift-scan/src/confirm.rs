@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     fn automata(pattern: &str) -> Automata {
-        Automata::build(&Parts::parse(pattern, 1, None, None).unwrap()).unwrap()
+        Automata::build(&Parts::parse(pattern, Some(1), None, None).unwrap()).unwrap()
     }
 
     fn all(pattern: &str, text: &str) -> Vec<(usize, usize)> {

@@ -17,7 +17,7 @@ use regex_automata::nfa::thompson::{self, State as NfaState, NFA};
 use regex_automata::util::alphabet::ByteClasses;
 use regex_automata::util::look::Look;
 use regex_automata::util::primitives::StateID;
-use sift_rules::Parts;
+use sift_rules::{once, Parts};
 
 /// Sets the table may have before it is dropped: about 8 MB. Chat uses 9,000, six megabytes of chat, code,
 /// documentation and JSON together 32,000.
@@ -286,7 +286,7 @@ impl HoldAutomaton {
         }
         // A pattern has at least one byte, so the root ends none.
         let class = self.classes.get(byte) as usize;
-        let roots = self.roots[from.before as usize * self.stride + class].get_or_init(|| {
+        let roots = once(&self.roots[from.before as usize * self.stride + class], || {
             let mut targets = Vec::new();
             self.resolve((self.root, 0), from.before, Some(byte), &mut targets, &mut Vec::new());
             targets.into()
@@ -490,7 +490,7 @@ mod tests {
     use super::*;
 
     fn hold_at_each_byte(pattern: &str, text: &str) -> Vec<usize> {
-        let parts = Parts::parse(pattern, 1, None, None).unwrap();
+        let parts = Parts::parse(pattern, Some(1), None, None).unwrap();
         let automaton = HoldAutomaton::build(&[&parts]).unwrap();
         let mut position = automaton.start();
         text.bytes()
@@ -527,7 +527,7 @@ mod tests {
 
     #[test]
     fn a_dropped_table_changes_nothing() {
-        let parts = Parts::parse(r"([ab]{1,30}c)", 1, None, None).unwrap();
+        let parts = Parts::parse(r"([ab]{1,30}c)", Some(1), None, None).unwrap();
         let automaton = HoldAutomaton::build(&[&parts]).unwrap();
         let text: Vec<u8> = (0..4000_u32).map(|i| b"abc"[(i * i % 7 % 3) as usize]).collect();
         let collect = |drop_at: usize| {

@@ -71,6 +71,9 @@ impl Matcher for Hyperscan {
     }
 }
 
+// A run that one crate asks for and the other does not look for would be missed in silence.
+const _: () = assert!(sift_rules::MIN_RUN == sift_shapes::MIN_RUN);
+
 /// Patterns whose group is a whole run of letters and digits, found by the runs.
 pub(crate) struct Runs {
     /// Pattern with its shortest and longest run.

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use sift_checks::{entropy, Check, Outcome as Checked, Subject};
-use sift_rules::{Category, Pattern, Provider, RuleSet, View};
+use sift_rules::{once, Category, Pattern, Provider, RuleSet, View};
 
 use crate::builtin::{self, EngineKind};
 use crate::candidate::{Candidate, Extent};
@@ -153,6 +153,15 @@ struct Scratch {
     ends: Vec<usize>,
 }
 
+/// How a text is read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mode {
+    /// Spans are widened to whole UTF-8 characters.
+    pub(crate) characters: bool,
+    /// Nothing follows what is there.
+    pub(crate) complete: bool,
+}
+
 /// What is known of a place that was looked at.
 pub(crate) enum Judged {
     Kept { rule: usize, score: f32 },
@@ -240,7 +249,7 @@ impl Scanner {
     fn scan_with(&self, text: &[u8], scratch: &mut Scratch) -> Result<Scan, ScanError> {
         let mut scan = Scan::default();
         scratch.candidates.clear();
-        self.collect(text, Operation::Scan, scratch, &mut scan, &mut None)?;
+        self.collect(text, Operation::Scan, false, scratch, &mut scan, &mut None)?;
         if scratch.candidates.is_empty() {
             return Ok(scan);
         }
@@ -298,7 +307,7 @@ impl Scanner {
     ) -> Result<Incomplete, ScanError> {
         let mut scan = Scan::default();
         scratch.candidates.clear();
-        self.collect(text, Operation::Redact, scratch, &mut scan, &mut None)?;
+        self.collect(text, Operation::Redact, characters, scratch, &mut scan, &mut None)?;
         if let Some(name) = scan.incomplete.names().next() {
             return Err(ScanError::Limit(name));
         }
@@ -322,7 +331,7 @@ impl Scanner {
         let mut scratch = Scratch::default();
         let mut scan = Scan::default();
         let mut dropped = Some(Vec::new());
-        self.collect(text, Operation::Scan, &mut scratch, &mut scan, &mut dropped)?;
+        self.collect(text, Operation::Scan, false, &mut scratch, &mut scan, &mut dropped)?;
         let mut lines = dropped.unwrap_or_default();
         scratch.candidates.sort_unstable_by_key(Candidate::order);
         let mut winner_end = 0;
@@ -365,7 +374,7 @@ impl Scanner {
     }
 
     pub(crate) fn hold(&self) -> Result<&Hold, ScanError> {
-        let hold = self.hold.get_or_init(|| {
+        let hold = once(&self.hold, || {
             let patterns: Vec<u32> = (0_u32..)
                 .zip(self.rules.patterns())
                 .filter(|(_, p)| is_edited(&self.rules, p) && kept(p, &self.keep))
@@ -386,6 +395,7 @@ impl Scanner {
         &self,
         text: &[u8],
         operation: Operation,
+        characters: bool,
         scratch: &mut Scratch,
         scan: &mut Scan,
         dropped: &mut Option<Vec<Explained>>,
@@ -394,6 +404,7 @@ impl Scanner {
         if text.len() > limit {
             return Err(ScanError::TooLong { bytes: text.len(), limit });
         }
+        let mode = Mode { characters, complete: true };
         let deadline = self.options.limits.time.map(|time| Instant::now() + time);
         for stage in &self.stages {
             if operation == Operation::Redact && !stage.edited {
@@ -436,6 +447,7 @@ impl Scanner {
                 view,
                 &scratch.hits,
                 operation,
+                mode,
                 deadline,
                 &mut scratch.candidates,
                 &mut scratch.ends,
@@ -461,6 +473,7 @@ impl Scanner {
         view: &[u8],
         hits: &[Hit],
         operation: Operation,
+        mode: Mode,
         deadline: Option<Instant>,
         candidates: &mut Vec<Candidate>,
         ends: &mut Vec<usize>,
@@ -487,15 +500,13 @@ impl Scanner {
                     Part { base: 0, bytes: view },
                     from,
                     end,
+                    mode,
                     ends,
                     &mut scan.work.steps,
                     &mut |candidate| candidates.push(candidate),
                     dropped,
                 )?;
             }
-        }
-        for candidate in candidates.iter_mut() {
-            self.extend(candidate, Part { base: 0, bytes: view }, true, &mut scan.work.steps)?;
         }
         Ok(())
     }
@@ -511,8 +522,7 @@ impl Scanner {
     }
 
     pub(crate) fn automata(&self, pattern: usize) -> Result<&Automata, ScanError> {
-        self.automata[pattern]
-            .get_or_init(|| Automata::build(self.rules.patterns()[pattern].parts()?))
+        once(&self.automata[pattern], || Automata::build(self.rules.patterns()[pattern].parts()?))
             .as_ref()
             .map_err(|reason| self.broken(pattern, reason.clone()))
     }
@@ -529,6 +539,7 @@ impl Scanner {
         text: Part<'_>,
         from: usize,
         to: usize,
+        mode: Mode,
         ends: &mut Vec<usize>,
         steps: &mut u64,
         accept: &mut dyn FnMut(Candidate),
@@ -551,21 +562,28 @@ impl Scanner {
             };
             match self.judge(pattern, text.bytes, at, end) {
                 Judged::Kept { rule, score } => {
-                    let extent = if automata.has_body() {
-                        Extent::Open(text.base + end)
-                    } else {
-                        Extent::Closed(text.base + end)
-                    };
-                    accept(Candidate {
+                    let mut candidate = Candidate {
                         start: text.base + at,
                         group_end: text.base + end,
                         rule: rule as u32,
                         pattern: index as u32,
                         tier: self.rules.rules()[rule].tier,
                         score,
-                        extent,
-                    });
-                    at = end;
+                        extent: if automata.has_body() {
+                            Extent::Open(text.base + end)
+                        } else {
+                            Extent::Closed(text.base + end)
+                        },
+                    };
+                    self.extend(&mut candidate, text, mode, steps)?;
+                    let extent = candidate.extent;
+                    accept(candidate);
+                    // What begins inside a body is part of it: following each beginning to the same end
+                    // was quadratic.
+                    match extent {
+                        Extent::Closed(_) => at = end.max(extent.reach() - text.base),
+                        Extent::Open(reach) => return Ok(reach),
+                    }
                 }
                 Judged::Dropped { rule, reason } => {
                     if let Some(lines) = dropped {
@@ -590,18 +608,20 @@ impl Scanner {
         &self,
         candidate: &mut Candidate,
         text: Part<'_>,
-        complete: bool,
+        mode: Mode,
         steps: &mut u64,
     ) -> Result<(), ScanError> {
         let Extent::Open(reach) = candidate.extent else { return Ok(()) };
         let automata = self.automata(candidate.pattern as usize)?;
-        let mut at = reach - text.base;
+        // A body goes on at whole characters, so that it never ends inside one.
+        let whole = |at| if mode.characters { sift_text::ceil_char(text.bytes, at) } else { at };
+        let mut at = whole(reach - text.base);
         candidate.extent = loop {
-            match automata.body_step(text.bytes, at, complete, steps) {
-                Step::To(end) => at = end,
+            match automata.body_step(text.bytes, at, mode.complete, steps) {
+                Step::To(end) => at = whole(end),
                 Step::Open => break Extent::Open(text.base + at),
-                Step::No => match automata.end_step(text.bytes, at, complete, steps) {
-                    Step::To(end) => break Extent::Closed(text.base + end),
+                Step::No => match automata.end_step(text.bytes, at, mode.complete, steps) {
+                    Step::To(end) => break Extent::Closed(text.base + whole(end)),
                     Step::No => break Extent::Closed(text.base + at),
                     Step::Open => break Extent::Open(text.base + at),
                 },
@@ -615,7 +635,14 @@ impl Scanner {
         let before = &text[start.saturating_sub(LOOK_BEHIND)..start];
         let rule = match pattern.providers.as_slice() {
             [] => pattern.rule,
-            providers => provider(providers, before).unwrap_or(pattern.rule),
+            providers => {
+                let width = pattern.parts().map_or(LOOK_BEHIND, |parts| parts.before_width);
+                let lead = &text[start.saturating_sub(width)..start];
+                // A word is there, or the pattern had not matched; were it not found, the finding
+                // counts for a provider that is selected.
+                let any = || providers.iter().map(|p| p.rule).find(|&rule| self.keep[rule]);
+                provider(providers, lead).or_else(any).unwrap_or(pattern.rule)
+            }
         };
         let drop = |reason| Judged::Dropped { rule, reason };
         if !self.keep[rule] {
@@ -720,6 +747,7 @@ fn word_end(text: &[u8], word: &[u8]) -> Option<usize> {
     let mut at = 0;
     for &letter in word {
         match text.get(at) {
+            None if separator(letter) => {}
             Some(&byte) if separator(letter) => at += usize::from(separator(byte)),
             Some(byte) if byte.eq_ignore_ascii_case(&letter) => at += 1,
             _ => return None,

@@ -11,7 +11,7 @@ use crate::error::ScanError;
 use crate::hold::Position;
 use crate::limits::Incomplete;
 use crate::resolve::{Part, Sink, Terms, Walk};
-use crate::scanner::{widen, Scanner, Work, LOOK_BEHIND};
+use crate::scanner::{widen, Mode, Scanner, Work, LOOK_BEHIND};
 use crate::EDIT_SCORE;
 
 /// Bytes taken at once: bounds what a long piece adds to the buffer.
@@ -61,6 +61,8 @@ struct OpenHit {
     pattern: u32,
     cursor: usize,
     last: usize,
+    /// A body of the pattern is open: nothing of it begins before that has ended.
+    body: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -230,7 +232,9 @@ impl Stream {
             }
             Some(Fault::WrongOffset) => {
                 let inside = slice.iter().filter(|&&b| b & 0xc0 == 0x80).count();
-                self.open.iter_mut().for_each(|hit| hit.last -= inside.min(hit.last - hit.cursor));
+                self.open
+                    .iter_mut()
+                    .for_each(|hit| hit.last -= inside.min(hit.last.saturating_sub(hit.cursor)));
             }
             _ => {}
         }
@@ -266,11 +270,12 @@ impl Stream {
         sink: &mut dyn Sink,
     ) -> Result<(), ScanError> {
         self.frontier = frontier;
+        let mode = Mode { characters: self.characters, complete };
+        self.follow(mode)?;
         if !self.open.is_empty() {
-            self.confirm(frontier)?;
+            self.confirm(frontier, mode)?;
         }
         if !self.queue.is_empty() || !self.losers.is_empty() {
-            self.follow(complete)?;
             self.resolve(needs_value, sink);
         }
         let part = Part { base: self.base, bytes: &self.text };
@@ -280,20 +285,22 @@ impl Stream {
         Ok(())
     }
 
-    fn confirm(&mut self, frontier: usize) -> Result<(), ScanError> {
+    fn confirm(&mut self, frontier: usize, mode: Mode) -> Result<(), ScanError> {
         let part = Part { base: self.base, bytes: &self.text };
         let known = self.queue.len();
         let queue = &mut self.queue;
-        for hit in &mut self.open {
+        for hit in self.open.iter_mut().filter(|hit| !hit.body) {
             let to = hit.last.min(frontier);
             hit.cursor = self.scanner.confirm(
                 hit.pattern as usize,
                 part,
                 hit.cursor,
                 to,
+                mode,
                 &mut self.ends,
                 &mut self.work.steps,
                 &mut |candidate| {
+                    hit.body = matches!(candidate.extent, Extent::Open(_));
                     if candidate.score >= EDIT_SCORE {
                         queue.push(candidate);
                     }
@@ -301,7 +308,7 @@ impl Stream {
                 &mut None,
             )?;
         }
-        self.open.retain(|hit| hit.cursor.max(hit.last) > frontier);
+        self.open.retain(|hit| hit.body || hit.cursor.max(hit.last) > frontier);
         if self.characters {
             self.queue[known..].iter_mut().for_each(|c| widen(c, part));
         }
@@ -309,10 +316,18 @@ impl Stream {
         Ok(())
     }
 
-    fn follow(&mut self, complete: bool) -> Result<(), ScanError> {
+    /// Follows open bodies, and lets their patterns go on where one has ended.
+    fn follow(&mut self, mode: Mode) -> Result<(), ScanError> {
         let part = Part { base: self.base, bytes: &self.text };
         for candidate in self.queue.iter_mut().chain(&mut self.losers) {
-            self.scanner.extend(candidate, part, complete, &mut self.work.steps)?;
+            if matches!(candidate.extent, Extent::Closed(_)) {
+                continue;
+            }
+            self.scanner.extend(candidate, part, mode, &mut self.work.steps)?;
+            if let Some(hit) = self.open.iter_mut().find(|hit| hit.pattern == candidate.pattern) {
+                hit.cursor = candidate.extent.reach();
+                hit.body = matches!(candidate.extent, Extent::Open(_));
+            }
         }
         Ok(())
     }
@@ -342,9 +357,6 @@ impl Stream {
             done += 1;
         }
         self.queue.drain(..done);
-        // Two bodies of a pattern that have come to the same place go on alike.
-        self.losers.sort_unstable_by_key(|c| (c.pattern, c.extent.reach()));
-        self.losers.dedup_by_key(|c| (c.pattern, c.extent.reach()));
         // Inside the open body of a winner everything loses: only what reaches beyond it matters later.
         if let (true, Some((first, rest))) = (winner, self.queue.split_first()) {
             let reach = first.extent.reach();
@@ -376,7 +388,8 @@ impl Stream {
             .map(needed)
             .min()
             .unwrap_or(held)
-            .min(known(&self.losers));
+            .min(known(&self.losers))
+            .min(self.open.iter().map(|hit| hit.cursor).min().unwrap_or(usize::MAX));
         let keep = held.min(bodies).saturating_sub(width + LOOK_BEHIND + 1);
         let drop = keep.saturating_sub(self.base);
         // Moving the rest costs its length: wait until that is the smaller part.
@@ -400,6 +413,6 @@ fn note(open: &mut Vec<OpenHit>, pattern: u32, decided: usize, end: usize, width
         // The cursor stays: what lies between the two hits is one load a byte, and a second entry would
         // have to know how far the first one's last candidate reaches.
         Some(hit) => hit.last = end,
-        None => open.push(OpenHit { pattern, cursor: from, last: end }),
+        None => open.push(OpenHit { pattern, cursor: from, last: end, body: false }),
     }
 }

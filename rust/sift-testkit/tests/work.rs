@@ -33,11 +33,15 @@ fn texts(scanner: &Scanner) -> Vec<(&'static str, Vec<u8>)> {
     let rules = scanner.rules();
     let rule = &rules.rules()[rules.find("secret.github.token").unwrap()];
     let token = fill(rule, "{secret} ", &mut rng, 0).unwrap().text;
+    // A chain in which each token begins inside the body of the one before: once quadratic.
+    let jwt = &rules.rules()[rules.find("secret.jwt.token").unwrap()];
+    let chain = fill(jwt, "_{secret}", &mut rng, 0).unwrap().text;
     let random = (0..SIZE).map(|_| base64[rng.below(64)]).collect();
     vec![
         ("key=", repeated("key=")),
         ("a", repeated("a")),
         ("one token", repeated(&token)),
+        ("a chain of tokens", repeated(&chain)),
         ("random base64", random),
         ("-----BEGIN", repeated("-----BEGIN")),
         ("password: ", repeated("password: ")),
