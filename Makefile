@@ -1,5 +1,6 @@
 # Every command of the project. Each target does all its own set-up: a clean checkout needs nothing but
-# Python 3.11, Rust, a C++ compiler and make; what is missing is named in one sentence.
+# Python 3.11, Rust, cmake, a C++ compiler and apt (cmake for `make release-engine` alone, apt for the
+# engine); what is missing is named in one sentence.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c

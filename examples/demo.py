@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 import sift_fast as sf
 from sift_fast import _core
@@ -45,7 +45,9 @@ Nothing else to see: version 1.2.3, commit 0a1b2c3, see https://example.com/docs
 
 def show_sample(scanner: sf.Scanner) -> None:
     text = sample()
-    table = Table("rule", "entity", "line", "score", "severity", title="a sample with seeded fakes")
+    # Rule ids are long: on a narrow terminal they are folded and not cut.
+    rule = Column("rule", overflow="fold")
+    table = Table(rule, "entity", "line", "score", "severity", title="a sample with seeded fakes")
     for finding in scanner.scan(text):
         line = text.count("\n", 0, finding.start) + 1
         row = (finding.rule_id, finding.entity_type, str(line))

@@ -15,7 +15,7 @@ sha256=bfca640f42d2d9325584fe2936347fb07c6f1a102915ed5378d3b149a786f11c
 suites=(trixie forky sid)
 components=(main universe)
 
-work="${CARGO_TARGET_DIR}/engine-$version"
+work="$(realpath -m "$CARGO_TARGET_DIR/engine-$version")"
 tarball="${1:-$work/hyperscan_$version.orig.tar.gz}"
 source_folder="$work/source"
 build_folder="$work/build"
@@ -88,14 +88,15 @@ step "configure"
 # FAT_RUNTIME: one library for every x86-64 CPU since 2006, which chooses its code when it is loaded
 # (and so -march=native, which upstream uses without it, is not). Hidden: a process may hold another
 # Hyperscan. -Wno-error: upstream's code is older than the warnings of today's compilers.
-cmake -S "$source_folder" -B "$build_folder" -G Ninja -Wno-dev \
+# From the work folder: upstream asks the compiler for the CPU, and gcc leaves `help-dummy.o` where it stands.
+(cd "$work" && cmake -S "$source_folder" -B "$build_folder" -G Ninja -Wno-dev \
     -DCMAKE_BUILD_TYPE=Release \
     -DCMAKE_POLICY_VERSION_MINIMUM=3.5 \
     -DFAT_RUNTIME=ON -DBUILD_AVX512=ON -DBUILD_AVX512VBMI=ON \
     -DBUILD_STATIC_LIBS=ON -DBUILD_SHARED_LIBS=OFF -DBUILD_EXAMPLES=OFF \
     -DCMAKE_POSITION_INDEPENDENT_CODE=ON \
     -DCMAKE_C_FLAGS="-fvisibility=hidden -Wno-error" \
-    -DCMAKE_CXX_FLAGS="-fvisibility=hidden -Wno-error" \
+    -DCMAKE_CXX_FLAGS="-fvisibility=hidden -Wno-error") \
     >"$work/configure.log" 2>&1 || fail "cmake failed: see $work/configure.log"
 # It is an option that upstream drops without a word when the compiler cannot do it.
 grep -q 'Building runtime for multiple microarchitectures' "$work/configure.log" ||

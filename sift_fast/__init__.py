@@ -1,4 +1,4 @@
-"""sift_fast finds secrets, personal data, prompt injections and leaks in text, whole or streamed.
+"""sift_fast finds secrets, prompt injections and leaks in text, whole or streamed.
 
 >>> import sift_fast as sf
 >>> scanner = sf.Scanner()  # compile once, share between threads

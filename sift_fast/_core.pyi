@@ -165,7 +165,7 @@ class Scanner:
         """
 
     def redact(self, text: Text, operators: Operators | None = None, vault: None = None) -> Redaction:
-        """Edit secrets and personal data with a score of 0.5 or more out of a text.
+        """Edit secrets with a score of 0.5 or more out of a text.
 
         Args:
             text: as for `scan`.
@@ -190,6 +190,9 @@ class Scanner:
 
     def stream(self, operators: Operators | None = None, vault: None = None) -> Stream:
         """Begin to redact a text that arrives in pieces.
+
+        Of `Limits`, `findings` and `finding_bytes` apply: they bound what is reported, all is edited. `text_bytes`
+        and `time_ms` do not: a stream keeps only what is undecided, and has no clock.
 
         Args:
             operators: as for `redact`.

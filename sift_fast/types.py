@@ -96,11 +96,13 @@ class Limits(Value):
     They are checked where they are used: `Scanner` raises `ConfigError` for one that is no positive integer.
 
     Args:
-        findings: most findings a scan reports.
+        findings: most findings a scan or a stream reports. A stream edits all others too; `Scanner.redact` edits
+            and reports everything, whatever stands here.
         finding_bytes: most bytes one finding reports. An edit covers all of it all the same, to its end.
-        text_bytes: most bytes of one text; a longer one raises `LimitExceeded`. Below 4 GiB.
+        text_bytes: most bytes of one text; a longer one raises `LimitExceeded`. Below 4 GiB. Not for streams,
+            which keep only what is undecided and may go on for ever.
         time_ms: milliseconds one scan may take, None for no bound. Redaction raises `LimitExceeded` instead
-            of giving out a text that was read in part; streams have no clock.
+            of giving out a text that was read in part. Not for streams, which have no clock.
 
     Example:
         >>> Limits(text_bytes=1_000_000, time_ms=50)

@@ -51,7 +51,7 @@ class Options(ScannerArguments):
 )
 @click.option("--quiet", "-q", is_flag=True, help="No count on standard error.")
 def redact(file: str, **options: Unpack[Options]) -> int:
-    """Copy a text with secrets and personal data replaced.
+    """Copy a text with secrets replaced.
 
     Reads FILE or standard input as it arrives and writes what is certain at once; any bytes pass. Exits 0 when
     all is copied, with or without findings.

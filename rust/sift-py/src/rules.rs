@@ -219,8 +219,6 @@ fn row_of<'py>(py: Python<'py>, set: &RuleSet, rule: &Row) -> PyResult<Bound<'py
     row.set_item("negatives", &rule.negatives)?;
     row.set_item("known_misses", &rule.known_misses)?;
     row.set_item("literal_reason", &rule.literal_reason)?;
-    row.set_item("examples", &rule.examples)?;
-    row.set_item("negatives", &rule.negatives)?;
     row.set_item("pattern", pattern.text())?;
     row.set_item("group", pattern.group())?;
     row.set_item("format", &rule.format)?;

@@ -303,13 +303,13 @@ enum Side {
     Last,
 }
 
-/// The bytes a word of the language can begin or end with, and whether it may be empty without the text
-/// ending there.
+/// The bytes a word of the language can have next to a letter or digit that it touches, and whether it may
+/// be empty and say nothing of that byte.
 fn edge_bytes(hir: &Hir, side: Side) -> ([bool; 256], bool) {
     let mut edge = [false; 256];
     match hir.kind() {
-        // Nothing follows the end of the text, so nothing touches.
-        HirKind::Look(Look::End) => return (edge, false),
+        // Nothing follows the end of the text, and beside a letter or digit `\b` wants no other.
+        HirKind::Look(Look::End | Look::WordAscii) => return (edge, false),
         HirKind::Empty | HirKind::Look(_) => return (edge, true),
         HirKind::Literal(literal) => {
             let byte = if side == Side::First { literal.0.first() } else { literal.0.last() };
@@ -550,7 +550,8 @@ mod tests {
         assert_eq!(parts(r"key=([a-z_]{40})").unwrap().alnum_run(), None);
         assert_eq!(parts(r"key([a-z0-9]{40})").unwrap().alnum_run(), None);
         assert_eq!(parts(r"key=?([a-z0-9]{40})").unwrap().alnum_run(), None);
-        assert_eq!(parts(r"\b([a-z0-9]{40})").unwrap().alnum_run(), None);
+        assert_eq!(parts(r"\B([a-z0-9]{40})").unwrap().alnum_run(), None);
+        assert_eq!(parts(r"\b([a-z0-9]{40})").unwrap().alnum_run(), Some((40, usize::MAX)));
     }
 
     #[test]
