@@ -41,6 +41,9 @@ class Baseline:
     @classmethod
     def read(cls, path: str) -> Baseline:
         """Read a file. Raises ConfigError for a file that is not a whole baseline: none may be taken as empty."""
+        # A pipe would be waited for, a device read for ever.
+        if os.path.exists(path) and not os.path.isfile(path):
+            raise ConfigError(f"the baseline `{path}` is not a regular file: name one that `--write-baseline` wrote")
         try:
             with open(path, "rb") as stream:
                 document = json.loads(stream.read())

@@ -71,7 +71,10 @@ def parse_size(text: str) -> int:
             break
     if not (digits.isascii() and digits.isdigit()):
         raise ValueError(text)
-    return int(digits) * factor
+    size = int(digits) * factor
+    if size >= 1 << 63:
+        raise ValueError(text)
+    return size
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, right: frozenset[int] = frozenset()) -> str:

@@ -138,7 +138,12 @@ def scan(paths: tuple[str, ...], **options: Unpack[Options]) -> int:
     failing = options["fail_on"] != "never" and any(
         SEVERITIES.index(one.rule.severity) >= SEVERITIES.index(options["fail_on"]) for one in shown
     )
-    code = ERROR if unreadable or incomplete else FINDINGS if failing and not options["write_baseline"] else CLEAN
+    skipped = job.skipped()
+    # Whoever names a file wants it scanned: not having done so is no clean result.
+    named = any(path in paths for path, _ in skipped)
+    code = (
+        ERROR if unreadable or incomplete or named else FINDINGS if failing and not options["write_baseline"] else CLEAN
+    )
 
     from sift_fast import _core
 
@@ -153,7 +158,7 @@ def scan(paths: tuple[str, ...], **options: Unpack[Options]) -> int:
     )
     for path, reason in unreadable:
         complain(f"`{printable(path)}` cannot be read: {reason}")
-    _skipped(job.skipped(), set(paths), quiet=options["quiet"])
+    _skipped(skipped, set(paths), quiet=options["quiet"])
     for path, limits in incomplete:
         complain(f"`{printable(path)}` was not scanned to the end, limits were hit: {limits}")
     if not options["quiet"]:

@@ -147,8 +147,11 @@ impl<'a, 'py> Text<'a, 'py> {
 
 /// UTF-8 with the lone surrogates of `text` replaced, and what they were.
 fn encode_surrogates(text: &Bound<'_, PyString>) -> PyResult<(Vec<u8>, Vec<Patch>)> {
+    // `str`'s own method: a subclass may have another, which would choose what is scanned.
     let encoded = text
-        .call_method1(intern!(text.py(), "encode"), ("utf-8", "surrogatepass"))?
+        .py()
+        .get_type::<PyString>()
+        .call_method1(intern!(text.py(), "encode"), (text, "utf-8", "surrogatepass"))?
         .cast_into::<PyBytes>()?;
     let mut bytes = encoded.as_bytes().to_vec();
     let patches = sift_text::replace_surrogates(&mut bytes);

@@ -219,9 +219,7 @@ impl RuleSet {
             .collect();
         for file in files {
             let name = file.display().to_string();
-            let text = std::fs::read_to_string(file).map_err(|e| {
-                RuleError::new(&name, None, format!("cannot be read: {}", e.kind()))
-            })?;
+            let text = read_file(file).map_err(|reason| RuleError::new(&name, None, reason))?;
             units.extend(read_document(&name, &text, false)?);
         }
         let mut names: Vec<String> = sets.iter().map(|s| (*s).to_owned()).collect();
@@ -373,6 +371,21 @@ fn builtin() -> Result<&'static [Unit], RuleError> {
         Ok(units)
     };
     once(&UNITS, read).as_ref().map(Vec::as_slice).map_err(Clone::clone)
+}
+
+/// Rule files are documents: a pipe would be waited for, a device read for ever.
+const MAX_FILE_BYTES: u64 = 16 << 20;
+
+fn read_file(file: &Path) -> Result<String, String> {
+    let told = |e: std::io::Error| format!("cannot be read: {}", e.kind());
+    let meta = std::fs::metadata(file).map_err(told)?;
+    if !meta.is_file() {
+        return Err("is not a regular file".to_owned());
+    }
+    if meta.len() > MAX_FILE_BYTES {
+        return Err(format!("has more than {MAX_FILE_BYTES} bytes: split it"));
+    }
+    std::fs::read_to_string(file).map_err(told)
 }
 
 fn read_document(name: &str, text: &str, builtin: bool) -> Result<Vec<Unit>, RuleError> {

@@ -62,8 +62,9 @@ fn read(folder: &Path, key: &str) -> Option<Vec<u8>> {
     if !is_private(folder) {
         return None;
     }
-    let no_follow = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
-    let file = OpenOptions::new().read(true).custom_flags(no_follow).open(folder.join(key)).ok()?;
+    // Not to follow a link, and not to wait for a pipe.
+    let flags = (rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK).bits() as i32;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(folder.join(key)).ok()?;
     let meta = file.metadata().ok()?;
     let ours = meta.is_file()
         && meta.uid() == rustix::process::geteuid().as_raw()
@@ -74,7 +75,8 @@ fn read(folder: &Path, key: &str) -> Option<Vec<u8>> {
     }
     let mut bytes = Vec::new();
     file.take(MAX_BYTES).read_to_end(&mut bytes).ok()?;
-    Some(bytes)
+    // A file copied to another name would search for other rules than those it is loaded for.
+    bytes.strip_prefix(key.as_bytes()).map(<[u8]>::to_vec)
 }
 
 fn write(folder: &Path, key: &str, bytes: &[u8]) {
@@ -91,7 +93,11 @@ fn write(folder: &Path, key: &str, bytes: &[u8]) {
         .create_new(true)
         .mode(0o600)
         .open(&temporary)
-        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
+        .and_then(|mut file| {
+            file.write_all(key.as_bytes())?;
+            file.write_all(bytes)?;
+            file.sync_all()
+        })
         .and_then(|()| fs::rename(&temporary, folder.join(key)));
     if written.is_err() {
         // A full disk leaves a piece behind; whether it goes is no concern of the scan.
@@ -111,6 +117,8 @@ mod tests {
         write(&folder, "a", b"bytes");
         assert_eq!(read(&folder, "a").as_deref(), Some(b"bytes".as_slice()));
         assert_eq!(read(&folder, "b"), None);
+        fs::copy(folder.join("a"), folder.join("b")).unwrap();
+        assert_eq!(read(&folder, "b"), None, "the content of another key");
 
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).unwrap();
         assert_eq!(read(&folder, "a"), None);

@@ -343,7 +343,8 @@ impl Stream {
         let mut done = 0;
         let mut winner = false;
         for candidate in &self.queue {
-            if candidate.start > known(&self.losers) {
+            // At the reach itself its pattern may have a candidate that goes first.
+            if candidate.start >= known(&self.losers) {
                 break;
             }
             let loses = self.walk.loses(candidate);

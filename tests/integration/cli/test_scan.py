@@ -32,7 +32,7 @@ def test_clean_is_zero_and_says_nothing(invoke: Invoke, tree: Path) -> None:
 def test_a_named_file_that_is_skipped_is_told_even_if_quiet(invoke: Invoke, tmp_path: Path) -> None:
     (tmp_path / "a.bin").write_bytes(b"\0\0")
     ran = invoke("scan", "-q", tmp_path / "a.bin")
-    assert ran.code == 0
+    assert ran.code == 2
     assert "a.bin` is skipped: it is binary" in ran.err
     assert invoke("scan", "-q", tmp_path).err == ""
 
