@@ -160,6 +160,8 @@ pub(crate) struct Mode {
     pub(crate) characters: bool,
     /// Nothing follows what is there.
     pub(crate) complete: bool,
+    /// What scores less is dropped, before overlaps are resolved and bodies followed.
+    pub(crate) least: f32,
 }
 
 /// What is known of a place that was looked at.
@@ -314,7 +316,6 @@ impl Scanner {
         if characters {
             scratch.candidates.iter_mut().for_each(|c| widen(c, Part { base: 0, bytes: text }));
         }
-        scratch.candidates.retain(|c| c.score >= EDIT_SCORE);
         scratch.candidates.sort_unstable_by_key(Candidate::order);
         let terms = Terms { needs_value, finding_bytes: self.options.limits.finding_bytes };
         let part = Part { base: 0, bytes: text };
@@ -404,7 +405,11 @@ impl Scanner {
         if text.len() > limit {
             return Err(ScanError::TooLong { bytes: text.len(), limit });
         }
-        let mode = Mode { characters, complete: true };
+        let least = match operation {
+            Operation::Scan => 0.0,
+            Operation::Redact => EDIT_SCORE,
+        };
+        let mode = Mode { characters, complete: true, least };
         let deadline = self.options.limits.time.map(|time| Instant::now() + time);
         for stage in &self.stages {
             if operation == Operation::Redact && !stage.edited {
@@ -560,7 +565,7 @@ impl Scanner {
                 at += 1;
                 continue;
             };
-            match self.judge(pattern, text.bytes, at, end) {
+            match self.judge(pattern, text.bytes, at, end, mode.least) {
                 Judged::Kept { rule, score } => {
                     let mut candidate = Candidate {
                         start: text.base + at,
@@ -581,7 +586,7 @@ impl Scanner {
                     // What begins inside a body is part of it: following each beginning to the same end
                     // was quadratic.
                     match extent {
-                        Extent::Closed(_) => at = end.max(extent.reach() - text.base),
+                        Extent::Closed(reach) => at = reach - text.base,
                         Extent::Open(reach) => return Ok(reach),
                     }
                 }
@@ -630,7 +635,14 @@ impl Scanner {
         Ok(())
     }
 
-    fn judge(&self, pattern: &Pattern, text: &[u8], start: usize, end: usize) -> Judged {
+    fn judge(
+        &self,
+        pattern: &Pattern,
+        text: &[u8],
+        start: usize,
+        end: usize,
+        least: f32,
+    ) -> Judged {
         let value = &text[start..end];
         let before = &text[start.saturating_sub(LOOK_BEHIND)..start];
         let rule = match pattern.providers.as_slice() {
@@ -672,7 +684,7 @@ impl Scanner {
         if proven {
             score = 1.0;
         }
-        if score < self.options.min_score {
+        if score < self.options.min_score.max(least) {
             return drop("min_score");
         }
         if !self.allowed.is_empty() && self.allowed.contains(value) {

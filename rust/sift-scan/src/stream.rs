@@ -270,7 +270,7 @@ impl Stream {
         sink: &mut dyn Sink,
     ) -> Result<(), ScanError> {
         self.frontier = frontier;
-        let mode = Mode { characters: self.characters, complete };
+        let mode = Mode { characters: self.characters, complete, least: EDIT_SCORE };
         self.follow(mode)?;
         if !self.open.is_empty() {
             self.confirm(frontier, mode)?;
@@ -301,9 +301,7 @@ impl Stream {
                 &mut self.work.steps,
                 &mut |candidate| {
                     hit.body = matches!(candidate.extent, Extent::Open(_));
-                    if candidate.score >= EDIT_SCORE {
-                        queue.push(candidate);
-                    }
+                    queue.push(candidate);
                 },
                 &mut None,
             )?;
