@@ -93,6 +93,7 @@ pub(crate) struct ProviderDoc {
     pub(crate) title: String,
     pub(crate) entity: String,
     pub(crate) words: Vec<String>,
+    pub(crate) value: Option<String>,
     #[serde(default)]
     pub(crate) references: Vec<String>,
 }

@@ -151,6 +151,10 @@ impl Class {
         self.0.binary_search(&byte).is_ok()
     }
 
+    fn is_hex(&self) -> bool {
+        self.0 == b"0123456789abcdef"
+    }
+
     fn pick(&self, rng: &mut Rng) -> u8 {
         self.0.get(rng.below(self.0.len())).copied().unwrap_or(b'0')
     }
@@ -288,7 +292,23 @@ impl Format {
     /// Whether the whole of `value` is valid: lengths, alphabets, literals, checksums.
     #[must_use]
     pub fn matches(&self, value: &[u8]) -> bool {
-        self.alternatives.iter().any(|terms| matches_terms(terms, value))
+        self.alternatives.iter().any(|terms| matches_terms(terms, value, Hex::AsWritten))
+    }
+
+    /// As [`matches`](Self::matches), but `hex` also takes the digits `A` to `F`: vendors print
+    /// hexadecimal in one case, people copy it in either.
+    ///
+    /// ```
+    /// use sift_rules::format::Format;
+    ///
+    /// let format = Format::parse("uuid")?;
+    /// let value = b"5D3B0F5E-3C1A-4E0B-9D0E-7A1B2C3D4E5F";
+    /// assert!(format.admits(value) && !format.matches(value));
+    /// # Ok::<(), sift_rules::format::FormatError>(())
+    /// ```
+    #[must_use]
+    pub fn admits(&self, value: &[u8]) -> bool {
+        self.alternatives.iter().any(|terms| matches_terms(terms, value, Hex::EitherCase))
     }
 
     fn alternative(&self, index: usize) -> &[Term] {
@@ -342,9 +362,16 @@ fn looks_real(terms: &[Term], draft: &Draft) -> bool {
     mixed && !matches!(Check::Placeholder.run(&subject), Outcome::Drop(_))
 }
 
+/// Whether `hex` in a format stands for its lower case alone.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Hex {
+    AsWritten,
+    EitherCase,
+}
+
 /// Walks all ways to divide `value` among `terms` at once. A way is where it stands and where the
 /// bytes of a checksum began; each term moves every way, so nothing is tried twice.
-fn matches_terms(terms: &[Term], value: &[u8]) -> bool {
+fn matches_terms(terms: &[Term], value: &[u8], hex: Hex) -> bool {
     let mut ways = vec![(0usize, 0usize)];
     for term in terms {
         let mut next = Vec::new();
@@ -355,7 +382,9 @@ fn matches_terms(terms: &[Term], value: &[u8]) -> bool {
                     next.push((at + text.len(), at + text.len()));
                 }
                 Term::Class { class, min, max } => {
-                    let fitting = rest.iter().take(*max).take_while(|&&b| class.has(b)).count();
+                    let folds = hex == Hex::EitherCase && class.is_hex();
+                    let has = |b: u8| class.has(b) || folds && class.has(b.to_ascii_lowercase());
+                    let fitting = rest.iter().take(*max).take_while(|&&b| has(b)).count();
                     next.extend((*min..=fitting).map(|length| (at + length, since_literal)));
                     // Many ways with wide ranges meet again and again: keep the list near the
                     // number of places.
@@ -480,7 +509,7 @@ impl<'a> Parser<'a> {
         let start = self.at;
         let mut terms = Vec::new();
         loop {
-            terms.push(self.term()?);
+            self.terms(&mut terms)?;
             if !self.take('+') {
                 break;
             }
@@ -492,14 +521,30 @@ impl<'a> Parser<'a> {
         Ok(terms)
     }
 
-    fn term(&mut self) -> Result<Term, FormatError> {
+    /// One term as written; `uuid` is short for nine.
+    fn terms(&mut self, terms: &mut Vec<Term>) -> Result<(), FormatError> {
         self.blanks();
+        let start = self.at;
         match self.peek() {
-            Some('"') => self.literal(),
-            Some('[') => Ok(Term::Class { class: self.bracket()?, min: 1, max: 1 }),
-            Some('0'..='9') => self.counted(),
-            _ => Err(self.error("a literal in double quotes, a class in brackets or a number")),
+            Some('"') => terms.push(self.literal()?),
+            Some('[') => terms.push(Term::Class { class: self.bracket()?, min: 1, max: 1 }),
+            Some('0'..='9') => terms.push(self.counted()?),
+            _ if self.word() == "uuid" => {
+                for (at, length) in [8, 4, 4, 4, 12].into_iter().enumerate() {
+                    if at > 0 {
+                        terms.push(Term::Literal("-".to_owned()));
+                    }
+                    let class = Class::of(&[b"0123456789abcdef"]);
+                    terms.push(Term::Class { class, min: length, max: length });
+                }
+            }
+            _ => {
+                self.at = start;
+                return Err(self
+                    .error("a literal in double quotes, a class in brackets, a number or `uuid`"));
+            }
         }
+        Ok(())
     }
 
     fn literal(&mut self) -> Result<Term, FormatError> {
@@ -827,6 +872,27 @@ mod tests {
         };
         assert_eq!(kinds(0), [MutantKind::Alphabet]);
         assert_eq!(kinds(1), [MutantKind::Length, MutantKind::Alphabet]);
+    }
+
+    #[test]
+    fn a_uuid_in_either_case() {
+        let format = parse(r#"uuid | "key-" + 8 hex | 8 lower"#);
+        let mut rng = Rng::new(4);
+        let uuid = format.generate(&mut rng, 0);
+        assert_eq!(uuid.len(), 36);
+        for value in [uuid.as_str(), "key-0123abcd"] {
+            assert!(format.matches(value.as_bytes()) && format.admits(value.as_bytes()));
+        }
+        for (value, admitted) in [
+            (uuid.to_uppercase().as_str(), true),
+            ("key-0123ABcd", true),
+            ("KEY-0123abcd", false),
+            ("ABCDEFGH", false),
+            ("key-0123abcg", false),
+        ] {
+            assert_eq!(format.admits(value.as_bytes()), admitted);
+            assert!(!format.matches(value.as_bytes()));
+        }
     }
 
     #[test]

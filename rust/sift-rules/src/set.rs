@@ -9,6 +9,7 @@ use sift_checks::Check;
 
 use crate::document::{ContextDoc, Document, FamilyDoc, RuleDoc};
 use crate::error::RuleError;
+use crate::format::{Format, FormatError};
 use crate::once::once;
 use crate::pattern::Parts;
 
@@ -117,6 +118,8 @@ pub struct Rule {
     pub pattern: usize,
     /// A word of the provider, for examples of a family.
     pub word: Option<String>,
+    /// Whether `format` is the provider's own, which a value must have to be found.
+    pub exact: bool,
 }
 
 /// Context words.
@@ -130,13 +133,31 @@ pub struct Context {
     pub required: bool,
 }
 
-/// A provider of a family: which words name it, which rule it is.
+/// A provider of a family: which words name it, which values it gives out, which rule it is.
 #[derive(Clone, Debug)]
 pub struct Provider {
     /// Lower-case words; `_ - .` and space stand for one optional separator.
     pub words: Vec<String>,
     /// Index into [`RuleSet::rules`].
     pub rule: usize,
+    value: Option<String>,
+    format: OnceLock<Result<Format, FormatError>>,
+}
+
+impl Provider {
+    fn new(words: Vec<String>, value: Option<String>, rule: usize) -> Self {
+        Self { words, rule, value, format: OnceLock::new() }
+    }
+
+    /// Whether a group can be a value of this provider: it is in the language of the `value` of its
+    /// row, in which `hex` takes either case; any group is for a row without one.
+    ///
+    /// The format is parsed at the first call, as patterns are.
+    pub fn admits(&self, group: &[u8]) -> bool {
+        let Some(value) = &self.value else { return true };
+        // One that does not parse cannot get here: the lint and the loader of user rules refuse it.
+        once(&self.format, || Format::parse(value)).as_ref().is_ok_and(|f| f.admits(group))
+    }
 }
 
 /// One pattern with what is done when it matches; shared by all providers of a family.
@@ -331,8 +352,8 @@ struct Draft {
     checks: Vec<Check>,
     min_entropy: Option<f32>,
     context: Option<Context>,
-    /// (rule id, words) for a family.
-    providers: Vec<(String, Vec<String>)>,
+    /// (rule id, words, value) for a family.
+    providers: Vec<(String, Vec<String>, Option<String>)>,
 }
 
 impl Draft {
@@ -340,9 +361,9 @@ impl Draft {
         let providers = self
             .providers
             .into_iter()
-            .filter_map(|(id, words)| {
+            .filter_map(|(id, words, value)| {
                 let rule = positions.iter().copied().find(|&p| rules[p].id == id)?;
-                Some(Provider { words, rule })
+                Some(Provider::new(words, value, rule))
             })
             .collect();
         Pattern {
@@ -444,6 +465,7 @@ fn read_rule(file: &str, doc: RuleDoc, builtin: bool) -> Result<Unit, RuleError>
         builtin,
         pattern: 0,
         word: None,
+        exact: false,
     };
     let unit = Unit { rules: vec![rule], pattern: draft };
     if !builtin {
@@ -501,7 +523,7 @@ fn read_family(file: &str, doc: FamilyDoc, builtin: bool) -> Result<Unit, RuleEr
             severity,
             threat: doc.threat.clone(),
             score: doc.score,
-            format: doc.format.clone(),
+            format: provider.value.clone().or_else(|| doc.format.clone()),
             references,
             examples: doc.examples.clone(),
             negatives: doc.negatives.clone(),
@@ -512,8 +534,9 @@ fn read_family(file: &str, doc: FamilyDoc, builtin: bool) -> Result<Unit, RuleEr
             builtin,
             pattern: 0,
             word: provider.words.first().cloned(),
+            exact: provider.value.is_some(),
         });
-        providers.push((rule_id, provider.words));
+        providers.push((rule_id, provider.words, provider.value));
     }
     let text = doc.pattern.replace("{words}", &format!("(?i:{})", alternatives.join("|")));
     let draft = Draft {
@@ -546,8 +569,13 @@ fn word_pattern(word: &str) -> String {
 fn validate(file: &str, unit: &Unit) -> Result<(), RuleError> {
     let draft = &unit.pattern;
     Parts::parse(&draft.text, draft.group, draft.body.as_deref(), draft.end.as_deref())
-        .map(|_| ())
-        .map_err(|reason| RuleError::new(file, Some(unit.key()), reason))
+        .map_err(|reason| RuleError::new(file, Some(unit.key()), reason))?;
+    for (id, _, value) in &draft.providers {
+        if let Some(Err(error)) = value.as_deref().map(Format::parse) {
+            return Err(RuleError::new(file, Some(id), format!("`value` is not valid: {error}")));
+        }
+    }
+    Ok(())
 }
 
 fn category_of(id: &str) -> Result<Category, String> {
@@ -649,6 +677,7 @@ fn content_hash(rules: &[Rule], patterns: &[Arc<Pattern>]) -> String {
             let mut words = provider.words.clone();
             words.sort();
             put(&words.join("\u{1}"));
+            put(provider.value.as_deref().unwrap_or(""));
         }
         for check in &pattern.checks {
             put(check.name());
