@@ -241,7 +241,7 @@ fn unbraced(inside: &[u8]) -> &[u8] {
 }
 
 /// A template expression anywhere in the value: `${x}`, `{{ x }}`, `{x}`, `<x>`, `#{x}`, `%(x)s`.
-fn has_enclosed_name(value: &[u8]) -> bool {
+pub(crate) fn has_enclosed_name(value: &[u8]) -> bool {
     // One look at each byte; the rest of a value is searched only behind an opening bracket, and
     // never again behind the first one that does not close, so the work stays linear.
     let mut at = 0;

@@ -98,6 +98,8 @@ checks! {
         "proves a GitHub token by its CRC-32, scores one with a wrong checksum 0.6",
     Placeholder = "placeholder":
         "drops stand-ins: example words, masks, counting, repetition, fewer than 4 distinct bytes",
+    Unfilled = "unfilled":
+        "drops what was never filled in: masks, template expressions, your-key-here; milder than placeholder",
     NotVariable = "not_variable":
         "drops names of variables, template expressions, look-ups in an environment, `null` and kin",
     NotPath = "not_path":
@@ -142,6 +144,7 @@ impl Check {
             Self::GithubCrc32 => return crc::github(value),
             Self::JwtHeader => return encoded::jwt_header(value),
             Self::Placeholder => (placeholder::is_placeholder(value), "placeholder"),
+            Self::Unfilled => (placeholder::is_unfilled(value), "unfilled"),
             Self::NotVariable => (code::is_variable(value, subject.before), "variable"),
             Self::NotPath => (code::is_path(value), "path"),
             Self::NotUrl => (code::is_url(value), "url"),
@@ -222,6 +225,7 @@ mod tests {
     fn random_tokens_are_kept() {
         let checks = [
             Check::Placeholder,
+            Check::Unfilled,
             Check::NotVariable,
             Check::NotIdentifier,
             Check::NotPath,
@@ -246,7 +250,7 @@ mod tests {
         let mut random = Random::new(20_241_121);
         for (name, alphabet, lengths) in alphabets {
             for &length in lengths {
-                let mut dropped = [0usize; 7];
+                let mut dropped = [0usize; 8];
                 for _ in 0..10_000 {
                     let value = random.bytes(alphabet, length);
                     for (check, dropped) in checks.iter().zip(&mut dropped) {
