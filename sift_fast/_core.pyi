@@ -49,6 +49,7 @@ __all__ = [
     "generate",
     "rule_table",
     "rules_cost",
+    "withdrawn_rules",
 ]
 
 _Path: TypeAlias = str | os.PathLike[str]
@@ -72,6 +73,7 @@ class _BuildInfo(TypedDict):
     engine: EngineName
     engine_version: str | None
     cpu_level: str
+    rules_version: str
     rule_hash: str
     target: str
 
@@ -665,7 +667,8 @@ def build_info() -> _BuildInfo:
     """What this build is: for bug reports, and for benchmarks that refuse a debug build.
 
     Returns:
-        Version, cargo profile, engine and its version, instruction set, hash of the default rules, target.
+        Version, cargo profile, engine and its version, instruction set, version of the built-in rules, hash of
+        the default ones, target.
 
     Example:
         >>> build_info()["profile"]
@@ -686,6 +689,13 @@ def rule_table(sets: Sequence[str], files: Sequence[_Path] = ()) -> list[dict[st
 
     Raises:
         RuleError: a set or a document is wrong.
+    """
+
+def withdrawn_rules() -> list[tuple[str, str, str]]:
+    """Ids that releases had and this one has not: they name no rule any more.
+
+    Returns:
+        Id, the first version of the rules without it, and the reason.
     """
 
 def check_rules(sets: Sequence[str], files: Sequence[_Path] = ()) -> list[tuple[str, str, str]]:

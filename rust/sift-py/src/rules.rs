@@ -305,6 +305,12 @@ pub(crate) fn examples(
     rule.examples.iter().enumerate().map(fill).collect()
 }
 
+/// Ids that are no longer rules: id, first version of the rules without it, reason.
+#[pyfunction]
+pub(crate) fn withdrawn_rules() -> Vec<(&'static str, &'static str, &'static str)> {
+    sift_rules::WITHDRAWN.iter().map(|entry| (entry.id, entry.since, entry.reason)).collect()
+}
+
 /// What this build is.
 #[pyfunction]
 pub(crate) fn build_info<'py>(py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
@@ -319,6 +325,7 @@ pub(crate) fn build_info<'py>(py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
     info.set_item("engine_version", sift_scan::engine_version())?;
     let level = sift_hs::host_cpu().map_or("baseline".to_owned(), |cpu| cpu.to_string());
     info.set_item("cpu_level", level)?;
+    info.set_item("rules_version", sift_rules::RULES_VERSION)?;
     info.set_item("rule_hash", rules.hash())?;
     info.set_item("target", env!("SIFT_TARGET"))?;
     Ok(info)
