@@ -82,6 +82,9 @@ def evaluate(options: argparse.Namespace, given: Sequence[str]) -> dict[str, Any
             **measure.on_cases(scanner, cases, located, out),
             "corpora": measure.on_corpora(scanner, corpora, names) if corpora else {},
         }
+        if scanner.name != scanners.OURS:
+            # Whose misses they are is told by the types.
+            del measured[scanner.name]["missed"]
     build = ours.build()
     priced = None
     if corpora and not options.no_cost and build["engine"] == "hyperscan":
@@ -153,10 +156,10 @@ def _details(made: Mapping[str, Any]) -> None:
     scanner = made["scanners"][scanners.OURS]
     for word in ("missed", "flagged", "wrong_span"):
         for entry in scanner[word]:
-            print(f"{word}\t{entry['type']}\t{entry['sha256'][:16]}\t{' '.join(entry.get('rules', ()))}")
+            print(word, entry, sep="\t")
     for name, found in scanner["corpora"].items():
         for entry in found["texts"]:
-            print(f"false\t{name}\t{entry['sha256'][:16]}\t{entry['rule']}\t{entry['count']}")
+            print("false", name, entry, sep="\t")
 
 
 def _record(made: Mapping[str, Any]) -> None:

@@ -41,7 +41,7 @@ def on_cases(scanner: Scanner, cases: Sequence[Case], located: Mapping[int, Span
                 source["spans"] += 1
                 source["right"] += right
                 if not right:
-                    wrong.append({**_named(case), "rules": sorted({hit.rule for hit in touching})})
+                    wrong.append(_named(case, touching))
         elif case.digest in out:
             source["left_out"] += 1
             source["left_out_flagged"] += bool(hits)
@@ -49,11 +49,12 @@ def on_cases(scanner: Scanner, cases: Sequence[Case], located: Mapping[int, Span
             source["negatives"] += 1
             source["flagged"] += bool(hits)
             if hits:
-                flagged.append({**_named(case), "rules": sorted({hit.rule for hit in hits})})
+                flagged.append(_named(case, hits))
     return {
         "sources": {name: dict(counts) for name, counts in sorted(sources.items())},
+        # Found, of so many: one line each.
         "types": {
-            name: [counts["found"], counts["positives"]]
+            name: f"{counts['found']}/{counts['positives']}"
             for name, counts in sorted(types.items())
             if counts["positives"]
         },
@@ -63,8 +64,9 @@ def on_cases(scanner: Scanner, cases: Sequence[Case], located: Mapping[int, Span
     }
 
 
-def _named(case: Case) -> dict[str, Any]:
-    return {"sha256": case.digest, "type": case.type}
+def _named(case: Case, hits: Sequence[Hit] = ()) -> str:
+    """A case in one word each: digest of its text, type, and what was found. One line of a record."""
+    return " ".join([case.digest, case.type, *sorted({hit.rule.replace(" ", "_") for hit in hits})])
 
 
 def _overlap(one: Span, other: Span) -> bool:
@@ -83,7 +85,7 @@ def on_corpora(scanner: Scanner, corpora: Corpora, names: Sequence[str]) -> dict
         answer[name] = {
             "findings": sum(found.values()),
             "per_mb": sum(found.values()) / (size / 1e6),
-            "texts": [{"sha256": sha, "rule": rule, "count": count} for (sha, rule), count in sorted(found.items())],
+            "texts": [f"{sha} {count} {rule}" for (sha, rule), count in sorted(found.items())],
         }
     return answer
 
@@ -113,7 +115,7 @@ def cases_record(path: Path, cases: Sequence[Case], located: Mapping[int, Span],
         "sha256": case_files.file_digest(path),
         "positives": len(cases) - len(negatives),
         "negatives": len(negatives),
-        "left_out": [{**_named(case), "reason": out[case.digest]} for case in negatives if case.digest in out],
+        "left_out": [f"{_named(case)} {out[case.digest]}" for case in negatives if case.digest in out],
         "unique_texts": len({case.text for case in cases}),
         "located": len(located),
     }

@@ -74,11 +74,13 @@ def summary(record: Mapping[str, Any]) -> Table:
 def types(record: Mapping[str, Any]) -> Table:
     """The types of which we miss a case, with what the others find."""
     names = list(record["scanners"])
-    ours = record["scanners"][OURS]["types"]
-    rows = []
-    for kind, (found, of) in sorted(ours.items(), key=lambda item: (item[1][0] - item[1][1], item[0])):
-        if found < of:
-            rows.append([kind, str(of), *(str(record["scanners"][name]["types"][kind][0]) for name in names)])
+    each = {name: record["scanners"][name]["types"] for name in names}
+    ours = {kind: [int(part) for part in share.split("/")] for kind, share in each[OURS].items()}
+    rows = [
+        [kind, str(of), *(each[name][kind].split("/")[0] for name in names)]
+        for kind, (found, of) in sorted(ours.items(), key=lambda item: (item[1][0] - item[1][1], item[0]))
+        if found < of
+    ]
     complete = sum(found == of for found, of in ours.values())
     return Table("", ["type", "cases", *names], rows, [f"Of the other {complete:,} types every case is found."])
 
@@ -112,10 +114,8 @@ def page(record: Mapping[str, Any], plot_name: str) -> str:
     parts += ["## Types with misses", types(record).markdown()]
     out = record["cases"]["left_out"]
     if out:
-        parts += [
-            "## Negatives left out",
-            Table("", ["case", "of", "reason"], [[e["sha256"][:12], e["type"], e["reason"]] for e in out]).markdown(),
-        ]
+        rows = [[sha[:12], kind, reason] for sha, kind, reason in (entry.split(" ", 2) for entry in out)]
+        parts += ["## Negatives left out", Table("", ["case", "of", "reason"], rows).markdown()]
     priced = cost(record)
     if priced is not None:
         parts += ["## Cost per rule", priced.markdown()]
@@ -199,7 +199,6 @@ def comparison(record: Mapping[str, Any], before: Mapping[str, Any]) -> Sequence
     one, other = record["scanners"][OURS], before["scanners"][OURS]
     lines = []
     for word, key in (("missed", "missed"), ("flagged", "flagged"), ("with a wrong span", "wrong_span")):
-        now = {(entry["sha256"], entry["type"]) for entry in one[key]}
-        then = {(entry["sha256"], entry["type"]) for entry in other[key]}
+        now, then = ({tuple(entry.split(" ")[:2]) for entry in scanner[key]} for scanner in (one, other))
         lines.append(f"{word}: {len(now)} ({len(now - then)} new, {len(then - now)} gone)")
     return lines
