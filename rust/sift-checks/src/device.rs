@@ -73,12 +73,18 @@ pub(crate) fn uuid(value: &[u8]) -> Outcome {
     }
 }
 
-/// Whether a number goes on to its left: the tail of a decimal, of a UUID, of a path, of a name.
+/// Whether a number goes on to its left: the tail of a decimal, of a UUID, of a path.
+///
+/// A word before the mark is a label (`TIN-123`, `No.123`), unless it is a step of a path.
 pub(crate) fn is_part(before: &[u8]) -> bool {
-    match before {
-        [.., left, b'.' | b'-' | b'/' | b',' | b'\'' | b'+'] => left.is_ascii_alphanumeric(),
-        [.., left, b'_'] => left.is_ascii_alphanumeric(),
-        [.., b'$' | b'~' | b'^'] => true,
+    let Some((mark, rest)) = before.split_last() else { return false };
+    let words = rest.iter().rev().take_while(|byte| byte.is_ascii_alphanumeric()).count();
+    let (head, word) = rest.split_at(rest.len() - words);
+    let number = word.iter().any(u8::is_ascii_digit);
+    match mark {
+        b'.' | b'-' | b',' | b'\'' | b'+' => number,
+        b'/' => number || (words > 0 && head.last().is_some_and(|byte| b"/.:".contains(byte))),
+        b'$' | b'~' | b'^' => true,
         _ => false,
     }
 }
@@ -120,8 +126,9 @@ mod tests {
             ("0.", true),
             ("446655440000-", true),
             ("/orders/a/", true),
-            ("id_", true),
             ("order #", false),
+            ("TIN-", false),
+            ("No.", false),
             ("card: ", false),
             ("card - ", false),
             ("", false),

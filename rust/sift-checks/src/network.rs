@@ -128,6 +128,9 @@ pub(crate) fn url(value: &[u8]) -> Outcome {
         return Outcome::Drop("top_level_domain");
     }
     let www = host.len() > 4 && host[..4].eq_ignore_ascii_case(b"www.");
+    if www && !host[4..].contains(&b'.') {
+        return Outcome::Drop("top_level_domain");
+    }
     let old = [&b".com"[..], b".org", b".net", b".edu", b".gov"];
     let old =
         old.iter().any(|end| host.len() > 4 && host[host.len() - 4..].eq_ignore_ascii_case(end));
@@ -214,6 +217,7 @@ mod tests {
             (Url, "", "https://user@example.com:8443", Outcome::Keep),
             (Url, "", "www.example.museum", Outcome::Keep),
             (Url, "", "https://build.local/a.com", Outcome::Drop("top_level_domain")),
+            (Url, "", "www.museum", Outcome::Drop("top_level_domain")),
             (Url, "", "example.org", Outcome::Set(0.5)),
             (Url, "", "self.name", Outcome::Set(0.2)),
         ] {
