@@ -47,6 +47,7 @@ __all__ = [
     "check_rules",
     "examples",
     "generate",
+    "rule_sets",
     "rule_table",
     "rules_cost",
     "withdrawn_rules",
@@ -674,6 +675,9 @@ def build_info() -> _BuildInfo:
         >>> build_info()["profile"]
         'release'
     """
+
+def rule_sets() -> list[str]:
+    """Names of the rule sets that a selection may name, sorted."""
 
 def rule_table(sets: Sequence[str], files: Sequence[_Path] = ()) -> list[dict[str, Any]]:
     """Everything there is to know about rules.

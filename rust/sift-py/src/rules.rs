@@ -305,6 +305,12 @@ pub(crate) fn examples(
     rule.examples.iter().enumerate().map(fill).collect()
 }
 
+/// Names of the rule sets, sorted.
+#[pyfunction]
+pub(crate) fn rule_sets() -> Vec<&'static str> {
+    sift_rules::SETS.iter().map(|(name, _)| *name).collect()
+}
+
 /// Ids that are no longer rules: id, first version of the rules without it, reason.
 #[pyfunction]
 pub(crate) fn withdrawn_rules() -> Vec<(&'static str, &'static str, &'static str)> {
