@@ -69,20 +69,20 @@ def table() -> list[dict[str, Any]]:
 
 
 def families(rows: Sequence[Row]) -> Iterator[tuple[str | None, list[Row]]]:
-    """The rows by pattern: the family's id, or None, and its rules. Single rules come one by one."""
-    groups: dict[tuple[str, str, str], list[Row]] = {}
+    """The rows by pattern: the family's id, or None, and its rules. Rules of no family come one by one."""
+    groups: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
-        groups.setdefault((row["source"], row["pattern"], _family_id(row)), []).append(row)
-    for (_, _, family), members in groups.items():
-        if len(members) > 1 or members[0]["tier"] == "family":
-            yield family, members
-        else:
-            yield None, members
+        key = (row["source"], row["pattern"]) if row["words"] else (row["id"],)
+        groups.setdefault(key, []).append(row)
+    for members in groups.values():
+        yield (family_id([row["id"] for row in members]) if members[0]["words"] else None), members
 
 
-def _family_id(row: Row) -> str:
-    """An id without its last part; the ids of a family differ in nothing else."""
-    return str(row["id"]).rpartition(".")[0]
+def family_id(ids: Sequence[str]) -> str:
+    """What the ids of a family have in common; each goes on with its provider's part or parts."""
+    parts = [id_.split(".")[:-1] for id_ in ids]
+    common = next(n for n in range(len(parts[0]), -1, -1) if all(part[:n] == parts[0][:n] for part in parts))
+    return ".".join(parts[0][:common])
 
 
 def decides(row: Row) -> str:

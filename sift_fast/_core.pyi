@@ -688,8 +688,9 @@ def rule_table(sets: Sequence[str], files: Sequence[_Path] = ()) -> list[dict[st
 
     Returns:
         One row for each rule, sorted by id, with the keys `id aliases title category entity tier severity threat
-        score source builtin references known_misses examples negatives pattern group format checks min_entropy
-        widths`; widths are the longest `before`, `group` and `after` in bytes.
+        score source builtin references known_misses examples negatives literal_reason words pattern group format
+        checks min_entropy context widths`; `words` name the provider of a family's rule and are empty
+        for others, `widths` are the longest `before`, `group` and `after` in bytes.
 
     Raises:
         RuleError: a set or a document is wrong.

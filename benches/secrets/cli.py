@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -33,6 +34,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--scanners", metavar="A,B", help=f"besides ours, of {', '.join(scanners.RIVALS)}; `none`")
     top.add_argument("--no-cost", action="store_true", help="leave out the cost of each rule")
     top.add_argument("--details", action="store_true", help="list misses, flagged negatives and false findings")
+    top.add_argument("--failed", type=Path, metavar="FILE", help="write our failed cases WITH THEIR TEXT as JSON lines")
     top.add_argument("--unseen-rules", action="store_true", help="only: our rules by the number of cases they hit")
     top.add_argument("--record", action="store_true", help="write the record, docs/eval-secrets.md and its plot")
     top.add_argument("--report", action="store_true", help="only: write page and plot from the newest record")
@@ -58,6 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(report.summary(made).markdown())
     if options.details:
         _details(made)
+    if options.failed:
+        _failed(made, options)
     if options.record:
         _record(made)
     return 0
@@ -160,6 +164,22 @@ def _details(made: Mapping[str, Any]) -> None:
     for name, found in scanner["corpora"].items():
         for entry in found["texts"]:
             print("false", name, entry, sep="\t")
+
+
+def _failed(made: Mapping[str, Any], options: argparse.Namespace) -> None:
+    """The only output that holds texts: for whoever works on the rules, outside the repository."""
+    if options.failed.resolve().is_relative_to(ROOT):
+        raise BenchError("--failed writes texts of the cases: name a file outside the repository")
+    wrong: dict[tuple[str, str], dict[str, Any]] = {}
+    for word in ("missed", "flagged", "wrong_span"):
+        for entry in made["scanners"][scanners.OURS][word]:
+            sha, kind, *rules = entry.split(" ")
+            wrong[sha, kind] = {"why": word, "rules": rules}
+    with options.failed.open("w", encoding="utf-8") as stream:
+        for case in case_files.load(options.cases):
+            why = wrong.get((case.digest, case.type))
+            if why is not None:
+                stream.write(json.dumps({**why, "type": case.type, "kind": case.kind, "text": case.text}) + "\n")
 
 
 def _record(made: Mapping[str, Any]) -> None:

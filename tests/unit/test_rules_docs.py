@@ -31,7 +31,7 @@ def rule(id_: str, **more) -> dict:
     row = {
         "id": id_, "aliases": [], "title": "Acme key", "category": "secret", "entity": "ACME_KEY", "tier": "specific",
         "severity": "high", "threat": [], "score": 0.9, "source": "a.toml", "references": [], "known_misses": [],
-        "pattern": id_, "group": 1, "checks": [], "min_entropy": None, "context": None,
+        "pattern": id_, "group": 1, "checks": [], "min_entropy": None, "context": None, "words": [],
     }  # fmt: skip
     return {**row, **more}
 
@@ -92,12 +92,24 @@ def test_the_snapshot_shows_each_change_of_a_rule(docs):
 
 def test_a_family_changes_one_digest(docs):
     """A provider more would else change the line of every other."""
-    shared = {"pattern": "p1", "tier": "family"}
+    shared = {"pattern": "p1", "words": ["acme"]}
     one = [rule("secret.fam.a", **shared), rule("secret.fam.b", **shared)]
-    more = [rule(f"secret.fam.{name}", tier="family", pattern="p2") for name in "abc"]
+    more = [rule(f"secret.fam.{name}", words=["acme"], pattern="p2") for name in "abc"]
     before, after = (docs.snapshot(rows, "hash").splitlines() for rows in (one, more))
     assert len(set(after) - set(before)) == 2
     assert len(set(before) - set(after)) == 1
+
+
+def test_families_are_told_by_their_words(docs, rows):
+    """Rules of the same pattern are no family without; a provider's part of an id may have dots."""
+    alike = [rule("secret.fam.a", pattern=""), rule("secret.fam.b", pattern="")]
+    assert [family for family, _ in docs.families(alike)] == [None, None]
+    members = [rule(f"secret.fam.{name}", pattern="p", words=["acme"]) for name in ("a", "b.c")]
+    assert list(docs.families(members)) == [("secret.fam", members)]
+    assert docs.family_id(["secret.fam.a"]) == "secret.fam"
+    named = {family for family, _ in docs.families(rows) if family}
+    assert named
+    assert not named & docs.names(rows)
 
 
 def test_why_a_rule_is_trusted(docs):
