@@ -53,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise BenchError("name a file of cases: --cases FILE (make eval-secrets CASES=FILE CORPORA=DIR)")
         if options.unseen_rules:
             return _unseen(options)
+        _check(options)
         made = evaluate(options, given)
     except BenchError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -65,6 +66,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.record:
         _record(made)
     return 0
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Refuse what could only fail after minutes."""
+    if options.failed and options.failed.resolve().is_relative_to(ROOT):
+        raise BenchError("--failed writes texts of the cases: name a file outside the repository")
+    if options.record and (options.rule_file or options.rules != "secrets"):
+        raise BenchError("only the built-in secret rules are recorded: leave out --rules and --rule-file")
 
 
 def evaluate(options: argparse.Namespace, given: Sequence[str]) -> dict[str, Any]:
@@ -168,8 +177,6 @@ def _details(made: Mapping[str, Any]) -> None:
 
 def _failed(made: Mapping[str, Any], options: argparse.Namespace) -> None:
     """The only output that holds texts: for whoever works on the rules, outside the repository."""
-    if options.failed.resolve().is_relative_to(ROOT):
-        raise BenchError("--failed writes texts of the cases: name a file outside the repository")
     wrong: dict[tuple[str, str], dict[str, Any]] = {}
     for word in ("missed", "flagged", "wrong_span"):
         for entry in made["scanners"][scanners.OURS][word]:
@@ -183,8 +190,6 @@ def _failed(made: Mapping[str, Any], options: argparse.Namespace) -> None:
 
 
 def _record(made: Mapping[str, Any]) -> None:
-    if made["scanners"][scanners.OURS]["settings"] != "rules=['secrets']":
-        raise BenchError("only the built-in secret rules are recorded: leave out --rules and --rule-file")
     before = newest(required=False)
     path = records.write(made, FOLDER)
     print(f"recorded: {path.relative_to(ROOT)}", file=sys.stderr)
