@@ -47,6 +47,7 @@ __all__ = [
     "check_rules",
     "examples",
     "generate",
+    "rule_sets",
     "rule_table",
     "rules_cost",
     "withdrawn_rules",
@@ -675,6 +676,9 @@ def build_info() -> _BuildInfo:
         'release'
     """
 
+def rule_sets() -> list[str]:
+    """Names of the rule sets that a selection may name, sorted."""
+
 def rule_table(sets: Sequence[str], files: Sequence[_Path] = ()) -> list[dict[str, Any]]:
     """Everything there is to know about rules.
 
@@ -684,8 +688,9 @@ def rule_table(sets: Sequence[str], files: Sequence[_Path] = ()) -> list[dict[st
 
     Returns:
         One row for each rule, sorted by id, with the keys `id aliases title category entity tier severity threat
-        score source builtin references known_misses examples negatives pattern group format checks min_entropy
-        widths`; widths are the longest `before`, `group` and `after` in bytes.
+        score source builtin references known_misses examples negatives literal_reason words pattern group format
+        checks min_entropy context widths`; `words` name the provider of a family's rule and are empty
+        for others, `widths` are the longest `before`, `group` and `after` in bytes.
 
     Raises:
         RuleError: a set or a document is wrong.

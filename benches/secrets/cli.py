@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -33,6 +34,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--scanners", metavar="A,B", help=f"besides ours, of {', '.join(scanners.RIVALS)}; `none`")
     top.add_argument("--no-cost", action="store_true", help="leave out the cost of each rule")
     top.add_argument("--details", action="store_true", help="list misses, flagged negatives and false findings")
+    top.add_argument("--failed", type=Path, metavar="FILE", help="write our failed cases WITH THEIR TEXT as JSON lines")
     top.add_argument("--unseen-rules", action="store_true", help="only: our rules by the number of cases they hit")
     top.add_argument("--record", action="store_true", help="write the record, docs/eval-secrets.md and its plot")
     top.add_argument("--report", action="store_true", help="only: write page and plot from the newest record")
@@ -51,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise BenchError("name a file of cases: --cases FILE (make eval-secrets CASES=FILE CORPORA=DIR)")
         if options.unseen_rules:
             return _unseen(options)
+        _check(options)
         made = evaluate(options, given)
     except BenchError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -58,9 +61,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(report.summary(made).markdown())
     if options.details:
         _details(made)
+    if options.failed:
+        _failed(made, options)
     if options.record:
         _record(made)
     return 0
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Refuse what could only fail after minutes."""
+    if options.failed and options.failed.resolve().is_relative_to(ROOT):
+        raise BenchError("--failed writes texts of the cases: name a file outside the repository")
+    if options.record and (options.rule_file or options.rules != "secrets"):
+        raise BenchError("only the built-in secret rules are recorded: leave out --rules and --rule-file")
 
 
 def evaluate(options: argparse.Namespace, given: Sequence[str]) -> dict[str, Any]:
@@ -162,9 +175,21 @@ def _details(made: Mapping[str, Any]) -> None:
             print("false", name, entry, sep="\t")
 
 
+def _failed(made: Mapping[str, Any], options: argparse.Namespace) -> None:
+    """The only output that holds texts: for whoever works on the rules, outside the repository."""
+    wrong: dict[tuple[str, str], dict[str, Any]] = {}
+    for word in ("missed", "flagged", "wrong_span"):
+        for entry in made["scanners"][scanners.OURS][word]:
+            sha, kind, *rules = entry.split(" ")
+            wrong[sha, kind] = {"why": word, "rules": rules}
+    with options.failed.open("w", encoding="utf-8") as stream:
+        for case in case_files.load(options.cases):
+            why = wrong.get((case.digest, case.type))
+            if why is not None:
+                stream.write(json.dumps({**why, "type": case.type, "kind": case.kind, "text": case.text}) + "\n")
+
+
 def _record(made: Mapping[str, Any]) -> None:
-    if made["scanners"][scanners.OURS]["settings"] != "rules=['secrets']":
-        raise BenchError("only the built-in secret rules are recorded: leave out --rules and --rule-file")
     before = newest(required=False)
     path = records.write(made, FOLDER)
     print(f"recorded: {path.relative_to(ROOT)}", file=sys.stderr)

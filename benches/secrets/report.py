@@ -66,6 +66,11 @@ def summary(record: Mapping[str, Any]) -> Table:
         f"({len(cases['left_out'])} left out), {cases['located']:,} secrets located."
         + (f" Clean text: {sizes}." if sizes else "")
     ]
+    hit = sum(map(bool, record["rules_hit"].values()))
+    notes.append(
+        f"Rules {record['rules_version']}: {hit:,} of our {len(record['rules_hit']):,} rules hit a positive case; "
+        "why the others are believed in stands in [rules.md](rules.md)."
+    )
     if record["missing"]:
         notes.append("Left out: " + "; ".join(f"{name} ({why})" for name, why in sorted(record["missing"].items())))
     return Table("", [*columns, *(f"false/MB {name}" for name in corpora)], rows, notes)

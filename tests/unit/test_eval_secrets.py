@@ -117,6 +117,41 @@ def test_the_numbers_of_a_known_file(modules, tiny, corpora):
             pytest.fail("a text of the cases or corpora is in the record", pytrace=False)
 
 
+def test_failed_cases_are_written_outside_the_repository(modules, tiny, tmp_path, capsys):
+    path, secrets = tiny
+    common = ["--cases", str(path), "--scanners", "none"]
+    assert modules["cli"].main([*common, "--failed", str(tmp_path / "failed.jsonl")]) == 0
+    lines = [json.loads(line) for line in (tmp_path / "failed.jsonl").read_text().splitlines()]
+    assert [(line["why"], line["type"], line["rules"]) for line in lines] == [
+        ("missed", "other/b", []),
+        ("flagged", "made-up/a", [RULE]),
+    ]
+    assert lines[0]["text"] == "nothing at all stands here"
+    assert modules["cli"].main([*common, "--failed", str(ROOT / "failed.jsonl")]) == 2
+    assert not (ROOT / "failed.jsonl").exists()
+    told = capsys.readouterr()
+    assert not any(secret in told.out + told.err for secret in secrets)
+
+
+def test_only_the_built_in_rules_are_recorded(modules, tiny, own_rules, capsys):
+    arguments = ["--cases", str(tiny[0]), "--scanners", "none", "--rule-file", str(own_rules), "--record"]
+    assert modules["cli"].main(arguments) == 2
+    assert "only the built-in secret rules" in capsys.readouterr().err
+
+
+def test_what_changed_since_the_record_before(modules, tiny):
+    made = run(modules, "--cases", tiny[0], "--scanners", "none")
+    before = json.loads(json.dumps(made))
+    before["scanners"]["sift_fast"]["missed"] = [f"{'0' * 64} made-up/a"]
+    before["scanners"]["sift_fast"]["flagged"] = []
+    assert modules["report"].comparison(made, before) == [
+        "missed: 1 (1 new, 1 gone)",
+        "flagged: 1 (1 new, 0 gone)",
+        "with a wrong span: 0 (0 new, 0 gone)",
+    ]
+    assert modules["report"].comparison(made, {**before, "cases": {"sha256": "other"}}) == []
+
+
 def test_the_list_of_rules_that_hit(modules, tiny, capsys):
     assert modules["cli"].main(["--cases", str(tiny[0]), "--unseen-rules"]) == 0
     told = capsys.readouterr()

@@ -35,7 +35,8 @@ mod _core {
     use crate::redact::{check_mask, Item, Redaction};
     #[pymodule_export]
     use crate::rules::{
-        build_info, check_rules, examples, generate, rule_table, withdrawn_rules, Rule, Rules,
+        build_info, check_rules, examples, generate, rule_sets, rule_table, withdrawn_rules, Rule,
+        Rules,
     };
     #[pymodule_export]
     use crate::scanner::Scanner;

@@ -219,6 +219,9 @@ fn row_of<'py>(py: Python<'py>, set: &RuleSet, rule: &Row) -> PyResult<Bound<'py
     row.set_item("negatives", &rule.negatives)?;
     row.set_item("known_misses", &rule.known_misses)?;
     row.set_item("literal_reason", &rule.literal_reason)?;
+    // The words that name the provider; empty for a rule that is no member of a family.
+    let provider = pattern.providers.iter().find(|p| set.rules()[p.rule].id == rule.id);
+    row.set_item("words", provider.map(|p| p.words.clone()).unwrap_or_default())?;
     row.set_item("pattern", pattern.text())?;
     row.set_item("group", pattern.group())?;
     row.set_item("format", &rule.format)?;
@@ -303,6 +306,12 @@ pub(crate) fn examples(
         Ok((example.text, example.secret))
     };
     rule.examples.iter().enumerate().map(fill).collect()
+}
+
+/// Names of the rule sets, sorted.
+#[pyfunction]
+pub(crate) fn rule_sets() -> Vec<&'static str> {
+    sift_rules::SETS.iter().map(|(name, _)| *name).collect()
 }
 
 /// Ids that are no longer rules: id, first version of the rules without it, reason.
