@@ -154,7 +154,7 @@ def plot(record: Mapping[str, Any]) -> str:
     reach = max(_scale(ticks[-1]), _scale(most))
 
     def across(value: float) -> float:
-        return LEFT + (WIDTH - LEFT - RIGHT) * _scale(value) / reach
+        return LEFT + 10 + (WIDTH - LEFT - RIGHT - 20) * _scale(value) / reach
 
     def up(value: float) -> float:
         return HEIGHT - BOTTOM - (HEIGHT - BOTTOM - TOP) * value / 100
@@ -181,12 +181,16 @@ def plot(record: Mapping[str, Any]) -> str:
         f'<text x="20" y="{HEIGHT / 2:.1f}" text-anchor="middle" transform="rotate(-90 20 {HEIGHT / 2:.1f})">'
         "positive cases found, %</text>"
     )
-    for name, x, y in points:
+    labels: list[float] = []
+    for name, x, y in sorted(points, key=lambda point: -point[2]):
         colour = "#c0392b" if name == OURS else "#34495e"
         anchor, shift = ("end", -10) if across(x) > WIDTH - 160 else ("start", 10)
+        # Labels go down the plot; one that would touch the last one moves below it.
+        height = max(up(y) + 4, labels[-1] + 15) if labels else up(y) + 4
+        labels.append(height)
         lines.append(f'<circle cx="{across(x):.1f}" cy="{up(y):.1f}" r="6" fill="{colour}"/>')
         lines.append(
-            f'<text x="{across(x) + shift:.1f}" y="{up(y) + 4:.1f}" text-anchor="{anchor}" fill="{colour}">'
+            f'<text x="{across(x) + shift:.1f}" y="{height:.1f}" text-anchor="{anchor}" fill="{colour}">'
             f"{escape(name)}: {y:.1f} % at {figure(x)}</text>"
         )
     return "\n".join([*lines, "</svg>"]) + "\n"

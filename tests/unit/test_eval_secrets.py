@@ -29,7 +29,7 @@ def on_the_path():
 
 @pytest.fixture(scope="module")
 def modules(on_the_path):
-    names = ("cases", "cli", "measure", "report", "scanners", "span")
+    names = ("cases", "cli", "measure", "report", "scanners", "span", "texts")
     return {name: importlib.import_module(f"benches.secrets.{name}") for name in names}
 
 
@@ -247,3 +247,19 @@ def test_the_page_is_made_from_the_newest_record(modules):
     wanted = "type `python -m benches.secrets --report`"
     assert cli.PAGE.read_text(encoding="utf-8") == modules["report"].page(record, cli.PLOT.name), wanted
     assert cli.PLOT.read_text(encoding="utf-8") == modules["report"].plot(record), wanted
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("", "text.txt"),
+        ("a/b/.npmrc", ".npmrc"),
+        ("data/x.json#12", "x.json"),
+        ("..", "text.txt"),
+        ("a/..", "text.txt"),
+        ("a b.txt", "text.txt"),
+        ("/", "text.txt"),
+    ],
+)
+def test_files_keep_their_names_where_they_are_safe(modules, path, name):
+    assert modules["texts"].Text("words", path).name == name

@@ -118,7 +118,7 @@ def test_why_a_rule_is_trusted(docs):
     assert docs.trust(plain, {"secret.acme.key": 7}, family) == "7 cases"
     assert docs.trust(plain, {}, family) == "family"
     assert docs.trust(plain, {"secret.other.key": 3}, None) == "own"
-    assert docs.trust(rule("secret.acme.key", references=["https://acme.example/keys"]), {}, None) == "vendor"
+    assert docs.trust(rule("secret.acme.key", references=["https://acme.example/keys"]), {}, None) == "document"
 
 
 def test_no_text_leaves_its_cell(docs):
