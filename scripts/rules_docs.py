@@ -216,6 +216,9 @@ def _family(family: str, rows: Sequence[Row], hits: Mapping[str, int]) -> str:
         *([f"threat {' '.join(first['threat'])}"] if first["threat"] else []),
         f"{len(rows)} providers",
     ]
+    formats = {row["format"] for row in rows}
+    if first["format"]:
+        said.append(f"format `{first['format']}`" if len(formats) == 1 else "a format by provider")
     head = f"### Family `{family}`: {_cell(title)}\n\n{', '.join(said)}."
     if first["known_misses"]:
         head += f" Known misses: {_cell('; '.join(first['known_misses']))}."

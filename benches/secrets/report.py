@@ -90,6 +90,21 @@ def types(record: Mapping[str, Any]) -> Table:
     return Table("", ["type", "cases", *names], rows, [f"Of the other {complete:,} types every case is found."])
 
 
+def alarms(record: Mapping[str, Any]) -> Table:
+    """Where ours should have found nothing: negatives flagged, and findings in clean text, by digest."""
+    ours = record["scanners"][OURS]
+    rows = []
+    for entry in ours["flagged"]:
+        sha, kind, *rules = entry.split(" ")
+        rows.append([f"negative of {kind}", sha[:12], " ".join(rules), "1"])
+    for name, found in ours["corpora"].items():
+        for entry in found["texts"]:
+            sha, number, rule = entry.split(" ", 2)
+            rows.append([f"clean text: {name}", sha[:12], rule, number])
+    note = "Digests are of the case's text, or of what was found in clean text." if rows else "None."
+    return Table("", ["where", "sha256", "our rule", "times"], rows, [note])
+
+
 def cost(record: Mapping[str, Any]) -> Table | None:
     """The dearest patterns of ours."""
     measured = record.get("cost")
@@ -117,6 +132,7 @@ def page(record: Mapping[str, Any], plot_name: str) -> str:
     """The whole page."""
     parts = [INTRODUCTION, summary(record).markdown(), f"![Recall against false findings]({plot_name})"]
     parts += ["## Types with misses", types(record).markdown()]
+    parts += ["## False alarms of ours", alarms(record).markdown()]
     out = record["cases"]["left_out"]
     if out:
         rows = [[sha[:12], kind, reason] for sha, kind, reason in (entry.split(" ", 2) for entry in out)]

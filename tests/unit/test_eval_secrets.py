@@ -110,6 +110,11 @@ def test_the_numbers_of_a_known_file(modules, tiny, corpora):
     assert [line.split(">")[1].split("<")[0] for line in dots if "sift_fast:" in line] == [
         DOT.format(f"{2e6 / (size + 600):,.0f}")
     ]
+    alarms = modules["report"].alarms(made).rows
+    assert [(row[0], row[2], row[3]) for row in alarms] == [
+        ("negative of made-up/a", RULE, "1"),
+        ("clean text: dirty", RULE, "2"),
+    ]
     # Neither record nor page holds a text.
     shown = json.dumps(made) + modules["report"].page(made, "plot.svg")
     for value in (*secrets, token, "nothing at all"):
