@@ -3,7 +3,8 @@
 //!
 //! A format is a sum of terms, as `DESIGN.md` §5 describes them: literals in double quotes, byte
 //! classes, and the base62 CRC-32 of the bytes since the last literal. Alternatives stand side by
-//! side with `|`. Rules take the values for their examples from here, so no document ever holds a
+//! side with `|`; `where` and the name of a check keep the values that the check does not drop, which is
+//! how numbers with check digits are made. Rules take the values for their examples from here, so no document ever holds a
 //! literal secret; do not derive a format from the rule's own pattern, or the two agree on their
 //! mistakes.
 //!
@@ -151,6 +152,10 @@ impl Class {
         self.0.binary_search(&byte).is_ok()
     }
 
+    fn is_hex(&self) -> bool {
+        self.0 == b"0123456789abcdef"
+    }
+
     fn pick(&self, rng: &mut Rng) -> u8 {
         self.0.get(rng.below(self.0.len())).copied().unwrap_or(b'0')
     }
@@ -187,9 +192,40 @@ impl Term {
 /// A parsed format. See the module's documentation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Format {
-    /// Neither this nor any of its members is empty.
-    alternatives: Vec<Vec<Term>>,
+    /// Never empty.
+    alternatives: Vec<Alternative>,
 }
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Alternative {
+    /// Never empty.
+    terms: Vec<Term>,
+    /// Keeps valid values only.
+    check: Option<Check>,
+}
+
+impl Alternative {
+    fn passes(&self, value: &[u8]) -> bool {
+        self.check.is_none_or(|check| {
+            !matches!(check.run(&Subject { value, before: b"" }), Outcome::Drop(_))
+        })
+    }
+
+    /// Draws with the shortest lengths; valid if that takes no more than [`CHECK_TRIES`].
+    fn shortest(&self, rng: &mut Rng) -> Draft {
+        let mut draft = shortest(&self.terms, rng);
+        for _ in 0..if self.check.is_some() { CHECK_TRIES } else { 0 } {
+            if self.passes(&draft.bytes) {
+                break;
+            }
+            draft = shortest(&self.terms, rng);
+        }
+        draft
+    }
+}
+
+/// How often a value is drawn for a check: enough for a checksum of two digits and a date.
+const CHECK_TRIES: usize = 100_000;
 
 /// A value under construction: its bytes, and where each term of the alternative begins.
 struct Draft {
@@ -236,12 +272,16 @@ impl Format {
     pub fn generate(&self, rng: &mut Rng, index: usize) -> String {
         const TRIES: usize = 64;
         const ENOUGH: usize = 4;
-        let terms = self.alternative(index);
+        let alternative = self.alternative(index);
+        let terms = &alternative.terms;
         let mut best: Option<(bool, f32, Draft)> = None;
         let mut good = 0;
-        for _ in 0..TRIES {
+        for _ in 0..if alternative.check.is_some() { CHECK_TRIES } else { TRIES } {
             let draft =
                 draw(terms, rng, |term, rng| term.min() + rng.below(term.max() - term.min() + 1));
+            if !alternative.passes(&draft.bytes) {
+                continue;
+            }
             let kept = looks_real(terms, &draft);
             let bits = entropy(&draft.bytes);
             good += usize::from(kept);
@@ -265,7 +305,8 @@ impl Format {
     pub fn mutants(&self, rng: &mut Rng, index: usize) -> Vec<Mutant> {
         // A mutant that is valid by chance is drawn again: classes may overlap with literals.
         const TRIES: usize = 16;
-        let terms = self.alternative(index);
+        let alternative = self.alternative(index);
+        let terms = &alternative.terms;
         let kinds = [
             (MutantKind::Prefix, prefix_mutant as fn(&[Term], Draft, &mut Rng) -> Option<Draft>),
             (MutantKind::Length, length_mutant),
@@ -273,9 +314,14 @@ impl Format {
             (MutantKind::Checksum, checksum_mutant),
         ];
         let mut mutants = Vec::new();
+        let checked = alternative.check.is_some()
+            || terms.iter().any(|term| matches!(term, Term::Crc { .. }));
         for (kind, make) in kinds {
+            if kind == MutantKind::Checksum && !checked {
+                continue;
+            }
             for _ in 0..TRIES {
-                let Some(mutant) = make(terms, shortest(terms, rng), rng) else { break };
+                let Some(mutant) = make(terms, alternative.shortest(rng), rng) else { break };
                 if !mutant.bytes.is_empty() && !self.matches(&mutant.bytes) {
                     mutants.push(Mutant { kind, value: mutant.text() });
                     break;
@@ -288,12 +334,34 @@ impl Format {
     /// Whether the whole of `value` is valid: lengths, alphabets, literals, checksums.
     #[must_use]
     pub fn matches(&self, value: &[u8]) -> bool {
-        self.alternatives.iter().any(|terms| matches_terms(terms, value))
+        self.admit(value, Hex::AsWritten)
     }
 
-    fn alternative(&self, index: usize) -> &[Term] {
+    /// As [`matches`](Self::matches), but `hex` also takes the digits `A` to `F`: vendors print
+    /// hexadecimal in one case, people copy it in either.
+    ///
+    /// ```
+    /// use sift_rules::format::Format;
+    ///
+    /// let format = Format::parse("uuid")?;
+    /// let value = b"5D3B0F5E-3C1A-4E0B-9D0E-7A1B2C3D4E5F";
+    /// assert!(format.admits(value) && !format.matches(value));
+    /// # Ok::<(), sift_rules::format::FormatError>(())
+    /// ```
+    #[must_use]
+    pub fn admits(&self, value: &[u8]) -> bool {
+        self.admit(value, Hex::EitherCase)
+    }
+
+    fn admit(&self, value: &[u8], hex: Hex) -> bool {
+        let valid = |one: &Alternative| matches_terms(&one.terms, value, hex) && one.passes(value);
+        self.alternatives.iter().any(valid)
+    }
+
+    fn alternative(&self, index: usize) -> &Alternative {
+        const NONE: &Alternative = &Alternative { terms: Vec::new(), check: None };
         // `parse` leaves no format without alternatives.
-        self.alternatives.get(index % self.alternatives.len().max(1)).map_or(&[], Vec::as_slice)
+        self.alternatives.get(index % self.alternatives.len().max(1)).unwrap_or(NONE)
     }
 }
 
@@ -342,9 +410,16 @@ fn looks_real(terms: &[Term], draft: &Draft) -> bool {
     mixed && !matches!(Check::Placeholder.run(&subject), Outcome::Drop(_))
 }
 
+/// Whether `hex` in a format stands for its lower case alone.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Hex {
+    AsWritten,
+    EitherCase,
+}
+
 /// Walks all ways to divide `value` among `terms` at once. A way is where it stands and where the
 /// bytes of a checksum began; each term moves every way, so nothing is tried twice.
-fn matches_terms(terms: &[Term], value: &[u8]) -> bool {
+fn matches_terms(terms: &[Term], value: &[u8], hex: Hex) -> bool {
     let mut ways = vec![(0usize, 0usize)];
     for term in terms {
         let mut next = Vec::new();
@@ -355,7 +430,9 @@ fn matches_terms(terms: &[Term], value: &[u8]) -> bool {
                     next.push((at + text.len(), at + text.len()));
                 }
                 Term::Class { class, min, max } => {
-                    let fitting = rest.iter().take(*max).take_while(|&&b| class.has(b)).count();
+                    let folds = hex == Hex::EitherCase && class.is_hex();
+                    let has = |b: u8| class.has(b) || folds && class.has(b.to_ascii_lowercase());
+                    let fitting = rest.iter().take(*max).take_while(|&&b| has(b)).count();
                     next.extend((*min..=fitting).map(|length| (at + length, since_literal)));
                     // Many ways with wide ranges meet again and again: keep the list near the
                     // number of places.
@@ -445,13 +522,20 @@ fn alphabet_mutant(terms: &[Term], mut draft: Draft, _rng: &mut Rng) -> Option<D
 }
 
 fn checksum_mutant(terms: &[Term], mut draft: Draft, rng: &mut Rng) -> Option<Draft> {
-    let (term, digits) = terms.iter().enumerate().find_map(|(at, term)| match term {
-        Term::Crc { digits } => Some((at, *digits)),
+    // The digits of a checksum; where a check knows it, a character that may be one.
+    let crc = terms.iter().enumerate().find_map(|(at, term)| match term {
+        Term::Crc { digits } => Some((at, *digits, Class::named("base62")?)),
         _ => None,
-    })?;
+    });
+    let last = || {
+        terms.iter().enumerate().rev().find_map(|(at, term)| match term {
+            Term::Class { class, min, .. } => Some((at, *min, class.clone())),
+            _ => None,
+        })
+    };
+    let (term, digits, class) = crc.or_else(last)?;
     let at = start_of(&draft, term) + rng.below(digits);
-    let digits = Class::named("base62")?;
-    change(&mut draft, at, &digits, rng).then_some(draft)
+    change(&mut draft, at, &class, rng).then_some(draft)
 }
 
 /// Recursive descent over the text; `at` is always on a character boundary.
@@ -475,12 +559,12 @@ impl<'a> Parser<'a> {
         Ok(Format { alternatives })
     }
 
-    fn alternative(&mut self) -> Result<Vec<Term>, FormatError> {
+    fn alternative(&mut self) -> Result<Alternative, FormatError> {
         self.blanks();
         let start = self.at;
         let mut terms = Vec::new();
         loop {
-            terms.push(self.term()?);
+            self.terms(&mut terms)?;
             if !self.take('+') {
                 break;
             }
@@ -489,17 +573,49 @@ impl<'a> Parser<'a> {
             self.at = start;
             return Err(self.error(&format!("an alternative of at most {MAX_BYTES} bytes")));
         }
-        Ok(terms)
+        self.blanks();
+        let check = match self.text.get(self.at..).and_then(|rest| rest.strip_prefix("where ")) {
+            Some(rest) => {
+                self.at = self.text.len() - rest.len();
+                self.blanks();
+                let at = self.at;
+                let name = self.word();
+                let check = Check::from_name(name);
+                if check.is_none() {
+                    self.at = at;
+                    return Err(self.error("the name of a check"));
+                }
+                check
+            }
+            None => None,
+        };
+        Ok(Alternative { terms, check })
     }
 
-    fn term(&mut self) -> Result<Term, FormatError> {
+    /// One term as written; `uuid` is short for nine.
+    fn terms(&mut self, terms: &mut Vec<Term>) -> Result<(), FormatError> {
         self.blanks();
+        let start = self.at;
         match self.peek() {
-            Some('"') => self.literal(),
-            Some('[') => Ok(Term::Class { class: self.bracket()?, min: 1, max: 1 }),
-            Some('0'..='9') => self.counted(),
-            _ => Err(self.error("a literal in double quotes, a class in brackets or a number")),
+            Some('"') => terms.push(self.literal()?),
+            Some('[') => terms.push(Term::Class { class: self.bracket()?, min: 1, max: 1 }),
+            Some('0'..='9') => terms.push(self.counted()?),
+            _ if self.word() == "uuid" => {
+                for (at, length) in [8, 4, 4, 4, 12].into_iter().enumerate() {
+                    if at > 0 {
+                        terms.push(Term::Literal("-".to_owned()));
+                    }
+                    let class = Class::of(&[b"0123456789abcdef"]);
+                    terms.push(Term::Class { class, min: length, max: length });
+                }
+            }
+            _ => {
+                self.at = start;
+                return Err(self
+                    .error("a literal in double quotes, a class in brackets, a number or `uuid`"));
+            }
         }
+        Ok(())
     }
 
     fn literal(&mut self) -> Result<Term, FormatError> {
@@ -616,6 +732,10 @@ impl<'a> Parser<'a> {
         let at = self.at;
         match self.word() {
             "" => Ok(Term::Class { class, min, max }),
+            "where" => {
+                self.at = at;
+                Ok(Term::Class { class, min, max })
+            }
             "crc32" if name == "base62" => {
                 // 62^6 is the first power above 2^32.
                 if min != max || min < 6 {
@@ -830,10 +950,48 @@ mod tests {
     }
 
     #[test]
+    fn a_uuid_in_either_case() {
+        let format = parse(r#"uuid | "key-" + 8 hex | 8 lower"#);
+        let mut rng = Rng::new(4);
+        let uuid = format.generate(&mut rng, 0);
+        assert_eq!(uuid.len(), 36);
+        for value in [uuid.as_str(), "key-0123abcd"] {
+            assert!(format.matches(value.as_bytes()) && format.admits(value.as_bytes()));
+        }
+        for (value, admitted) in [
+            (uuid.to_uppercase().as_str(), true),
+            ("key-0123ABcd", true),
+            ("KEY-0123abcd", false),
+            ("ABCDEFGH", false),
+            ("key-0123abcg", false),
+        ] {
+            assert_eq!(format.admits(value.as_bytes()), admitted);
+            assert!(!format.matches(value.as_bytes()));
+        }
+    }
+
+    #[test]
     fn a_mutant_does_not_print_its_value() {
         for mutant in parse(GITHUB).mutants(&mut Rng::new(9), 0) {
             assert!(!format!("{mutant:?}").contains(&mutant.value));
         }
+    }
+
+    #[test]
+    fn a_check_keeps_the_values_it_does_not_drop() {
+        let format = parse(r#""DE" + 20 digit where iban | 3 digit + "-" + 3 digit where luhn"#);
+        let mut rng = Rng::new(13);
+        for round in 0..40 {
+            let value = format.generate(&mut rng, round);
+            let check = [Check::Iban, Check::Luhn][round % 2];
+            let subject = Subject { value: value.as_bytes(), before: b"" };
+            assert!(!matches!(check.run(&subject), Outcome::Drop(_)), "{check:?}");
+            let kinds: Vec<MutantKind> =
+                format.mutants(&mut rng, round).iter().map(|mutant| mutant.kind).collect();
+            assert!(kinds.contains(&MutantKind::Checksum), "{check:?}");
+        }
+        let error = Format::parse("9 digit where prime").unwrap_err();
+        assert_eq!((error.position, error.expected.as_str()), (14, "the name of a check"));
     }
 
     #[test]

@@ -9,18 +9,50 @@ use sift_checks::Check;
 
 use crate::document::{ContextDoc, Document, FamilyDoc, RuleDoc};
 use crate::error::RuleError;
+use crate::format::{Format, FormatError};
 use crate::once::once;
 use crate::pattern::Parts;
 
 include!(concat!(env!("OUT_DIR"), "/documents.rs"));
 
-/// The named rule sets and the categories each holds.
+/// The named rule sets and the categories each holds; of personal data, the rules that name the set.
 pub const SETS: &[(&str, &[Category])] = &[
     ("default", &[Category::Secret, Category::Injection, Category::Leak]),
     ("injection", &[Category::Injection]),
     ("leak", &[Category::Leak]),
+    ("pii", &[Category::Pii]),
+    ("pii-all", &[Category::Pii]),
+    ("pii-au", &[Category::Pii]),
+    ("pii-be", &[Category::Pii]),
+    ("pii-br", &[Category::Pii]),
+    ("pii-ca", &[Category::Pii]),
+    ("pii-de", &[Category::Pii]),
+    ("pii-es", &[Category::Pii]),
+    ("pii-fi", &[Category::Pii]),
+    ("pii-fr", &[Category::Pii]),
+    ("pii-gb", &[Category::Pii]),
+    ("pii-in", &[Category::Pii]),
+    ("pii-it", &[Category::Pii]),
+    ("pii-kr", &[Category::Pii]),
+    ("pii-ng", &[Category::Pii]),
+    ("pii-nl", &[Category::Pii]),
+    ("pii-nz", &[Category::Pii]),
+    ("pii-ph", &[Category::Pii]),
+    ("pii-pl", &[Category::Pii]),
+    ("pii-se", &[Category::Pii]),
+    ("pii-sg", &[Category::Pii]),
+    ("pii-th", &[Category::Pii]),
+    ("pii-tr", &[Category::Pii]),
+    ("pii-us", &[Category::Pii]),
+    ("pii-za", &[Category::Pii]),
     ("secrets", &[Category::Secret]),
 ];
+
+/// Personal data that is precise without knowing where a text comes from.
+const PII: &str = "pii";
+
+/// Every rule for personal data.
+const PII_ALL: &str = "pii-all";
 
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($variant:ident = $word:literal),+ $(,)? }) => {
@@ -117,6 +149,8 @@ pub struct Rule {
     pub pattern: usize,
     /// A word of the provider, for examples of a family.
     pub word: Option<String>,
+    /// Whether `format` is the provider's own, which a value must have to be found.
+    pub exact: bool,
 }
 
 /// Context words.
@@ -130,13 +164,31 @@ pub struct Context {
     pub required: bool,
 }
 
-/// A provider of a family: which words name it, which rule it is.
+/// A provider of a family: which words name it, which values it gives out, which rule it is.
 #[derive(Clone, Debug)]
 pub struct Provider {
     /// Lower-case words; `_ - .` and space stand for one optional separator.
     pub words: Vec<String>,
     /// Index into [`RuleSet::rules`].
     pub rule: usize,
+    value: Option<String>,
+    format: OnceLock<Result<Format, FormatError>>,
+}
+
+impl Provider {
+    fn new(words: Vec<String>, value: Option<String>, rule: usize) -> Self {
+        Self { words, rule, value, format: OnceLock::new() }
+    }
+
+    /// Whether a group can be a value of this provider: it is in the language of the `value` of its
+    /// row, in which `hex` takes either case; any group is for a row without one.
+    ///
+    /// The format is parsed at the first call, as patterns are.
+    pub fn admits(&self, group: &[u8]) -> bool {
+        let Some(value) = &self.value else { return true };
+        // One that does not parse cannot get here: the lint and the loader of user rules refuse it.
+        once(&self.format, || Format::parse(value)).as_ref().is_ok_and(|f| f.admits(group))
+    }
 }
 
 /// One pattern with what is done when it matches; shared by all providers of a family.
@@ -198,10 +250,10 @@ impl RuleSet {
     /// file, the rule and the reason; nothing is loaded then. The order of names, files and rules does
     /// not matter.
     pub fn select(sets: &[&str], files: &[&Path]) -> Result<Self, RuleError> {
-        let mut wanted: Vec<Category> = Vec::new();
+        let mut wanted: Vec<(&str, Category)> = Vec::new();
         for name in sets {
             match SETS.iter().find(|(set, _)| set == name) {
-                Some((_, categories)) => wanted.extend_from_slice(categories),
+                Some((set, categories)) => wanted.extend(categories.iter().map(|&c| (*set, c))),
                 None => {
                     let known: Vec<&str> = SETS.iter().map(|(set, _)| *set).collect();
                     return Err(RuleError::new(
@@ -214,7 +266,10 @@ impl RuleSet {
         }
         let mut units: Vec<Unit> = builtin()?
             .iter()
-            .filter(|unit| unit.rules.first().is_some_and(|r| wanted.contains(&r.category)))
+            .filter(|unit| {
+                let category = unit.rules.first().map(|rule| rule.category);
+                wanted.iter().any(|&(set, of)| Some(of) == category && unit.is_in(set))
+            })
             .cloned()
             .collect();
         for file in files {
@@ -313,9 +368,17 @@ impl RuleSet {
 struct Unit {
     rules: Vec<Rule>,
     pattern: Draft,
+    /// Names of sets, for personal data.
+    sets: Vec<String>,
 }
 
 impl Unit {
+    /// Whether a set that holds its category holds it: all sets of a region hold `pii` as well.
+    fn is_in(&self, set: &str) -> bool {
+        let personal = self.rules.first().is_some_and(|rule| rule.category == Category::Pii);
+        !personal || set == PII_ALL || self.sets.iter().any(|name| name == set || name == PII)
+    }
+
     fn key(&self) -> &str {
         self.rules.first().map_or("", |r| r.id.as_str())
     }
@@ -331,8 +394,8 @@ struct Draft {
     checks: Vec<Check>,
     min_entropy: Option<f32>,
     context: Option<Context>,
-    /// (rule id, words) for a family.
-    providers: Vec<(String, Vec<String>)>,
+    /// (rule id, words, value) for a family.
+    providers: Vec<(String, Vec<String>, Option<String>)>,
 }
 
 impl Draft {
@@ -340,9 +403,9 @@ impl Draft {
         let providers = self
             .providers
             .into_iter()
-            .filter_map(|(id, words)| {
+            .filter_map(|(id, words, value)| {
                 let rule = positions.iter().copied().find(|&p| rules[p].id == id)?;
-                Some(Provider { words, rule })
+                Some(Provider::new(words, value, rule))
             })
             .collect();
         Pattern {
@@ -396,12 +459,26 @@ fn read_document(name: &str, text: &str, builtin: bool) -> Result<Vec<Unit>, Rul
         let reason = e.message().lines().next().unwrap_or("it does not parse").to_owned();
         RuleError::new(name, None, format!("line {line}: {reason}"))
     })?;
+    let common = document.sets.unwrap_or_else(|| vec![PII.to_owned()]);
     let mut units = Vec::with_capacity(document.rules.len() + document.families.len());
-    for rule in document.rules {
-        units.push(read_rule(name, rule, builtin)?);
+    for mut rule in document.rules {
+        let sets = rule.sets.take().unwrap_or_else(|| common.clone());
+        units.push(Unit { sets, ..read_rule(name, rule, builtin)? });
     }
-    for family in document.families {
-        units.push(read_family(name, family, builtin)?);
+    for mut family in document.families {
+        let sets = family.sets.take().unwrap_or_else(|| common.clone());
+        units.push(Unit { sets, ..read_family(name, family, builtin)? });
+    }
+    for unit in &units {
+        let known =
+            |set: &&String| SETS.iter().any(|(name, _)| name == set && name.starts_with(PII));
+        if let Some(set) = unit.sets.iter().find(|set| !known(set)) {
+            return Err(RuleError::new(
+                name,
+                Some(unit.key()),
+                format!("`sets` names `{set}`, which is no set of personal data"),
+            ));
+        }
     }
     Ok(units)
 }
@@ -444,8 +521,9 @@ fn read_rule(file: &str, doc: RuleDoc, builtin: bool) -> Result<Unit, RuleError>
         builtin,
         pattern: 0,
         word: None,
+        exact: false,
     };
-    let unit = Unit { rules: vec![rule], pattern: draft };
+    let unit = Unit { rules: vec![rule], pattern: draft, sets: Vec::new() };
     if !builtin {
         validate(file, &unit)?;
     }
@@ -501,7 +579,7 @@ fn read_family(file: &str, doc: FamilyDoc, builtin: bool) -> Result<Unit, RuleEr
             severity,
             threat: doc.threat.clone(),
             score: doc.score,
-            format: doc.format.clone(),
+            format: provider.value.clone().or_else(|| doc.format.clone()),
             references,
             examples: doc.examples.clone(),
             negatives: doc.negatives.clone(),
@@ -512,8 +590,9 @@ fn read_family(file: &str, doc: FamilyDoc, builtin: bool) -> Result<Unit, RuleEr
             builtin,
             pattern: 0,
             word: provider.words.first().cloned(),
+            exact: provider.value.is_some(),
         });
-        providers.push((rule_id, provider.words));
+        providers.push((rule_id, provider.words, provider.value));
     }
     let text = doc.pattern.replace("{words}", &format!("(?i:{})", alternatives.join("|")));
     let draft = Draft {
@@ -527,7 +606,7 @@ fn read_family(file: &str, doc: FamilyDoc, builtin: bool) -> Result<Unit, RuleEr
         context: doc.context.map(read_context).transpose().map_err(fail)?,
         providers,
     };
-    let unit = Unit { rules, pattern: draft };
+    let unit = Unit { rules, pattern: draft, sets: Vec::new() };
     if !builtin {
         validate(file, &unit)?;
     }
@@ -546,8 +625,13 @@ fn word_pattern(word: &str) -> String {
 fn validate(file: &str, unit: &Unit) -> Result<(), RuleError> {
     let draft = &unit.pattern;
     Parts::parse(&draft.text, draft.group, draft.body.as_deref(), draft.end.as_deref())
-        .map(|_| ())
-        .map_err(|reason| RuleError::new(file, Some(unit.key()), reason))
+        .map_err(|reason| RuleError::new(file, Some(unit.key()), reason))?;
+    for (id, _, value) in &draft.providers {
+        if let Some(Err(error)) = value.as_deref().map(Format::parse) {
+            return Err(RuleError::new(file, Some(id), format!("`value` is not valid: {error}")));
+        }
+    }
+    Ok(())
 }
 
 fn category_of(id: &str) -> Result<Category, String> {
@@ -649,6 +733,7 @@ fn content_hash(rules: &[Rule], patterns: &[Arc<Pattern>]) -> String {
             let mut words = provider.words.clone();
             words.sort();
             put(&words.join("\u{1}"));
+            put(provider.value.as_deref().unwrap_or(""));
         }
         for check in &pattern.checks {
             put(check.name());
@@ -747,6 +832,27 @@ mod tests {
         let pattern = &set.patterns()[0];
         assert_eq!(set.rules()[pattern.providers[0].rule].entity, "NEW_RELIC_KEY");
         assert!(pattern.parts().is_ok());
+    }
+
+    #[test]
+    fn a_document_says_its_sets() {
+        let personal = GOOD.replace("secret.acme", "pii.acme");
+        let document = |head: &str| read_document("p", &format!("{head}\n{personal}"), true);
+        let sets = |head: &str| document(head).unwrap().remove(0);
+        for (head, set, held) in [
+            ("", "pii", true),
+            ("", "pii-gb", true),
+            ("sets = [\"pii-gb\"]", "pii", false),
+            ("sets = [\"pii-gb\"]", "pii-gb", true),
+            ("sets = [\"pii-gb\"]", "pii-us", false),
+            ("sets = [\"pii-gb\"]", "pii-all", true),
+            ("sets = []", "pii-gb", false),
+            ("sets = []", "pii-all", true),
+        ] {
+            assert_eq!(sets(head).is_in(set), held, "{head} {set}");
+        }
+        let error = document("sets = [\"secrets\"]").map(|_| ()).unwrap_err();
+        assert!(error.to_string().contains("secrets"));
     }
 
     #[test]

@@ -25,6 +25,7 @@ mod hold;
 mod limits;
 mod machine;
 mod matcher;
+mod provider;
 mod resolve;
 mod scanner;
 mod stream;

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use sift_checks::{entropy, Check, Outcome as Checked, Subject};
-use sift_rules::{once, Category, Pattern, Provider, RuleSet, View};
+use sift_rules::{once, Category, Pattern, RuleSet, View};
 
 use crate::builtin::{self, EngineKind};
 use crate::candidate::{Candidate, Extent};
@@ -15,6 +15,7 @@ use crate::error::ScanError;
 use crate::hold::HoldAutomaton;
 use crate::limits::{Incomplete, Limits, MAX_HITS};
 use crate::matcher::{Hit, Matcher};
+use crate::provider::provider;
 use crate::resolve::{Part, Sink, Terms, Walk};
 use crate::stream::Stream;
 use crate::{Finding, EDIT_SCORE};
@@ -645,18 +646,18 @@ impl Scanner {
     ) -> Judged {
         let value = &text[start..end];
         let before = &text[start.saturating_sub(LOOK_BEHIND)..start];
-        let rule = match pattern.providers.as_slice() {
-            [] => pattern.rule,
+        let (rule, admitted) = match pattern.providers.as_slice() {
+            [] => (pattern.rule, true),
             providers => {
                 let width = pattern.parts().map_or(LOOK_BEHIND, |parts| parts.before_width);
                 let lead = &text[start.saturating_sub(width)..start];
-                // A word is there, or the pattern had not matched; were it not found, the finding
-                // counts for a provider that is selected.
-                let any = || providers.iter().map(|p| p.rule).find(|&rule| self.keep[rule]);
-                provider(providers, lead).or_else(any).unwrap_or(pattern.rule)
+                provider(providers, lead, value).unwrap_or((pattern.rule, false))
             }
         };
         let drop = |reason| Judged::Dropped { rule, reason };
+        if !admitted {
+            return drop("format");
+        }
         if !self.keep[rule] {
             return drop("not_selected");
         }
@@ -713,9 +714,11 @@ fn selected(rules: &RuleSet, options: &Options) -> Result<Vec<bool>, ScanError> 
     }
     for name in &options.exclude {
         if !known(name) && rules.find(name).is_none() {
-            return Err(ScanError::Option(format!(
-                "`exclude` names `{name}`, which is neither an entity type nor a rule id of the selection"
-            )));
+            let reason = sift_rules::withdrawn(name).map_or_else(
+                || format!("`exclude` names `{name}`, which is neither an entity type nor a rule id of the selection"),
+                |entry| format!("{}; take it out of `exclude`", entry.sentence()),
+            );
+            return Err(ScanError::Option(reason));
         }
     }
     let excluded: HashSet<usize> = options.exclude.iter().filter_map(|n| rules.find(n)).collect();
@@ -736,36 +739,6 @@ fn kept(pattern: &Pattern, keep: &[bool]) -> bool {
         [] => keep[pattern.rule],
         providers => providers.iter().any(|p| keep[p.rule]),
     }
-}
-
-/// The provider whose word ends last in `before`; the longer word where two end together.
-fn provider(providers: &[Provider], before: &[u8]) -> Option<usize> {
-    let mut best = None;
-    for provider in providers {
-        for word in &provider.words {
-            for start in 0..before.len() {
-                if let Some(end) = word_end(&before[start..], word.as_bytes()) {
-                    best = best.max(Some((start + end, end, provider.rule)));
-                }
-            }
-        }
-    }
-    best.map(|(_, _, rule)| rule)
-}
-
-/// Length of `word` at the beginning of `text`; a separator in the word stands for one optional one.
-fn word_end(text: &[u8], word: &[u8]) -> Option<usize> {
-    let separator = |b: u8| matches!(b, b'_' | b'-' | b'.' | b' ');
-    let mut at = 0;
-    for &letter in word {
-        match text.get(at) {
-            None if separator(letter) => {}
-            Some(&byte) if separator(letter) => at += usize::from(separator(byte)),
-            Some(byte) if byte.eq_ignore_ascii_case(&letter) => at += 1,
-            _ => return None,
-        }
-    }
-    Some(at)
 }
 
 /// Whether `word` stands in `text` with no letter or digit at its sides; ASCII case ignored.

@@ -107,10 +107,12 @@ fn verify_rule(
             }
         }
     }
-    // Only a specific shape says what every byte must be.
-    if let (Some(format), Tier::Specific, Some(template)) =
-        (&format, rule.tier, rule.examples.iter().find(|e| e.contains("{secret}")))
-    {
+    // Only a specific shape and a provider's own format say what every byte must be.
+    if let (Some(format), true, Some(template)) = (
+        &format,
+        rule.tier == Tier::Specific || rule.exact,
+        rule.examples.iter().find(|e| e.contains("{secret}")),
+    ) {
         for round in 0..rounds {
             verify_mutants(scanners, position, rule, template, format, &mut rng, round, say)?;
         }
