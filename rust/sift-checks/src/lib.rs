@@ -15,18 +15,28 @@
 
 #![forbid(unsafe_code)]
 
+mod card;
+mod checksum;
 mod code;
 mod crc;
+mod crypto;
+mod device;
 mod encoded;
 mod entropy;
+mod iban;
+mod national;
+mod network;
 mod placeholder;
 mod shape;
 #[cfg(test)]
 mod testing;
+mod tlds;
 mod words;
 
+pub use checksum::is_date;
 pub use crc::{base62_decode, base62_encode, crc32};
 pub use entropy::entropy;
+use national::{africa, americas, asia, britain, europe, germany, oceania};
 
 /// What a check looks at.
 #[derive(Clone, Copy)]
@@ -126,6 +136,146 @@ checks! {
         "drops base64 of readable text",
     Luhn = "luhn":
         "drops digits that fail the Luhn test",
+    NotPart = "not_part":
+        "drops numbers that go on to their left: decimals, UUIDs, paths, names",
+    Card = "card":
+        "payment card: network, Luhn; proven in the groups of the plastic",
+    Iban = "iban":
+        "proves an IBAN by structure and MOD 97-10",
+    Lei = "lei":
+        "proves a legal entity identifier by MOD 97-10",
+    Bitcoin = "bitcoin":
+        "proves a Bitcoin address by Base58Check, Bech32 or Bech32m",
+    Ipv4 = "ipv4":
+        "IPv4 address; local ones and versions score below an edit",
+    Ipv6 = "ipv6":
+        "IPv6 address with zone and prefix",
+    Mac = "mac":
+        "hardware address that is neither broadcast nor empty",
+    Email = "email":
+        "e-mail address in a top-level domain",
+    Url = "url":
+        "URL or host name in a top-level domain",
+    Vin = "vin":
+        "vehicle identification number, check digit of North America",
+    Imei = "imei":
+        "equipment identity of a telephone",
+    Bic = "bic":
+        "business identifier code of a country",
+    Uuid = "uuid":
+        "UUID of RFC 9562",
+    UsSsn = "us_ssn":
+        "social security number of the United States: assigned, not void",
+    UsItin = "us_itin":
+        "individual taxpayer number of the United States: assigned groups",
+    UsNpi = "us_npi":
+        "national provider identifier of the United States",
+    UsEin = "us_ein":
+        "employer identification number of the United States: assigned prefixes",
+    AbaRouting = "aba_routing":
+        "routing number of the American Bankers Association",
+    Dea = "dea":
+        "registration number of the Drug Enforcement Administration",
+    CaSin = "ca_sin":
+        "social insurance number of Canada",
+    CaHealthOntario = "ca_health_ontario":
+        "health number of Ontario",
+    BrCpf = "br_cpf":
+        "taxpayer number of Brazil",
+    UkNhs = "uk_nhs":
+        "National Health Service number",
+    UkUtr = "uk_utr":
+        "unique taxpayer reference of the United Kingdom",
+    UkNino = "uk_nino":
+        "national insurance number of the United Kingdom: allocated prefixes",
+    UkPlate = "uk_plate":
+        "current plate of the United Kingdom: age identifier",
+    UkDrivingLicence = "uk_driving_licence":
+        "driving licence of the United Kingdom: field of the surname",
+    DeTaxId = "de_tax_id":
+        "tax identification number of Germany",
+    DeDocument = "de_document":
+        "passport or identity card of Germany",
+    DeIdCard = "de_id_card":
+        "identity card of Germany, old ones without check digit too",
+    DeSocialSecurity = "de_social_security":
+        "pension insurance number of Germany",
+    DeHealthInsurance = "de_health_insurance":
+        "health insurance number of Germany",
+    DeLanr = "de_lanr":
+        "physician number of Germany",
+    DeBsnr = "de_bsnr":
+        "practice number of Germany",
+    DeVat = "de_vat":
+        "VAT number of Germany, proven by its check digit",
+    DePlz = "de_plz":
+        "post code of Germany",
+    EsNif = "es_nif":
+        "tax number of Spain",
+    EsNie = "es_nie":
+        "foreigner number of Spain",
+    ItFiscalCode = "it_fiscal_code":
+        "tax code of Italy, proven by its letter",
+    ItVat = "it_vat":
+        "VAT number of Italy",
+    PlPesel = "pl_pesel":
+        "PESEL of Poland",
+    FiIdentityCode = "fi_identity_code":
+        "personal identity code of Finland",
+    SePersonnummer = "se_personnummer":
+        "personal number of Sweden",
+    SeOrganisation = "se_organisation":
+        "organisation number of Sweden",
+    TrNationalId = "tr_national_id":
+        "identity number of Turkey",
+    TrPlate = "tr_plate":
+        "plate of Turkey: province",
+    FrNir = "fr_nir":
+        "social security number of France",
+    NlBsn = "nl_bsn":
+        "citizen service number of the Netherlands",
+    BeNational = "be_national":
+        "national register number of Belgium",
+    InAadhaar = "in_aadhaar":
+        "Aadhaar number of India",
+    InGstin = "in_gstin":
+        "goods and services tax number of India, proven by its check character",
+    InPan = "in_pan":
+        "permanent account number of India: kind of holder",
+    InPlate = "in_plate":
+        "plate of India: state",
+    SgFin = "sg_fin":
+        "NRIC or FIN of Singapore, proven by its letter",
+    SgUen = "sg_uen":
+        "entity number of Singapore",
+    KrRrn = "kr_rrn":
+        "resident registration number of Korea, proven by its check digit",
+    KrFrn = "kr_frn":
+        "foreigner registration number of Korea, proven by its check digit",
+    KrBrn = "kr_brn":
+        "business registration number of Korea",
+    KrDriverLicense = "kr_driver_license":
+        "driver licence of Korea: region",
+    ThTnin = "th_tnin":
+        "identity number of Thailand",
+    PhTin = "ph_tin":
+        "taxpayer number of the Philippines",
+    AuAbn = "au_abn":
+        "business number of Australia",
+    AuAcn = "au_acn":
+        "company number of Australia",
+    AuTfn = "au_tfn":
+        "tax file number of Australia",
+    AuMedicare = "au_medicare":
+        "Medicare card of Australia",
+    NzIrd = "nz_ird":
+        "tax number of New Zealand",
+    ZaId = "za_id":
+        "identity number of South Africa",
+    ZaCompany = "za_company":
+        "company registration of South Africa",
+    NgNin = "ng_nin":
+        "identity number of Nigeria",
 }
 
 impl Check {
@@ -160,6 +310,76 @@ impl Check {
             Self::NotWord => (words::single_word(value) || shape::is_number(value), "word"),
             Self::Base64Text => (encoded::is_base64_text(value), "base64_text"),
             Self::Luhn => (!shape::luhn(value), "luhn"),
+            Self::NotPart => (device::is_part(subject.before), "part"),
+            Self::Card => return card::card(value),
+            Self::Iban => return iban::iban(value),
+            Self::Lei => return iban::lei(value),
+            Self::Bitcoin => return crypto::bitcoin(value),
+            Self::Ipv4 => return network::ipv4(value, subject.before),
+            Self::Ipv6 => return network::ipv6(value, subject.before),
+            Self::Mac => return network::mac(value, subject.before),
+            Self::Email => return network::email(value, subject.before),
+            Self::Url => return network::url(value),
+            Self::Vin => return device::vin(value),
+            Self::Imei => return device::imei(value),
+            Self::Bic => return device::bic(value),
+            Self::Uuid => return device::uuid(value),
+            Self::UsSsn => return americas::us_ssn(value),
+            Self::UsItin => return americas::us_itin(value),
+            Self::UsNpi => return americas::us_npi(value),
+            Self::UsEin => return americas::us_ein(value),
+            Self::AbaRouting => return americas::aba_routing(value),
+            Self::Dea => return americas::dea(value),
+            Self::CaSin => return americas::ca_sin(value),
+            Self::CaHealthOntario => return americas::ca_health_ontario(value),
+            Self::BrCpf => return americas::br_cpf(value),
+            Self::UkNhs => return britain::uk_nhs(value),
+            Self::UkUtr => return britain::uk_utr(value),
+            Self::UkNino => return britain::uk_nino(value),
+            Self::UkPlate => return britain::uk_plate(value),
+            Self::UkDrivingLicence => return britain::uk_driving_licence(value),
+            Self::DeTaxId => return germany::de_tax_id(value),
+            Self::DeDocument => return germany::de_document(value),
+            Self::DeIdCard => return germany::de_id_card(value),
+            Self::DeSocialSecurity => return germany::de_social_security(value),
+            Self::DeHealthInsurance => return germany::de_health_insurance(value),
+            Self::DeLanr => return germany::de_lanr(value),
+            Self::DeBsnr => return germany::de_bsnr(value),
+            Self::DeVat => return germany::de_vat(value),
+            Self::DePlz => return germany::de_plz(value),
+            Self::EsNif => return europe::es_nif(value),
+            Self::EsNie => return europe::es_nie(value),
+            Self::ItFiscalCode => return europe::it_fiscal_code(value),
+            Self::ItVat => return europe::it_vat(value),
+            Self::PlPesel => return europe::pl_pesel(value),
+            Self::FiIdentityCode => return europe::fi_identity_code(value),
+            Self::SePersonnummer => return europe::se_personnummer(value),
+            Self::SeOrganisation => return europe::se_organisation(value),
+            Self::TrNationalId => return europe::tr_national_id(value),
+            Self::TrPlate => return europe::tr_plate(value),
+            Self::FrNir => return europe::fr_nir(value),
+            Self::NlBsn => return europe::nl_bsn(value),
+            Self::BeNational => return europe::be_national(value),
+            Self::InAadhaar => return asia::in_aadhaar(value),
+            Self::InGstin => return asia::in_gstin(value),
+            Self::InPan => return asia::in_pan(value),
+            Self::InPlate => return asia::in_plate(value),
+            Self::SgFin => return asia::sg_fin(value),
+            Self::SgUen => return asia::sg_uen(value),
+            Self::KrRrn => return asia::kr_rrn(value),
+            Self::KrFrn => return asia::kr_frn(value),
+            Self::KrBrn => return asia::kr_brn(value),
+            Self::KrDriverLicense => return asia::kr_driver_license(value),
+            Self::ThTnin => return asia::th_tnin(value),
+            Self::PhTin => return asia::ph_tin(value),
+            Self::AuAbn => return oceania::au_abn(value),
+            Self::AuAcn => return oceania::au_acn(value),
+            Self::AuTfn => return oceania::au_tfn(value),
+            Self::AuMedicare => return oceania::au_medicare(value),
+            Self::NzIrd => return oceania::nz_ird(value),
+            Self::ZaId => return africa::za_id(value),
+            Self::ZaCompany => return africa::za_company(value),
+            Self::NgNin => return africa::ng_nin(value),
         };
         if drop {
             Outcome::Drop(reason)

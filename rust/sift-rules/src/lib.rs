@@ -11,6 +11,7 @@
 //! # Ok::<(), sift_rules::RuleError>(())
 //! ```
 
+mod catalogue;
 mod document;
 mod error;
 pub mod format;
@@ -19,6 +20,7 @@ mod once;
 mod pattern;
 mod set;
 
+pub use catalogue::{withdrawn, Withdrawn, RULES_VERSION, WITHDRAWN};
 pub use error::RuleError;
 pub use once::once;
 pub use pattern::{hyperscan_expression, Parts, MAX_AFTER, MAX_WIDTH, MIN_RUN};

@@ -1,6 +1,6 @@
 //! Which engine, and the databases that are compiled into the library.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
 use sift_hs::{Database, Flags, Pattern as HsPattern, Platform};
@@ -81,8 +81,17 @@ pub(crate) fn engines(
         built.engines.push(Arc::new(engine));
         return Ok(built);
     }
-    let (own, custom): (Vec<u32>, Vec<u32>) =
-        wanted.iter().partition(|&&p| rules.rules()[rules.patterns()[p as usize].rule].builtin);
+    let embedded = match view {
+        View::Identity => &embedded::IDENTITY,
+        View::Folded => &embedded::FOLDED,
+    };
+    // What belongs to no set that is compiled into the library is compiled like a user's rules.
+    let stored: HashSet<&str> =
+        embedded.keys.iter().copied().chain(embedded.runs.iter().map(|run| run.0)).collect();
+    let (own, custom): (Vec<u32>, Vec<u32>) = wanted.iter().partition(|&&p| {
+        let rule = &rules.rules()[rules.patterns()[p as usize].rule];
+        rule.builtin && stored.contains(rule.id.as_str())
+    });
     let mut runs = Vec::new();
     let add = |built: &mut Built, database: Database, patterns: Vec<u32>| {
         let engine = Hyperscan::new(database, patterns).map_err(ScanError::Engine)?;
@@ -91,10 +100,6 @@ pub(crate) fn engines(
         Ok::<(), ScanError>(())
     };
     if !own.is_empty() {
-        let embedded = match view {
-            View::Identity => &embedded::IDENTITY,
-            View::Folded => &embedded::FOLDED,
-        };
         let database = Database::deserialize(embedded.bytes)
             .map_err(|e| ScanError::Engine(format!("the built-in database: {e}")))?;
         let by_key: HashMap<&str, u32> = own

@@ -714,9 +714,11 @@ fn selected(rules: &RuleSet, options: &Options) -> Result<Vec<bool>, ScanError> 
     }
     for name in &options.exclude {
         if !known(name) && rules.find(name).is_none() {
-            return Err(ScanError::Option(format!(
-                "`exclude` names `{name}`, which is neither an entity type nor a rule id of the selection"
-            )));
+            let reason = sift_rules::withdrawn(name).map_or_else(
+                || format!("`exclude` names `{name}`, which is neither an entity type nor a rule id of the selection"),
+                |entry| format!("{}; take it out of `exclude`", entry.sentence()),
+            );
+            return Err(ScanError::Option(reason));
         }
     }
     let excluded: HashSet<usize> = options.exclude.iter().filter_map(|n| rules.find(n)).collect();
