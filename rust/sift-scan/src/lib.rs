@@ -26,6 +26,7 @@ mod limits;
 mod machine;
 mod matcher;
 mod resolve;
+mod runs;
 mod scanner;
 mod stream;
 pub mod verify;
