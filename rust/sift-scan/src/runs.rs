@@ -156,28 +156,27 @@ impl Runs {
         else {
             return;
         };
-        let mut on_end = |end: usize| {
-            self.left.each_ending(text, end, &mut |needs| {
-                for need in needs {
-                    self.place(run, need.wanted, end + need.near, end + need.far, places);
-                }
-            });
-        };
         // Groups inside the run: any byte left of the last one may be between.
         let inner = text[run.start..last].iter().rposition(|&byte| byte == b'=');
-        (run.start..=run.start + inner.map_or(0, |at| at + 1)).rev().for_each(&mut on_end);
+        let to = run.start + inner.map_or(0, |at| at + 1);
         let (mut name, mut link) = (0, LINK);
         let mut begun = inner.is_some();
-        for (at, &byte) in text[..run.start].iter().enumerate().rev().take(MAX_LEFT) {
+        let mut from = run.start;
+        for &byte in text[..run.start].iter().rev().take(MAX_LEFT) {
             let kind = self.between[byte as usize];
             name = if name != 0 || begun && link != 0 { kind & NAME } else { 0 };
             link &= kind;
             begun = true;
             if name | link == 0 {
-                return;
+                break;
             }
-            on_end(at);
+            from -= 1;
         }
+        self.left.each_ending(text, from, to, &mut |end, needs| {
+            for need in needs {
+                self.place(run, need.wanted, end + need.near, end + need.far, places);
+            }
+        });
     }
 
     /// Notes that a group of a pattern may begin in `from..=to`, as far as the run lets it.
@@ -324,17 +323,34 @@ impl Anchors {
         }
     }
 
-    /// Calls `on_anchor(needs)` for each anchor that ends at `end`.
+    /// Calls `on_anchor(end, needs)` for each anchor that ends in `from..=to`, in order.
     #[inline]
-    fn each_ending(&self, text: &[u8], end: usize, on_anchor: &mut impl FnMut(&[Need])) {
-        let gram = match (text[..end].last_chunk::<4>(), &text[..end]) {
-            (Some(four), _) => u32::from_le_bytes(*four),
-            (None, &[a, b, c]) => u32::from_le_bytes([0, a, b, c]),
-            _ => return,
+    fn each_ending(
+        &self,
+        text: &[u8],
+        from: usize,
+        to: usize,
+        on_anchor: &mut impl FnMut(usize, &[Need]),
+    ) {
+        let from = match (text.get(..3), from..=to) {
+            // An anchor of three bytes at the beginning of the text has no fourth byte before it.
+            (Some(&[a, b, c]), ends) if ends.contains(&3) => {
+                let gram = u32::from_le_bytes([0, a, b, c]) | FOLD;
+                self.check(text, gram, |length| 3_usize.checked_sub(length), &mut |needs| {
+                    on_anchor(3, needs);
+                });
+                4
+            }
+            _ => from.max(4),
         };
-        let gram = gram | FOLD;
-        if self.may_have(gram) {
-            self.check(text, gram, |length| end.checked_sub(length), on_anchor);
+        let windows = text.get(from - 4..to).unwrap_or_default().windows(4);
+        for (end, four) in (from..).zip(windows) {
+            // Four bytes, or there were no window.
+            let gram = u32::from_le_bytes(four.try_into().unwrap_or_default()) | FOLD;
+            if self.may_have(gram) {
+                let begin = |length| end.checked_sub(length);
+                self.check(text, gram, begin, &mut |needs| on_anchor(end, needs));
+            }
         }
     }
 
@@ -371,5 +387,82 @@ impl End {
             Self::First => gram & 0x00ff_ffff,
             Self::Last => gram >> 8,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use sift_rules::RuleSet;
+
+    use crate::{EngineKind, Options, Scanner};
+
+    fn rule(id: &str, pattern: &str) -> String {
+        format!(
+            "[[rule]]\nid = \"secret.acme.{id}\"\ntitle = \"t\"\nentity = \"ACME_KEY\"\nseverity = \"high\"\n\
+             score = 0.9\npattern = '''{pattern}'''\nexamples = [\"x\"]\n"
+        )
+    }
+
+    /// Runs are one way to hits; the automata engine reads every byte and knows none.
+    #[test]
+    fn findings_are_those_of_an_engine_that_knows_no_runs() {
+        let rules = [
+            rule(
+                "left",
+                r#"(?i:acme|zed)[\w.\x20-]{0,9}["']?\s?(?:=>|[=:]|\x20)\s?["']?([a-z0-9_]{32,36})"#,
+            ),
+            rule("touching", r"[?&]sig=([a-z0-9%]{32})"),
+            rule("inside", r"((?:zed|ak)_[a-z0-9/+]{30,40}=?)"),
+            rule("behind", r"(ak\.[a-z0-9]{32})\b"),
+            rule("whole", r"\b([a-f0-9]{33})\b"),
+        ];
+        let set = Arc::new(RuleSet::from_document("acme", &rules.concat()).unwrap());
+        let shaped = set.patterns().iter().filter(|p| p.shape().unwrap().is_some()).count();
+        assert_eq!(shaped, rules.len());
+        let scanner = |engine| {
+            let options = Options { engine, ..Options::default() };
+            Scanner::new(Arc::clone(&set), options).unwrap()
+        };
+        let (runs, reference) = (scanner(None), scanner(Some(EngineKind::Automata)));
+        let pieces = [
+            "acme",
+            "ZED",
+            "zed_",
+            "ak_",
+            "ak.",
+            "sig=",
+            "?",
+            "&",
+            "=",
+            ":",
+            " ",
+            "\"",
+            "\n",
+            ".",
+            "é",
+            "/",
+            "0123456789abcdef",
+            "deadbeef",
+            "a1b2c3d4e5f6",
+            "a",
+            "7",
+            "_",
+            "x-y",
+        ];
+        let mut state = 11_u64;
+        let mut next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 33) as usize
+        };
+        let mut found = 0;
+        for _ in 0..20_000 {
+            let text: String = (0..next() % 24).map(|_| pieces[next() % pieces.len()]).collect();
+            let expected = reference.scan(text.as_bytes()).unwrap().findings;
+            assert_eq!(runs.scan(text.as_bytes()).unwrap().findings, expected);
+            found += expected.len();
+        }
+        assert!(found > 200, "{found}");
     }
 }
