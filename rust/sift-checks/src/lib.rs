@@ -357,7 +357,7 @@ impl Check {
             Self::Base64Text => (encoded::is_base64_text(value), "base64_text"),
             Self::Luhn => (!shape::luhn(value), "luhn"),
             Self::NotPart => (device::is_part(subject.before), "part"),
-            Self::Card => return card::card(value),
+            Self::Card => return card::card(value, subject.before),
             Self::Iban => return iban::iban(value),
             Self::Lei => return iban::lei(value),
             Self::Bitcoin => return crypto::bitcoin(value),

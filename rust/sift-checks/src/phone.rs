@@ -69,6 +69,11 @@ pub(crate) fn international(value: &[u8], before: &[u8]) -> Outcome {
     if before.last().is_some_and(|byte| byte.is_ascii_alphanumeric() || b"_+)]".contains(byte)) {
         return Outcome::Drop("part");
     }
+    // `+12345.67` is an amount.
+    let mut marks = value.iter().skip(1).filter(|byte| !byte.is_ascii_digit());
+    if marks.next() == Some(&b'.') && marks.next().is_none() {
+        return Outcome::Drop("decimal");
+    }
     match digits(value) {
         Some((digits, length)) if is_international(&digits[..length]) => Outcome::Keep,
         _ => Outcome::Drop("no_number"),
@@ -120,8 +125,8 @@ fn dialling(name: [u8; 2]) -> (&'static [u8], &'static [u8]) {
 
 /// A number as it is written in its own region: with or without the prefix for home, by custom.
 ///
-/// Bare digits keep the rule's score; in groups, or in brackets, it is 0.4. Neither is worth an edit without
-/// a word nearby: every second number of the right length is assigned somewhere.
+/// In groups or brackets the rule's score stands, bare digits score 0.2: every second number of the right
+/// length is assigned somewhere.
 pub(crate) fn national(value: &[u8], before: &[u8], name: [u8; 2]) -> Outcome {
     if before.last().is_some_and(|byte| byte.is_ascii_alphanumeric() || b"_+".contains(byte))
         || is_part(before)
@@ -146,8 +151,8 @@ pub(crate) fn national(value: &[u8], before: &[u8], name: [u8; 2]) -> Outcome {
     let found = at_home & (VALID | PREFIXED) == VALID || behind(prefix) || behind(code) || abroad;
     match (found && length > 7, is_grouped(value) || value.first() == Some(&b'(')) {
         (false, _) => Outcome::Drop("no_number"),
-        (true, true) => Outcome::Set(0.4),
-        (true, false) => Outcome::Keep,
+        (true, true) => Outcome::Keep,
+        (true, false) => Outcome::Set(0.2),
     }
 }
 
@@ -204,6 +209,7 @@ mod tests {
             ("", "+44 20 7946 09581"),
             ("", "+999 123 456 789"),
             ("x", "+14155550132"),
+            ("", "+141555501.32"),
             ("", "+1 415 555 0132 0132 01320132"),
         ] {
             assert!(matches!(run(Phone, before, value), Outcome::Drop(_)), "{before}{value}");
@@ -212,7 +218,7 @@ mod tests {
 
     #[test]
     fn numbers_of_a_region() {
-        let (grouped, bare) = (Outcome::Set(0.4), Outcome::Keep);
+        let (grouped, bare) = (Outcome::Keep, Outcome::Set(0.2));
         for (check, value, expected) in [
             (PhoneUs, "(415) 555-0132", grouped),
             (PhoneUs, "415.555.0132", grouped),

@@ -1,6 +1,6 @@
 //! Australia, New Zealand.
 
-use crate::checksum::{digits, strong, weak, weighted};
+use crate::checksum::{digits, strong_number, weak, weighted};
 use crate::Outcome;
 
 /// Australian business number: the first digit less one, weights 10, 1, 3 to 19, modulo 89.
@@ -10,7 +10,8 @@ pub(crate) fn au_abn(value: &[u8]) -> Outcome {
         return Outcome::Drop("checksum");
     }
     digits[0] -= 1;
-    strong(weighted(&digits, &[10, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19]).is_multiple_of(89))
+    let sum = weighted(&digits, &[10, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19]);
+    strong_number(sum.is_multiple_of(89), value)
 }
 
 /// Australian company number: weights 8 to 1, modulo 10.
