@@ -18,7 +18,7 @@ ARGS ?=
 # What `make eval` measures rules on: a folder of text; without one, the Python packages in .venv.
 CORPUS ?= $(wildcard $(VENV)/lib/python3.*/site-packages)
 
-.PHONY: help demo test wheel lint format rust-test py-test rules-check bench fuzz eval asan clean \
+.PHONY: help demo test wheel lint format rust-test py-test rules-check bench fuzz eval eval-pii asan clean \
 	engine venv release-engine lock install
 
 help: ## this list
@@ -65,6 +65,9 @@ fuzz: engine ## every fuzz target for 60 s: make fuzz ARGS='scan redact'
 
 eval: install ## what each rule costs on real text: make eval CORPUS=DIR
 	@$(VENV)/bin/sift-fast rules cost --corpus "$(CORPUS)" $(ARGS)
+
+eval-pii: install ## personal data on labelled cases: make eval-pii CASES=DIR
+	@$(VENV)/bin/python -P scripts/eval_pii.py "$(CASES)"
 
 asan: engine ## the tests of the engine wrapper under AddressSanitizer
 	@scripts/asan.sh $(ARGS)

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use sift_rules::format::Rng;
 use sift_rules::RuleSet;
 use sift_scan::verify::fill;
-use sift_scan::{EngineKind, Options, Scanner};
+use sift_scan::{EngineKind, Options, ScanError, Scanner};
 use sift_testkit::Bench;
 
 /// What is edited.
@@ -34,10 +34,11 @@ fn data() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/pii.toml")
 }
 
-fn scanner(sets: &[String], engine: EngineKind) -> Scanner {
+fn scanner(sets: &[String], engine: EngineKind) -> Result<Scanner, ScanError> {
     let sets: Vec<&str> = sets.iter().map(String::as_str).collect();
     let options = Options { engine: Some(engine), ..Options::default() };
-    Scanner::new(Arc::new(RuleSet::select(&sets, &[]).unwrap()), options).unwrap()
+    let rules = RuleSet::select(&sets, &[]).map_err(|e| ScanError::Option(e.to_string()))?;
+    Scanner::new(Arc::new(rules), options)
 }
 
 #[test]
@@ -49,7 +50,7 @@ fn cases_of_every_engine() {
         let mut known: Vec<(Vec<String>, Scanner)> = Vec::new();
         for case in &cases.case {
             if !known.iter().any(|(sets, _)| *sets == case.sets) {
-                known.push((case.sets.clone(), scanner(&case.sets, engine)));
+                known.push((case.sets.clone(), scanner(&case.sets, engine).unwrap()));
             }
             let (_, scanner) = known.iter().find(|(sets, _)| *sets == case.sets).unwrap();
             let found: Vec<(String, usize, usize)> = scanner
