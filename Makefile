@@ -18,7 +18,7 @@ ARGS ?=
 # What `make eval` measures rules on: a folder of text; without one, the Python packages in .venv.
 CORPUS ?= $(wildcard $(VENV)/lib/python3.*/site-packages)
 
-.PHONY: help demo test wheel lint format rust-test py-test rules-check bench fuzz eval eval-secrets \
+.PHONY: help demo test wheel lint format rust-test py-test rules-check bench fuzz eval eval-pii eval-secrets \
 	rules-docs asan clean engine venv release-engine lock install
 
 help: ## this list
@@ -75,6 +75,9 @@ eval-secrets: engine venv ## secret rules beside the rivals: make eval-secrets C
 
 rules-docs: install ## docs/rules.md and the snapshot of the rules, from the installed wheel
 	@$(VENV)/bin/python scripts/rules_docs.py $(ARGS)
+
+eval-pii: install ## personal data on labelled cases: make eval-pii CASES=DIR
+	@$(VENV)/bin/python -P scripts/eval_pii.py "$(CASES)"
 
 asan: engine ## the tests of the engine wrapper under AddressSanitizer
 	@scripts/asan.sh $(ARGS)

@@ -167,6 +167,15 @@ pub(crate) fn strong(valid: bool) -> Outcome {
     }
 }
 
+/// The answer for two check digits on a number of digits alone: a proof in groups, worth an edit without.
+pub(crate) fn strong_number(valid: bool, value: &[u8]) -> Outcome {
+    match (valid, is_grouped(value)) {
+        (false, _) => Outcome::Drop("checksum"),
+        (true, true) => Outcome::Proven,
+        (true, false) => Outcome::Set(0.6),
+    }
+}
+
 /// The answer for a checksum with a date or a prefix beside it, which a wrong number passes once in 30 to
 /// 90 times: worth an edit, no proof.
 pub(crate) fn fair(valid: bool) -> Outcome {

@@ -89,9 +89,63 @@ pub(crate) fn is_part(before: &[u8]) -> bool {
     }
 }
 
+/// Whether the key right before a value says that it numbers or measures things: `"order_id": `, `ts=`.
+pub(crate) fn is_counted(before: &[u8]) -> bool {
+    const KEYS: [&[u8]; 34] = [
+        b"id",
+        b"ids",
+        b"uid",
+        b"gid",
+        b"pid",
+        b"tid",
+        b"uuid",
+        b"guid",
+        b"order",
+        b"ts",
+        b"time",
+        b"timestamp",
+        b"epoch",
+        b"date",
+        b"hash",
+        b"sha",
+        b"crc",
+        b"checksum",
+        b"commit",
+        b"build",
+        b"rev",
+        b"version",
+        b"seq",
+        b"offset",
+        b"size",
+        b"count",
+        b"len",
+        b"length",
+        b"bytes",
+        b"index",
+        b"seed",
+        b"nonce",
+        b"snowflake",
+        b"tracking",
+    ];
+    // Between key and value: quotes, a colon or an equals sign, spaces, an opening bracket or a sharp.
+    let mut key = before;
+    while let [rest @ .., b'"' | b'\'' | b':' | b'=' | b' ' | b'[' | b'(' | b'#'] = key {
+        key = rest;
+    }
+    let word = key.iter().rev().take_while(|byte| byte.is_ascii_alphabetic()).count();
+    let word = &key[key.len() - word..];
+    // `orderId` ends in a word of its own, `paid` does not.
+    let camel = word
+        .iter()
+        .rposition(u8::is_ascii_uppercase)
+        .filter(|at| word[at + 1..].iter().any(u8::is_ascii_lowercase));
+    let last = camel.map_or(word, |at| &word[at..]);
+    KEYS.iter().any(|known| last.eq_ignore_ascii_case(known))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::is_part;
+    use super::{is_counted, is_part};
     use crate::Check::{Bic, Imei, Uuid, Vin};
     use crate::{Check, Outcome, Subject};
 
@@ -117,6 +171,23 @@ mod tests {
             (Uuid, "00000000-0000-0000-0000-000000000000", Outcome::Drop("version")),
         ] {
             assert_eq!(run(check, value), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn keys_that_count() {
+        for (before, counted) in [
+            ("\"order_id\": ", true),
+            ("\"orderId\": \"", true),
+            ("ts=", true),
+            ("ids = [", true),
+            ("TIMESTAMP: ", true),
+            ("paid: ", false),
+            ("card: ", false),
+            ("", false),
+            ("id of the card: ", false),
+        ] {
+            assert_eq!(is_counted(before.as_bytes()), counted, "{before}");
         }
     }
 

@@ -28,11 +28,13 @@ pub(crate) fn uk_nino(value: &[u8]) -> Outcome {
     shape(first && second && !banned && (b'A'..=b'D').contains(&text[8]))
 }
 
-/// Current plates: the age identifier counts half-years from September 2001.
+/// Current plates: the age identifier counts half-years from September 2001. In lower case it is more often
+/// the name of a file (`ch21-web`).
 pub(crate) fn uk_plate(value: &[u8]) -> Outcome {
     let Some(text) = characters::<7>(value) else { return Outcome::Drop("shape") };
     let age = number(&[text[2].wrapping_sub(b'0'), text[3].wrapping_sub(b'0')]);
     match age {
+        2..=29 | 51..=79 if value.iter().any(u8::is_ascii_lowercase) => Outcome::Keep,
         2..=29 | 51..=79 => Outcome::Set(0.5),
         _ => Outcome::Drop("age_identifier"),
     }

@@ -2,7 +2,7 @@
 
 use crate::checksum::{
     characters, digits, fair, hint, is_date, is_short_date, luhn, number, pair, shape, strong,
-    weak, weighted,
+    strong_number, weak, weighted,
 };
 use crate::Outcome;
 
@@ -160,7 +160,8 @@ pub(crate) fn tr_national_id(value: &[u8]) -> Outcome {
     let odd = at(0) + at(2) + at(4) + at(6) + at(8);
     let even = at(1) + at(3) + at(5) + at(7);
     let sum: i32 = digits[..10].iter().map(|&digit| i32::from(digit)).sum();
-    strong(at(0) != 0 && (7 * odd - even).rem_euclid(10) == at(9) && sum % 10 == at(10))
+    let valid = at(0) != 0 && (7 * odd - even).rem_euclid(10) == at(9) && sum % 10 == at(10);
+    strong_number(valid, value)
 }
 
 /// Turkish plate: one of 81 provinces.
@@ -199,7 +200,7 @@ pub(crate) fn be_national(value: &[u8]) -> Outcome {
     let valid = 97 - body % 97 == key || 97 - (2_000_000_000 + body) % 97 == key;
     // Where the birthday is not known, month and day are 00.
     let (month, day) = (pair(&digits, 2), pair(&digits, 4));
-    strong(valid && month <= 12 && day <= 31)
+    strong_number(valid && month <= 12 && day <= 31, value)
 }
 
 #[cfg(test)]
