@@ -337,3 +337,17 @@ def test_a_vault_wants_a_pseudonym(rules):
         with pytest.raises(sf.ConfigError, match="`vault` is a `Vault`"):
             call("x", None, object())
     assert _core.Vault in type(vault).__mro__
+
+
+def test_entity_types_that_could_not_be_read_again(tmp_path):
+    path = tmp_path / "long.toml"
+    path.write_text(
+        "[[rule]]\nid = 'pii.test.long'\ntitle = 'Long name'\nseverity = 'low'\nscore = 0.9\n"
+        f"entity = '{'LONG' * 17}'\npattern = '(longname)'\nexamples = ['longname']\nnegatives = ['name']\n",
+        encoding="utf-8",
+    )
+    scanner = sf.Scanner([], rule_files=[path])
+    assert scanner.redact("longname", sf.Pseudonym()).text == f"<{'LONG' * 17}_1>"
+    for arguments in ((sf.Encrypt(KEY),), (None, sf.Vault(KEY))):
+        with pytest.raises(sf.ConfigError, match="at most 64"):
+            scanner.redact("x", *arguments)

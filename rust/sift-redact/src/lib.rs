@@ -24,7 +24,7 @@ use zeroize::Zeroizing;
 
 pub use key::{Key, KEY_BYTES};
 pub use restore::{decrypt, Escape, Permission, Restorer};
-pub use vault::{Capacity, Register, Vault, VaultError};
+pub use vault::{Capacity, Register, Vault, VaultError, MAX_ENTITY};
 
 /// What is put in the place of a finding.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -336,23 +336,25 @@ fn plain(bytes: Option<&[u8]>, escape: &mut Option<&mut Escape>, out: &mut Vec<u
 
 impl Mask {
     fn apply(&self, value: &[u8], out: &mut Vec<u8>) {
-        // Invalid UTF-8 has no characters to keep: each of its bytes is one masked place.
-        let characters: Vec<&[u8]> = match std::str::from_utf8(value) {
-            Ok(text) => text
-                .char_indices()
-                .map(|(at, c)| value.get(at..at + c.len_utf8()).unwrap_or_default())
-                .collect(),
-            Err(_) => vec![b""; value.len()],
-        };
-        let count = characters.len();
-        let shows =
-            (self.keep_first + self.keep_last) * 3 <= count && !characters.contains(&&b""[..]);
         let mut buffer = [0; 4];
         let with = self.with.encode_utf8(&mut buffer).as_bytes();
-        for (i, character) in characters.into_iter().enumerate() {
-            let kept = shows && (i < self.keep_first || i >= count - self.keep_last);
-            out.extend_from_slice(if kept { character } else { with });
+        let repeat = |count: usize, out: &mut Vec<u8>| match with {
+            &[byte] => out.resize(out.len() + count, byte),
+            _ => (0..count).for_each(|_| out.extend_from_slice(with)),
+        };
+        // Invalid UTF-8 has no characters to keep: each of its bytes is one masked place.
+        let Ok(text) = std::str::from_utf8(value) else { return repeat(value.len(), out) };
+        let count = if text.is_ascii() { text.len() } else { text.chars().count() };
+        let kept = self.keep_first + self.keep_last;
+        if kept == 0 || kept * 3 > count {
+            return repeat(count, out);
         }
+        let place =
+            |number: usize| text.char_indices().nth(number).map_or(text.len(), |(at, _)| at);
+        let (first, last) = (place(self.keep_first), place(count - self.keep_last));
+        out.extend_from_slice(value.get(..first).unwrap_or_default());
+        repeat(count - kept, out);
+        out.extend_from_slice(value.get(last..).unwrap_or_default());
     }
 }
 
