@@ -81,6 +81,7 @@ fn barren(text: &[u8], start: usize, finished: bool) -> Option<usize> {
     // A byte of `rows` counts the characters that fit one after the other in one phase; turning the bytes
     // keeps the phase that stands at the first place in the lowest one.
     let (mut rows, mut kinds, mut before) = (0_u32, 0, b'\n');
+    let mut end = text.len();
     for (at, &byte) in rest.iter().enumerate() {
         if matches!(byte, b'\r' | b'\n') {
             before = byte;
@@ -89,18 +90,22 @@ fn barren(text: &[u8], start: usize, finished: bool) -> Option<usize> {
         let places = PLACES[usize::from(byte)];
         if places == 0 {
             // A break may lead on to another line.
-            let leads_on = byte == b'\\' || before == b'\n' && matches!(byte, b' ' | b'\t');
-            return (!leads_on).then_some(start + at);
+            if byte == b'\\' || before == b'\n' && matches!(byte, b' ' | b'\t') {
+                return None;
+            }
+            end = start + at;
+            break;
         }
         rows = (rows.rotate_left(8) + 0x0101_0101) & places;
         kinds |= KINDS[usize::from(byte)];
         let packed = matches!(before, b'\r' | b'\n') && matches!(byte, b'H' | b'e');
-        if rows & 0xf0f0_f0f0 != 0 || kinds == ALL_KINDS || packed {
+        if rows & 0xf0f0_f0f0 != 0 || packed {
             return None;
         }
         before = byte;
     }
-    finished.then_some(text.len())
+    let known = finished || end < text.len();
+    (known && kinds != ALL_KINDS).then_some(end)
 }
 
 /// Reads runs character by character; each one ends a group of four in one of the four phases.

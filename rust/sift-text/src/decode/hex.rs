@@ -1,7 +1,7 @@
 //! Hexadecimal digits: in one run, or in pairs with something between them.
 
 use super::runs::{class, line_break, next_run, Break, Class, LINE};
-use super::track::{Dense, Phase};
+use super::track::{Dense, Glance, Phase};
 use super::{hex_value, inflate, Encoding, Piece, Reading, Window, MIN_TEXT};
 
 /// Shortest run that can be a line of one that holds [`MIN_TEXT`] bytes.
@@ -13,6 +13,36 @@ const CLASS: Class = class(b"0123456789abcdefABCDEF\r\n");
 
 fn is_digit(byte: u8) -> bool {
     hex_value(byte).is_some()
+}
+
+/// The end of the bytes of `CLASS` from `start` on, if no window can be in them: hashes and numbers.
+fn barren(text: &[u8], start: usize, finished: bool) -> Option<usize> {
+    let rest = text.get(start..)?;
+    let (mut phases, mut digits, mut zeros) = ([Glance::default(); 2], 0, 0);
+    let (mut last, mut before, mut line) = (0, b'\n', 0);
+    for (at, &byte) in rest.iter().enumerate() {
+        if matches!(byte, b'\r' | b'\n') {
+            (before, line) = (byte, 0);
+            continue;
+        }
+        let Some(digit) = hex_value(byte) else {
+            // A break may lead on to another line.
+            let leads_on = byte == b'\\' || before == b'\n' && matches!(byte, b' ' | b'\t');
+            return (!leads_on).then_some(start + at);
+        };
+        last = last << 4 | digit;
+        line += 1;
+        digits += 1;
+        let phase = &mut phases[digits % 2];
+        phase.byte(last);
+        zeros += usize::from(last == 0);
+        let packed = line == 2 && matches!(last, 0x1f | 0x78);
+        if phase.length >= MIN_TEXT || zeros >= MIN_TEXT / 2 || packed {
+            return None;
+        }
+        before = byte;
+    }
+    finished.then_some(text.len())
 }
 
 /// Reads runs of digits; each digit ends a pair in one of the two phases.
@@ -52,6 +82,10 @@ impl Hex {
         loop {
             if self.length == 0 {
                 self.at = next_run(text, self.at, &CLASS, LEAST);
+                if let Some(end) = barren(text, self.at, finished).filter(|&end| end > self.at) {
+                    self.at = end;
+                    continue;
+                }
             }
             while let Some(digit) = text.get(self.at).copied().and_then(hex_value) {
                 self.digit(digit, found);
