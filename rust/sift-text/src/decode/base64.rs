@@ -198,8 +198,8 @@ impl Base64 {
 
     #[inline]
     fn character(&mut self, value: u8, found: &mut Vec<Window>) {
-        self.places.rotate_left(1);
-        self.places[3] = self.at;
+        let [_, second, third, fourth] = self.places;
+        self.places = [second, third, fourth, self.at];
         self.last = (self.last << 6 | u32::from(value)) & 0xff_ffff;
         self.at += 1;
         self.length += 1;
