@@ -198,6 +198,9 @@ fn entity(rest: Rest<'_>) -> Result<Unit, No> {
     }
     let name = rest.rest.get(1..end).unwrap_or_default();
     let closed = rest.byte(end)? == b';';
+    if name.len() < 2 {
+        return Err(No::Literal);
+    }
     for (entity, it, semicolon, loud) in NAMED {
         let bytes = entity.as_bytes();
         let end = 1 + bytes.len() + usize::from(closed);

@@ -52,19 +52,6 @@ impl Phase {
         reading: fn(Form) -> Reading,
         found: &mut Vec<Window>,
     ) {
-        // Most units are in words and numbers, where nothing is alive and nothing begins.
-        let plain = unit.bytes.iter().all(|&byte| is_plain(byte));
-        if !plain || self.utf16.alive || self.state != Utf8::default() {
-            self.slow(unit, reading, found);
-        } else {
-            let edge = self.before.unwrap_or(unit.start);
-            self.text.good(unit, edge, Form::Text, reading, found);
-        }
-        let text = unit.bytes.last().is_some_and(|&byte| is_plain(byte) || byte >= 0x80);
-        self.before = text.then_some(unit.start);
-    }
-
-    fn slow(&mut self, unit: Dense<'_>, reading: fn(Form) -> Reading, found: &mut Vec<Window>) {
         let mut good = true;
         for &byte in unit.bytes {
             self.state = match self.state.step(byte) {
@@ -75,6 +62,22 @@ impl Phase {
                 state => state,
             };
         }
+        // Of noise most units end here: nothing is alive and nothing begins.
+        if good || self.text.alive || self.utf16.alive || unit.bytes.contains(&0) {
+            self.heard(unit, good, reading, found);
+        }
+        let text = unit.bytes.last().is_some_and(|&byte| is_plain(byte) || byte >= 0x80);
+        self.before = text.then_some(unit.start);
+    }
+
+    /// A unit that goes on, ends or begins a stretch; `good`: whether all of it reads as UTF-8.
+    fn heard(
+        &mut self,
+        unit: Dense<'_>,
+        good: bool,
+        reading: fn(Form) -> Reading,
+        found: &mut Vec<Window>,
+    ) {
         if good {
             let edge = self.before.unwrap_or(unit.start);
             self.text.good(unit, edge, Form::Text, reading, found);
