@@ -66,8 +66,8 @@ fuzz: engine ## every fuzz target for 60 s: make fuzz ARGS='scan redact'
 eval: install ## what each rule costs on real text: make eval CORPUS=DIR
 	@$(VENV)/bin/sift-fast rules cost --corpus "$(CORPUS)" $(ARGS)
 
-eval-pii: install ## personal data on labelled cases: make eval-pii CASES=DIR
-	@$(VENV)/bin/python -P scripts/eval_pii.py "$(CASES)"
+eval-pii: install ## personal data on labelled cases: make eval-pii CASES=DIR [CORPUS=DIR]
+	@$(VENV)/bin/python -P scripts/eval_pii.py "$(CASES)" $(if $(filter command line,$(origin CORPUS)),"$(CORPUS)")
 
 asan: engine ## the tests of the engine wrapper under AddressSanitizer
 	@scripts/asan.sh $(ARGS)

@@ -214,7 +214,6 @@ mod tests {
     #[test]
     fn numbers_of_europe() {
         holds(&[
-            // The example of the Spanish Ministry of the Interior.
             (EsNif, "12345678Z", true),
             (EsNif, "12345678-z", true),
             (EsNif, "1111111G", true),
@@ -222,14 +221,13 @@ mod tests {
             (EsNie, "X1234567L", true),
             (EsNie, "X1234567M", false),
             (EsNie, "W1234567L", false),
-            // The example of the decree: Mario Rossi, born in Rome; and a day that does not exist.
+            // A wrong letter is kept, a day that does not exist is not.
             (ItFiscalCode, "RSSMRA85T10A562S", true),
             (ItFiscalCode, "RSSMRA85T10A562T", true),
             (ItFiscalCode, "RSSMRA85T32A562S", false),
             (ItVat, "00743110157", true),
             (ItVat, "00743110158", false),
             (ItVat, "00000000000", false),
-            // The example of the Polish ministry.
             (PlPesel, "44051401458", true),
             (PlPesel, "44051401459", false),
             (PlPesel, "44-051401458", false),
@@ -251,7 +249,6 @@ mod tests {
             (TrNationalId, "00000000146", false),
             (TrPlate, "81 AB 123", true),
             (TrPlate, "82 AB 123", false),
-            // The example of INSEE.
             (FrNir, "2 69 05 49 588 157 80", true),
             (FrNir, "2 69 05 49 588 157 81", false),
             (NlBsn, "111222333", true),
