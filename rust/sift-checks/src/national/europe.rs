@@ -129,7 +129,14 @@ pub(crate) fn fi_identity_code(value: &[u8]) -> Outcome {
 
 /// Swedish personal or coordination number: birthday (day + 60), Luhn over the last ten digits.
 pub(crate) fn se_personnummer(value: &[u8]) -> Outcome {
-    let ten = match (digits::<12>(value), digits::<10>(value)) {
+    // Who is a hundred or more has a `+` in the place of the hyphen.
+    let mut plain = [b'-'; 13];
+    let Some(plain) = plain.get_mut(..value.len()) else { return Outcome::Drop("shape") };
+    plain
+        .iter_mut()
+        .zip(value)
+        .for_each(|(slot, byte)| *slot = if *byte == b'+' { b'-' } else { *byte });
+    let ten = match (digits::<12>(plain), digits::<10>(plain)) {
         (Some(long), _) if !matches!(pair(&long, 0), 18..=20) => return Outcome::Drop("century"),
         (Some(long), _) => {
             let mut ten = [0; 10];
@@ -242,6 +249,7 @@ mod tests {
             (SePersonnummer, "811218-9875", false),
             (SePersonnummer, "811318-9876", false),
             (SePersonnummer, "701063-2391", true),
+            (SePersonnummer, "811218+9876", true),
             (SeOrganisation, "556036-0793", true),
             (SeOrganisation, "551036-0793", false),
             (TrNationalId, "10000000146", true),
