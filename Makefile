@@ -76,8 +76,8 @@ eval-secrets: engine venv ## secret rules beside the rivals: make eval-secrets C
 rules-docs: install ## docs/rules.md and the snapshot of the rules, from the installed wheel
 	@$(VENV)/bin/python scripts/rules_docs.py $(ARGS)
 
-eval-pii: install ## personal data on labelled cases: make eval-pii CASES=DIR
-	@$(VENV)/bin/python -P scripts/eval_pii.py "$(CASES)"
+eval-pii: install ## personal data on labelled cases: make eval-pii CASES=DIR [CORPUS=DIR]
+	@$(VENV)/bin/python -P scripts/eval_pii.py "$(CASES)" $(if $(filter command line,$(origin CORPUS)),"$(CORPUS)")
 
 asan: engine ## the tests of the engine wrapper under AddressSanitizer
 	@scripts/asan.sh $(ARGS)

@@ -13,13 +13,14 @@ of everything, the second begins behind a `+`.
 from __future__ import annotations
 
 import importlib
-import re
 import struct
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 # sre_parse has been private since Python 3.11, and no public module parses an expression.
 from re import _parser as parser  # type: ignore[attr-defined]
+from typing import Any
 
 REGIONS = ["AU", "BR", "CA", "CN", "DE", "ES", "FR", "GB", "IL", "IN", "IT", "JP", "KR", "NG", "NL", "NZ"]
 REGIONS += ["PH", "PL", "SE", "SG", "TH", "TR", "US", "ZA"]
@@ -31,6 +32,10 @@ VALID, PREFIXED = 1, 2
 
 # An automaton without determinism: for each state, pairs of a set of digits (none: no digit) and a state.
 Edges = list[list[tuple[frozenset[int] | None, int]]]
+# A state of the table: its answer, and its digits with the states behind them.
+Row = tuple[int, tuple[tuple[int, int], ...]]
+# Where each of several patterns is.
+States = tuple[frozenset[int], ...]
 
 
 class Pattern:
@@ -51,7 +56,7 @@ class Pattern:
         self.edges.append([])
         return len(self.edges) - 1
 
-    def _add(self, items, at: int) -> int:
+    def _add(self, items: Iterable[Any], at: int) -> int:
         for kind, value in items:
             name = str(kind)
             if name == "LITERAL":
@@ -59,34 +64,35 @@ class Pattern:
             elif name == "IN":
                 at = self._step(at, _digits(value))
             elif name in ("MAX_REPEAT", "MIN_REPEAT"):
-                least, most, inner = value
-                for _ in range(least):
-                    at = self._add(inner, at)
-                ends = [at]
-                for _ in range(int(most) - least):
-                    at = self._add(inner, at)
-                    ends.append(at)
-                end = self._new()
-                for one in ends:
-                    self.edges[one].append((None, end))
-                at = end
+                at = self._repeat(value, at)
             elif name == "SUBPATTERN":
                 at = self._add(value[3], at)
             elif name == "BRANCH":
-                end = self._new()
-                for arm in value[1]:
-                    self.edges[self._add(arm, at)].append((None, end))
-                at = end
+                at = self._join([self._add(arm, at) for arm in value[1]])
             else:
                 raise ValueError(f"the metadata use {name}, which this script does not know")
         return at
+
+    def _repeat(self, value: tuple[int, int, Iterable[Any]], at: int) -> int:
+        least, most, inner = value
+        ends = [at]
+        for _ in range(int(most)):
+            ends.append(self._add(inner, ends[-1]))
+        return self._join(ends[least:])
+
+    def _join(self, ends: list[int]) -> int:
+        end = self._new()
+        for one in ends:
+            self.edges[one].append((None, end))
+        return end
 
     def _step(self, at: int, digits: frozenset[int]) -> int:
         to = self._new()
         self.edges[at].append((digits, to))
         return to
 
-    def close(self, states) -> frozenset[int]:
+    def close(self, states: Iterable[int]) -> frozenset[int]:
+        """The states that can be reached without a digit."""
         seen = set(states)
         todo = list(seen)
         while todo:
@@ -98,16 +104,18 @@ class Pattern:
         return frozenset([self.end]) if not self.whole and self.end in seen else frozenset(seen)
 
     def move(self, states: frozenset[int], digit: int) -> frozenset[int]:
+        """The states behind one more digit."""
         if not self.whole and self.end in states:
             return states
         edges = (edge for state in states for edge in self.edges[state])
         return self.close(to for digits, to in edges if digits is not None and digit in digits)
 
     def accepts(self, states: frozenset[int], length: int) -> bool:
+        """Whether the digits so far are a match."""
         return self.end in states and (self.lengths is None or length in self.lengths)
 
 
-def _digits(items) -> frozenset[int]:
+def _digits(items: Iterable[Any]) -> frozenset[int]:
     found: set[int] = set()
     for kind, value in items:
         if str(kind) == "LITERAL":
@@ -123,11 +131,14 @@ class Table:
     """States with equal futures are one."""
 
     def __init__(self) -> None:
-        self.known: dict[tuple, int] = {(0, ()): 0}
-        self.rows: list[tuple] = [(0, ())]
+        # The answer of a state, and its digits with the states behind them.
+        self.known: dict[Row, int] = {(0, ()): 0}
+        # The second is the state behind a plus, which is known last.
+        self.rows: list[Row] = [(0, ()), (0, ())]
 
     def state(self, answer: int, steps: dict[int, int]) -> int:
-        key = (answer, tuple(sorted((digit, to) for digit, to in steps.items() if to)))
+        """The number of a state."""
+        key: Row = (answer, tuple(sorted((digit, to) for digit, to in steps.items() if to)))
         if key not in self.known:
             self.known[key] = len(self.rows)
             self.rows.append(key)
@@ -137,7 +148,7 @@ class Table:
 class Region:
     """The numbers of one region, by its patterns."""
 
-    def __init__(self, metadata) -> None:
+    def __init__(self, metadata: Any) -> None:
         self.valid = [
             Pattern(kind.national_number_pattern, kind.possible_length)
             for kind in (getattr(metadata, name) for name in KINDS)
@@ -155,98 +166,113 @@ class Region:
             self.formats.append((Pattern(lead, whole=False), Pattern(form.pattern), needs))
 
 
-def build(table: Table, regions: list[Region], prefixes: Region | None) -> int:
-    """The state in which a national number of any of the regions begins."""
-    patterns = [pattern for region in regions for pattern in [region.general, *region.valid]]
-    if prefixes:
-        patterns += [pattern for lead, whole, _ in prefixes.formats for pattern in (lead, whole)]
-    memo: dict[tuple, int] = {}
+class Builder:
+    """National numbers of some regions.
 
-    def visit(states: tuple, length: int) -> int:
-        key = (states, length)
-        if key in memo:
-            return memo[key]
-        answer, at = 0, 0
-        alive = False
-        for region in regions:
-            count = 1 + len(region.valid)
-            mine = states[at : at + count]
-            at += count
-            if mine[0] and any(mine[1:]):
-                alive = True
-                kinds = zip(region.valid, mine[1:], strict=True)
-                if region.general.accepts(mine[0], length) and any(k.accepts(s, length) for k, s in kinds):
-                    answer = VALID
-        if prefixes and answer:
-            for index, (lead, whole, needs) in enumerate(prefixes.formats):
-                one, two = states[at + 2 * index : at + 2 * index + 2]
-                if lead.accepts(one, length) and whole.accepts(two, length):
-                    answer |= PREFIXED if needs else 0
-                    break
-        steps = {}
-        if alive and length < 17:
-            for digit in range(10):
-                after = tuple(p.move(s, digit) for p, s in zip(patterns, states, strict=True))
-                steps[digit] = visit(after, length + 1)
-        memo[key] = table.state(answer, steps)
-        return memo[key]
+    Args:
+        regions: a number of any of them is valid.
+        formats: the region whose formats say which numbers are written with the national prefix.
+    """
 
-    return visit(tuple(pattern.close([0]) for pattern in patterns), 0)
+    def __init__(self, table: Table, regions: list[Region], formats: Region | None) -> None:
+        self.table, self.regions = table, regions
+        self.formats = formats.formats if formats else []
+        self.patterns = [pattern for region in regions for pattern in [region.general, *region.valid]]
+        self.patterns += [pattern for lead, whole, _ in self.formats for pattern in (lead, whole)]
+        self.memo: dict[tuple[States, int], int] = {}
+
+    def build(self) -> int:
+        """The state in which a number begins."""
+        return self._visit(tuple(pattern.close([0]) for pattern in self.patterns), 0)
+
+    def _visit(self, states: States, length: int) -> int:
+        if (states, length) not in self.memo:
+            steps = {}
+            if length < 17 and self._alive(states):
+                for digit in range(10):
+                    after = tuple(p.move(s, digit) for p, s in zip(self.patterns, states, strict=True))
+                    steps[digit] = self._visit(after, length + 1)
+            self.memo[states, length] = self.table.state(self._answer(states, length), steps)
+        return self.memo[states, length]
+
+    def _by_region(self, states: States) -> Iterator[tuple[Region, States]]:
+        at = 0
+        for region in self.regions:
+            yield region, states[at : at + 1 + len(region.valid)]
+            at += 1 + len(region.valid)
+
+    def _alive(self, states: States) -> bool:
+        return any(mine[0] and any(mine[1:]) for _, mine in self._by_region(states))
+
+    def _answer(self, states: States, length: int) -> int:
+        valid = any(
+            region.general.accepts(mine[0], length)
+            and any(kind.accepts(one, length) for kind, one in zip(region.valid, mine[1:], strict=True))
+            for region, mine in self._by_region(states)
+        )
+        if not valid:
+            return 0
+        at = len(states) - 2 * len(self.formats)
+        for lead, whole, needs in self.formats:
+            if lead.accepts(states[at], length) and whole.accepts(states[at + 1], length):
+                return VALID | PREFIXED if needs else VALID
+            at += 2
+        return VALID
 
 
-def main(folder: str) -> None:
+def build_table(folder: str) -> tuple[Table, list[tuple[str, int]]]:
+    """The states, and the first of each region, from the metadata in a folder."""
     sys.path.insert(0, folder)
-    data = importlib.import_module("phonenumbers.data")
-    phonenumbers = importlib.import_module("phonenumbers")
+    codes = importlib.import_module("phonenumbers.phonenumberutil").COUNTRY_CODE_TO_REGION_CODE
     table = Table()
-    table.known[("the state behind a plus",)] = 1
-    table.rows.append((0, ()))
 
-    def metadata(region: str):
-        return importlib.import_module(f"phonenumbers.data.region_{region}").__dict__[f"PHONE_METADATA_{region}"]
+    def metadata(name: str) -> Region:
+        module = importlib.import_module(f"phonenumbers.data.region_{name}")
+        return Region(module.__dict__[f"PHONE_METADATA_{name}"])
 
-    codes: dict[str, int] = {}
-    for code, names in data._COUNTRY_CODE_TO_REGION_CODE.items():
+    starts: dict[str, int] = {}
+    roots: list[tuple[str, int]] = []
+    for code, names in codes.items():
         regions = [metadata(name if name != "001" else str(code)) for name in names]
-        codes[str(code)] = build(table, [Region(region) for region in regions], None)
+        starts[str(code)] = Builder(table, regions, None).build()
+        # Formats are those of the country the code belongs to first.
+        wanted = [name for name in REGIONS if name in names]
+        roots += [(name, Builder(table, regions, regions[0]).build()) for name in wanted]
 
-    def behind_plus(start: str) -> dict[int, int]:
+    def behind(start: str) -> dict[int, int]:
         steps = {}
         for digit in range(10):
             code = f"{start}{digit}"
-            if code in codes:
-                steps[digit] = codes[code]
-            elif any(known.startswith(code) for known in codes):
-                steps[digit] = table.state(0, behind_plus(code))
+            if code in starts:
+                steps[digit] = starts[code]
+            elif any(known.startswith(code) for known in starts):
+                steps[digit] = table.state(0, behind(code))
         return steps
 
-    steps = behind_plus("")
-    table.rows[1] = (0, tuple(sorted((digit, to) for digit, to in steps.items() if to)))
-    roots = []
-    for name in REGIONS:
-        code = phonenumbers.country_code_for_region(name)
-        names = data._COUNTRY_CODE_TO_REGION_CODE[code]
-        regions = [Region(metadata(one)) for one in names]
-        # Formats are those of the country the code belongs to first.
-        roots.append((name, build(table, regions, Region(metadata(names[0])))))
+    table.rows[1] = (0, tuple((digit, to) for digit, to in behind("").items() if to))
+    return table, sorted(roots)
 
-    words: list[int] = [len(roots)]
-    starts, size = [], 1 + 2 * len(roots)
-    for _answer, edges in table.rows:
-        starts.append(size)
+
+def main(folder: str) -> None:
+    """Writes the table."""
+    table, roots = build_table(folder)
+    places, size = [], 1 + 2 * len(roots)
+    for _, edges in table.rows:
+        places.append(size)
         size += 1 + len(edges)
     if size >= 1 << 16:
         raise SystemExit(f"the table has {size} words, one of them can address {1 << 16}")
+    words = [len(roots)]
     for name, root in roots:
-        words += [name.encode()[0] | name.encode()[1] << 8, starts[root]]
+        words += [name.encode()[0] | name.encode()[1] << 8, places[root]]
     for answer, edges in table.rows:
         words.append(sum(1 << digit for digit, _ in edges) | answer << 10)
-        words += [starts[to] for _, to in edges]
+        words += [places[to] for _, to in edges]
+    OUTPUT.write_bytes(struct.pack(f"<{size}H", *words))
     print(f"{len(table.rows)} states, {2 * size} bytes")
-    OUTPUT.write_bytes(struct.pack(f"<{len(words)}H", *words))
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2 or not re.fullmatch(r".+", sys.argv[1]):
+    if len(sys.argv) != 2:
         raise SystemExit(__doc__)
     main(sys.argv[1])

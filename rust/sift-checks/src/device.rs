@@ -156,13 +156,12 @@ mod tests {
     #[test]
     fn numbers_of_things() {
         for (check, value, expected) in [
-            // The example of 49 CFR 565: all ones is valid; the place of the check digit is the ninth.
+            // All ones pass the check, and are no vehicle.
             (Vin, "11111111111111111", Outcome::Drop("shape")),
             (Vin, "1M8GDM9AXKP042788", Outcome::Set(0.7)),
             (Vin, "1M8GDM9A1KP042788", Outcome::Drop("checksum")),
             (Vin, "WDBGA51E4TA328716", Outcome::Keep),
             (Vin, "1M8GDM9AOKP042788", Outcome::Drop("alphabet")),
-            // The example of 3GPP TS 23.003, annex B.
             (Imei, "490154203237518", Outcome::Set(0.6)),
             (Imei, "490154203237519", Outcome::Drop("checksum")),
             (Bic, "DEUTDEFF", Outcome::Keep),

@@ -14,28 +14,25 @@ pub(crate) fn ipv4(value: &[u8], before: &[u8]) -> Outcome {
     match address {
         Some(_) if bits.is_none_or(|bits| bits > 32) => Outcome::Drop("shape"),
         Some(_) if version_before(before) => Outcome::Set(0.1),
-        Some(address) if nowhere(address) => Outcome::Set(0.1),
         // A network is no one's machine.
-        Some(address) if local(address) || bits != Some(32) => Outcome::Set(0.4),
+        Some(address) if nowhere(address) || bits != Some(32) => Outcome::Set(0.1),
+        // Small numbers are versions more often.
+        Some(address) if address.octets().iter().all(|octet| *octet < 30) => Outcome::Set(0.4),
         Some(_) => Outcome::Keep,
         None => Outcome::Drop("shape"),
     }
 }
 
-/// Addresses that are no machine's or every machine's.
+/// Addresses that are no machine's, every machine's, or one's only in a network at home.
 fn nowhere(address: Ipv4Addr) -> bool {
     address.is_loopback()
+        || address.is_private()
+        || address.is_link_local()
         || address.is_unspecified()
         || address.is_documentation()
         || address.is_broadcast()
         || address.octets()[0] >= 224
         || address.octets()[0] == 0
-}
-
-/// Addresses of a network at home, and small numbers, which are versions more often.
-fn local(address: Ipv4Addr) -> bool {
-    let version = address.octets().iter().all(|octet| *octet < 30);
-    version || address.is_private() || address.is_link_local()
 }
 
 /// `v` or the word itself shortly before a number makes it a version.
@@ -62,7 +59,7 @@ pub(crate) fn ipv6(value: &[u8], before: &[u8]) -> Outcome {
         (0, _) => Outcome::Set(0.1),
         // `::1` is this machine, a network is none, `1::2` is a slice of a list.
         (_, true) => Outcome::Set(0.1),
-        _ if bits != Some(128) => Outcome::Set(0.4),
+        _ if bits != Some(128) => Outcome::Set(0.1),
         (1..=2, _) if !matches!(address.segments()[0] >> 8, 0x20..=0x3f | 0xfc..=0xff) => {
             Outcome::Set(0.3)
         }
@@ -177,16 +174,16 @@ mod tests {
         for (check, before, value, expected) in [
             (Ipv4, "", "203.0.114.9", Outcome::Keep),
             (Ipv4, "", "198.41.0.4/32", Outcome::Keep),
-            (Ipv4, "", "198.41.0.0/24", Outcome::Set(0.4)),
+            (Ipv4, "", "198.41.0.0/24", Outcome::Set(0.1)),
             (Ipv4, "", "198.41.0.4/33", Outcome::Drop("shape")),
             (Ipv4, "", "256.1.1.1", Outcome::Drop("shape")),
-            (Ipv4, "", "10.0.0.1", Outcome::Set(0.4)),
+            (Ipv4, "", "10.0.0.1", Outcome::Set(0.1)),
             (Ipv4, "", "1.2.3.4", Outcome::Set(0.4)),
             (Ipv4, "Version: ", "120.0.6099.10", Outcome::Drop("shape")),
             (Ipv4, "Version: ", "120.0.60.10", Outcome::Set(0.1)),
             (Ipv6, "at ", "2001:db8::8a2e:370:7334", Outcome::Keep),
             (Ipv6, "at ", "2001:db8:0:9::%eth0/128", Outcome::Keep),
-            (Ipv6, "at ", "2606:4700::/32", Outcome::Set(0.4)),
+            (Ipv6, "at ", "2606:4700::/32", Outcome::Set(0.1)),
             (Ipv6, "at ", "64:ff9b::192.0.2.1", Outcome::Keep),
             (Ipv6, "at ", "::1", Outcome::Set(0.1)),
             (Ipv4, "ip = ", "127.0.0.1", Outcome::Set(0.1)),

@@ -143,12 +143,14 @@ pub(crate) fn national(value: &[u8], before: &[u8], name: [u8; 2]) -> Outcome {
     let (prefix, code) = dialling(name);
     let valid = |digits: &[u8]| answer(root, digits) & VALID != 0;
     let behind = |lead: &[u8]| !lead.is_empty() && digits.strip_prefix(lead).is_some_and(valid);
+    let plus = value.first() == Some(&b'+') && is_international(digits);
     let abroad = digits
         .strip_prefix(&[0, 0][..])
         .or_else(|| digits.strip_prefix(&[0, 1, 1][..]))
         .is_some_and(|rest| length > 10 && is_international(rest));
     let at_home = answer(root, digits);
-    let found = at_home & (VALID | PREFIXED) == VALID || behind(prefix) || behind(code) || abroad;
+    let found =
+        at_home & (VALID | PREFIXED) == VALID || behind(prefix) || behind(code) || abroad || plus;
     match (found && length > 7, is_grouped(value) || value.first() == Some(&b'(')) {
         (false, _) => Outcome::Drop("no_number"),
         (true, true) => Outcome::Keep,
@@ -234,6 +236,7 @@ mod tests {
             (PhoneJp, "090-1234-5678", grouped),
             (PhoneCn, "13812345678", bare),
             (PhoneTr, "5321234567", bare),
+            (PhoneTr, "+90 532 123 45 67", grouped),
         ] {
             assert_eq!(run(check, "", value), expected, "{value}");
         }

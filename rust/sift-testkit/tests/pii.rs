@@ -66,6 +66,14 @@ fn cases_of_every_engine() {
     }
 }
 
+/// What `rules check` asks of every rule: lint, examples, negatives, mutants.
+#[test]
+fn rules_are_checked() {
+    let rules = Arc::new(RuleSet::select(&["pii-all"], &[]).unwrap());
+    assert_eq!(sift_rules::lint::lint(&rules), []);
+    assert_eq!(sift_scan::verify::verify(&rules).unwrap(), []);
+}
+
 /// Examples of all rules, a few at a time, cut everywhere.
 #[test]
 fn examples_whole_and_streamed() {

@@ -144,7 +144,7 @@ mod tests {
             (Dea, "A91234563", true),
             (Dea, "AB1234564", false),
             (Dea, "NB1234563", false),
-            // The example of Employment and Social Development Canada.
+            // No number begins with 0.
             (CaSin, "046 454 286", false),
             (CaSin, "130 692 544", true),
             (CaSin, "130 692 545", false),

@@ -206,7 +206,6 @@ mod tests {
             (InAadhaar, "2341 2341 2346", true),
             (InAadhaar, "2341 2341 2347", false),
             (InAadhaar, "1341 2341 2346", false),
-            // The example of the GST portal.
             (InGstin, "27AAPFU0939F1ZV", true),
             (InGstin, "27AAPFU0939F1ZX", true),
             (InGstin, "39AAPFU0939F1ZV", false),
@@ -215,7 +214,7 @@ mod tests {
             (InPlate, "KA01AB1234", true),
             (SgFin, "S1234567D", true),
             (SgFin, "A1234567D", false),
-            // Examples of ACRA: DBS Bank, and a business.
+            // A bank, and a business.
             (SgUen, "196800306E", true),
             (SgUen, "196800306F", false),
             (SgUen, "T08FC0001A", false),

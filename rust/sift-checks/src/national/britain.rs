@@ -60,7 +60,6 @@ mod tests {
             (UkNhs, "943 476 5919", true),
             (UkNhs, "943 476 5918", false),
             (UkNhs, "0000000000", false),
-            // HMRC's test vector 1955839661.
             (UkUtr, "1955839661", true),
             (UkUtr, "2955839661", false),
             // HMRC prints QQ123456C because QQ is never issued.
@@ -73,7 +72,6 @@ mod tests {
             (UkPlate, "AB01ABC", false),
             (UkPlate, "AB30ABC", false),
             (UkPlate, "AB80ABC", false),
-            // DVLA's leaflet.
             (UkDrivingLicence, "MORGA657054SM9IJ", true),
             (UkDrivingLicence, "FOX99657054SM9IJ", true),
             (UkDrivingLicence, "99999657054SM9IJ", false),

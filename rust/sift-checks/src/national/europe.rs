@@ -129,7 +129,14 @@ pub(crate) fn fi_identity_code(value: &[u8]) -> Outcome {
 
 /// Swedish personal or coordination number: birthday (day + 60), Luhn over the last ten digits.
 pub(crate) fn se_personnummer(value: &[u8]) -> Outcome {
-    let ten = match (digits::<12>(value), digits::<10>(value)) {
+    // Who is a hundred or more has a `+` in the place of the hyphen.
+    let mut plain = [b'-'; 13];
+    let Some(plain) = plain.get_mut(..value.len()) else { return Outcome::Drop("shape") };
+    plain
+        .iter_mut()
+        .zip(value)
+        .for_each(|(slot, byte)| *slot = if *byte == b'+' { b'-' } else { *byte });
+    let ten = match (digits::<12>(plain), digits::<10>(plain)) {
         (Some(long), _) if !matches!(pair(&long, 0), 18..=20) => return Outcome::Drop("century"),
         (Some(long), _) => {
             let mut ten = [0; 10];
@@ -214,7 +221,6 @@ mod tests {
     #[test]
     fn numbers_of_europe() {
         holds(&[
-            // The example of the Spanish Ministry of the Interior.
             (EsNif, "12345678Z", true),
             (EsNif, "12345678-z", true),
             (EsNif, "1111111G", true),
@@ -222,14 +228,13 @@ mod tests {
             (EsNie, "X1234567L", true),
             (EsNie, "X1234567M", false),
             (EsNie, "W1234567L", false),
-            // The example of the decree: Mario Rossi, born in Rome; and a day that does not exist.
+            // A wrong letter is kept, a day that does not exist is not.
             (ItFiscalCode, "RSSMRA85T10A562S", true),
             (ItFiscalCode, "RSSMRA85T10A562T", true),
             (ItFiscalCode, "RSSMRA85T32A562S", false),
             (ItVat, "00743110157", true),
             (ItVat, "00743110158", false),
             (ItVat, "00000000000", false),
-            // The example of the Polish ministry.
             (PlPesel, "44051401458", true),
             (PlPesel, "44051401459", false),
             (PlPesel, "44-051401458", false),
@@ -244,6 +249,7 @@ mod tests {
             (SePersonnummer, "811218-9875", false),
             (SePersonnummer, "811318-9876", false),
             (SePersonnummer, "701063-2391", true),
+            (SePersonnummer, "811218+9876", true),
             (SeOrganisation, "556036-0793", true),
             (SeOrganisation, "551036-0793", false),
             (TrNationalId, "10000000146", true),
@@ -251,7 +257,6 @@ mod tests {
             (TrNationalId, "00000000146", false),
             (TrPlate, "81 AB 123", true),
             (TrPlate, "82 AB 123", false),
-            // The example of INSEE.
             (FrNir, "2 69 05 49 588 157 80", true),
             (FrNir, "2 69 05 49 588 157 81", false),
             (NlBsn, "111222333", true),

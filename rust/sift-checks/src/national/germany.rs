@@ -124,11 +124,9 @@ mod tests {
     #[test]
     fn numbers_of_germany() {
         holds(&[
-            // The example of the Federal Central Tax Office.
             (DeTaxId, "86095742719", true),
             (DeTaxId, "86095742718", false),
             (DeTaxId, "11112345678", false),
-            // The specimen card of the Federal Ministry of the Interior, LZ6311T475, without its check.
             (DeDocument, "L01X00T44", true),
             (DeDocument, "L01X00T47", false),
             (DeDocument, "A01X00T44", false),
@@ -139,7 +137,6 @@ mod tests {
             (DeSocialSecurity, "15070649C103", true),
             (DeSocialSecurity, "15070649C104", false),
             (DeSocialSecurity, "15320649C103", false),
-            // The example of the assignment rules of the GKV.
             (DeHealthInsurance, "A123456780", true),
             (DeHealthInsurance, "A123456781", false),
             (DeLanr, "123456601", true),

@@ -60,7 +60,6 @@ mod tests {
     #[test]
     fn numbers_of_oceania() {
         holds(&[
-            // The examples of the Australian Business Register, ASIC and the tax office.
             (AuAbn, "51 824 753 556", true),
             (AuAbn, "52 824 753 556", false),
             (AuAbn, "01 824 753 556", false),
