@@ -18,8 +18,8 @@ ARGS ?=
 # What `make eval` measures rules on: a folder of text; without one, the Python packages in .venv.
 CORPUS ?= $(wildcard $(VENV)/lib/python3.*/site-packages)
 
-.PHONY: help demo test wheel lint format rust-test py-test rules-check bench fuzz eval asan clean \
-	engine venv release-engine lock install
+.PHONY: help demo test wheel lint format rust-test py-test rules-check bench fuzz eval eval-pii eval-secrets \
+	rules-docs asan clean engine venv release-engine lock install
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,6 +65,19 @@ fuzz: engine ## every fuzz target for 60 s: make fuzz ARGS='scan redact'
 
 eval: install ## what each rule costs on real text: make eval CORPUS=DIR
 	@$(VENV)/bin/sift-fast rules cost --corpus "$(CORPUS)" $(ARGS)
+
+eval-secrets: engine venv ## secret rules beside the rivals: make eval-secrets CASES=FILE CORPORA=DIR ARGS=--record
+	@scripts/venv.sh $(BENCH_VENV) requirements/bench.txt
+	@scripts/wheel.sh
+	@scripts/install-wheel.sh $(BENCH_VENV)
+	@$(BENCH_VENV)/bin/python -m benches.secrets $(if $(CASES),--cases "$(CASES)") \
+		$(if $(CORPORA),--corpora "$(CORPORA)") $(ARGS)
+
+rules-docs: install ## docs/rules.md and the snapshot of the rules, from the installed wheel
+	@$(VENV)/bin/python scripts/rules_docs.py $(ARGS)
+
+eval-pii: install ## personal data on labelled cases: make eval-pii CASES=DIR
+	@$(VENV)/bin/python -P scripts/eval_pii.py "$(CASES)"
 
 asan: engine ## the tests of the engine wrapper under AddressSanitizer
 	@scripts/asan.sh $(ARGS)

@@ -52,8 +52,10 @@ __all__ = [
     "check_rules",
     "examples",
     "generate",
+    "rule_sets",
     "rule_table",
     "rules_cost",
+    "withdrawn_rules",
 ]
 
 _Path: TypeAlias = str | os.PathLike[str]
@@ -77,6 +79,7 @@ class _BuildInfo(TypedDict):
     engine: EngineName
     engine_version: str | None
     cpu_level: str
+    rules_version: str
     rule_hash: str
     target: str
 
@@ -790,12 +793,16 @@ def build_info() -> _BuildInfo:
     """What this build is: for bug reports, and for benchmarks that refuse a debug build.
 
     Returns:
-        Version, cargo profile, engine and its version, instruction set, hash of the default rules, target.
+        Version, cargo profile, engine and its version, instruction set, version of the built-in rules, hash of
+        the default ones, target.
 
     Example:
         >>> build_info()["profile"]
         'release'
     """
+
+def rule_sets() -> list[str]:
+    """Names of the rule sets that a selection may name, sorted."""
 
 def rule_table(sets: Sequence[str], files: Sequence[_Path] = ()) -> list[dict[str, Any]]:
     """Everything there is to know about rules.
@@ -806,11 +813,19 @@ def rule_table(sets: Sequence[str], files: Sequence[_Path] = ()) -> list[dict[st
 
     Returns:
         One row for each rule, sorted by id, with the keys `id aliases title category entity tier severity threat
-        score source builtin references known_misses examples negatives pattern group format checks min_entropy
-        widths`; widths are the longest `before`, `group` and `after` in bytes.
+        score source builtin references known_misses examples negatives literal_reason words pattern group format
+        checks min_entropy context widths`; `words` name the provider of a family's rule and are empty
+        for others, `widths` are the longest `before`, `group` and `after` in bytes.
 
     Raises:
         RuleError: a set or a document is wrong.
+    """
+
+def withdrawn_rules() -> list[tuple[str, str, str]]:
+    """Ids that releases had and this one has not: they name no rule any more.
+
+    Returns:
+        Id, the first version of the rules without it, and the reason.
     """
 
 def check_rules(sets: Sequence[str], files: Sequence[_Path] = ()) -> list[tuple[str, str, str]]:

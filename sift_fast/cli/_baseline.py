@@ -46,10 +46,12 @@ class Baseline:
             raise ConfigError(f"the baseline `{path}` is not a regular file: name one that `--write-baseline` wrote")
         try:
             with open(path, "rb") as stream:
-                document = json.loads(stream.read())
+                document = json.loads(stream.read(), object_pairs_hook=_once)
         except (ValueError, RecursionError) as error:
             raise ConfigError(f"the baseline `{path}` is not JSON: write it anew with `--write-baseline`") from error
-        if not isinstance(document, dict) or document.get("version") != VERSION:
+        version = document.get("version") if isinstance(document, dict) else None
+        # `true` is 1 to Python.
+        if version != VERSION or isinstance(version, bool):
             raise ConfigError(
                 f"the baseline `{path}` is not of version {VERSION}: write it anew with `--write-baseline`"
             )
@@ -94,6 +96,14 @@ def relative(path: bytes, baseline: str) -> str:
     # The file itself may be a link and is named as such; only the folders are resolved.
     parent, name = os.path.split(os.path.abspath(path))
     return printable(os.path.relpath(os.path.join(os.path.realpath(parent), name), folder))
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """An object whose keys stand once: which of two a reader takes differs from tool to tool."""
+    document = dict(pairs)
+    if len(document) != len(pairs):
+        raise ValueError("a key stands twice")
+    return document
 
 
 def _known(row: object) -> Known | None:

@@ -20,7 +20,8 @@ Examples:
   sift-fast rules show secret.github.token
   sift-fast rules check --rule-file mine.toml
   sift-fast rules cost --corpus ~/src --rule-file mine.toml
-  sift-fast rules test mine.toml"""
+  sift-fast rules test mine.toml
+  sift-fast rules test cases.toml --rules secrets"""
 
 
 @click.group(epilog=EPILOG)
@@ -51,7 +52,10 @@ def list_rules(**options: Unpack[ListOptions]) -> int:
         for row in rows
     ]
     say(table(["id", "entity", "tier", "severity", "score", "title"], cells, right=frozenset({4})))
-    click.echo(count(len(rows), "rule"), err=True)
+    from sift_fast import _core
+
+    version = _core.build_info()["rules_version"]
+    click.echo(f"{count(len(rows), 'rule')}, version {version} of the built-in rules", err=True)
     return CLEAN
 
 
@@ -73,6 +77,12 @@ def show(rule_id: str, **options: Unpack[ShowOptions]) -> int:
         if row["id"] == rule_id or rule_id in row["aliases"]:
             say(json.dumps(row, indent=1) + "\n" if options["format"] == "json" else _record(row))
             return CLEAN
+    from sift_fast import _core
+
+    for withdrawn, since, reason in _core.withdrawn_rules():
+        if withdrawn == rule_id:
+            complain(f"the rule `{rule_id}` was withdrawn in version {since} of the rules: {reason}")
+            return ERROR
     complain(f"there is no rule `{rule_id}` in this selection: see `sift-fast rules list`")
     return ERROR
 
@@ -124,18 +134,47 @@ def _problems(problems: list[tuple[str, str, str]], rules: int) -> int:
 
 
 @rules.command("test")
-@click.argument("rule_files", nargs=-1, required=True, metavar="RULE_FILE...")
-def test(rule_files: tuple[str, ...]) -> int:
-    """Run the examples and negatives of rule files of your own.
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@rule_options
+def test(files: tuple[str, ...], **options: Unpack[Selection]) -> int:
+    """Test rules on cases of your own, and rule files of your own on their examples.
 
-    Each example is filled with generated secrets and must be found, each negative must not, in every engine,
-    whole and byte by byte. One line for a rule; exits 1 when one fails.
+    A case (`[[case]]` in TOML, or a line of JSON in a .jsonl file) is a text and the findings it must give;
+    docs/cli.md has the keys. It is scanned with the selected rules and those of every rule file named. The examples
+    and negatives of the rule files among FILE are run in every engine, whole and byte by byte.
+
+    Prints what failed, never the text; exits 1 when something did, 2 when a file is wrong.
     """
+    import sift_fast
+    from sift_fast.cli import _cases
+
+    written = [file for file in files if _cases.is_cases(file)]
+    documents = [file for file in files if file not in written]
+    cases = [case for file in written for case in _cases.read(file)]
+    known = [*documents, *(file for file in options["rule_file"] if file not in documents)]
+    code = _test_documents(documents) if documents else CLEAN
+    if not cases:
+        return code
+    scanner = sift_fast.Scanner(rules=rule_sets(options["rules"]), rule_files=known)
+    failed = 0
+    for case in _cases.resolve(scanner, cases):
+        wrong = _cases.faults(scanner, case)
+        failed += bool(wrong)
+        say("".join(f"{printable(case.place)}: {printable(fault, escape_backslash=False)}\n" for fault in wrong))
+    if failed:
+        complain(f"{failed:,} of {count(len(cases), 'case')} failed")
+        return FINDINGS
+    click.echo(f"{count(len(cases), 'case')}: all passed", err=True)
+    return code
+
+
+def _test_documents(documents: list[str]) -> int:
+    """Run the examples and negatives of rule files: one line for a rule, then the problems."""
     from sift_fast import _core
 
-    rows = _core.rule_table([], list(rule_files))
+    rows = _core.rule_table([], list(documents))
     problems: dict[str, list[str]] = defaultdict(list)
-    for _file, rule, reason in _core.check_rules([], list(rule_files)):
+    for _file, rule, reason in _core.check_rules([], list(documents)):
         problems[rule].append(reason)
     cells = []
     for row in rows:

@@ -26,7 +26,7 @@ RULES = {
             )
         ),
         # Cargo names its index in every entry; rules for the tokens of registries name the registries.
-        ("Cargo.lock", "rust/fuzz/Cargo.lock", "rust/sift-rules/data/"),
+        ("Cargo.lock", "rust/fuzz/Cargo.lock", "rust/sift-rules/data/", "docs/rules.md"),
     ),
     "path of one machine": ("/work" + "/(?:main|shared)|/root" + r"/\.|/home" + r"/[a-z]+/\.", ()),
     "unfinished work": (r"\b(?:TO" + "DO|FIX" + "ME|HA" + r"CK)\b(?!_)", ("rust/sift-rules/data/",)),

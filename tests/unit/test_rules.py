@@ -94,7 +94,8 @@ def test_examples_are_found_in_python_as_well(scanner):
 
 def test_build_info_is_complete(scanner):
     info = sf.build_info()
-    assert set(info) == {"version", "profile", "engine", "engine_version", "cpu_level", "rule_hash", "target"}
+    keys = {"version", "profile", "engine", "engine_version", "cpu_level", "rules_version", "rule_hash", "target"}
+    assert set(info) == keys
     assert info["version"] == sf.__version__
     assert info["profile"] in {"release", "debug"}
     assert info["rule_hash"] == scanner.hash

@@ -15,18 +15,30 @@
 
 #![forbid(unsafe_code)]
 
+mod card;
+mod checksum;
 mod code;
 mod crc;
+mod crypto;
+mod device;
 mod encoded;
 mod entropy;
+mod iban;
+mod name;
+mod national;
+mod network;
+mod phone;
 mod placeholder;
 mod shape;
 #[cfg(test)]
 mod testing;
+mod tlds;
 mod words;
 
+pub use checksum::is_date;
 pub use crc::{base62_decode, base62_encode, crc32};
 pub use entropy::entropy;
+use national::{africa, americas, asia, britain, europe, germany, oceania};
 
 /// What a check looks at.
 #[derive(Clone, Copy)]
@@ -98,6 +110,10 @@ checks! {
         "proves a GitHub token by its CRC-32, scores one with a wrong checksum 0.6",
     Placeholder = "placeholder":
         "drops stand-ins: example words, masks, counting, repetition, fewer than 4 distinct bytes",
+    Unfilled = "unfilled":
+        "drops what was never filled in: masks, template expressions, your-key-here; milder than placeholder",
+    UrlPassword = "url_password":
+        "drops what was never filled in, and on the web (http, ws, git) also words, names and stand-ins",
     NotVariable = "not_variable":
         "drops names of variables, template expressions, look-ups in an environment, `null` and kin",
     NotPath = "not_path":
@@ -116,14 +132,206 @@ checks! {
         "drops values that do not have both letters and digits",
     KeyWord = "key_word":
         "drops values without key, token, secret, passw, credential or auth in the 40 bytes before",
+    SecretName = "secret_name":
+        "drops values of fields whose name says otherwise: secret_name, tokenUrl, publicKey, csrf_token",
     NotWord = "not_word":
         "drops single words, numbers, dates and versions",
     JwtHeader = "jwt_header":
-        "scores 0.95 if the first part is a JSON web token's header, drops otherwise",
+        "scores 0.95 if the first part is a JSON web token's header, drops what does not begin as one",
+    EncodesText = "encodes_text":
+        "drops what is not base64 of printable text",
     Base64Text = "base64_text":
         "drops base64 of readable text",
     Luhn = "luhn":
         "drops digits that fail the Luhn test",
+    NotPart = "not_part":
+        "drops numbers that go on to their left: decimals, UUIDs, paths, names",
+    Card = "card":
+        "payment card: network, Luhn; proven in the groups of the plastic",
+    Iban = "iban":
+        "proves an IBAN by structure and MOD 97-10",
+    Lei = "lei":
+        "proves a legal entity identifier by MOD 97-10",
+    Bitcoin = "bitcoin":
+        "proves a Bitcoin address by Base58Check, Bech32 or Bech32m",
+    Ipv4 = "ipv4":
+        "IPv4 address; local ones and versions score below an edit",
+    Ipv6 = "ipv6":
+        "IPv6 address with zone and prefix",
+    Mac = "mac":
+        "hardware address that is neither broadcast nor empty",
+    Email = "email":
+        "e-mail address in a top-level domain",
+    Url = "url":
+        "URL or host name in a top-level domain",
+    Vin = "vin":
+        "vehicle identification number, check digit of North America",
+    Imei = "imei":
+        "equipment identity of a telephone",
+    Bic = "bic":
+        "business identifier code of a country",
+    Uuid = "uuid":
+        "UUID of RFC 9562",
+    UsSsn = "us_ssn":
+        "social security number of the United States: assigned, not void",
+    UsItin = "us_itin":
+        "individual taxpayer number of the United States: assigned groups",
+    UsNpi = "us_npi":
+        "national provider identifier of the United States",
+    UsEin = "us_ein":
+        "employer identification number of the United States: assigned prefixes",
+    AbaRouting = "aba_routing":
+        "routing number of the American Bankers Association",
+    Dea = "dea":
+        "registration number of the Drug Enforcement Administration",
+    CaSin = "ca_sin":
+        "social insurance number of Canada",
+    CaHealthOntario = "ca_health_ontario":
+        "health number of Ontario",
+    BrCpf = "br_cpf":
+        "taxpayer number of Brazil",
+    UkNhs = "uk_nhs":
+        "National Health Service number",
+    UkUtr = "uk_utr":
+        "unique taxpayer reference of the United Kingdom",
+    UkNino = "uk_nino":
+        "national insurance number of the United Kingdom: allocated prefixes",
+    UkPlate = "uk_plate":
+        "current plate of the United Kingdom: age identifier",
+    UkDrivingLicence = "uk_driving_licence":
+        "driving licence of the United Kingdom: field of the surname",
+    DeTaxId = "de_tax_id":
+        "tax identification number of Germany",
+    DeDocument = "de_document":
+        "passport or identity card of Germany",
+    DeIdCard = "de_id_card":
+        "identity card of Germany, old ones without check digit too",
+    DeSocialSecurity = "de_social_security":
+        "pension insurance number of Germany",
+    DeHealthInsurance = "de_health_insurance":
+        "health insurance number of Germany",
+    DeLanr = "de_lanr":
+        "physician number of Germany",
+    DeBsnr = "de_bsnr":
+        "practice number of Germany",
+    DeVat = "de_vat":
+        "VAT number of Germany, proven by its check digit",
+    DePlz = "de_plz":
+        "post code of Germany",
+    EsNif = "es_nif":
+        "tax number of Spain",
+    EsNie = "es_nie":
+        "foreigner number of Spain",
+    ItFiscalCode = "it_fiscal_code":
+        "tax code of Italy, proven by its letter",
+    ItVat = "it_vat":
+        "VAT number of Italy",
+    PlPesel = "pl_pesel":
+        "PESEL of Poland",
+    FiIdentityCode = "fi_identity_code":
+        "personal identity code of Finland",
+    SePersonnummer = "se_personnummer":
+        "personal number of Sweden",
+    SeOrganisation = "se_organisation":
+        "organisation number of Sweden",
+    TrNationalId = "tr_national_id":
+        "identity number of Turkey",
+    TrPlate = "tr_plate":
+        "plate of Turkey: province",
+    FrNir = "fr_nir":
+        "social security number of France",
+    NlBsn = "nl_bsn":
+        "citizen service number of the Netherlands",
+    BeNational = "be_national":
+        "national register number of Belgium",
+    InAadhaar = "in_aadhaar":
+        "Aadhaar number of India",
+    InGstin = "in_gstin":
+        "goods and services tax number of India, proven by its check character",
+    InPan = "in_pan":
+        "permanent account number of India: kind of holder",
+    InPlate = "in_plate":
+        "plate of India: state",
+    SgFin = "sg_fin":
+        "NRIC or FIN of Singapore, proven by its letter",
+    SgUen = "sg_uen":
+        "entity number of Singapore",
+    KrRrn = "kr_rrn":
+        "resident registration number of Korea, proven by its check digit",
+    KrFrn = "kr_frn":
+        "foreigner registration number of Korea, proven by its check digit",
+    KrBrn = "kr_brn":
+        "business registration number of Korea",
+    KrDriverLicense = "kr_driver_license":
+        "driver licence of Korea: region",
+    ThTnin = "th_tnin":
+        "identity number of Thailand",
+    PhTin = "ph_tin":
+        "taxpayer number of the Philippines",
+    AuAbn = "au_abn":
+        "business number of Australia",
+    AuAcn = "au_acn":
+        "company number of Australia",
+    AuTfn = "au_tfn":
+        "tax file number of Australia",
+    AuMedicare = "au_medicare":
+        "Medicare card of Australia",
+    NzIrd = "nz_ird":
+        "tax number of New Zealand",
+    ZaId = "za_id":
+        "identity number of South Africa",
+    ZaCompany = "za_company":
+        "company registration of South Africa",
+    NgNin = "ng_nin":
+        "identity number of Nigeria",
+    Phone = "phone":
+        "telephone number with its country code",
+    PhoneAu = "phone_au":
+        "telephone number as Australia writes it",
+    PhoneBr = "phone_br":
+        "telephone number as Brazil writes it",
+    PhoneCn = "phone_cn":
+        "telephone number as China writes it",
+    PhoneDe = "phone_de":
+        "telephone number as Germany writes it",
+    PhoneEs = "phone_es":
+        "telephone number as Spain writes it",
+    PhoneFr = "phone_fr":
+        "telephone number as France writes it",
+    PhoneGb = "phone_gb":
+        "telephone number as the United Kingdom writes it",
+    PhoneIl = "phone_il":
+        "telephone number as Israel writes it",
+    PhoneIn = "phone_in":
+        "telephone number as India writes it",
+    PhoneIt = "phone_it":
+        "telephone number as Italy writes it",
+    PhoneJp = "phone_jp":
+        "telephone number as Japan writes it",
+    PhoneKr = "phone_kr":
+        "telephone number as Korea writes it",
+    PhoneNg = "phone_ng":
+        "telephone number as Nigeria writes it",
+    PhoneNl = "phone_nl":
+        "telephone number as the Netherlands writes it",
+    PhoneNz = "phone_nz":
+        "telephone number as New Zealand writes it",
+    PhonePh = "phone_ph":
+        "telephone number as the Philippines writes it",
+    PhonePl = "phone_pl":
+        "telephone number as Poland writes it",
+    PhoneSe = "phone_se":
+        "telephone number as Sweden writes it",
+    PhoneSg = "phone_sg":
+        "telephone number as Singapore writes it",
+    PhoneTh = "phone_th":
+        "telephone number as Thailand writes it",
+    PhoneTr = "phone_tr":
+        "telephone number as Turkey writes it",
+    PhoneUs = "phone_us":
+        "telephone number as North America writes it",
+    PhoneZa = "phone_za":
+        "telephone number as South Africa writes it",
 }
 
 impl Check {
@@ -142,6 +350,8 @@ impl Check {
             Self::GithubCrc32 => return crc::github(value),
             Self::JwtHeader => return encoded::jwt_header(value),
             Self::Placeholder => (placeholder::is_placeholder(value), "placeholder"),
+            Self::Unfilled => (placeholder::is_unfilled(value), "unfilled"),
+            Self::UrlPassword => (is_shown_in_url(value, subject.before), "url_password"),
             Self::NotVariable => (code::is_variable(value, subject.before), "variable"),
             Self::NotPath => (code::is_path(value), "path"),
             Self::NotUrl => (code::is_url(value), "url"),
@@ -154,9 +364,105 @@ impl Check {
                 "not_mixed",
             ),
             Self::KeyWord => (!has_key_word(subject.before), "no_key_word"),
+            Self::SecretName => (name::is_other_field(subject.before), "name"),
             Self::NotWord => (words::single_word(value) || shape::is_number(value), "word"),
+            Self::EncodesText => (!encoded::encodes_text(value), "no_text"),
             Self::Base64Text => (encoded::is_base64_text(value), "base64_text"),
             Self::Luhn => (!shape::luhn(value), "luhn"),
+            Self::NotPart => (device::is_part(subject.before), "part"),
+            Self::Card => return card::card(value, subject.before),
+            Self::Iban => return iban::iban(value),
+            Self::Lei => return iban::lei(value),
+            Self::Bitcoin => return crypto::bitcoin(value),
+            Self::Ipv4 => return network::ipv4(value, subject.before),
+            Self::Ipv6 => return network::ipv6(value, subject.before),
+            Self::Mac => return network::mac(value, subject.before),
+            Self::Email => return network::email(value, subject.before),
+            Self::Url => return network::url(value),
+            Self::Vin => return device::vin(value),
+            Self::Imei => return device::imei(value),
+            Self::Bic => return device::bic(value),
+            Self::Uuid => return device::uuid(value),
+            Self::UsSsn => return americas::us_ssn(value),
+            Self::UsItin => return americas::us_itin(value),
+            Self::UsNpi => return americas::us_npi(value),
+            Self::UsEin => return americas::us_ein(value),
+            Self::AbaRouting => return americas::aba_routing(value),
+            Self::Dea => return americas::dea(value),
+            Self::CaSin => return americas::ca_sin(value),
+            Self::CaHealthOntario => return americas::ca_health_ontario(value),
+            Self::BrCpf => return americas::br_cpf(value),
+            Self::UkNhs => return britain::uk_nhs(value),
+            Self::UkUtr => return britain::uk_utr(value),
+            Self::UkNino => return britain::uk_nino(value),
+            Self::UkPlate => return britain::uk_plate(value),
+            Self::UkDrivingLicence => return britain::uk_driving_licence(value),
+            Self::DeTaxId => return germany::de_tax_id(value),
+            Self::DeDocument => return germany::de_document(value),
+            Self::DeIdCard => return germany::de_id_card(value),
+            Self::DeSocialSecurity => return germany::de_social_security(value),
+            Self::DeHealthInsurance => return germany::de_health_insurance(value),
+            Self::DeLanr => return germany::de_lanr(value),
+            Self::DeBsnr => return germany::de_bsnr(value),
+            Self::DeVat => return germany::de_vat(value),
+            Self::DePlz => return germany::de_plz(value),
+            Self::EsNif => return europe::es_nif(value),
+            Self::EsNie => return europe::es_nie(value),
+            Self::ItFiscalCode => return europe::it_fiscal_code(value),
+            Self::ItVat => return europe::it_vat(value),
+            Self::PlPesel => return europe::pl_pesel(value),
+            Self::FiIdentityCode => return europe::fi_identity_code(value),
+            Self::SePersonnummer => return europe::se_personnummer(value),
+            Self::SeOrganisation => return europe::se_organisation(value),
+            Self::TrNationalId => return europe::tr_national_id(value),
+            Self::TrPlate => return europe::tr_plate(value),
+            Self::FrNir => return europe::fr_nir(value),
+            Self::NlBsn => return europe::nl_bsn(value),
+            Self::BeNational => return europe::be_national(value),
+            Self::InAadhaar => return asia::in_aadhaar(value),
+            Self::InGstin => return asia::in_gstin(value),
+            Self::InPan => return asia::in_pan(value),
+            Self::InPlate => return asia::in_plate(value),
+            Self::SgFin => return asia::sg_fin(value),
+            Self::SgUen => return asia::sg_uen(value),
+            Self::KrRrn => return asia::kr_rrn(value),
+            Self::KrFrn => return asia::kr_frn(value),
+            Self::KrBrn => return asia::kr_brn(value),
+            Self::KrDriverLicense => return asia::kr_driver_license(value),
+            Self::ThTnin => return asia::th_tnin(value),
+            Self::PhTin => return asia::ph_tin(value),
+            Self::AuAbn => return oceania::au_abn(value),
+            Self::AuAcn => return oceania::au_acn(value),
+            Self::AuTfn => return oceania::au_tfn(value),
+            Self::AuMedicare => return oceania::au_medicare(value),
+            Self::NzIrd => return oceania::nz_ird(value),
+            Self::ZaId => return africa::za_id(value),
+            Self::ZaCompany => return africa::za_company(value),
+            Self::NgNin => return africa::ng_nin(value),
+            Self::Phone => return phone::international(value, subject.before),
+            Self::PhoneAu => return phone::national(value, subject.before, *b"AU"),
+            Self::PhoneBr => return phone::national(value, subject.before, *b"BR"),
+            Self::PhoneCn => return phone::national(value, subject.before, *b"CN"),
+            Self::PhoneDe => return phone::national(value, subject.before, *b"DE"),
+            Self::PhoneEs => return phone::national(value, subject.before, *b"ES"),
+            Self::PhoneFr => return phone::national(value, subject.before, *b"FR"),
+            Self::PhoneGb => return phone::national(value, subject.before, *b"GB"),
+            Self::PhoneIl => return phone::national(value, subject.before, *b"IL"),
+            Self::PhoneIn => return phone::national(value, subject.before, *b"IN"),
+            Self::PhoneIt => return phone::national(value, subject.before, *b"IT"),
+            Self::PhoneJp => return phone::national(value, subject.before, *b"JP"),
+            Self::PhoneKr => return phone::national(value, subject.before, *b"KR"),
+            Self::PhoneNg => return phone::national(value, subject.before, *b"NG"),
+            Self::PhoneNl => return phone::national(value, subject.before, *b"NL"),
+            Self::PhoneNz => return phone::national(value, subject.before, *b"NZ"),
+            Self::PhonePh => return phone::national(value, subject.before, *b"PH"),
+            Self::PhonePl => return phone::national(value, subject.before, *b"PL"),
+            Self::PhoneSe => return phone::national(value, subject.before, *b"SE"),
+            Self::PhoneSg => return phone::national(value, subject.before, *b"SG"),
+            Self::PhoneTh => return phone::national(value, subject.before, *b"TH"),
+            Self::PhoneTr => return phone::national(value, subject.before, *b"TR"),
+            Self::PhoneUs => return phone::national(value, subject.before, *b"US"),
+            Self::PhoneZa => return phone::national(value, subject.before, *b"ZA"),
         };
         if drop {
             Outcome::Drop(reason)
@@ -171,6 +477,57 @@ fn has_key_word(before: &[u8]) -> bool {
     const WORDS: [&[u8]; 6] = [b"key", b"token", b"secret", b"passw", b"credential", b"auth"];
     let near = &before[before.len().saturating_sub(40)..];
     WORDS.iter().any(|word| near.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word)))
+}
+
+/// Whether the password of a URL is one for show. Words are passwords of databases and brokers, as in
+/// the settings of a test server; in a web address they stand in a document.
+fn is_shown_in_url(value: &[u8], before: &[u8]) -> bool {
+    const SERVICES: [&[u8]; 27] = [
+        b"postgres",
+        b"postgresql",
+        b"cockroachdb",
+        b"redshift",
+        b"mysql",
+        b"mariadb",
+        b"mongodb",
+        b"redis",
+        b"rediss",
+        b"amqp",
+        b"amqps",
+        b"mssql",
+        b"sqlserver",
+        b"oracle",
+        b"ftp",
+        b"ftps",
+        b"sftp",
+        b"smb",
+        b"ldap",
+        b"ldaps",
+        b"smtp",
+        b"smtps",
+        b"imaps",
+        b"mqtt",
+        b"mqtts",
+        b"nats",
+        b"clickhouse",
+    ];
+    if placeholder::is_unfilled(value) {
+        return true;
+    }
+    let scheme = before.windows(3).rposition(|three| three == b"://").map_or(&b""[..], |at| {
+        let start = before[..at]
+            .iter()
+            .rposition(|&byte| !(byte.is_ascii_alphanumeric() || byte == b'+'))
+            .map_or(0, |other| other + 1);
+        &before[start..at]
+    });
+    // `mysql+pymysql` names the driver too.
+    let service = scheme.split(|&byte| byte == b'+').next().unwrap_or_default();
+    let is_service = SERVICES.iter().any(|name| service.eq_ignore_ascii_case(name));
+    !is_service
+        && (placeholder::is_placeholder(value)
+            || words::single_word(value)
+            || code::is_identifier(value))
 }
 
 #[cfg(test)]
@@ -188,6 +545,23 @@ mod tests {
         {
             let outcome = Check::KeyWord.run(&Subject { value: b"x", before: before.as_bytes() });
             assert_eq!(outcome == Outcome::Keep, keeps, "{before}");
+        }
+    }
+
+    #[test]
+    fn words_are_passwords_of_services_and_not_of_the_web() {
+        for (before, value, keeps) in [
+            ("postgres://app:", "opensesame", true),
+            ("url = 'mysql+pymysql://root:", "secret", true),
+            ("mongodb+srv://root:", "hunter", true),
+            ("ftp://u:", "password", false),
+            ("https://user:", "opensesame", false),
+            ("https://user:", "k3v9Zq1x", true),
+            ("://user:", "secret", false),
+            ("user:", "secret", false),
+        ] {
+            let subject = Subject { value: value.as_bytes(), before: before.as_bytes() };
+            assert_eq!(Check::UrlPassword.run(&subject) == Outcome::Keep, keeps, "{before}");
         }
     }
 
@@ -222,6 +596,7 @@ mod tests {
     fn random_tokens_are_kept() {
         let checks = [
             Check::Placeholder,
+            Check::Unfilled,
             Check::NotVariable,
             Check::NotIdentifier,
             Check::NotPath,
@@ -246,7 +621,7 @@ mod tests {
         let mut random = Random::new(20_241_121);
         for (name, alphabet, lengths) in alphabets {
             for &length in lengths {
-                let mut dropped = [0usize; 7];
+                let mut dropped = [0usize; 8];
                 for _ in 0..10_000 {
                     let value = random.bytes(alphabet, length);
                     for (check, dropped) in checks.iter().zip(&mut dropped) {

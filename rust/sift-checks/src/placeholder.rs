@@ -5,6 +5,8 @@
 //! and the share of the whole decides. Numbers behind the limits: a given word of five letters
 //! stands in one of 800,000 random base62 values of 40 bytes, one of four in one of 25,000.
 
+use crate::code::has_enclosed_name;
+
 /// What a word says about the value around it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -382,11 +384,34 @@ fn repeats(value: &[u8]) -> bool {
     })
 }
 
+/// `password` as in examples: after `my`, with the usual signs for letters, before a few digits or marks.
+fn is_spelled_password(value: &[u8]) -> bool {
+    let value = match value {
+        [b'm' | b'M', b'y' | b'Y', rest @ ..] => rest.strip_prefix(b"_").unwrap_or(rest),
+        _ => value,
+    };
+    let signs: [&[u8]; 8] = [b"p", b"a@4", b"s$5", b"s$5", b"w", b"o0", b"r", b"d"];
+    let spelled = value.len() >= signs.len()
+        && value.iter().zip(signs).all(|(byte, signs)| signs.contains(&byte.to_ascii_lowercase()));
+    spelled
+        && value.len() <= signs.len() + 4
+        && value[signs.len()..]
+            .iter()
+            .all(|byte| byte.is_ascii_digit() || byte.is_ascii_punctuation())
+}
+
 /// Whether `value` is a stand-in for a secret.
 pub(crate) fn is_placeholder(value: &[u8]) -> bool {
     let Look { seen, word, runs } = look(value);
     let distinct = seen.count();
     if distinct < 4 || is_masked(value, &seen) || is_repeated(value, distinct) {
+        return true;
+    }
+    if is_own_name(value)
+        || ends_as_name(value)
+        || is_spelled_password(value)
+        || runs >= 2 && is_blanked(value)
+    {
         return true;
     }
     // Without a telling word, sequences must cover half, and a sequence has at most three bytes for
@@ -406,11 +431,23 @@ pub(crate) fn is_placeholder(value: &[u8]) -> bool {
     covered_enough(value)
 }
 
-/// The walk: how much of the value do words and sequences cover?
-fn covered_enough(value: &[u8]) -> bool {
-    // Bytes covered by words, and by sequences; separators count for neither side.
+/// What words and sequences cover of a value.
+struct Cover {
+    /// Bytes of words and the numbers behind them, bytes of sequences, and those of neither side.
+    worded: usize,
+    counted: usize,
+    separators: usize,
+    fillers: usize,
+    marker: bool,
+    hint: bool,
+    /// A run of `x` that is a mask on its own.
+    mask: bool,
+}
+
+/// The walk: how much of the value do words and sequences cover? Ends at the first mask.
+fn cover(value: &[u8]) -> Cover {
     let (mut worded, mut counted, mut separators, mut fillers) = (0usize, 0usize, 0usize, 0usize);
-    let (mut marker, mut hint) = (false, false);
+    let (mut marker, mut hint, mut mask) = (false, false, false);
     // Whether a word or sequence ends here; and how many digits may follow as its number.
     let (mut after_cover, mut number) = (false, 0usize);
     // One random hexadecimal digit in 85 begins a run of three: nothing to count in a long value.
@@ -455,9 +492,10 @@ fn covered_enough(value: &[u8]) -> bool {
             let numbered = (1..=number).contains(&digits);
             number = 0;
             if run >= shortest_run {
-                let mask = byte == b'x' || byte == b'X';
-                if mask && run >= 4 && tail[1] == byte && run * 12 >= value.len() {
-                    return true;
+                let letter = byte == b'x' || byte == b'X';
+                if letter && run >= 4 && tail[1] == byte && run * 12 >= value.len() {
+                    mask = true;
+                    break;
                 }
                 counted += run;
                 run
@@ -477,17 +515,84 @@ fn covered_enough(value: &[u8]) -> bool {
         last = value[at - 1];
     }
 
+    Cover { worded, counted, separators, fillers, marker, hint, mask }
+}
+
+/// Whether words and sequences cover enough of `value` to make a stand-in of it.
+fn covered_enough(value: &[u8]) -> bool {
+    let Cover { worded, counted, separators, fillers, marker, hint, mask } = cover(value);
     let plain = value.len() - separators;
     let covered = worded + counted;
-    (marker && covered * 6 >= plain)
+    mask || (marker && covered * 6 >= plain)
         || (hint && covered * 5 >= plain * 2)
         || (counted >= 5 && counted * 2 >= plain)
         || (fillers >= 2 && covered >= plain)
 }
 
+fn is_own_name(value: &[u8]) -> bool {
+    OWN_NAMES.iter().any(|name| value.eq_ignore_ascii_case(name))
+}
+
+/// Whether `value` is a name whose last word is such a field: `url_password`, `handler.token`.
+fn ends_as_name(value: &[u8]) -> bool {
+    let Some(at) = value.iter().rposition(|byte| b"_.-".contains(byte)) else { return false };
+    let (owner, field) = (&value[..at], &value[at + 1..]);
+    (is_own_name(field) || field.eq_ignore_ascii_case(b"secret"))
+        && owner.first().is_some_and(u8::is_ascii_alphabetic)
+        && owner.iter().all(|byte| byte.is_ascii_alphabetic() || b"_.-".contains(byte))
+}
+
+/// What a field is called, and what is written into it to show where the value goes.
+const OWN_NAMES: [&[u8]; 10] = [
+    b"password",
+    b"passwd",
+    b"pass",
+    b"pwd",
+    b"token",
+    b"api_key",
+    b"apikey",
+    b"api-key",
+    b"key",
+    b"secret_key",
+];
+
+/// Whether `value` was never filled in: masks, template expressions, a phrase that asks for it.
+///
+/// Milder than [`is_placeholder`]: counting, repetition and a stray example word are left alone, for
+/// rules whose prefix or provider name has said that this is a key, made up or not.
+pub(crate) fn is_unfilled(value: &[u8]) -> bool {
+    let Look { seen, word, runs } = look(value);
+    if seen.count() < 3 || is_masked(value, &seen) || is_own_name(value) || has_enclosed_name(value)
+    {
+        return true;
+    }
+    if runs >= 2 && is_blanked(value) {
+        return true;
+    }
+    if !word {
+        return false;
+    }
+    let Cover { worded, separators, marker, hint, mask, .. } = cover(value);
+    let plain = value.len() - separators;
+    mask || (marker && worded * 4 >= plain) || (hint && worded >= plain)
+}
+
+/// Runs of four and more: of `x` or `#` a twelfth of the value, or of zeros half of it.
+fn is_blanked(value: &[u8]) -> bool {
+    let (mut masks, mut zeros) = (0usize, 0usize);
+    for run in value.chunk_by(|left, right| left == right).filter(|run| run.len() >= 4) {
+        match run[0] {
+            b'x' | b'X' | b'#' => masks += run.len(),
+            b'0' => zeros += run.len(),
+            _ => {}
+        }
+    }
+    masks > 0 && masks * 12 >= value.len() || zeros * 2 >= value.len()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{covered_enough, is_placeholder, WORDS};
+    use super::{covered_enough, is_placeholder, is_unfilled, WORDS};
     use crate::testing::{Random, BASE62, HEX};
 
     #[test]
@@ -596,6 +701,11 @@ mod tests {
             "todo-set-this",
             "secret_key",
             "abcd1234efgh5678",
+            "P@ssw0rd",
+            "myp@ssw0rd1!",
+            "url_password",
+            "handler.password",
+            "Pa$$word123",
             "11111111-2222-3333-4444-555555555555",
         ] {
             assert!(is_placeholder(value.as_bytes()), "`{value}` is a stand-in");
@@ -633,8 +743,84 @@ mod tests {
             }
             assert!(dropped <= 1, "{dropped} of 2000 behind `{label}`");
         }
-        for value in ["hunter2", "Tr0ub4dor&3", "gr8estHits!", "P@ssw0rd", "correcthorse"] {
+        for value in ["hunter2", "Tr0ub4dor&3", "gr8estHits!", "P@ssw0rd-of-mine", "correcthorse"] {
             assert!(!is_placeholder(value.as_bytes()), "`{value}` could be real");
         }
+    }
+
+    #[test]
+    fn never_filled_in() {
+        for value in [
+            "",
+            "xxxxxxxx",
+            "XXXX-XXXX-XXXX",
+            "********",
+            "abc***xyz9",
+            "sk-abc...wxyz",
+            "<your-token>",
+            "sk-<API_KEY>",
+            "[YOUR TOKEN]",
+            "${API_KEY}",
+            "sk-${API_KEY}",
+            "{{ token }}",
+            "your_api_key",
+            "your-acme-token-goes-here",
+            "yourApiKeyHere",
+            "sk_live_your_key_here",
+            "changeme",
+            "PASSWORD",
+            "REDACTED_BY_POLICY",
+            "my-example-token",
+            "dummy_password",
+            "npm_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+            "key_########-####",
+            "00000000-0000-0000-0000-000000000000",
+            "AKIA00000000000000000000",
+            "amzn.mws.00000000-0000-0000-0000-000000000000",
+        ] {
+            assert!(is_unfilled(value.as_bytes()), "`{value}` was never filled in");
+        }
+        for value in [
+            // Counted, repeated and spelled values: made up, but somebody did fill them in.
+            "12345678-ABCD-ABCD-ABCD-1234567890AB",
+            "12345678ABCDEFH1234567890ABCDEFH12345678",
+            "AGE-SECRET-KEY-1QQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQ",
+            "cafebabe:deadbeef",
+            "abcdefghijklmnop",
+            "11111111-2222-3333-4444-555555555555",
+            "myPassword",
+            "secret",
+            "hunter2",
+            "test1234",
+        ] {
+            assert!(!is_unfilled(value.as_bytes()), "`{value}` was filled in");
+        }
+    }
+
+    /// What the mild form drops, the strict one drops too.
+    #[test]
+    fn the_mild_form_is_the_narrower_one() {
+        let mut random = Random::new(6);
+        let mut dropped = 0;
+        for _ in 0..100_000 {
+            let mut value = Vec::new();
+            for _ in 0..1 + random.next() % 4 {
+                match random.next() % 4 {
+                    0 | 1 => value.extend(WORDS[(random.next() % WORDS.len() as u64) as usize].0),
+                    2 => value.extend(
+                        [&b"-"[..], b"_", b"xxxxxx", b"000000", b"..."][random.next() as usize % 5],
+                    ),
+                    _ => {
+                        let length = (random.next() % 9) as usize;
+                        value.extend(random.bytes(HEX, length));
+                    }
+                }
+            }
+            if is_unfilled(&value) {
+                dropped += 1;
+                assert!(is_placeholder(&value), "{} bytes", value.len());
+            }
+        }
+        assert!(dropped > 1_000, "only {dropped} values were dropped");
     }
 }

@@ -11,6 +11,13 @@ use crate::{Skip, WalkOptions};
 /// Where git looks for a NUL.
 const HEAD: usize = 8000;
 
+/// Two bytes to a unit of UTF-16.
+type Order = fn([u8; 2]) -> u16;
+
+/// What begins a text in UTF-16, and in which order its bytes stand.
+const MARKS: [([u8; 2], Order); 2] =
+    [([0xff, 0xfe], u16::from_le_bytes), ([0xfe, 0xff], u16::from_be_bytes)];
+
 /// Files up to this size are read at once; of larger ones the head is looked at first.
 const SMALL: usize = 64 << 10;
 
@@ -25,6 +32,8 @@ pub(crate) enum Outcome<'b> {
 #[derive(Debug, Default)]
 pub(crate) struct Reader {
     buffer: Vec<u8>,
+    /// UTF-8 of the last file that was in UTF-16.
+    text: Vec<u8>,
 }
 
 impl Reader {
@@ -56,7 +65,10 @@ impl Reader {
         let mut filled = 0;
         let mut ended = self.fill(&mut source, &mut filled, head)?;
         let start = self.buffer.get(..filled.min(HEAD)).unwrap_or_default();
-        if !options.include_binary && memchr::memchr(0, start).is_some() {
+        // Without a NUL the mark is taken for bytes like others: the text is scanned as it is.
+        let nul = !options.include_binary && memchr::memchr(0, start).is_some();
+        let mark = MARKS.iter().find(|(mark, _)| nul && start.starts_with(mark));
+        if nul && mark.is_none() {
             return Ok(Outcome::Skip(Skip::Binary));
         }
         if size > options.max_file_bytes {
@@ -69,7 +81,17 @@ impl Reader {
         if filled > limit {
             return Ok(Outcome::Skip(Skip::TooLarge(size.max(filled as u64))));
         }
-        Ok(Outcome::Bytes(self.buffer.get(..filled).unwrap_or_default()))
+        let bytes = self.buffer.get(..filled).unwrap_or_default();
+        let Some((_, unit)) = mark else { return Ok(Outcome::Bytes(bytes)) };
+        // What PowerShell's `>` and Windows' registry export write. Rules are patterns of UTF-8.
+        self.text.clear();
+        let units = bytes.chunks_exact(2).skip(1).map(|pair| unit([pair[0], pair[1]]));
+        let mut utf8 = [0; 4];
+        for character in char::decode_utf16(units) {
+            let character = character.unwrap_or(char::REPLACEMENT_CHARACTER);
+            self.text.extend_from_slice(character.encode_utf8(&mut utf8).as_bytes());
+        }
+        Ok(Outcome::Bytes(&self.text))
     }
 
     /// Reads until `filled` is `goal` or the source ends; says whether it has ended.
@@ -195,6 +217,27 @@ mod tests {
         );
         nul.clear();
         assert_eq!(reader.take(&nul[..], 9000, &options(1 << 20)).unwrap(), Outcome::Bytes(b""));
+    }
+
+    #[test]
+    fn text_in_utf16_is_read_as_utf8() {
+        let text = "key = \u{20ac}\u{1f511}\nnext";
+        let units: Vec<u16> = std::iter::once(0xfeff).chain(text.encode_utf16()).collect();
+        let mut reader = Reader::default();
+        for order in [u16::to_le_bytes, u16::to_be_bytes] {
+            let mut bytes: Vec<u8> = units.iter().flat_map(|&unit| order(unit)).collect();
+            let outcome = reader.take(&bytes[..], bytes.len() as u64, &options(100)).unwrap();
+            assert_eq!(outcome, Outcome::Bytes(text.as_bytes()));
+            let raw = WalkOptions { include_binary: true, ..options(100) };
+            let outcome = reader.take(&bytes[..], bytes.len() as u64, &raw).unwrap();
+            assert_eq!(outcome, Outcome::Bytes(&bytes));
+            // Half a surrogate pair and half a unit at the end.
+            bytes.truncate(bytes.len() - 11);
+            let outcome = reader.take(&bytes[..], 0, &options(100)).unwrap();
+            assert_eq!(outcome, Outcome::Bytes("key = \u{20ac}\u{fffd}".as_bytes()));
+        }
+        let plain = [0xff, 0xfe, b'a', b'b'];
+        assert_eq!(reader.take(&plain[..], 4, &options(100)).unwrap(), Outcome::Bytes(&plain));
     }
 
     #[test]

@@ -49,7 +49,10 @@ mod _core {
     #[pymodule_export]
     use crate::redact::{check_mask, Document, Item, Redaction};
     #[pymodule_export]
-    use crate::rules::{build_info, check_rules, examples, generate, rule_table, Rule, Rules};
+    use crate::rules::{
+        build_info, check_rules, examples, generate, rule_sets, rule_table, withdrawn_rules, Rule,
+        Rules,
+    };
     #[pymodule_export]
     use crate::scanner::Scanner;
     #[pymodule_export]

@@ -219,6 +219,9 @@ fn row_of<'py>(py: Python<'py>, set: &RuleSet, rule: &Row) -> PyResult<Bound<'py
     row.set_item("negatives", &rule.negatives)?;
     row.set_item("known_misses", &rule.known_misses)?;
     row.set_item("literal_reason", &rule.literal_reason)?;
+    // The words that name the provider; empty for a rule that is no member of a family.
+    let provider = pattern.providers.iter().find(|p| set.rules()[p.rule].id == rule.id);
+    row.set_item("words", provider.map(|p| p.words.clone()).unwrap_or_default())?;
     row.set_item("pattern", pattern.text())?;
     row.set_item("group", pattern.group())?;
     row.set_item("format", &rule.format)?;
@@ -305,6 +308,18 @@ pub(crate) fn examples(
     rule.examples.iter().enumerate().map(fill).collect()
 }
 
+/// Names of the rule sets, sorted.
+#[pyfunction]
+pub(crate) fn rule_sets() -> Vec<&'static str> {
+    sift_rules::SETS.iter().map(|(name, _)| *name).collect()
+}
+
+/// Ids that are no longer rules: id, first version of the rules without it, reason.
+#[pyfunction]
+pub(crate) fn withdrawn_rules() -> Vec<(&'static str, &'static str, &'static str)> {
+    sift_rules::WITHDRAWN.iter().map(|entry| (entry.id, entry.since, entry.reason)).collect()
+}
+
 /// What this build is.
 #[pyfunction]
 pub(crate) fn build_info<'py>(py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
@@ -319,6 +334,7 @@ pub(crate) fn build_info<'py>(py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
     info.set_item("engine_version", sift_scan::engine_version())?;
     let level = sift_hs::host_cpu().map_or("baseline".to_owned(), |cpu| cpu.to_string());
     info.set_item("cpu_level", level)?;
+    info.set_item("rules_version", sift_rules::RULES_VERSION)?;
     info.set_item("rule_hash", rules.hash())?;
     info.set_item("target", env!("SIFT_TARGET"))?;
     Ok(info)

@@ -7,6 +7,9 @@ use serde::Deserialize;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Document {
+    /// The sets its personal data belongs to, `pii` unless it says otherwise.
+    #[serde(default)]
+    pub(crate) sets: Option<Vec<String>>,
     #[serde(default, rename = "rule")]
     pub(crate) rules: Vec<RuleDoc>,
     #[serde(default, rename = "family")]
@@ -17,6 +20,9 @@ pub(crate) struct Document {
 #[serde(deny_unknown_fields)]
 pub(crate) struct RuleDoc {
     pub(crate) id: String,
+    /// Overrides the document's.
+    #[serde(default)]
+    pub(crate) sets: Option<Vec<String>>,
     #[serde(default)]
     pub(crate) aliases: Vec<String>,
     pub(crate) title: String,
@@ -53,6 +59,9 @@ pub(crate) struct RuleDoc {
 #[serde(deny_unknown_fields)]
 pub(crate) struct FamilyDoc {
     pub(crate) id: String,
+    /// Overrides the document's.
+    #[serde(default)]
+    pub(crate) sets: Option<Vec<String>>,
     pub(crate) title: String,
     #[serde(default)]
     pub(crate) tier: Option<String>,

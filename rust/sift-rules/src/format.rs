@@ -3,7 +3,8 @@
 //!
 //! A format is a sum of terms, as `DESIGN.md` §5 describes them: literals in double quotes, byte
 //! classes, and the base62 CRC-32 of the bytes since the last literal. Alternatives stand side by
-//! side with `|`. Rules take the values for their examples from here, so no document ever holds a
+//! side with `|`; `where` and the name of a check keep the values that the check does not drop, which is
+//! how numbers with check digits are made. Rules take the values for their examples from here, so no document ever holds a
 //! literal secret; do not derive a format from the rule's own pattern, or the two agree on their
 //! mistakes.
 //!
@@ -191,9 +192,40 @@ impl Term {
 /// A parsed format. See the module's documentation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Format {
-    /// Neither this nor any of its members is empty.
-    alternatives: Vec<Vec<Term>>,
+    /// Never empty.
+    alternatives: Vec<Alternative>,
 }
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Alternative {
+    /// Never empty.
+    terms: Vec<Term>,
+    /// Keeps valid values only.
+    check: Option<Check>,
+}
+
+impl Alternative {
+    fn passes(&self, value: &[u8]) -> bool {
+        self.check.is_none_or(|check| {
+            !matches!(check.run(&Subject { value, before: b"" }), Outcome::Drop(_))
+        })
+    }
+
+    /// Draws with the shortest lengths; valid if that takes no more than [`CHECK_TRIES`].
+    fn shortest(&self, rng: &mut Rng) -> Draft {
+        let mut draft = shortest(&self.terms, rng);
+        for _ in 0..if self.check.is_some() { CHECK_TRIES } else { 0 } {
+            if self.passes(&draft.bytes) {
+                break;
+            }
+            draft = shortest(&self.terms, rng);
+        }
+        draft
+    }
+}
+
+/// How often a value is drawn for a check: enough for a checksum of two digits and a date.
+const CHECK_TRIES: usize = 100_000;
 
 /// A value under construction: its bytes, and where each term of the alternative begins.
 struct Draft {
@@ -240,12 +272,16 @@ impl Format {
     pub fn generate(&self, rng: &mut Rng, index: usize) -> String {
         const TRIES: usize = 64;
         const ENOUGH: usize = 4;
-        let terms = self.alternative(index);
+        let alternative = self.alternative(index);
+        let terms = &alternative.terms;
         let mut best: Option<(bool, f32, Draft)> = None;
         let mut good = 0;
-        for _ in 0..TRIES {
+        for _ in 0..if alternative.check.is_some() { CHECK_TRIES } else { TRIES } {
             let draft =
                 draw(terms, rng, |term, rng| term.min() + rng.below(term.max() - term.min() + 1));
+            if !alternative.passes(&draft.bytes) {
+                continue;
+            }
             let kept = looks_real(terms, &draft);
             let bits = entropy(&draft.bytes);
             good += usize::from(kept);
@@ -269,7 +305,8 @@ impl Format {
     pub fn mutants(&self, rng: &mut Rng, index: usize) -> Vec<Mutant> {
         // A mutant that is valid by chance is drawn again: classes may overlap with literals.
         const TRIES: usize = 16;
-        let terms = self.alternative(index);
+        let alternative = self.alternative(index);
+        let terms = &alternative.terms;
         let kinds = [
             (MutantKind::Prefix, prefix_mutant as fn(&[Term], Draft, &mut Rng) -> Option<Draft>),
             (MutantKind::Length, length_mutant),
@@ -277,9 +314,14 @@ impl Format {
             (MutantKind::Checksum, checksum_mutant),
         ];
         let mut mutants = Vec::new();
+        let checked = alternative.check.is_some()
+            || terms.iter().any(|term| matches!(term, Term::Crc { .. }));
         for (kind, make) in kinds {
+            if kind == MutantKind::Checksum && !checked {
+                continue;
+            }
             for _ in 0..TRIES {
-                let Some(mutant) = make(terms, shortest(terms, rng), rng) else { break };
+                let Some(mutant) = make(terms, alternative.shortest(rng), rng) else { break };
                 if !mutant.bytes.is_empty() && !self.matches(&mutant.bytes) {
                     mutants.push(Mutant { kind, value: mutant.text() });
                     break;
@@ -292,7 +334,7 @@ impl Format {
     /// Whether the whole of `value` is valid: lengths, alphabets, literals, checksums.
     #[must_use]
     pub fn matches(&self, value: &[u8]) -> bool {
-        self.alternatives.iter().any(|terms| matches_terms(terms, value, Hex::AsWritten))
+        self.admit(value, Hex::AsWritten)
     }
 
     /// As [`matches`](Self::matches), but `hex` also takes the digits `A` to `F`: vendors print
@@ -308,12 +350,18 @@ impl Format {
     /// ```
     #[must_use]
     pub fn admits(&self, value: &[u8]) -> bool {
-        self.alternatives.iter().any(|terms| matches_terms(terms, value, Hex::EitherCase))
+        self.admit(value, Hex::EitherCase)
     }
 
-    fn alternative(&self, index: usize) -> &[Term] {
+    fn admit(&self, value: &[u8], hex: Hex) -> bool {
+        let valid = |one: &Alternative| matches_terms(&one.terms, value, hex) && one.passes(value);
+        self.alternatives.iter().any(valid)
+    }
+
+    fn alternative(&self, index: usize) -> &Alternative {
+        const NONE: &Alternative = &Alternative { terms: Vec::new(), check: None };
         // `parse` leaves no format without alternatives.
-        self.alternatives.get(index % self.alternatives.len().max(1)).map_or(&[], Vec::as_slice)
+        self.alternatives.get(index % self.alternatives.len().max(1)).unwrap_or(NONE)
     }
 }
 
@@ -474,13 +522,20 @@ fn alphabet_mutant(terms: &[Term], mut draft: Draft, _rng: &mut Rng) -> Option<D
 }
 
 fn checksum_mutant(terms: &[Term], mut draft: Draft, rng: &mut Rng) -> Option<Draft> {
-    let (term, digits) = terms.iter().enumerate().find_map(|(at, term)| match term {
-        Term::Crc { digits } => Some((at, *digits)),
+    // The digits of a checksum; where a check knows it, a character that may be one.
+    let crc = terms.iter().enumerate().find_map(|(at, term)| match term {
+        Term::Crc { digits } => Some((at, *digits, Class::named("base62")?)),
         _ => None,
-    })?;
+    });
+    let last = || {
+        terms.iter().enumerate().rev().find_map(|(at, term)| match term {
+            Term::Class { class, min, .. } => Some((at, *min, class.clone())),
+            _ => None,
+        })
+    };
+    let (term, digits, class) = crc.or_else(last)?;
     let at = start_of(&draft, term) + rng.below(digits);
-    let digits = Class::named("base62")?;
-    change(&mut draft, at, &digits, rng).then_some(draft)
+    change(&mut draft, at, &class, rng).then_some(draft)
 }
 
 /// Recursive descent over the text; `at` is always on a character boundary.
@@ -504,7 +559,7 @@ impl<'a> Parser<'a> {
         Ok(Format { alternatives })
     }
 
-    fn alternative(&mut self) -> Result<Vec<Term>, FormatError> {
+    fn alternative(&mut self) -> Result<Alternative, FormatError> {
         self.blanks();
         let start = self.at;
         let mut terms = Vec::new();
@@ -518,7 +573,23 @@ impl<'a> Parser<'a> {
             self.at = start;
             return Err(self.error(&format!("an alternative of at most {MAX_BYTES} bytes")));
         }
-        Ok(terms)
+        self.blanks();
+        let check = match self.text.get(self.at..).and_then(|rest| rest.strip_prefix("where ")) {
+            Some(rest) => {
+                self.at = self.text.len() - rest.len();
+                self.blanks();
+                let at = self.at;
+                let name = self.word();
+                let check = Check::from_name(name);
+                if check.is_none() {
+                    self.at = at;
+                    return Err(self.error("the name of a check"));
+                }
+                check
+            }
+            None => None,
+        };
+        Ok(Alternative { terms, check })
     }
 
     /// One term as written; `uuid` is short for nine.
@@ -661,6 +732,10 @@ impl<'a> Parser<'a> {
         let at = self.at;
         match self.word() {
             "" => Ok(Term::Class { class, min, max }),
+            "where" => {
+                self.at = at;
+                Ok(Term::Class { class, min, max })
+            }
             "crc32" if name == "base62" => {
                 // 62^6 is the first power above 2^32.
                 if min != max || min < 6 {
@@ -900,6 +975,23 @@ mod tests {
         for mutant in parse(GITHUB).mutants(&mut Rng::new(9), 0) {
             assert!(!format!("{mutant:?}").contains(&mutant.value));
         }
+    }
+
+    #[test]
+    fn a_check_keeps_the_values_it_does_not_drop() {
+        let format = parse(r#""DE" + 20 digit where iban | 3 digit + "-" + 3 digit where luhn"#);
+        let mut rng = Rng::new(13);
+        for round in 0..40 {
+            let value = format.generate(&mut rng, round);
+            let check = [Check::Iban, Check::Luhn][round % 2];
+            let subject = Subject { value: value.as_bytes(), before: b"" };
+            assert!(!matches!(check.run(&subject), Outcome::Drop(_)), "{check:?}");
+            let kinds: Vec<MutantKind> =
+                format.mutants(&mut rng, round).iter().map(|mutant| mutant.kind).collect();
+            assert!(kinds.contains(&MutantKind::Checksum), "{check:?}");
+        }
+        let error = Format::parse("9 digit where prime").unwrap_err();
+        assert_eq!((error.position, error.expected.as_str()), (14, "the name of a check"));
     }
 
     #[test]

@@ -15,13 +15,47 @@ use crate::pattern::Parts;
 
 include!(concat!(env!("OUT_DIR"), "/documents.rs"));
 
-/// The named rule sets and the categories each holds.
+/// The named rule sets and the categories each holds; of personal data, the rules that name the set.
 pub const SETS: &[(&str, &[Category])] = &[
     ("default", &[Category::Secret, Category::Injection, Category::Leak]),
     ("injection", &[Category::Injection]),
     ("leak", &[Category::Leak]),
+    ("pii", &[Category::Pii]),
+    ("pii-all", &[Category::Pii]),
+    ("pii-au", &[Category::Pii]),
+    ("pii-be", &[Category::Pii]),
+    ("pii-br", &[Category::Pii]),
+    ("pii-ca", &[Category::Pii]),
+    ("pii-cn", &[Category::Pii]),
+    ("pii-de", &[Category::Pii]),
+    ("pii-es", &[Category::Pii]),
+    ("pii-fi", &[Category::Pii]),
+    ("pii-fr", &[Category::Pii]),
+    ("pii-gb", &[Category::Pii]),
+    ("pii-il", &[Category::Pii]),
+    ("pii-in", &[Category::Pii]),
+    ("pii-it", &[Category::Pii]),
+    ("pii-jp", &[Category::Pii]),
+    ("pii-kr", &[Category::Pii]),
+    ("pii-ng", &[Category::Pii]),
+    ("pii-nl", &[Category::Pii]),
+    ("pii-nz", &[Category::Pii]),
+    ("pii-ph", &[Category::Pii]),
+    ("pii-pl", &[Category::Pii]),
+    ("pii-se", &[Category::Pii]),
+    ("pii-sg", &[Category::Pii]),
+    ("pii-th", &[Category::Pii]),
+    ("pii-tr", &[Category::Pii]),
+    ("pii-us", &[Category::Pii]),
+    ("pii-za", &[Category::Pii]),
     ("secrets", &[Category::Secret]),
 ];
+
+/// Personal data that is precise without knowing where a text comes from.
+const PII: &str = "pii";
+
+/// Every rule for personal data.
+const PII_ALL: &str = "pii-all";
 
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($variant:ident = $word:literal),+ $(,)? }) => {
@@ -219,10 +253,10 @@ impl RuleSet {
     /// file, the rule and the reason; nothing is loaded then. The order of names, files and rules does
     /// not matter.
     pub fn select(sets: &[&str], files: &[&Path]) -> Result<Self, RuleError> {
-        let mut wanted: Vec<Category> = Vec::new();
+        let mut wanted: Vec<(&str, Category)> = Vec::new();
         for name in sets {
             match SETS.iter().find(|(set, _)| set == name) {
-                Some((_, categories)) => wanted.extend_from_slice(categories),
+                Some((set, categories)) => wanted.extend(categories.iter().map(|&c| (*set, c))),
                 None => {
                     let known: Vec<&str> = SETS.iter().map(|(set, _)| *set).collect();
                     return Err(RuleError::new(
@@ -235,7 +269,10 @@ impl RuleSet {
         }
         let mut units: Vec<Unit> = builtin()?
             .iter()
-            .filter(|unit| unit.rules.first().is_some_and(|r| wanted.contains(&r.category)))
+            .filter(|unit| {
+                let category = unit.rules.first().map(|rule| rule.category);
+                wanted.iter().any(|&(set, of)| Some(of) == category && unit.is_in(set))
+            })
             .cloned()
             .collect();
         for file in files {
@@ -334,9 +371,17 @@ impl RuleSet {
 struct Unit {
     rules: Vec<Rule>,
     pattern: Draft,
+    /// Names of sets, for personal data.
+    sets: Vec<String>,
 }
 
 impl Unit {
+    /// Whether a set that holds its category holds it: all sets of a region hold `pii` as well.
+    fn is_in(&self, set: &str) -> bool {
+        let personal = self.rules.first().is_some_and(|rule| rule.category == Category::Pii);
+        !personal || set == PII_ALL || self.sets.iter().any(|name| name == set || name == PII)
+    }
+
     fn key(&self) -> &str {
         self.rules.first().map_or("", |r| r.id.as_str())
     }
@@ -417,12 +462,26 @@ fn read_document(name: &str, text: &str, builtin: bool) -> Result<Vec<Unit>, Rul
         let reason = e.message().lines().next().unwrap_or("it does not parse").to_owned();
         RuleError::new(name, None, format!("line {line}: {reason}"))
     })?;
+    let common = document.sets.unwrap_or_else(|| vec![PII.to_owned()]);
     let mut units = Vec::with_capacity(document.rules.len() + document.families.len());
-    for rule in document.rules {
-        units.push(read_rule(name, rule, builtin)?);
+    for mut rule in document.rules {
+        let sets = rule.sets.take().unwrap_or_else(|| common.clone());
+        units.push(Unit { sets, ..read_rule(name, rule, builtin)? });
     }
-    for family in document.families {
-        units.push(read_family(name, family, builtin)?);
+    for mut family in document.families {
+        let sets = family.sets.take().unwrap_or_else(|| common.clone());
+        units.push(Unit { sets, ..read_family(name, family, builtin)? });
+    }
+    for unit in &units {
+        let known =
+            |set: &&String| SETS.iter().any(|(name, _)| name == set && name.starts_with(PII));
+        if let Some(set) = unit.sets.iter().find(|set| !known(set)) {
+            return Err(RuleError::new(
+                name,
+                Some(unit.key()),
+                format!("`sets` names `{set}`, which is no set of personal data"),
+            ));
+        }
     }
     Ok(units)
 }
@@ -467,7 +526,7 @@ fn read_rule(file: &str, doc: RuleDoc, builtin: bool) -> Result<Unit, RuleError>
         word: None,
         exact: false,
     };
-    let unit = Unit { rules: vec![rule], pattern: draft };
+    let unit = Unit { rules: vec![rule], pattern: draft, sets: Vec::new() };
     if !builtin {
         validate(file, &unit)?;
     }
@@ -550,7 +609,7 @@ fn read_family(file: &str, doc: FamilyDoc, builtin: bool) -> Result<Unit, RuleEr
         context: doc.context.map(read_context).transpose().map_err(fail)?,
         providers,
     };
-    let unit = Unit { rules, pattern: draft };
+    let unit = Unit { rules, pattern: draft, sets: Vec::new() };
     if !builtin {
         validate(file, &unit)?;
     }
@@ -776,6 +835,27 @@ mod tests {
         let pattern = &set.patterns()[0];
         assert_eq!(set.rules()[pattern.providers[0].rule].entity, "NEW_RELIC_KEY");
         assert!(pattern.parts().is_ok());
+    }
+
+    #[test]
+    fn a_document_says_its_sets() {
+        let personal = GOOD.replace("secret.acme", "pii.acme");
+        let document = |head: &str| read_document("p", &format!("{head}\n{personal}"), true);
+        let sets = |head: &str| document(head).unwrap().remove(0);
+        for (head, set, held) in [
+            ("", "pii", true),
+            ("", "pii-gb", true),
+            ("sets = [\"pii-gb\"]", "pii", false),
+            ("sets = [\"pii-gb\"]", "pii-gb", true),
+            ("sets = [\"pii-gb\"]", "pii-us", false),
+            ("sets = [\"pii-gb\"]", "pii-all", true),
+            ("sets = []", "pii-gb", false),
+            ("sets = []", "pii-all", true),
+        ] {
+            assert_eq!(sets(head).is_in(set), held, "{head} {set}");
+        }
+        let error = document("sets = [\"secrets\"]").map(|_| ()).unwrap_err();
+        assert!(error.to_string().contains("secrets"));
     }
 
     #[test]

@@ -451,7 +451,8 @@ impl Scanner {
                 continue;
             }
             scan.work.hits += hits.len() as u64;
-            hits.sort_unstable();
+            // By where groups may begin: the cursor of a pattern never comes back to what it has passed.
+            hits.sort_unstable_by_key(|h| (h.pattern, h.end.saturating_sub(h.reach), h.end));
             let first = scratch.candidates.len();
             let first_dropped = dropped.as_ref().map_or(0, Vec::len);
             self.confirm_hits(
@@ -505,7 +506,8 @@ impl Scanner {
                     return Ok(());
                 }
                 let end = (hit.end as usize).min(view.len());
-                let from = cursor.max(end.saturating_sub(width.min(hit.reach as usize)));
+                let reach = if hit.reach == Hit::WIDTH { width } else { hit.reach as usize };
+                let from = cursor.max(end.saturating_sub(reach));
                 cursor = self.confirm(
                     index,
                     Part { base: 0, bytes: view },
@@ -722,9 +724,11 @@ fn selected(rules: &RuleSet, options: &Options) -> Result<Vec<bool>, ScanError> 
     }
     for name in &options.exclude {
         if !known(name) && rules.find(name).is_none() {
-            return Err(ScanError::Option(format!(
-                "`exclude` names `{name}`, which is neither an entity type nor a rule id of the selection"
-            )));
+            let reason = sift_rules::withdrawn(name).map_or_else(
+                || format!("`exclude` names `{name}`, which is neither an entity type nor a rule id of the selection"),
+                |entry| format!("{}; take it out of `exclude`", entry.sentence()),
+            );
+            return Err(ScanError::Option(reason));
         }
     }
     let excluded: HashSet<usize> = options.exclude.iter().filter_map(|n| rules.find(n)).collect();

@@ -105,6 +105,8 @@ DAMAGES = {
     "list": "[]",
     "number": "1",
     "version": '{"version": 2, "salt": "%s", "findings": []}' % ("0" * 64),
+    "version-true": '{"version": true, "salt": "%s", "findings": []}' % ("0" * 64),
+    "twice": '{"version": 1, "salt": "%s", "findings": [], "findings": []}' % ("0" * 64),
     "no-salt": '{"version": 1, "findings": []}',
     "short-salt": '{"version": 1, "salt": "00", "findings": []}',
     "no-findings": '{"version": 1, "salt": "%s"}' % ("0" * 64),

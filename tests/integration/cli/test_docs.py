@@ -35,6 +35,7 @@ def test_a_command_of_the_document(line: str, tree: Path, secret: str) -> None:
         subprocess.run(["git", "init", "-q", "."], cwd=tree, check=True)
     (tree / "docs").mkdir()
     (tree / "mine.toml").write_text(GOOD)
+    (tree / "cases.toml").write_text('[[case]]\ntext = "nothing"\nexpect = []\n')
     for name in ("chat.txt", "app.log"):
         (tree / name).write_text(f"my token is {secret}, thanks\n")
     search = f"{Path(sys.executable).parent}:{os.environ['PATH']}"

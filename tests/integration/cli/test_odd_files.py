@@ -153,6 +153,13 @@ def test_invalid_utf8_and_crlf(command: Invoke, tmp_path: Path) -> None:
     assert rows[1]["column"] == 1
 
 
+@pytest.mark.parametrize("form", ["utf-16-le", "utf-16-be"])
+def test_utf16_with_a_mark_is_read_as_text(command: Invoke, tmp_path: Path, secret: str, form: str) -> None:
+    (tmp_path / "a.reg").write_bytes(f"\ufeffé\r\n{secret}\r\n".encode(form))
+    rows = [json.loads(line) for line in command("scan", "--format", "jsonl", "a.reg").lines]
+    assert [(row["line"], row["column"], row["start"]) for row in rows] == [(2, 1, 4)]
+
+
 def test_one_line_of_megabytes_with_many_findings(command: Invoke, tmp_path: Path) -> None:
     tokens = fakes(TOKEN_RULE, 500)
     text = "".join(f"𝄞{token}{'ä ' * 2000}" for token in tokens)

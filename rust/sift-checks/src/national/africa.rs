@@ -1,0 +1,48 @@
+//! South Africa, Nigeria.
+
+use crate::checksum::{digits, is_short_date, luhn, number, pair, shape, strong, verhoeff, weak};
+use crate::Outcome;
+
+/// South African identity number: birthday, citizenship, the digit 8 or 9 that once was race, Luhn.
+///
+/// Birthdays of both centuries are taken, so nothing depends on today's date.
+pub(crate) fn za_id(value: &[u8]) -> Outcome {
+    let Some(digits) = digits::<13>(value) else { return Outcome::Drop("shape") };
+    let dated = is_short_date(pair(&digits, 0), pair(&digits, 2), pair(&digits, 4));
+    strong(dated && digits[10] <= 2 && matches!(digits[11], 8 | 9) && luhn(&digits))
+}
+
+/// Registration number of a South African company: year, six digits, form.
+pub(crate) fn za_company(value: &[u8]) -> Outcome {
+    let Some(digits) = digits::<12>(value) else { return Outcome::Drop("shape") };
+    let form = matches!(pair(&digits, 10), 6..=12 | 20..=26 | 30 | 31);
+    shape(matches!(number(&digits[..4]), 1800..=2099) && form)
+}
+
+/// Nigerian identity number: Verhoeff.
+pub(crate) fn ng_nin(value: &[u8]) -> Outcome {
+    let Some(digits) = digits::<11>(value) else { return Outcome::Drop("shape") };
+    weak(verhoeff(&digits), value)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::national::testing::holds;
+    use crate::Check::{NgNin, ZaCompany, ZaId};
+
+    #[test]
+    fn numbers_of_africa() {
+        holds(&[
+            // The example of the Department of Home Affairs.
+            (ZaId, "8001015009087", true),
+            (ZaId, "8001015009086", false),
+            (ZaId, "8013015009087", false),
+            (ZaId, "8001015009187", false),
+            (ZaCompany, "2008/123456/07", true),
+            (ZaCompany, "1700/123456/07", false),
+            (ZaCompany, "2008/123456/99", false),
+            (NgNin, "12345678902", true),
+            (NgNin, "12345678903", false),
+        ]);
+    }
+}

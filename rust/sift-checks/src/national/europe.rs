@@ -1,0 +1,263 @@
+//! Spain, Italy, Poland, Finland, Sweden, Turkey, France, the Netherlands, Belgium.
+
+use crate::checksum::{
+    characters, digits, fair, hint, is_date, is_short_date, luhn, number, pair, shape, strong,
+    strong_number, weak, weighted,
+};
+use crate::Outcome;
+
+/// The letters that stand for the remainder by 23.
+const NIF_LETTERS: &[u8; 23] = b"TRWAGMYFPDXBNJZSQVHLCKE";
+
+/// Spanish NIF: up to eight digits and the letter of their remainder by 23.
+pub(crate) fn es_nif(value: &[u8]) -> Outcome {
+    let Some((letter, body)) = value.split_last() else { return Outcome::Drop("shape") };
+    let body: [u8; 8] = match (digits::<8>(body), digits::<7>(body)) {
+        (Some(digits), _) => digits,
+        (_, Some([a, b, c, d, e, f, g])) => [0, a, b, c, d, e, f, g],
+        _ => return Outcome::Drop("shape"),
+    };
+    strong(nif_letter(number(&body)) == Some(letter.to_ascii_uppercase()))
+}
+
+/// Spanish NIE: X, Y or Z count as 0, 1, 2 before seven digits.
+pub(crate) fn es_nie(value: &[u8]) -> Outcome {
+    let (Some((first, rest)), Some(letter)) = (value.split_first(), value.last()) else {
+        return Outcome::Drop("shape");
+    };
+    let lead = match first.to_ascii_uppercase() {
+        b'X' => 0,
+        b'Y' => 1,
+        b'Z' => 2,
+        _ => return Outcome::Drop("shape"),
+    };
+    let body = rest.split_last().and_then(|(_, body)| digits::<7>(body));
+    let letter = letter.to_ascii_uppercase();
+    strong(body.and_then(|body| nif_letter(lead * 10_000_000 + number(&body))) == Some(letter))
+}
+
+fn nif_letter(number: u64) -> Option<u8> {
+    NIF_LETTERS.get((number % 23) as usize).copied()
+}
+
+/// Italian tax code: day and month that exist, check letter (decree of 23 December 1976).
+///
+/// A wrong letter keeps the rule's score: codes are often written down by hand.
+pub(crate) fn it_fiscal_code(value: &[u8]) -> Outcome {
+    // What a character at an odd place counts, digits like the letters A to J.
+    const ODD: [u32; 26] = [
+        1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24,
+        23,
+    ];
+    let Some(text) = characters::<16>(value) else { return Outcome::Drop("shape") };
+    // Codes of people who share one have letters in the place of digits.
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'L'..=b'N' => Some(byte - b'L'),
+        b'P'..=b'V' => Some(byte - b'P' + 3),
+        _ => None,
+    };
+    let day = digit(text[9]).zip(digit(text[10])).map(|(tens, ones)| tens * 10 + ones);
+    let dated = day.is_some_and(|day| matches!(day, 1..=31 | 41..=71));
+    let ordinal = |byte: u8| {
+        usize::from(if byte.is_ascii_digit() { byte - b'0' } else { byte.wrapping_sub(b'A') })
+    };
+    let sum: u32 = text[..15]
+        .iter()
+        .enumerate()
+        .map(|(place, &byte)| match place % 2 {
+            0 => ODD.get(ordinal(byte)).copied().unwrap_or(0),
+            _ => ordinal(byte) as u32,
+        })
+        .sum();
+    hint(dated, u32::from(text[15].wrapping_sub(b'A')) == sum % 26)
+}
+
+/// Italian VAT number: Luhn over eleven digits.
+pub(crate) fn it_vat(value: &[u8]) -> Outcome {
+    let Some(digits) = digits::<11>(value) else { return Outcome::Drop("shape") };
+    // Digits 8 to 10 name the office: provinces 001 to 100, 120, 121, 888, 999.
+    let office = matches!(number(&digits[7..10]), 1..=100 | 120 | 121 | 888 | 999);
+    match (office, luhn(&digits)) {
+        _ if digits.iter().all(|digit| *digit == 0) => Outcome::Drop("checksum"),
+        (true, true) => Outcome::Set(0.6),
+        (false, true) => weak(true, value),
+        _ => Outcome::Drop("checksum"),
+    }
+}
+
+/// Polish PESEL: birthday with the century in the month, weights 1, 3, 7, 9. Never written with separators.
+pub(crate) fn pl_pesel(value: &[u8]) -> Outcome {
+    let (true, Some(digits)) = (value.iter().all(u8::is_ascii_digit), digits::<11>(value)) else {
+        return Outcome::Drop("shape");
+    };
+    let (year, month, day) = (pair(&digits, 0), pair(&digits, 2), pair(&digits, 4));
+    let century = match month / 20 {
+        0 => 1900,
+        1 => 2000,
+        2 => 2100,
+        3 => 2200,
+        _ => 1800,
+    };
+    let sum = weighted(&digits[..10], &[1, 3, 7, 9, 1, 3, 7, 9, 1, 3]);
+    let check = (10 - sum % 10) % 10 == u32::from(digits[10]);
+    fair(is_date(century + year, month % 20, day) && check)
+}
+
+/// Finnish personal identity code: birthday, century sign, number, remainder by 31.
+pub(crate) fn fi_identity_code(value: &[u8]) -> Outcome {
+    const CHECK: &[u8; 31] = b"0123456789ABCDEFHJKLMNPRSTUVWXY";
+    let (Some(sign), Some(check), 11) = (value.get(6), value.get(10), value.len()) else {
+        return Outcome::Drop("shape");
+    };
+    let century = match sign.to_ascii_uppercase() {
+        b'+' => 1800,
+        b'-' | b'U'..=b'Y' => 1900,
+        b'A'..=b'F' => 2000,
+        _ => return Outcome::Drop("shape"),
+    };
+    let (date, serial) = (value.get(..6), value.get(7..10));
+    let (Some(date), Some(serial)) = (date.and_then(digits::<6>), serial.and_then(digits::<3>))
+    else {
+        return Outcome::Drop("shape");
+    };
+    let dated = is_date(century + pair(&date, 4), pair(&date, 2), pair(&date, 0));
+    let rest = (number(&date) * 1000 + number(&serial)) % 31;
+    let letter = CHECK.get(rest as usize).copied();
+    strong(dated && number(&serial) >= 2 && letter == Some(check.to_ascii_uppercase()))
+}
+
+/// Swedish personal or coordination number: birthday (day + 60), Luhn over the last ten digits.
+pub(crate) fn se_personnummer(value: &[u8]) -> Outcome {
+    let ten = match (digits::<12>(value), digits::<10>(value)) {
+        (Some(long), _) if !matches!(pair(&long, 0), 18..=20) => return Outcome::Drop("century"),
+        (Some(long), _) => {
+            let mut ten = [0; 10];
+            ten.copy_from_slice(&long[2..]);
+            ten
+        }
+        (_, Some(ten)) => ten,
+        _ => return Outcome::Drop("shape"),
+    };
+    let (year, month, day) = (pair(&ten, 0), pair(&ten, 2), pair(&ten, 4));
+    let dated = is_short_date(year, month, if day > 60 { day - 60 } else { day });
+    match dated && luhn(&ten) {
+        true if value.iter().any(|byte| !byte.is_ascii_digit()) => Outcome::Set(0.8),
+        valid => fair(valid),
+    }
+}
+
+/// Swedish organisation number: the third digit is 2 or more, Luhn.
+pub(crate) fn se_organisation(value: &[u8]) -> Outcome {
+    let Some(digits) = digits::<10>(value) else { return Outcome::Drop("shape") };
+    weak(digits[2] >= 2 && luhn(&digits), value)
+}
+
+/// Turkish identity number: two check digits.
+pub(crate) fn tr_national_id(value: &[u8]) -> Outcome {
+    let Some(digits) = digits::<11>(value) else { return Outcome::Drop("shape") };
+    let at = |place: usize| i32::from(digits[place]);
+    let odd = at(0) + at(2) + at(4) + at(6) + at(8);
+    let even = at(1) + at(3) + at(5) + at(7);
+    let sum: i32 = digits[..10].iter().map(|&digit| i32::from(digit)).sum();
+    let valid = at(0) != 0 && (7 * odd - even).rem_euclid(10) == at(9) && sum % 10 == at(10);
+    strong_number(valid, value)
+}
+
+/// Turkish plate: one of 81 provinces.
+pub(crate) fn tr_plate(value: &[u8]) -> Outcome {
+    let province = value.get(..2).and_then(digits::<2>).map(|digits| number(&digits));
+    shape(province.is_some_and(|province| (1..=81).contains(&province)))
+}
+
+/// French social security number (NIR): sex, month, department, key modulo 97.
+pub(crate) fn fr_nir(value: &[u8]) -> Outcome {
+    let Some(text) = characters::<15>(value) else { return Outcome::Drop("shape") };
+    // Corsica is written 2A and 2B and counted as 19 and 18.
+    let mut plain = text;
+    match (text[5], text[6]) {
+        (b'2', b'A') => plain[5..7].copy_from_slice(b"19"),
+        (b'2', b'B') => plain[5..7].copy_from_slice(b"18"),
+        _ => {}
+    }
+    let Some(digits) = digits::<15>(&plain) else { return Outcome::Drop("shape") };
+    let month = matches!(pair(&digits, 3), 1..=12 | 20..=42 | 50..=99);
+    let key = 97 - number(&digits[..13]) % 97;
+    strong(matches!(digits[0], 1..=4 | 7 | 8) && month && key == number(&digits[13..]))
+}
+
+/// Dutch citizen service number (BSN): the eleven test with a last weight of -1.
+pub(crate) fn nl_bsn(value: &[u8]) -> Outcome {
+    let Some(digits) = digits::<9>(value) else { return Outcome::Drop("shape") };
+    let sum = weighted(&digits[..8], &[9, 8, 7, 6, 5, 4, 3, 2]);
+    weak(sum > 0 && sum % 11 == u32::from(digits[8]), value)
+}
+
+/// Belgian national register number: birthday, counter, key modulo 97, with a 2 before it since 2000.
+pub(crate) fn be_national(value: &[u8]) -> Outcome {
+    let Some(digits) = digits::<11>(value) else { return Outcome::Drop("shape") };
+    let (body, key) = (number(&digits[..9]), number(&digits[9..]));
+    let valid = 97 - body % 97 == key || 97 - (2_000_000_000 + body) % 97 == key;
+    // Where the birthday is not known, month and day are 00.
+    let (month, day) = (pair(&digits, 2), pair(&digits, 4));
+    strong_number(valid && month <= 12 && day <= 31, value)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::national::testing::holds;
+    use crate::Check::{
+        BeNational, EsNie, EsNif, FiIdentityCode, FrNir, ItFiscalCode, ItVat, NlBsn, PlPesel,
+        SeOrganisation, SePersonnummer, TrNationalId, TrPlate,
+    };
+
+    #[test]
+    fn numbers_of_europe() {
+        holds(&[
+            // The example of the Spanish Ministry of the Interior.
+            (EsNif, "12345678Z", true),
+            (EsNif, "12345678-z", true),
+            (EsNif, "1111111G", true),
+            (EsNif, "12345678A", false),
+            (EsNie, "X1234567L", true),
+            (EsNie, "X1234567M", false),
+            (EsNie, "W1234567L", false),
+            // The example of the decree: Mario Rossi, born in Rome; and a day that does not exist.
+            (ItFiscalCode, "RSSMRA85T10A562S", true),
+            (ItFiscalCode, "RSSMRA85T10A562T", true),
+            (ItFiscalCode, "RSSMRA85T32A562S", false),
+            (ItVat, "00743110157", true),
+            (ItVat, "00743110158", false),
+            (ItVat, "00000000000", false),
+            // The example of the Polish ministry.
+            (PlPesel, "44051401458", true),
+            (PlPesel, "44051401459", false),
+            (PlPesel, "44-051401458", false),
+            (PlPesel, "44133101458", false),
+            // The example of the Digital and Population Data Services Agency.
+            (FiIdentityCode, "131052-308T", true),
+            (FiIdentityCode, "131052-308U", false),
+            (FiIdentityCode, "311152-308T", false),
+            // The examples of the Swedish Tax Agency.
+            (SePersonnummer, "811218-9876", true),
+            (SePersonnummer, "19811218-9876", true),
+            (SePersonnummer, "811218-9875", false),
+            (SePersonnummer, "811318-9876", false),
+            (SePersonnummer, "701063-2391", true),
+            (SeOrganisation, "556036-0793", true),
+            (SeOrganisation, "551036-0793", false),
+            (TrNationalId, "10000000146", true),
+            (TrNationalId, "10000000147", false),
+            (TrNationalId, "00000000146", false),
+            (TrPlate, "81 AB 123", true),
+            (TrPlate, "82 AB 123", false),
+            // The example of INSEE.
+            (FrNir, "2 69 05 49 588 157 80", true),
+            (FrNir, "2 69 05 49 588 157 81", false),
+            (NlBsn, "111222333", true),
+            (NlBsn, "111222334", false),
+            (BeNational, "85.07.30-033 28", true),
+            (BeNational, "85.07.30-033 29", false),
+        ]);
+    }
+}

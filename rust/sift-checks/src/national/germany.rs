@@ -1,0 +1,155 @@
+//! Germany.
+
+use crate::checksum::{
+    characters, digit_sum, digits, fair, hint, icao, mod11_10, number, pair, shape, strong, weak,
+};
+use crate::Outcome;
+
+/// Tax identification number (§ 139b AO): MOD 11,10. Of the first ten digits one stands there two or three
+/// times, the others once; numbers made up as examples do not keep to that, and are not worth an edit bare.
+pub(crate) fn de_tax_id(value: &[u8]) -> Outcome {
+    let Some(digits) = digits::<11>(value) else { return Outcome::Drop("shape") };
+    let mut counts = [0; 10];
+    digits[..10].iter().for_each(|&digit| counts[usize::from(digit)] += 1);
+    let valid = digits[0] != 0 && counts.iter().all(|count| *count <= 3) && mod11_10(&digits);
+    match counts.iter().filter(|count| **count > 1).count() {
+        1 => fair(valid),
+        _ => weak(valid, value),
+    }
+}
+
+/// Serial number of a passport or identity card with its check digit: ICAO 9303.
+///
+/// The alphabet of the Bundesdruckerei has no vowels and no letter that looks like a digit.
+pub(crate) fn de_document(value: &[u8]) -> Outcome {
+    let Some(text) = characters::<9>(value) else { return Outcome::Drop("shape") };
+    let alphabet = |byte: &u8| byte.is_ascii_digit() || b"CFGHJKLMNPRTVWXYZ".contains(byte);
+    let check = icao(&text[..8]);
+    let valid = text[0].is_ascii_alphabetic()
+        && text.iter().all(alphabet)
+        && text[8].is_ascii_digit()
+        && check == Some(u32::from(text[8] - b'0'));
+    match valid {
+        // A letter or more among digits, and the check: half the way to a proof.
+        true => {
+            Outcome::Set(if text[1..8].iter().any(u8::is_ascii_alphabetic) { 0.7 } else { 0.5 })
+        }
+        false => Outcome::Drop("checksum"),
+    }
+}
+
+/// Identity card, the old ones with `T` and eight digits included, which carry no check of their own.
+pub(crate) fn de_id_card(value: &[u8]) -> Outcome {
+    match characters::<9>(value) {
+        Some(text) if text[0] == b'T' && text[1..].iter().all(u8::is_ascii_digit) => Outcome::Keep,
+        _ => de_document(value),
+    }
+}
+
+/// Number of the pension insurance (VSNR): area, birthday, initial, serial, check digit.
+pub(crate) fn de_social_security(value: &[u8]) -> Outcome {
+    let Some(text) = characters::<12>(value) else { return Outcome::Drop("shape") };
+    let letter = text[8];
+    let mut expanded = [0; 13];
+    let rest = text[..8].iter().chain(&text[9..]);
+    if !letter.is_ascii_alphabetic() || !rest.clone().all(u8::is_ascii_digit) {
+        return Outcome::Drop("shape");
+    }
+    let ordinal = letter - b'A' + 1;
+    let parts = text[..8].iter().map(|digit| digit - b'0').chain([ordinal / 10, ordinal % 10]);
+    let tail = text[9..].iter().map(|digit| digit - b'0');
+    expanded.iter_mut().zip(parts.chain(tail)).for_each(|(slot, digit)| *slot = digit);
+    // The day is raised by 50 where the number had to be issued again.
+    let (day, month) = (pair(&expanded, 2), pair(&expanded, 4));
+    let dated = matches!(day, 1..=31 | 51..=81) && (1..=12).contains(&month);
+    let weights = [2, 1, 2, 5, 7, 1, 2, 1, 2, 1, 2, 1];
+    let sum: u32 =
+        expanded.iter().zip(weights).map(|(&digit, w)| digit_sum(u32::from(digit) * w)).sum();
+    strong(dated && sum % 10 == u32::from(expanded[12]))
+}
+
+/// Health insurance number (KVNR): the letter counts as two digits, then Luhn from the left.
+pub(crate) fn de_health_insurance(value: &[u8]) -> Outcome {
+    let Some((letter, rest)) = value.split_first() else { return Outcome::Drop("shape") };
+    let (true, Some(digits)) = (letter.is_ascii_alphabetic(), digits::<9>(rest)) else {
+        return Outcome::Drop("shape");
+    };
+    let ordinal = letter.to_ascii_uppercase() - b'A' + 1;
+    let all = [ordinal / 10, ordinal % 10].into_iter().chain(digits[..8].iter().copied());
+    let sum: u32 = all.zip([1, 2].iter().cycle()).map(|(d, w)| digit_sum(u32::from(d) * w)).sum();
+    if sum % 10 == u32::from(digits[8]) {
+        Outcome::Set(0.7)
+    } else {
+        Outcome::Drop("checksum")
+    }
+}
+
+/// Physician number (LANR): weights 4 and 9 over six digits.
+pub(crate) fn de_lanr(value: &[u8]) -> Outcome {
+    let Some(digits) = digits::<9>(value) else { return Outcome::Drop("shape") };
+    let sum: u32 =
+        digits[..6].iter().zip([4, 9].iter().cycle()).map(|(&d, w)| u32::from(d) * w).sum();
+    weak((10 - sum % 10) % 10 == u32::from(digits[6]), value)
+}
+
+/// Practice number (BSNR): nine digits without a check.
+pub(crate) fn de_bsnr(value: &[u8]) -> Outcome {
+    shape(digits::<9>(value).is_some_and(|digits| number(&digits) != 0))
+}
+
+/// VAT number: MOD 11,10. The authority confirms numbers online and publishes no checksum, so a wrong one
+/// says nothing.
+pub(crate) fn de_vat(value: &[u8]) -> Outcome {
+    let (Some(country), Some(rest)) = (value.get(..2), value.get(2..)) else {
+        return Outcome::Drop("shape");
+    };
+    let digits = digits::<9>(rest);
+    let shaped = country.eq_ignore_ascii_case(b"DE") && digits.is_some();
+    hint(shaped, digits.is_some_and(|digits| digits[0] != 0 && mod11_10(&digits)))
+}
+
+/// Post code: the first two digits name a region that exists.
+pub(crate) fn de_plz(value: &[u8]) -> Outcome {
+    shape(digits::<5>(value).is_some_and(|digits| (1001..=99_998).contains(&number(&digits))))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::national::testing::holds;
+    use crate::Check::{
+        DeBsnr, DeDocument, DeHealthInsurance, DeIdCard, DeLanr, DePlz, DeSocialSecurity, DeTaxId,
+        DeVat,
+    };
+
+    #[test]
+    fn numbers_of_germany() {
+        holds(&[
+            // The example of the Federal Central Tax Office.
+            (DeTaxId, "86095742719", true),
+            (DeTaxId, "86095742718", false),
+            (DeTaxId, "11112345678", false),
+            // The specimen card of the Federal Ministry of the Interior, LZ6311T475, without its check.
+            (DeDocument, "L01X00T44", true),
+            (DeDocument, "L01X00T47", false),
+            (DeDocument, "A01X00T44", false),
+            (DeDocument, "901X00T44", false),
+            (DeIdCard, "T22000129", true),
+            (DeIdCard, "L01X00T47", false),
+            // The example of § 2 VKVV.
+            (DeSocialSecurity, "15070649C103", true),
+            (DeSocialSecurity, "15070649C104", false),
+            (DeSocialSecurity, "15320649C103", false),
+            // The example of the assignment rules of the GKV.
+            (DeHealthInsurance, "A123456780", true),
+            (DeHealthInsurance, "A123456781", false),
+            (DeLanr, "123456601", true),
+            (DeLanr, "123456701", false),
+            (DeBsnr, "000000000", false),
+            (DeVat, "DE136695976", true),
+            (DeVat, "DE 136 695 977", true),
+            (DeVat, "FR136695976", false),
+            (DePlz, "01067", true),
+            (DePlz, "00999", false),
+        ]);
+    }
+}

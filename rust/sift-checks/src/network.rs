@@ -1,0 +1,237 @@
+//! Addresses: internet protocol, hardware, host names.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
+
+use crate::tlds::TLDS;
+use crate::Outcome;
+
+/// IPv4, with a prefix length or not. Addresses that name no one's machine score below an edit.
+pub(crate) fn ipv4(value: &[u8], before: &[u8]) -> Outcome {
+    let (address, prefix) = split(value, b'/');
+    let address = std::str::from_utf8(address).ok().and_then(|text| Ipv4Addr::from_str(text).ok());
+    let bits = prefix.map_or(Some(32), number);
+    match address {
+        Some(_) if bits.is_none_or(|bits| bits > 32) => Outcome::Drop("shape"),
+        Some(_) if version_before(before) => Outcome::Set(0.1),
+        Some(address) if nowhere(address) => Outcome::Set(0.1),
+        // A network is no one's machine.
+        Some(address) if local(address) || bits != Some(32) => Outcome::Set(0.4),
+        Some(_) => Outcome::Keep,
+        None => Outcome::Drop("shape"),
+    }
+}
+
+/// Addresses that are no machine's or every machine's.
+fn nowhere(address: Ipv4Addr) -> bool {
+    address.is_loopback()
+        || address.is_unspecified()
+        || address.is_documentation()
+        || address.is_broadcast()
+        || address.octets()[0] >= 224
+        || address.octets()[0] == 0
+}
+
+/// Addresses of a network at home, and small numbers, which are versions more often.
+fn local(address: Ipv4Addr) -> bool {
+    let version = address.octets().iter().all(|octet| *octet < 30);
+    version || address.is_private() || address.is_link_local()
+}
+
+/// `v` or the word itself shortly before a number makes it a version.
+fn version_before(before: &[u8]) -> bool {
+    let near = &before[before.len().saturating_sub(16)..];
+    let word = |word: &[u8]| near.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word));
+    near.ends_with(b"v") || near.ends_with(b"V") || word(b"version") || word(b"release")
+}
+
+/// IPv6 in all the forms of RFC 4291, with zone and prefix length or not.
+pub(crate) fn ipv6(value: &[u8], before: &[u8]) -> Outcome {
+    if before.last().is_some_and(|byte| byte.is_ascii_alphanumeric() || b"_:.%".contains(byte)) {
+        return Outcome::Drop("inside");
+    }
+    let (rest, prefix) = split(value, b'/');
+    let (address, zone) = split(rest, b'%');
+    let bits = prefix.map_or(Some(128), number);
+    let zone = zone.is_none_or(|zone| !zone.is_empty());
+    let address = std::str::from_utf8(address).ok().and_then(|text| Ipv6Addr::from_str(text).ok());
+    let whole = bits.is_some_and(|bits| bits <= 128) && zone;
+    let Some(address) = address.filter(|_| whole) else { return Outcome::Drop("shape") };
+    let groups = address.segments().iter().filter(|group| **group != 0).count();
+    match (groups, address.is_loopback()) {
+        (0, _) => Outcome::Set(0.1),
+        // `::1` is this machine, a network is none, `1::2` is a slice of a list.
+        (_, true) => Outcome::Set(0.1),
+        _ if bits != Some(128) => Outcome::Set(0.4),
+        (1..=2, _) if !matches!(address.segments()[0] >> 8, 0x20..=0x3f | 0xfc..=0xff) => {
+            Outcome::Set(0.3)
+        }
+        _ => Outcome::Keep,
+    }
+}
+
+fn split(value: &[u8], mark: u8) -> (&[u8], Option<&[u8]>) {
+    match value.iter().position(|byte| *byte == mark) {
+        Some(at) => (&value[..at], value.get(at + 1..)),
+        None => (value, None),
+    }
+}
+
+fn number(digits: &[u8]) -> Option<u32> {
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+/// Hardware address: one separator, not the broadcast nor the empty address, no part of a longer list.
+pub(crate) fn mac(value: &[u8], before: &[u8]) -> Outcome {
+    if let [.., digit, b':' | b'-' | b'.'] = before {
+        if digit.is_ascii_hexdigit() {
+            return Outcome::Drop("inside");
+        }
+    }
+    let mut marks = value.iter().filter(|byte| !byte.is_ascii_hexdigit());
+    let first = marks.next();
+    if marks.any(|mark| Some(mark) != first) {
+        return Outcome::Drop("mixed_separators");
+    }
+    let mut digits = value.iter().filter(|byte| byte.is_ascii_hexdigit());
+    let same = |digit: u8| digits.clone().all(|byte| byte.eq_ignore_ascii_case(&digit));
+    if same(b'f') || same(b'0') {
+        return Outcome::Drop("no_machine");
+    }
+    match digits.by_ref().count() {
+        12 => Outcome::Keep,
+        _ => Outcome::Drop("shape"),
+    }
+}
+
+/// An e-mail address: its domain ends in a top-level domain; neither a remote of git nor the user of a URL.
+pub(crate) fn email(value: &[u8], before: &[u8]) -> Outcome {
+    let (local, Some(domain)) = split(value, b'@') else { return Outcome::Drop("shape") };
+    let word = before.rsplit(|byte| byte.is_ascii_whitespace()).next().unwrap_or_default();
+    if word.windows(3).any(|part| part == b"://") {
+        return Outcome::Drop("url");
+    }
+    if local.eq_ignore_ascii_case(b"git") {
+        return Outcome::Set(0.3);
+    }
+    match ends_in_tld(domain) {
+        true => Outcome::Keep,
+        false => Outcome::Drop("top_level_domain"),
+    }
+}
+
+/// A URL or host name: the host ends in a top-level domain.
+///
+/// Without a scheme or `www.` only the oldest domains are sure: `.sh`, `.py` and `.name` end names in code.
+pub(crate) fn url(value: &[u8]) -> Outcome {
+    let scheme = value.windows(3).position(|part| part == b"://");
+    let rest = scheme.map_or(value, |at| &value[at + 3..]);
+    let authority =
+        rest.iter().position(|byte| b"/?#".contains(byte)).map_or(rest, |at| &rest[..at]);
+    let host = authority.rsplit(|byte| *byte == b'@').next().unwrap_or_default();
+    let (host, _port) = split(host, b':');
+    if host.len() > 253 || !ends_in_tld(host) {
+        return Outcome::Drop("top_level_domain");
+    }
+    let www = host.len() > 4 && host[..4].eq_ignore_ascii_case(b"www.");
+    if www && !host[4..].contains(&b'.') {
+        return Outcome::Drop("top_level_domain");
+    }
+    let old = [&b".com"[..], b".org", b".net", b".edu", b".gov"];
+    let old =
+        old.iter().any(|end| host.len() > 4 && host[host.len() - 4..].eq_ignore_ascii_case(end));
+    match (scheme.is_some() || www, old) {
+        (true, _) => Outcome::Keep,
+        (false, true) => Outcome::Set(0.5),
+        (false, false) => Outcome::Set(0.2),
+    }
+}
+
+/// Whether the last label of a host name is a top-level domain and labels are not empty.
+pub(crate) fn ends_in_tld(host: &[u8]) -> bool {
+    let host = host.strip_suffix(b".").unwrap_or(host);
+    let Some(dot) = host.iter().rposition(|byte| *byte == b'.') else { return false };
+    let label = host[dot + 1..].to_ascii_lowercase();
+    let Ok(label) = std::str::from_utf8(&label) else { return false };
+    dot > 0 && !host.windows(2).any(|pair| pair == b"..") && TLDS.binary_search(&label).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::tlds::TLDS;
+    use crate::Check::{Email, Ipv4, Ipv6, Mac, Url};
+    use crate::{Check, Outcome, Subject};
+
+    fn run(check: Check, before: &str, value: &str) -> Outcome {
+        check.run(&Subject { value: value.as_bytes(), before: before.as_bytes() })
+    }
+
+    #[test]
+    fn the_table_is_sorted() {
+        assert!(TLDS.windows(2).all(|pair| pair[0] < pair[1]));
+        assert!(TLDS.binary_search(&"com").is_ok() && TLDS.binary_search(&"png").is_err());
+    }
+
+    #[test]
+    fn internet_addresses() {
+        for (check, before, value, expected) in [
+            (Ipv4, "", "203.0.114.9", Outcome::Keep),
+            (Ipv4, "", "198.41.0.4/32", Outcome::Keep),
+            (Ipv4, "", "198.41.0.0/24", Outcome::Set(0.4)),
+            (Ipv4, "", "198.41.0.4/33", Outcome::Drop("shape")),
+            (Ipv4, "", "256.1.1.1", Outcome::Drop("shape")),
+            (Ipv4, "", "10.0.0.1", Outcome::Set(0.4)),
+            (Ipv4, "", "1.2.3.4", Outcome::Set(0.4)),
+            (Ipv4, "Version: ", "120.0.6099.10", Outcome::Drop("shape")),
+            (Ipv4, "Version: ", "120.0.60.10", Outcome::Set(0.1)),
+            (Ipv6, "at ", "2001:db8::8a2e:370:7334", Outcome::Keep),
+            (Ipv6, "at ", "2001:db8:0:9::%eth0/128", Outcome::Keep),
+            (Ipv6, "at ", "2606:4700::/32", Outcome::Set(0.4)),
+            (Ipv6, "at ", "64:ff9b::192.0.2.1", Outcome::Keep),
+            (Ipv6, "at ", "::1", Outcome::Set(0.1)),
+            (Ipv4, "ip = ", "127.0.0.1", Outcome::Set(0.1)),
+            (Ipv4, "", "203.0.113.9", Outcome::Set(0.1)),
+            (Ipv6, "a[", "1::2", Outcome::Set(0.3)),
+            (Ipv6, "x = ", "::", Outcome::Set(0.1)),
+            (Ipv6, "std", "::", Outcome::Drop("inside")),
+            (Ipv6, "", "1:2:3:4:5:6:7", Outcome::Drop("shape")),
+            (Ipv6, "", "2001:db8::/129", Outcome::Drop("shape")),
+        ] {
+            assert_eq!(run(check, before, value), expected, "{before}{value}");
+        }
+    }
+
+    #[test]
+    fn hardware_addresses() {
+        for (before, value, expected) in [
+            ("", "00:1A:2b:3C:4d:5E", Outcome::Keep),
+            ("", "001A.2B3C.4D5E", Outcome::Keep),
+            ("", "00:1A-2B:3C:4D:5E", Outcome::Drop("mixed_separators")),
+            ("", "ff:ff:FF:ff:ff:ff", Outcome::Drop("no_machine")),
+            ("", "00-00-00-00-00-00", Outcome::Drop("no_machine")),
+            ("9a:", "00:1A:2b:3C:4d:5E", Outcome::Drop("inside")),
+        ] {
+            assert_eq!(run(Mac, before, value), expected, "{before}{value}");
+        }
+    }
+
+    #[test]
+    fn hosts() {
+        for (check, before, value, expected) in [
+            (Email, "", "a.b+c@example.co.uk", Outcome::Keep),
+            (Email, "", "icon@2x.png", Outcome::Drop("top_level_domain")),
+            (Email, "", "a@b..com", Outcome::Drop("top_level_domain")),
+            (Email, "https://user:", "pass@example.com", Outcome::Drop("url")),
+            (Email, "", "git@example.com", Outcome::Set(0.3)),
+            (Url, "", "https://example.com/a?b=c.png", Outcome::Keep),
+            (Url, "", "https://user@example.com:8443", Outcome::Keep),
+            (Url, "", "www.example.museum", Outcome::Keep),
+            (Url, "", "https://build.local/a.com", Outcome::Drop("top_level_domain")),
+            (Url, "", "www.museum", Outcome::Drop("top_level_domain")),
+            (Url, "", "example.org", Outcome::Set(0.5)),
+            (Url, "", "self.name", Outcome::Set(0.2)),
+        ] {
+            assert_eq!(run(check, before, value), expected, "{before}{value}");
+        }
+    }
+}
