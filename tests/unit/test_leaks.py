@@ -53,7 +53,7 @@ def test_objects_show_no_text():
     operators = [sf.Hash(SECRETS[0].encode().ljust(32)[:32]), sf.Encrypt(SECRETS[0].encode().ljust(32)[:32])]
     restorer = vault.restorer()
     restorer.feed(hidden.text[:-3])
-    document = scanner.redact_json([text, {text: text}], lambda value, entity_type: value)
+    document = scanner.redact_json([text, {text: text}], lambda value, _: value)
     objects += [vault, hidden, *hidden.items, *operators, *[o.key for o in operators], restorer, document]
     objects += [stream.findings, batch[0], batch.to_arrow(), found.columns(), scanner.rules, scanner.rules[0]]
     assert clean([line for value in objects for line in shown(value)])

@@ -307,10 +307,9 @@ pub(crate) struct Collector<'a> {
     most: usize,
     writer: Writer,
     found: Vec<Found>,
-    incomplete: Incomplete,
 }
 
-impl<'a> Collector<'a> {
+impl Collector<'_> {
     /// The part of `at..at + length` inside the window.
     fn clip(&self, at: usize, length: usize) -> Range<usize> {
         let end = (at + length).min(self.window.end);
@@ -348,8 +347,9 @@ impl Sink for Collector<'_> {
     fn covered(&mut self, at: usize, bytes: &[u8]) {
         let part = self.clip(at, bytes.len());
         let bytes = self.text.get(part.clone()).unwrap_or_default();
-        if self.writer.cover(&restored(self.patches, part.start, bytes), self.most) {
-            self.incomplete.insert(Incomplete::FINDING_BYTES);
+        if !bytes.is_empty() {
+            let bytes = restored(self.patches, part.start, bytes);
+            self.writer.cover(self.plan, part.start, &bytes, self.most);
         }
     }
 
@@ -403,9 +403,9 @@ pub(crate) fn edit(
 ) {
     match value {
         Some(value) if !matches!(plan.operator(rule), Some(Operator::Mask(_))) => {
-            writer.edit(plan, rule, Some(&restored(patches, at, value)));
+            writer.edit_at(plan, at, rule, Some(&restored(patches, at, value)));
         }
-        _ => writer.edit(plan, rule, value),
+        _ => writer.edit_at(plan, at, rule, value),
     }
 }
 
@@ -433,13 +433,10 @@ fn run(
         most: core.limits().finding_bytes,
         writer: Writer::default(),
         found: Vec::new(),
-        incomplete: Incomplete::default(),
     };
     let characters = unit == Unit::CodePoint;
-    let mut incomplete =
-        core.redact(text, characters, &|rule| plan.needs_value(rule), &mut sink)?;
-    let Collector { mut writer, mut found, incomplete: lost, .. } = sink;
-    incomplete.insert(lost);
+    let incomplete = core.redact(text, characters, &|rule| plan.needs_value(rule), &mut sink)?;
+    let Collector { mut writer, mut found, .. } = sink;
     writer.end_rest(plan);
     to_unit(unit, part, &mut found);
     Ok(Redacted { writer, found, incomplete })
