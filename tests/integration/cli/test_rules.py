@@ -40,7 +40,7 @@ def test_list(invoke: Invoke) -> None:
     ids = [line.split()[0] for line in ran.lines[1:]]
     assert ids == sorted(ids)
     assert TOKEN_RULE in ids
-    assert f"{len(ids)} rules, version {build_info()['rules_version']} of" in ran.err
+    assert f"{len(ids):,} rules, version {build_info()['rules_version']} of" in ran.err
     secrets = invoke("rules", "list", "--rules", "secrets", "--format", "jsonl")
     rows = [json.loads(line) for line in secrets.lines]
     assert {row["category"] for row in rows} == {"secret"}
