@@ -17,7 +17,7 @@ from benches.engines import sift_fast as ours
 from benches.errors import BenchError
 from benches.pii import cases as case_files
 from benches.pii import measure, report
-from benches.secrets.measure import corpora_record
+from benches.secrets.measure import corpora_record, cost
 from benches.secrets.texts import load_corpora
 
 FOLDER = HERE / "record" / "pii"
@@ -105,6 +105,8 @@ def evaluate(options: argparse.Namespace, cases: case_files.Cases, given: Sequen
         "anonymizer": measure.on_anonymizers(cases.anonymizers),
         "findings": measure.on_corpora(corpora),
         "calls": measure.calls(corpora),
+        # The second engine has no costs that anybody pays.
+        "cost": cost(["pii"], [], corpora) if corpora and build["engine"] == "hyperscan" else None,
     }
 
 

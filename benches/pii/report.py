@@ -9,6 +9,7 @@ from typing import Any
 from benches import report as speed
 from benches.models import added, latency
 from benches.pii.measure import EDITED, EXPENSIVE, SETS
+from benches.secrets.report import cost
 from benches.table import Table, figure
 from benches.targets import NotMeasured, Records, Target
 from benches.targets import table as target_table
@@ -180,7 +181,8 @@ def tables(record: Mapping[str, Any]) -> list[Table]:
     made = [summary(record), failures(record)]
     if record["corpora"]:
         made += [false_table(record), calls_table(record), candidates_table(record), others_table(record)]
-    return made
+    priced = cost(record)
+    return made if priced is None else [*made, priced]
 
 
 def goals(record: Mapping[str, Any], benchmarks: Records) -> Table:
@@ -238,6 +240,8 @@ def page(record: Mapping[str, Any], benchmarks: Records) -> str:
     headings = ["Cases", "Failed cases"]
     if record["corpora"]:
         headings += ["Numbers in clean text", "Validator calls", "Candidates", "Other findings in clean text"]
+    if record["cost"]:
+        headings.append("Cost per rule of `pii`")
     parts = [INTRODUCTION, goals(record, benchmarks).markdown()]
     for heading, table in zip(headings, tables(record), strict=True):
         parts += [f"## {heading}", table.markdown()]
