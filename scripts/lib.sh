@@ -30,6 +30,16 @@ rust_wanted() { sed -n 's/^rust-version *= *"\(.*\)"/\1/p' "$ROOT/Cargo.toml" | 
 # True when version $1 is at least version $2.
 at_least() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; }
 
+# Cargo tells a crate of a checkout by its path below the root and asks the clock whether it is fresh, so
+# with one folder for several checkouts it would take another one's crates for this one's.
+own_cache() {
+    local stamp="$CARGO_TARGET_DIR/checkout"
+    [ "$(cat "$stamp" 2>/dev/null)" != "$ROOT" ] || return 0
+    rm -rf "$CARGO_TARGET_DIR"/*/.fingerprint/sift-* "$CARGO_TARGET_DIR"/*/*/.fingerprint/sift-*
+    mkdir -p "$CARGO_TARGET_DIR"
+    say "$ROOT" >"$stamp"
+}
+
 need_rust() {
     local wanted found
     wanted="$(rust_wanted)"
@@ -38,6 +48,7 @@ need_rust() {
     found="$(cd "$ROOT" && rustc --version | cut -d' ' -f2)" || fail "rustc does not run: type \`rustup default stable\`"
     at_least "${found%%-*}" "$wanted" ||
         fail "rustc is $found and $wanted or newer is needed: type \`rustup update stable\`"
+    own_cache
 }
 
 need_cxx() {

@@ -25,7 +25,40 @@ __all__ = [
 Category: TypeAlias = Literal["secret", "pii", "injection", "leak", "content"]
 Severity: TypeAlias = Literal["low", "medium", "high", "critical"]
 Tier: TypeAlias = Literal["specific", "family", "generic"]
-RuleSetName: TypeAlias = Literal["default", "injection", "leak", "secrets"]
+RuleSetName: TypeAlias = Literal[
+    "default",
+    "injection",
+    "leak",
+    "pii",
+    "pii-all",
+    "pii-au",
+    "pii-be",
+    "pii-br",
+    "pii-ca",
+    "pii-cn",
+    "pii-de",
+    "pii-es",
+    "pii-fi",
+    "pii-fr",
+    "pii-gb",
+    "pii-il",
+    "pii-in",
+    "pii-it",
+    "pii-jp",
+    "pii-kr",
+    "pii-ng",
+    "pii-nl",
+    "pii-nz",
+    "pii-ph",
+    "pii-pl",
+    "pii-se",
+    "pii-sg",
+    "pii-th",
+    "pii-tr",
+    "pii-us",
+    "pii-za",
+    "secrets",
+]
 EngineName: TypeAlias = Literal["hyperscan", "automata"]
 Unit: TypeAlias = Literal["codepoint", "byte"]
 ViewName: TypeAlias = Literal["identity", "folded"]

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::{env, fs};
 
 use sift_hs::{Database, Flags, Pattern, Platform};
-use sift_rules::{hyperscan_expression, RuleSet, View};
+use sift_rules::{hyperscan_expression, Anchor, Mark, RuleSet, Shape, View};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=build.rs");
@@ -16,13 +16,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let rules = RuleSet::select(&["default"], &[])?;
     let mut source = String::new();
     for (view, name) in [(View::Identity, "IDENTITY"), (View::Folded, "FOLDED")] {
-        let (mut keys, mut runs) = (Vec::new(), Vec::new());
+        let (mut keys, mut runs) = (Vec::new(), String::new());
         let mut expressions = Vec::new();
         for pattern in rules.patterns().iter().filter(|p| p.view == view) {
             let rule = &rules.rules()[pattern.rule];
             let parts = pattern.parts().map_err(|e| format!("rule `{}`: {e}", rule.id))?;
-            if let Some((shortest, longest)) = parts.alnum_run() {
-                runs.push((rule.id.clone(), shortest, longest));
+            if let Some(shape) = pattern.shape()? {
+                runs += &embedded(&rule.id, &shape);
                 continue;
             }
             expressions.push(hyperscan_expression(&parts.trigger()));
@@ -44,10 +44,29 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let file = out.join(format!("{}.hsdb", name.to_lowercase()));
         fs::write(&file, bytes)?;
         source += &format!(
-            "pub(super) static {name}: Embedded = Embedded {{ keys: &{keys:?}, runs: &{runs:?}, bytes: include_bytes!({:?}) }};\n",
+            "pub(super) static {name}: Embedded = Embedded {{ keys: &{keys:?}, runs: &[{runs}], bytes: include_bytes!({:?}) }};\n",
             file.display().to_string()
         );
     }
     fs::write(out.join("databases.rs"), source)?;
     Ok(())
+}
+
+/// A shape as the source of `EmbeddedShape`.
+fn embedded(key: &str, shape: &Shape) -> String {
+    let Shape { run, digit, lead, .. } = shape;
+    let texts = |anchors: &[Anchor]| {
+        let one = |a: &Anchor| format!("(&{:?}, {}, {}),", a.text, a.near, a.far);
+        anchors.iter().map(one).collect::<String>()
+    };
+    let mark = match &shape.mark {
+        Mark::Left { anchors, name, link } => {
+            format!("EmbeddedMark::Left(&[{}], &{name:?}, &{link:?})", texts(anchors))
+        }
+        Mark::Inside(anchors) => format!("EmbeddedMark::Inside(&[{}])", texts(anchors)),
+        Mark::Whole(shortest, longest) => format!("EmbeddedMark::Whole({shortest}, {longest})"),
+    };
+    format!(
+        "EmbeddedShape {{ key: {key:?}, run: {run}, digit: {digit}, lead: {lead}, mark: {mark} }},\n"
+    )
 }

@@ -605,10 +605,7 @@ def _aes_key(params: Mapping[str, Any]) -> bytes:
 
 def _cipher(key: bytes, vector: bytes) -> tuple[Any, Any]:
     try:
-        from cryptography.hazmat.primitives import (
-            ciphers,  # type: ignore[import-not-found,unused-ignore]
-            padding,  # type: ignore[import-not-found,unused-ignore]
-        )
+        from cryptography.hazmat.primitives import ciphers, padding  # type: ignore[import-not-found,unused-ignore]
     except ImportError:
         ciphers = padding = None
     if ciphers is None or padding is None:

@@ -23,7 +23,7 @@ def altered(wheel, tmp_path):
 
     def alter(*, without: str = "", extra: str = "", name: str = wheel.name) -> Path:
         target = tmp_path / name
-        with zipfile.ZipFile(wheel) as source, zipfile.ZipFile(target, "w") as copy:
+        with zipfile.ZipFile(wheel) as source, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as copy:
             for entry in source.namelist():
                 if entry != without:
                     copy.writestr(entry, source.read(entry))

@@ -10,9 +10,10 @@ import pytest
 
 import sift_fast
 from sift_fast import _core, errors, redact, scanner, types, vault
+from sift_fast.integrations import presidio
 
 OPTIONS = doctest.NORMALIZE_WHITESPACE
-MODULES = [sift_fast, errors, redact, scanner, types, vault]
+MODULES = [sift_fast, errors, presidio, redact, scanner, types, vault]
 
 
 def of_stub():

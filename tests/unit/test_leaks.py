@@ -48,6 +48,13 @@ def test_objects_show_no_text():
     stream.feed(text + SECRETS[0][:-6])
     batch = scanner.scan_batch([text, text])
     objects = [scanner, found, *found, *scanner.explain(text), red, red.findings, red.items, *red.items, stream, batch]
+    vault = sf.Vault(SECRETS[0].encode().ljust(32)[:32])
+    hidden = scanner.redact(text, vault=vault)
+    operators = [sf.Hash(SECRETS[0].encode().ljust(32)[:32]), sf.Encrypt(SECRETS[0].encode().ljust(32)[:32])]
+    restorer = vault.restorer()
+    restorer.feed(hidden.text[:-3])
+    document = scanner.redact_json([text, {text: text}], lambda value, _: value)
+    objects += [vault, hidden, *hidden.items, *operators, *[o.key for o in operators], restorer, document]
     objects += [stream.findings, batch[0], batch.to_arrow(), found.columns(), scanner.rules, scanner.rules[0]]
     assert clean([line for value in objects for line in shown(value)])
     assert clean([red.text])
@@ -85,6 +92,15 @@ def errors_of(scanner, text):
     yield lambda: sf.Scanner(limits=text)
     yield lambda: scanner.scan(memoryview(text.encode())[::2])
     yield lambda: pickle.dumps(scanner.redact(text))
+    yield lambda: sf.Hash(text.encode())
+    yield lambda: sf.Vault(text)
+    yield lambda: scanner.redact(text, vault=sf.Vault(bytes(32), max_entries=1))
+    yield lambda: scanner.redact(text, lambda *_: 3)
+    yield lambda: scanner.redact_json(text)
+    yield lambda: scanner.redact_json({text: object()})
+    yield lambda: sf.Vault(bytes(32)).restore([text])
+    yield lambda: sf.Vault.load(text, bytes(32))
+    yield lambda: scanner.redact(text, vault=text)
 
 
 def test_errors_show_no_text():
@@ -98,7 +114,7 @@ def test_errors_show_no_text():
         while chain is not None:
             assert clean([str(chain), repr(chain)])
             chain = chain.__cause__ or chain.__context__
-    assert raised == 19
+    assert raised == 28
 
 
 def test_a_surrogate_leaves_no_error_behind():

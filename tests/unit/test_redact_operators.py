@@ -57,6 +57,18 @@ examples = ['deep1234']
 negatives = ['deep123']
 
 [[rule]]
+id = "pii.test.tail"
+title = "Begins inside and goes on over others"
+entity = "TAIL"
+severity = "low"
+score = 0.9
+pattern = '''(ycc)'''
+literal_reason = "made to overlap"
+body = '''[a-z0-9]{1,8}'''
+examples = ['yccabc']
+negatives = ['ycb']
+
+[[rule]]
 id = "pii.test.long"
 title = "Goes on"
 entity = "LONG"
@@ -136,6 +148,10 @@ def streamed(stream, text, cuts):
 @given(parts=TEXT, cuts=CUTS, operators=st.sampled_from(OPERATORS), binary=st.booleans())
 @example(parts=["aaxbbycc", "x", "bbzcc"], cuts=[0.3, 0.6], operators=sf.Pseudonym(), binary=False)
 @example(parts=["aaxbb", "link:", "aaxbb"], cuts=[0.9], operators=sf.Pseudonym(), binary=False)
+@example(
+    parts=["bbycc", "deep1234", "x", "deep5678", "x"], cuts=[0.3, 0.5, 0.7], operators=sf.Pseudonym(), binary=False
+)
+@example(parts=["link:", "x" * 53, "ycc", "deep1234", "qwqw"], cuts=[0.9], operators=sf.Pseudonym(), binary=False)
 def test_stream_equals_whole(over, parts, cuts, operators, binary):
     text = "".join(parts)
     text = text.encode("utf-8", "surrogatepass") if binary else text
@@ -168,6 +184,7 @@ def test_stream_equals_whole_with_a_vault(over, sealed, parts, cuts, operators, 
 @settings(max_examples=600)
 @given(parts=TEXT, cuts=CUTS, binary=st.booleans())
 @example(parts=["aaxbbycc", "{tag}", "~", ">"], cuts=[], binary=False)
+@example(parts=["bbycc", "deep1234", "x", "deep5678", "x"], cuts=[0.3, 0.5, 0.7], binary=False)
 def test_restore_undoes_redact(rules, sealed, parts, cuts, binary):
     """Overlaps, lone surrogates and look-alikes among it."""
     scanner = scanner_of(rules)
@@ -196,14 +213,14 @@ def scanner_of(rules):
 
 def test_what_overlaps_is_restored(rules):
     scanner, vault = scanner_of(rules), sf.Vault(KEY)
-    red = scanner.redact("aaxbbycc", vault=vault)
+    red = scanner.redact("aaxbbzcc", vault=vault)
     assert red.text == f"<LEFT_1:{vault.tag}><LEFT_2:{vault.tag}>"
     assert [item.entity_type for item in red.items] == ["LEFT", "LEFT"]
     assert len(red.findings) == 1
-    assert vault.restore(red.text) == "aaxbbycc"
+    assert vault.restore(red.text) == "aaxbbzcc"
     # Any other operator takes the rest away.
     for operator, wanted in [(None, "<LEFT>"), (sf.Mask(), "*****"), (bracket, "[aaxbb,LEFT]")]:
-        assert scanner.redact("aaxbbycc", operator).text == wanted
+        assert scanner.redact("aaxbbzcc", operator).text == wanted
 
 
 def test_keep_hides_nothing(rules):
@@ -337,3 +354,17 @@ def test_a_vault_wants_a_pseudonym(rules):
         with pytest.raises(sf.ConfigError, match="`vault` is a `Vault`"):
             call("x", None, object())
     assert _core.Vault in type(vault).__mro__
+
+
+def test_entity_types_that_could_not_be_read_again(tmp_path):
+    path = tmp_path / "long.toml"
+    path.write_text(
+        "[[rule]]\nid = 'pii.test.long'\ntitle = 'Long name'\nseverity = 'low'\nscore = 0.9\n"
+        f"entity = '{'LONG' * 17}'\npattern = '(longname)'\nexamples = ['longname']\nnegatives = ['name']\n",
+        encoding="utf-8",
+    )
+    scanner = sf.Scanner([], rule_files=[path])
+    assert scanner.redact("longname", sf.Pseudonym()).text == f"<{'LONG' * 17}_1>"
+    for arguments in ((sf.Encrypt(KEY),), (None, sf.Vault(KEY))):
+        with pytest.raises(sf.ConfigError, match="at most 64"):
+            scanner.redact("x", *arguments)

@@ -1,6 +1,7 @@
 //! Payment cards: networks by issuer identification number (ISO/IEC 7812), Luhn, the groups on the plastic.
 
 use crate::checksum::{luhn, SEPARATORS};
+use crate::device::is_counted;
 use crate::Outcome;
 
 /// First and last issuer prefix of a range, its shortest and longest number.
@@ -60,8 +61,9 @@ fn within(table: &[Range], prefix: u32, length: usize) -> bool {
 /// A card number: 12 to 19 digits of a network that passes Luhn.
 ///
 /// One number in ten passes Luhn, and the networks own a third of all numbers, so bare digits are worth an
-/// edit only for the lengths of daily use, and a proof takes the groups of the plastic.
-pub(crate) fn card(value: &[u8]) -> Outcome {
+/// edit only for the lengths of daily use, and not behind a key that counts things; a proof takes the groups
+/// of the plastic.
+pub(crate) fn card(value: &[u8], before: &[u8]) -> Outcome {
     let mut digits = [0; 19];
     let mut length = 0;
     let mut groups = [0_usize; 6];
@@ -98,8 +100,8 @@ pub(crate) fn card(value: &[u8]) -> Outcome {
     match (mark, printed, common) {
         (Some(_), true, _) => Outcome::Proven,
         (Some(_), false, _) => Outcome::Set(0.5),
-        (None, _, true) => Outcome::Set(0.6),
-        (None, _, false) => Outcome::Keep,
+        (None, _, true) if !is_counted(before) => Outcome::Set(0.6),
+        (None, _, _) => Outcome::Keep,
     }
 }
 
@@ -148,6 +150,7 @@ mod tests {
         ] {
             assert_eq!(run(value), Outcome::Drop(reason), "{value}");
         }
-        assert_eq!(run("42 42 42 4242424242"), run("42 42 42 4242424242"));
+        let counted = Subject { value: b"4242424242424242", before: b"\"id\": " };
+        assert_eq!(Card.run(&counted), Outcome::Keep);
     }
 }

@@ -89,9 +89,63 @@ pub(crate) fn is_part(before: &[u8]) -> bool {
     }
 }
 
+/// Whether the key right before a value says that it numbers or measures things: `"order_id": `, `ts=`.
+pub(crate) fn is_counted(before: &[u8]) -> bool {
+    const KEYS: [&[u8]; 34] = [
+        b"id",
+        b"ids",
+        b"uid",
+        b"gid",
+        b"pid",
+        b"tid",
+        b"uuid",
+        b"guid",
+        b"order",
+        b"ts",
+        b"time",
+        b"timestamp",
+        b"epoch",
+        b"date",
+        b"hash",
+        b"sha",
+        b"crc",
+        b"checksum",
+        b"commit",
+        b"build",
+        b"rev",
+        b"version",
+        b"seq",
+        b"offset",
+        b"size",
+        b"count",
+        b"len",
+        b"length",
+        b"bytes",
+        b"index",
+        b"seed",
+        b"nonce",
+        b"snowflake",
+        b"tracking",
+    ];
+    // Between key and value: quotes, a colon or an equals sign, spaces, an opening bracket or a sharp.
+    let mut key = before;
+    while let [rest @ .., b'"' | b'\'' | b':' | b'=' | b' ' | b'[' | b'(' | b'#'] = key {
+        key = rest;
+    }
+    let word = key.iter().rev().take_while(|byte| byte.is_ascii_alphabetic()).count();
+    let word = &key[key.len() - word..];
+    // `orderId` ends in a word of its own, `paid` does not.
+    let camel = word
+        .iter()
+        .rposition(u8::is_ascii_uppercase)
+        .filter(|at| word[at + 1..].iter().any(u8::is_ascii_lowercase));
+    let last = camel.map_or(word, |at| &word[at..]);
+    KEYS.iter().any(|known| last.eq_ignore_ascii_case(known))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::is_part;
+    use super::{is_counted, is_part};
     use crate::Check::{Bic, Imei, Uuid, Vin};
     use crate::{Check, Outcome, Subject};
 
@@ -102,13 +156,12 @@ mod tests {
     #[test]
     fn numbers_of_things() {
         for (check, value, expected) in [
-            // The example of 49 CFR 565: all ones is valid; the place of the check digit is the ninth.
+            // All ones pass the check, and are no vehicle.
             (Vin, "11111111111111111", Outcome::Drop("shape")),
             (Vin, "1M8GDM9AXKP042788", Outcome::Set(0.7)),
             (Vin, "1M8GDM9A1KP042788", Outcome::Drop("checksum")),
             (Vin, "WDBGA51E4TA328716", Outcome::Keep),
             (Vin, "1M8GDM9AOKP042788", Outcome::Drop("alphabet")),
-            // The example of 3GPP TS 23.003, annex B.
             (Imei, "490154203237518", Outcome::Set(0.6)),
             (Imei, "490154203237519", Outcome::Drop("checksum")),
             (Bic, "DEUTDEFF", Outcome::Keep),
@@ -117,6 +170,23 @@ mod tests {
             (Uuid, "00000000-0000-0000-0000-000000000000", Outcome::Drop("version")),
         ] {
             assert_eq!(run(check, value), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn keys_that_count() {
+        for (before, counted) in [
+            ("\"order_id\": ", true),
+            ("\"orderId\": \"", true),
+            ("ts=", true),
+            ("ids = [", true),
+            ("TIMESTAMP: ", true),
+            ("paid: ", false),
+            ("card: ", false),
+            ("", false),
+            ("id of the card: ", false),
+        ] {
+            assert_eq!(is_counted(before.as_bytes()), counted, "{before}");
         }
     }
 

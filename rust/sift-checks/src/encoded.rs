@@ -53,7 +53,9 @@ pub(crate) fn jwt_header(value: &[u8]) -> Outcome {
     let mut filled = start.iter_mut();
     let begins = header.get(..20).is_some_and(|head| {
         decode(head, |byte| {
-            filled.next().map(|slot| *slot = byte);
+            if let Some(slot) = filled.next() {
+                *slot = byte;
+            }
             true
         })
     });

@@ -27,6 +27,7 @@ mod iban;
 mod name;
 mod national;
 mod network;
+mod phone;
 mod placeholder;
 mod shape;
 #[cfg(test)]
@@ -283,6 +284,54 @@ checks! {
         "company registration of South Africa",
     NgNin = "ng_nin":
         "identity number of Nigeria",
+    Phone = "phone":
+        "telephone number with its country code",
+    PhoneAu = "phone_au":
+        "telephone number as Australia writes it",
+    PhoneBr = "phone_br":
+        "telephone number as Brazil writes it",
+    PhoneCn = "phone_cn":
+        "telephone number as China writes it",
+    PhoneDe = "phone_de":
+        "telephone number as Germany writes it",
+    PhoneEs = "phone_es":
+        "telephone number as Spain writes it",
+    PhoneFr = "phone_fr":
+        "telephone number as France writes it",
+    PhoneGb = "phone_gb":
+        "telephone number as the United Kingdom writes it",
+    PhoneIl = "phone_il":
+        "telephone number as Israel writes it",
+    PhoneIn = "phone_in":
+        "telephone number as India writes it",
+    PhoneIt = "phone_it":
+        "telephone number as Italy writes it",
+    PhoneJp = "phone_jp":
+        "telephone number as Japan writes it",
+    PhoneKr = "phone_kr":
+        "telephone number as Korea writes it",
+    PhoneNg = "phone_ng":
+        "telephone number as Nigeria writes it",
+    PhoneNl = "phone_nl":
+        "telephone number as the Netherlands writes it",
+    PhoneNz = "phone_nz":
+        "telephone number as New Zealand writes it",
+    PhonePh = "phone_ph":
+        "telephone number as the Philippines writes it",
+    PhonePl = "phone_pl":
+        "telephone number as Poland writes it",
+    PhoneSe = "phone_se":
+        "telephone number as Sweden writes it",
+    PhoneSg = "phone_sg":
+        "telephone number as Singapore writes it",
+    PhoneTh = "phone_th":
+        "telephone number as Thailand writes it",
+    PhoneTr = "phone_tr":
+        "telephone number as Turkey writes it",
+    PhoneUs = "phone_us":
+        "telephone number as North America writes it",
+    PhoneZa = "phone_za":
+        "telephone number as South Africa writes it",
 }
 
 impl Check {
@@ -321,7 +370,7 @@ impl Check {
             Self::Base64Text => (encoded::is_base64_text(value), "base64_text"),
             Self::Luhn => (!shape::luhn(value), "luhn"),
             Self::NotPart => (device::is_part(subject.before), "part"),
-            Self::Card => return card::card(value),
+            Self::Card => return card::card(value, subject.before),
             Self::Iban => return iban::iban(value),
             Self::Lei => return iban::lei(value),
             Self::Bitcoin => return crypto::bitcoin(value),
@@ -390,6 +439,30 @@ impl Check {
             Self::ZaId => return africa::za_id(value),
             Self::ZaCompany => return africa::za_company(value),
             Self::NgNin => return africa::ng_nin(value),
+            Self::Phone => return phone::international(value, subject.before),
+            Self::PhoneAu => return phone::national(value, subject.before, *b"AU"),
+            Self::PhoneBr => return phone::national(value, subject.before, *b"BR"),
+            Self::PhoneCn => return phone::national(value, subject.before, *b"CN"),
+            Self::PhoneDe => return phone::national(value, subject.before, *b"DE"),
+            Self::PhoneEs => return phone::national(value, subject.before, *b"ES"),
+            Self::PhoneFr => return phone::national(value, subject.before, *b"FR"),
+            Self::PhoneGb => return phone::national(value, subject.before, *b"GB"),
+            Self::PhoneIl => return phone::national(value, subject.before, *b"IL"),
+            Self::PhoneIn => return phone::national(value, subject.before, *b"IN"),
+            Self::PhoneIt => return phone::national(value, subject.before, *b"IT"),
+            Self::PhoneJp => return phone::national(value, subject.before, *b"JP"),
+            Self::PhoneKr => return phone::national(value, subject.before, *b"KR"),
+            Self::PhoneNg => return phone::national(value, subject.before, *b"NG"),
+            Self::PhoneNl => return phone::national(value, subject.before, *b"NL"),
+            Self::PhoneNz => return phone::national(value, subject.before, *b"NZ"),
+            Self::PhonePh => return phone::national(value, subject.before, *b"PH"),
+            Self::PhonePl => return phone::national(value, subject.before, *b"PL"),
+            Self::PhoneSe => return phone::national(value, subject.before, *b"SE"),
+            Self::PhoneSg => return phone::national(value, subject.before, *b"SG"),
+            Self::PhoneTh => return phone::national(value, subject.before, *b"TH"),
+            Self::PhoneTr => return phone::national(value, subject.before, *b"TR"),
+            Self::PhoneUs => return phone::national(value, subject.before, *b"US"),
+            Self::PhoneZa => return phone::national(value, subject.before, *b"ZA"),
         };
         if drop {
             Outcome::Drop(reason)

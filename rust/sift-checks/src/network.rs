@@ -10,24 +10,25 @@ use crate::Outcome;
 pub(crate) fn ipv4(value: &[u8], before: &[u8]) -> Outcome {
     let (address, prefix) = split(value, b'/');
     let address = std::str::from_utf8(address).ok().and_then(|text| Ipv4Addr::from_str(text).ok());
-    let prefix = prefix.is_none_or(|prefix| bits(prefix).is_some_and(|bits| bits <= 32));
+    let bits = prefix.map_or(Some(32), number);
     match address {
-        Some(_) if !prefix => Outcome::Drop("shape"),
+        Some(_) if bits.is_none_or(|bits| bits > 32) => Outcome::Drop("shape"),
         Some(_) if version_before(before) => Outcome::Set(0.1),
-        Some(address) if local(address) => Outcome::Set(0.4),
+        // A network is no one's machine.
+        Some(address) if nowhere(address) || bits != Some(32) => Outcome::Set(0.1),
+        // Small numbers are versions more often.
+        Some(address) if address.octets().iter().all(|octet| *octet < 30) => Outcome::Set(0.4),
         Some(_) => Outcome::Keep,
         None => Outcome::Drop("shape"),
     }
 }
 
-/// Addresses that stand for no machine beyond this network, and small numbers that are versions.
-fn local(address: Ipv4Addr) -> bool {
-    let version = address.octets().iter().all(|octet| *octet < 30);
-    version
+/// Addresses that are no machine's, every machine's, or one's only in a network at home.
+fn nowhere(address: Ipv4Addr) -> bool {
+    address.is_loopback()
         || address.is_private()
-        || address.is_loopback()
-        || address.is_unspecified()
         || address.is_link_local()
+        || address.is_unspecified()
         || address.is_documentation()
         || address.is_broadcast()
         || address.octets()[0] >= 224
@@ -48,15 +49,17 @@ pub(crate) fn ipv6(value: &[u8], before: &[u8]) -> Outcome {
     }
     let (rest, prefix) = split(value, b'/');
     let (address, zone) = split(rest, b'%');
-    let prefix = prefix.is_none_or(|prefix| bits(prefix).is_some_and(|bits| bits <= 128));
+    let bits = prefix.map_or(Some(128), number);
     let zone = zone.is_none_or(|zone| !zone.is_empty());
     let address = std::str::from_utf8(address).ok().and_then(|text| Ipv6Addr::from_str(text).ok());
-    let Some(address) = address.filter(|_| prefix && zone) else { return Outcome::Drop("shape") };
+    let whole = bits.is_some_and(|bits| bits <= 128) && zone;
+    let Some(address) = address.filter(|_| whole) else { return Outcome::Drop("shape") };
     let groups = address.segments().iter().filter(|group| **group != 0).count();
     match (groups, address.is_loopback()) {
         (0, _) => Outcome::Set(0.1),
-        // `::1` is this machine, `1::2` a slice of a list.
-        (_, true) => Outcome::Set(0.4),
+        // `::1` is this machine, a network is none, `1::2` is a slice of a list.
+        (_, true) => Outcome::Set(0.1),
+        _ if bits != Some(128) => Outcome::Set(0.1),
         (1..=2, _) if !matches!(address.segments()[0] >> 8, 0x20..=0x3f | 0xfc..=0xff) => {
             Outcome::Set(0.3)
         }
@@ -71,7 +74,7 @@ fn split(value: &[u8], mark: u8) -> (&[u8], Option<&[u8]>) {
     }
 }
 
-fn bits(digits: &[u8]) -> Option<u32> {
+fn number(digits: &[u8]) -> Option<u32> {
     std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
@@ -170,17 +173,21 @@ mod tests {
     fn internet_addresses() {
         for (check, before, value, expected) in [
             (Ipv4, "", "203.0.114.9", Outcome::Keep),
-            (Ipv4, "", "198.41.0.4/24", Outcome::Keep),
+            (Ipv4, "", "198.41.0.4/32", Outcome::Keep),
+            (Ipv4, "", "198.41.0.0/24", Outcome::Set(0.1)),
             (Ipv4, "", "198.41.0.4/33", Outcome::Drop("shape")),
             (Ipv4, "", "256.1.1.1", Outcome::Drop("shape")),
-            (Ipv4, "", "10.0.0.1", Outcome::Set(0.4)),
+            (Ipv4, "", "10.0.0.1", Outcome::Set(0.1)),
             (Ipv4, "", "1.2.3.4", Outcome::Set(0.4)),
             (Ipv4, "Version: ", "120.0.6099.10", Outcome::Drop("shape")),
             (Ipv4, "Version: ", "120.0.60.10", Outcome::Set(0.1)),
             (Ipv6, "at ", "2001:db8::8a2e:370:7334", Outcome::Keep),
-            (Ipv6, "at ", "2001:db8::%eth0/128", Outcome::Keep),
+            (Ipv6, "at ", "2001:db8:0:9::%eth0/128", Outcome::Keep),
+            (Ipv6, "at ", "2606:4700::/32", Outcome::Set(0.1)),
             (Ipv6, "at ", "64:ff9b::192.0.2.1", Outcome::Keep),
-            (Ipv6, "at ", "::1", Outcome::Set(0.4)),
+            (Ipv6, "at ", "::1", Outcome::Set(0.1)),
+            (Ipv4, "ip = ", "127.0.0.1", Outcome::Set(0.1)),
+            (Ipv4, "", "203.0.113.9", Outcome::Set(0.1)),
             (Ipv6, "a[", "1::2", Outcome::Set(0.3)),
             (Ipv6, "x = ", "::", Outcome::Set(0.1)),
             (Ipv6, "std", "::", Outcome::Drop("inside")),

@@ -1,5 +1,7 @@
 //! Values that their outer form gives away: identifiers of machines, digests, numbers, dates.
 
+use crate::checksum::luhn_sum;
+
 /// `8-4-4-4-12` hexadecimal digits, bare, in braces, or behind `urn:uuid:`.
 pub(crate) fn is_uuid(value: &[u8]) -> bool {
     let value = match value {
@@ -96,22 +98,10 @@ fn version(value: &[u8]) -> bool {
 /// Whether the digits of `value` pass the Luhn test. Blanks and hyphens between them are skipped;
 /// anything else, or fewer than two digits, fails.
 pub(crate) fn luhn(value: &[u8]) -> bool {
-    let (mut sum, mut count) = (0u8, 0usize);
-    for byte in value.iter().rev() {
-        let digit = match byte {
-            b'0'..=b'9' => byte - b'0',
-            b' ' | b'-' => continue,
-            _ => return false,
-        };
-        let weighed = match (count % 2 == 1, digit) {
-            (false, digit) => digit,
-            (true, 0..=4) => digit * 2,
-            (true, _) => digit * 2 - 9,
-        };
-        sum = (sum + weighed) % 10;
-        count += 1;
-    }
-    count >= 2 && sum == 0
+    let kept = || value.iter().rev().filter(|byte| !matches!(**byte, b' ' | b'-'));
+    kept().count() >= 2
+        && kept().all(u8::is_ascii_digit)
+        && luhn_sum(kept().map(|byte| byte - b'0')).is_multiple_of(10)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Top-level domains, from the ICANN part of the public suffix list (2025-04-07); sorted.
+//! Top-level domains of the root zone as of April 2025, in ASCII; sorted. A new one is a line here.
 
 #[rustfmt::skip]
 pub(crate) const TLDS: &[&str] = &[

@@ -21,6 +21,20 @@ mod stream;
 mod text;
 mod vault;
 
+// Python aligns its objects to 16 bytes, whatever is in them: a searcher of `memchr`, which holds vectors of
+// 32 bytes, made streams crash.
+const _: () = {
+    assert!(align_of::<scanner::Scanner>() <= 16);
+    assert!(align_of::<stream::Stream>() <= 16);
+    assert!(align_of::<redact::Redaction>() <= 16);
+    assert!(align_of::<redact::Document>() <= 16);
+    assert!(align_of::<vault::Vault>() <= 16);
+    assert!(align_of::<vault::Restorer>() <= 16);
+    assert!(align_of::<batch::Batch>() <= 16);
+    assert!(align_of::<findings::Findings>() <= 16);
+    assert!(align_of::<files::FileScan>() <= 16);
+};
+
 /// The native half of sift_fast. Use the package, not this module.
 #[pyo3::pymodule(gil_used = true)]
 mod _core {

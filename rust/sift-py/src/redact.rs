@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyMapping, PyMemoryView, PyString, PyTuple};
 use sift_redact::{
     Capacity, Escape, Fill, Item as Edit, Operator, Plan, Register, Vault as CoreVault, Writer,
+    MAX_ENTITY,
 };
 use sift_rules::RuleSet;
 use sift_scan::{Finding as Found, Incomplete, ScanError, Sink};
@@ -37,7 +38,11 @@ const NUMBERED: Capacity = Capacity { entries: 1_000_000, bytes: 256 << 20 };
 pub(crate) struct Plans {
     rules: Arc<RuleSet>,
     default: Arc<Plan>,
+    /// Whether an entity type is too long to be read again.
+    long: bool,
     made: Mutex<Vec<(Operators, Arc<Plan>)>>,
+    /// The last operators that were read, which do not change; known by the object, without asking it again.
+    read: Mutex<Vec<(Py<PyAny>, Operator)>>,
 }
 
 /// What is to be done with findings: a plan, and what it cannot know.
@@ -51,7 +56,9 @@ pub(crate) struct Terms {
 impl Plans {
     pub(crate) fn new(rules: &Arc<RuleSet>) -> Self {
         let default = Arc::new(make(rules, &Operators::new()));
-        Self { rules: Arc::clone(rules), default, made: Mutex::new(Vec::new()) }
+        let long = rules.rules().iter().any(|rule| rule.entity.len() > MAX_ENTITY);
+        let (made, read) = (Mutex::default(), Mutex::default());
+        Self { rules: Arc::clone(rules), default, long, made, read }
     }
 
     /// What the `operators` and `vault` arguments of a call ask for.
@@ -82,6 +89,13 @@ impl Plans {
                 "`vault` is used by `Pseudonym()` alone, which no entity type has: give it one",
             ));
         }
+        let undone =
+            terms.vault.is_some() || operators.values().any(|o| matches!(o, Operator::Encrypt(_)));
+        if undone && self.long {
+            return Err(errors::config(format!(
+                "`Encrypt` and vaults read entity types of at most {MAX_ENTITY} letters, and a rule has a longer one"
+            )));
+        }
         // Never waited for: another thread may have been forked away while it held the lock.
         if let Ok(made) = self.made.try_lock() {
             if let Some((_, plan)) = made.iter().find(|(known, _)| *known == operators) {
@@ -102,7 +116,7 @@ impl Plans {
     fn read(&self, argument: &Bound<'_, PyAny>, calls: &mut Vec<Py<PyAny>>) -> PyResult<Operators> {
         let mut operators = Operators::new();
         let Ok(table) = argument.cast::<PyMapping>() else {
-            operators.insert(DEFAULT.to_owned(), operator(argument, calls)?);
+            operators.insert(DEFAULT.to_owned(), self.operator(argument, calls)?);
             return Ok(operators);
         };
         for item in table.items()?.iter() {
@@ -115,9 +129,35 @@ impl Plans {
                     "`operators` names `{name}`, an entity type that no rule of this scanner has"
                 )));
             }
-            operators.insert(name, operator(&value, calls)?);
+            operators.insert(name, self.operator(&value, calls)?);
         }
         Ok(operators)
+    }
+}
+
+impl Plans {
+    /// Reads an operator, or remembers it.
+    fn operator(
+        &self,
+        object: &Bound<'_, PyAny>,
+        calls: &mut Vec<Py<PyAny>>,
+    ) -> PyResult<Operator> {
+        if let Ok(read) = self.read.try_lock() {
+            if let Some((_, operator)) = read.iter().find(|(known, _)| known.is(object)) {
+                return Ok(operator.clone());
+            }
+        }
+        let operator = operator(object, calls)?;
+        // A function has no place here: it may hold the scanner, and both would live for ever.
+        if let (false, Ok(mut read)) = (matches!(operator, Operator::Call(_)), self.read.try_lock())
+        {
+            // What it takes the place of is dropped with the lock let go: that may run Python code.
+            let old = (read.len() == REMEMBERED).then(|| read.remove(0));
+            read.push((object.clone().unbind(), operator.clone()));
+            drop(read);
+            drop(old);
+        }
+        Ok(operator)
     }
 }
 
@@ -267,10 +307,9 @@ pub(crate) struct Collector<'a> {
     most: usize,
     writer: Writer,
     found: Vec<Found>,
-    incomplete: Incomplete,
 }
 
-impl<'a> Collector<'a> {
+impl Collector<'_> {
     /// The part of `at..at + length` inside the window.
     fn clip(&self, at: usize, length: usize) -> Range<usize> {
         let end = (at + length).min(self.window.end);
@@ -308,8 +347,9 @@ impl Sink for Collector<'_> {
     fn covered(&mut self, at: usize, bytes: &[u8]) {
         let part = self.clip(at, bytes.len());
         let bytes = self.text.get(part.clone()).unwrap_or_default();
-        if self.writer.cover(&restored(self.patches, part.start, bytes), self.most) {
-            self.incomplete.insert(Incomplete::FINDING_BYTES);
+        if !bytes.is_empty() {
+            let bytes = restored(self.patches, part.start, bytes);
+            self.writer.cover(self.plan, part.start, &bytes, self.most);
         }
     }
 
@@ -363,9 +403,9 @@ pub(crate) fn edit(
 ) {
     match value {
         Some(value) if !matches!(plan.operator(rule), Some(Operator::Mask(_))) => {
-            writer.edit(plan, rule, Some(&restored(patches, at, value)));
+            writer.edit_at(plan, at, rule, Some(&restored(patches, at, value)));
         }
-        _ => writer.edit(plan, rule, value),
+        _ => writer.edit_at(plan, at, rule, value),
     }
 }
 
@@ -393,13 +433,10 @@ fn run(
         most: core.limits().finding_bytes,
         writer: Writer::default(),
         found: Vec::new(),
-        incomplete: Incomplete::default(),
     };
     let characters = unit == Unit::CodePoint;
-    let mut incomplete =
-        core.redact(text, characters, &|rule| plan.needs_value(rule), &mut sink)?;
-    let Collector { mut writer, mut found, incomplete: lost, .. } = sink;
-    incomplete.insert(lost);
+    let incomplete = core.redact(text, characters, &|rule| plan.needs_value(rule), &mut sink)?;
+    let Collector { mut writer, mut found, .. } = sink;
     writer.end_rest(plan);
     to_unit(unit, part, &mut found);
     Ok(Redacted { writer, found, incomplete })

@@ -152,9 +152,7 @@ impl Sink for Receiver<'_> {
 
     fn covered(&mut self, at: usize, bytes: &[u8]) {
         let bytes = restored(&self.ledger.patches, at, bytes);
-        if self.writer.cover(&bytes, self.ledger.finding_bytes) {
-            self.incomplete.insert(Incomplete::FINDING_BYTES);
-        }
+        self.writer.cover(self.plan, at, &bytes, self.ledger.finding_bytes);
     }
 
     fn keeps(&self, rule: u32) -> bool {

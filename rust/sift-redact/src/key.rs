@@ -37,7 +37,7 @@ impl Key {
     pub fn new(secret: &[u8; KEY_BYTES]) -> Self {
         let derive = |purpose: &[u8]| Zeroizing::new(mac(secret, &[b"sift-fast key v1 ", purpose]));
         let fingerprint = *derive(b"id");
-        let id = fingerprint.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+        let id = to_hex(&fingerprint[..4]);
         Self(Arc::new(Derived {
             hash: derive(b"hash"),
             encrypt: derive(b"encrypt"),
@@ -56,7 +56,7 @@ impl Key {
     /// Keyed hash of a value, different for each entity type: 128 bits in hexadecimal digits.
     pub(crate) fn hash(&self, entity: &str, value: &[u8]) -> String {
         let digest = mac(&self.0.hash, &[entity.as_bytes(), b"\0", value]);
-        digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+        to_hex(&digest[..16])
     }
 
     /// Nonce, ciphertext and authenticator of a value.
@@ -125,6 +125,12 @@ fn open(key: &[u8; 32], nonce: &[u8], bound: &[u8], sealed: &[u8]) -> Option<Zer
     let nonce: &[u8; NONCE_BYTES] = nonce.try_into().ok()?;
     let payload = Payload { msg: sealed, aad: bound };
     cipher.decrypt(XNonce::from_slice(nonce), payload).ok().map(Zeroizing::new)
+}
+
+/// Two digits for each byte.
+pub(crate) fn to_hex(bytes: &[u8]) -> String {
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
 }
 
 const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";

@@ -24,7 +24,7 @@ use zeroize::Zeroizing;
 
 pub use key::{Key, KEY_BYTES};
 pub use restore::{decrypt, Escape, Permission, Restorer};
-pub use vault::{Capacity, Register, Vault, VaultError};
+pub use vault::{Capacity, Register, Vault, VaultError, MAX_ENTITY};
 
 /// What is put in the place of a finding.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,12 +109,16 @@ impl std::error::Error for OperatorError {}
 pub struct Plan {
     placeholders: Vec<String>,
     operators: Vec<Operator>,
+    /// Whether any operator can be undone.
+    reversible: bool,
 }
 
 impl Plan {
     /// `placeholders` and `operators` by rule number; what is missing is replaced by `<REDACTED>`.
     pub fn new(placeholders: Vec<String>, operators: Vec<Operator>) -> Self {
-        Self { placeholders, operators }
+        let undone = |o: &Operator| matches!(o, Operator::Pseudonym | Operator::Encrypt(_));
+        let reversible = operators.iter().any(undone);
+        Self { placeholders, operators, reversible }
     }
 
     /// Whether the rule's operator has to see the value.
@@ -185,6 +189,10 @@ pub struct Writer {
     undone: Option<u32>,
     /// What lies beyond that edit and is to become one of its own.
     rest: Zeroizing<Vec<u8>>,
+    /// Where that begins in the text.
+    rest_start: usize,
+    /// Where what is covered begins, edits inside it left out, and how far it is known to reach.
+    covered: Option<(usize, usize)>,
     /// Bytes already taken by the caller of [`Writer::take`].
     taken: usize,
 }
@@ -239,19 +247,48 @@ impl Writer {
         Some(operator.name())
     }
 
-    /// Text that goes although no finding holds it: the end of one that began inside the last edit. If that
-    /// edit can be undone, this becomes one of its kind, up to `most` bytes. Returns whether more was lost.
-    pub fn cover(&mut self, bytes: &[u8], most: usize) -> bool {
-        if self.undone.is_none() {
-            return false;
+    /// As [`Writer::edit`], with the offset of the finding in the text: it may begin in what is covered.
+    ///
+    /// A stream hears of what a loser covers bit by bit, and of findings inside that in between; a whole text
+    /// hears of all of it first. Both keep what lies beyond the finding for after its edit.
+    pub fn edit_at(&mut self, plan: &Plan, at: usize, rule: u32, value: Option<&[u8]>) {
+        let Some(covered) = self.covered.filter(|(_, end)| at < *end) else {
+            return self.edit(plan, rule, value);
+        };
+        let from = at.saturating_sub(self.rest_start).min(self.rest.len());
+        // Where a value is not known, what follows it is not given out under its name either.
+        let to = at + value.map_or(0, <[u8]>::len);
+        let beyond = self.rest.get(to.saturating_sub(self.rest_start)..).unwrap_or_default();
+        let beyond = Zeroizing::new(beyond.to_vec());
+        self.rest.truncate(from);
+        self.edit(plan, rule, value);
+        (self.rest_start, self.rest, self.covered) = (to, beyond, Some(covered));
+    }
+
+    /// Text that goes although no finding holds it, beginning at `at`: the end of one that began inside the last
+    /// edit. If that edit can be undone, it becomes one of its kind; of what is covered in one go, the first
+    /// `most` bytes.
+    pub fn cover(&mut self, plan: &Plan, at: usize, bytes: &[u8], most: usize) {
+        if !plan.reversible {
+            return;
         }
-        let room = most.saturating_sub(self.rest.len()).min(bytes.len());
+        let (start, _) = *self.covered.get_or_insert((at, at));
+        self.covered = Some((start, at + bytes.len()));
+        let room = (start + most).saturating_sub(at).min(bytes.len());
+        if room == 0 {
+            return;
+        }
+        // Between the two lies the end of a finding.
+        if self.rest_start + self.rest.len() != at {
+            self.rest.clear();
+            self.rest_start = at;
+        }
         self.rest.extend_from_slice(bytes.get(..room).unwrap_or_default());
-        bytes.len() > room
     }
 
     /// Ends what was covered. To be called before text that follows it, and at the end.
     pub fn end_rest(&mut self, plan: &Plan) {
+        self.covered = None;
         if self.rest.is_empty() {
             return;
         }
@@ -336,23 +373,25 @@ fn plain(bytes: Option<&[u8]>, escape: &mut Option<&mut Escape>, out: &mut Vec<u
 
 impl Mask {
     fn apply(&self, value: &[u8], out: &mut Vec<u8>) {
-        // Invalid UTF-8 has no characters to keep: each of its bytes is one masked place.
-        let characters: Vec<&[u8]> = match std::str::from_utf8(value) {
-            Ok(text) => text
-                .char_indices()
-                .map(|(at, c)| value.get(at..at + c.len_utf8()).unwrap_or_default())
-                .collect(),
-            Err(_) => vec![b""; value.len()],
-        };
-        let count = characters.len();
-        let shows =
-            (self.keep_first + self.keep_last) * 3 <= count && !characters.contains(&&b""[..]);
         let mut buffer = [0; 4];
         let with = self.with.encode_utf8(&mut buffer).as_bytes();
-        for (i, character) in characters.into_iter().enumerate() {
-            let kept = shows && (i < self.keep_first || i >= count - self.keep_last);
-            out.extend_from_slice(if kept { character } else { with });
+        let repeat = |count: usize, out: &mut Vec<u8>| match with {
+            &[byte] => out.resize(out.len() + count, byte),
+            _ => (0..count).for_each(|_| out.extend_from_slice(with)),
+        };
+        // Invalid UTF-8 has no characters to keep: each of its bytes is one masked place.
+        let Ok(text) = std::str::from_utf8(value) else { return repeat(value.len(), out) };
+        let count = if text.is_ascii() { text.len() } else { text.chars().count() };
+        let kept = self.keep_first + self.keep_last;
+        if kept == 0 || kept * 3 > count {
+            return repeat(count, out);
         }
+        let place =
+            |number: usize| text.char_indices().nth(number).map_or(text.len(), |(at, _)| at);
+        let (first, last) = (place(self.keep_first), place(count - self.keep_last));
+        out.extend_from_slice(value.get(..first).unwrap_or_default());
+        repeat(count - kept, out);
+        out.extend_from_slice(value.get(last..).unwrap_or_default());
     }
 }
 
@@ -416,10 +455,11 @@ mod tests {
         for round in 0..2 {
             writer.text(b"a ");
             writer.edit(&plan, 0, Some(b"one"));
-            writer.cover(b"two", 4);
-            assert!(writer.cover(b"three", 4));
+            writer.cover(&plan, 5, b"two", 4);
+            writer.cover(&plan, 8, b"three", 4);
+            writer.cover(&plan, 13, b"x", 4);
             writer.edit(&plan, 1, Some(b"four"));
-            assert!(!writer.cover(b"five", 4));
+            writer.cover(&plan, 20, b"five", 4);
             writer.edit(&plan, 2, None);
             writer.text(b" b");
             let holes: Vec<_> = writer.holes().collect();
@@ -432,6 +472,32 @@ mod tests {
             whole.extend(writer.take());
         }
         assert_eq!(whole, b"a <X_1><X_2>(4) ba <X_1><X_2>(4) b");
+    }
+
+    /// A finding may begin in what a loser covers, and end in it.
+    #[test]
+    fn edits_split_what_is_covered() {
+        let plan = Plan::new(vec!["<X>".into()], vec![Operator::Pseudonym]);
+        let values = |pieces: &[usize]| {
+            let text = b"0123456789";
+            let mut writer = Writer::default();
+            writer.edit_at(&plan, 0, 0, Some(&text[..2]));
+            let mut at = 2;
+            for &end in pieces {
+                writer.cover(&plan, at, &text[at..end], 99);
+                at = end;
+            }
+            writer.edit_at(&plan, 4, 0, Some(&text[4..6]));
+            at = at.max(6);
+            writer.cover(&plan, at, &text[at..9], 99);
+            writer.end_rest(&plan);
+            writer.holes().map(|(_, value)| value.to_vec()).collect::<Vec<_>>()
+        };
+        let wanted: [&[u8]; 4] = [b"01", b"23", b"45", b"678"];
+        for pieces in [&[9][..], &[3, 9], &[4], &[5], &[6], &[7], &[3, 8]] {
+            let pieces = values(pieces);
+            assert_eq!(pieces, wanted.map(<[u8]>::to_vec));
+        }
     }
 
     #[test]

@@ -5,7 +5,9 @@
 //! its tag followed by `>`, and [`Restorer`] takes exactly one `~` away again.
 
 use std::collections::HashSet;
+use std::io::Write;
 
+use memchr::memmem::Finder;
 use zeroize::Zeroizing;
 
 use crate::key::{from_base64url, Key};
@@ -38,22 +40,25 @@ fn word(bytes: &[u8]) -> u64 {
 }
 
 /// Writes text so that nothing in it reads as a placeholder of one vault.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Escape {
     tag: [u8; TAG_BYTES],
+    /// Boxed: it holds vectors that want an alignment of 32 bytes, which Python does not give its objects.
+    finder: Box<Finder<'static>>,
     state: Tagged,
 }
 
 impl Escape {
     /// For the placeholders of this vault.
     pub fn new(vault: &Vault) -> Self {
-        Self { tag: vault.tag_bytes(), state: Tagged::new(vault.tag_bytes()) }
+        let tag = vault.tag_bytes();
+        Self { tag, finder: Box::new(Finder::new(&tag).into_owned()), state: Tagged::new(tag) }
     }
 
     /// Appends a piece of text to `out`.
     pub fn write(&mut self, piece: &[u8], out: &mut Vec<u8>) {
         // Byte by byte where the tag may stand across the cut, and where it is, which is hardly ever.
-        let (first, plain) = match memchr::memmem::find(piece, &self.tag) {
+        let (first, plain) = match self.finder.find(piece) {
             Some(_) => (piece, &[][..]),
             None => self.head(piece),
         };
@@ -88,9 +93,8 @@ impl Escape {
 
     /// Appends the placeholder of a value to `out`.
     pub fn placeholder(&mut self, entity: &str, number: usize, out: &mut Vec<u8>) {
-        out.push(b'<');
-        out.extend_from_slice(entity.as_bytes());
-        out.extend_from_slice(format!("_{number}:").as_bytes());
+        // Writing to memory does not fail.
+        let _ = write!(out, "<{entity}_{number}:");
         out.extend_from_slice(&self.tag);
         out.push(b'>');
         self.state = Tagged::new(self.tag);

@@ -15,14 +15,14 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use zeroize::Zeroizing;
 
-use crate::key::{Key, NONCE_BYTES};
+use crate::key::{to_hex, Key, NONCE_BYTES};
 
 /// Bytes of a tag.
 pub(crate) const TAG_BYTES: usize = 6;
 /// The letters of a tag: none that are read for one another, and no vowels, so that it is no word.
 const TAG_LETTERS: &[u8; 32] = b"bcdfghjkmnpqrstvwxyz23456789bcdf";
-/// Longest entity type a placeholder is made for; `sift-rules` knows no bound, placeholders need one.
-pub(crate) const MAX_ENTITY: usize = 64;
+/// Longest entity type whose placeholders are read; longer ones must not be made.
+pub const MAX_ENTITY: usize = 64;
 
 const MAGIC: &[u8; 8] = b"siftvlt1";
 const HEADER_BYTES: usize = MAGIC.len() + 8 + TAG_BYTES;
@@ -316,7 +316,7 @@ impl Vault {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
         };
-        let suffix = random::<8>()?.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let suffix = to_hex(&random::<8>()?);
         let name = path
             .file_name()
             .ok_or(VaultError::File("written", std::io::ErrorKind::InvalidInput))?;

@@ -19,9 +19,11 @@ pub mod lint;
 mod once;
 mod pattern;
 mod set;
+mod shape;
 
 pub use catalogue::{withdrawn, Withdrawn, RULES_VERSION, WITHDRAWN};
 pub use error::RuleError;
 pub use once::once;
-pub use pattern::{hyperscan_expression, Parts, MAX_AFTER, MAX_WIDTH, MIN_RUN};
+pub use pattern::{hyperscan_expression, Parts, MAX_AFTER, MAX_WIDTH};
 pub use set::{Category, Context, Pattern, Provider, Rule, RuleSet, Severity, Tier, View, SETS};
+pub use shape::{is_value_byte, Anchor, Mark, Shape, LONG_RUN, MAX_LEFT, SHORT_RUN};

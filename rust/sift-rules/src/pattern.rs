@@ -11,8 +11,8 @@ use regex_syntax::ParserBuilder;
 
 /// The most bytes `after` may read: the right context an edited finding can make a stream wait for.
 pub const MAX_AFTER: usize = 24;
-/// The shortest run of letters and digits that `sift-shapes` looks for; the same as its `MIN_RUN`.
-pub const MIN_RUN: usize = 32;
+/// The shortest whole run of letters and digits that is a mark of its own.
+const MIN_RUN: usize = 32;
 /// The widest pattern, in bytes. Longer values have a body.
 pub const MAX_WIDTH: usize = 2048;
 
@@ -147,10 +147,9 @@ impl Parts {
         Hir::concat(vec![self.before.clone(), group, after])
     }
 
-    /// If every group begins where a run of ASCII letters and digits does and has at least [`MIN_RUN`]
-    /// bytes of it: the shortest and longest such run. A pattern like that needs no engine: whoever finds
-    /// the runs has found where its groups can begin.
-    pub fn alnum_run(&self) -> Option<(usize, usize)> {
+    /// If every group begins where a run of ASCII letters and digits does and has at least 32 bytes of it:
+    /// the shortest and longest such run. Whoever finds the runs has found where its groups can begin.
+    pub(crate) fn alnum_run(&self) -> Option<(usize, usize)> {
         let HirKind::Repetition(repeat) = self.group.kind() else { return None };
         let HirKind::Class(Class::Bytes(class)) = repeat.sub.kind() else { return None };
         let is_alnum = |byte: u8| byte.is_ascii_alphanumeric();
@@ -298,7 +297,7 @@ fn trim_tail(hir: &Hir) -> (Hir, bool) {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Side {
+pub(crate) enum Side {
     First,
     Last,
 }
@@ -353,6 +352,12 @@ fn edge_bytes(hir: &Hir, side: Side) -> ([bool; 256], bool) {
         }
     }
     (edge, true)
+}
+
+/// Whether `byte` can be the last of a word of the language.
+pub(crate) fn may_end_with(hir: &Hir, byte: u8) -> bool {
+    let (bytes, may_be_empty) = edge_bytes(hir, Side::Last);
+    may_be_empty || bytes[byte as usize]
 }
 
 fn weakest_literal(hir: &Hir) -> usize {

@@ -1,5 +1,7 @@
-//! MB/s, hits and findings of whole scans over files, cut in pieces: `throughput SETS PIECE FILE...`.
+//! MB/s, hits and findings of whole scans over files, cut in pieces: `throughput SETS PIECE FILE...`. A
+//! set that ends in `.toml` is a rule file.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,9 +14,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let [sets, piece, files @ ..] = arguments.as_slice() else {
         return Err("usage: throughput SETS PIECE FILE...".into());
     };
-    let sets: Vec<&str> = sets.split(',').collect();
+    let (documents, sets): (Vec<&str>, Vec<&str>) =
+        sets.split(',').partition(|set| set.ends_with(".toml"));
+    let documents: Vec<&Path> = documents.into_iter().map(Path::new).collect();
     let begun = Instant::now();
-    let scanner = Scanner::new(Arc::new(RuleSet::select(&sets, &[])?), Options::default())?;
+    let scanner = Scanner::new(Arc::new(RuleSet::select(&sets, &documents)?), Options::default())?;
     println!("scanner {:?}, database {} bytes", begun.elapsed(), scanner.database_bytes());
     for file in files {
         let text = std::fs::read(file)?;

@@ -4,22 +4,60 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
 use sift_hs::{Database, Flags, Pattern as HsPattern, Platform};
-use sift_rules::{hyperscan_expression, once, Parts, RuleSet, View};
+use sift_rules::{hyperscan_expression, once, Anchor, Mark, Parts, RuleSet, Shape, View};
 
 use crate::cache;
 use crate::error::ScanError;
-use crate::matcher::{Automata, Hyperscan, Matcher, Runs, NONE};
+use crate::matcher::{Automata, Hyperscan, Matcher, NONE};
+use crate::runs::Runs;
 
 /// A database of this build with the first rule id of each of its patterns, and the patterns that are
-/// found by their run instead, with the shortest and longest.
+/// found by runs instead.
 struct Embedded {
     keys: &'static [&'static str],
-    runs: &'static [(&'static str, usize, usize)],
+    runs: &'static [EmbeddedShape],
     bytes: &'static [u8],
 }
 
+/// A [`Shape`] of this build: working it out would mean to parse every pattern.
+struct EmbeddedShape {
+    key: &'static str,
+    run: usize,
+    digit: bool,
+    lead: usize,
+    mark: EmbeddedMark,
+}
+
+/// Text, nearest and farthest of each anchor.
+type EmbeddedAnchors = &'static [(&'static [u8], usize, usize)];
+
+enum EmbeddedMark {
+    Left(EmbeddedAnchors, &'static [(u8, u8)], &'static [(u8, u8)]),
+    Inside(EmbeddedAnchors),
+    #[allow(dead_code, reason = "no built-in rule may have this mark")]
+    Whole(usize, usize),
+}
+
+impl EmbeddedShape {
+    fn shape(&self) -> Shape {
+        let anchors = |anchors: EmbeddedAnchors| {
+            let anchor =
+                |&(text, near, far): &(&[u8], _, _)| Anchor { text: text.to_vec(), near, far };
+            anchors.iter().map(anchor).collect()
+        };
+        let mark = match self.mark {
+            EmbeddedMark::Left(texts, name, link) => {
+                Mark::Left { anchors: anchors(texts), name: name.to_vec(), link: link.to_vec() }
+            }
+            EmbeddedMark::Inside(texts) => Mark::Inside(anchors(texts)),
+            EmbeddedMark::Whole(shortest, longest) => Mark::Whole(shortest, longest),
+        };
+        Shape { run: self.run, digit: self.digit, lead: self.lead, mark }
+    }
+}
+
 mod embedded {
-    use super::Embedded;
+    use super::{Embedded, EmbeddedMark, EmbeddedShape};
     include!(concat!(env!("OUT_DIR"), "/databases.rs"));
 }
 
@@ -87,12 +125,12 @@ pub(crate) fn engines(
     };
     // What belongs to no set that is compiled into the library is compiled like a user's rules.
     let stored: HashSet<&str> =
-        embedded.keys.iter().copied().chain(embedded.runs.iter().map(|run| run.0)).collect();
+        embedded.keys.iter().copied().chain(embedded.runs.iter().map(|run| run.key)).collect();
     let (own, custom): (Vec<u32>, Vec<u32>) = wanted.iter().partition(|&&p| {
         let rule = &rules.rules()[rules.patterns()[p as usize].rule];
         rule.builtin && stored.contains(rule.id.as_str())
     });
-    let mut runs = Vec::new();
+    let mut runs: Vec<(u32, Shape)> = Vec::new();
     let add = |built: &mut Built, database: Database, patterns: Vec<u32>| {
         let engine = Hyperscan::new(database, patterns).map_err(ScanError::Engine)?;
         built.database_bytes += engine.database_bytes();
@@ -100,24 +138,35 @@ pub(crate) fn engines(
         Ok::<(), ScanError>(())
     };
     if !own.is_empty() {
-        let database = Database::deserialize(embedded.bytes)
-            .map_err(|e| ScanError::Engine(format!("the built-in database: {e}")))?;
         let by_key: HashMap<&str, u32> = own
             .iter()
             .map(|&p| (rules.rules()[rules.patterns()[p as usize].rule].id.as_str(), p))
             .collect();
         let patterns: Vec<u32> =
             embedded.keys.iter().map(|key| by_key.get(key).copied().unwrap_or(NONE)).collect();
-        runs.extend(embedded.runs.iter().filter_map(|&(key, shortest, longest)| {
-            by_key.get(key).map(|&pattern| (pattern, shortest, longest))
-        }));
-        add(&mut built, database, patterns)?;
+        runs.extend(
+            embedded.runs.iter().filter_map(|run| Some((*by_key.get(run.key)?, run.shape()))),
+        );
+        if patterns.iter().any(|&pattern| pattern != NONE) {
+            let database = Database::deserialize(embedded.bytes)
+                .map_err(|e| ScanError::Engine(format!("the built-in database: {e}")))?;
+            add(&mut built, database, patterns)?;
+        }
+    }
+    let mut compiled = Vec::new();
+    for id in custom {
+        // Parsed first, so that a broken pattern is told with its rule.
+        parts(rules, id)?;
+        match rules.patterns()[id as usize].shape().map_err(ScanError::Engine)? {
+            Some(shape) => runs.push((id, shape)),
+            None => compiled.push(id),
+        }
     }
     if !runs.is_empty() {
-        built.engines.push(Arc::new(Runs::new(runs)));
+        built.engines.push(Arc::new(Runs::new(&runs)));
     }
-    if !custom.is_empty() {
-        add(&mut built, compile(rules, &custom)?, custom)?;
+    if !compiled.is_empty() {
+        add(&mut built, compile(rules, &compiled)?, compiled)?;
     }
     Ok(built)
 }

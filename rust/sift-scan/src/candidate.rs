@@ -35,9 +35,12 @@ impl Extent {
 }
 
 impl Candidate {
-    /// Resolution order: leftmost, then tier, then longest, then rule id (rules are sorted by id). The
-    /// length is the group's: a body's is not known when a stream has to decide.
-    pub(crate) fn order(&self) -> (usize, Tier, Reverse<usize>, u32) {
-        (self.start, self.tier, Reverse(self.group_end), self.rule)
+    /// Resolution order: leftmost, then tier, then longest, then highest score, then rule id (rules are sorted
+    /// by id). The length is the group's: a body's is not known when a stream has to decide. The score is
+    /// for numbers, where nine digits are candidates of ten rules and a word before them says of which.
+    pub(crate) fn order(&self) -> (usize, Tier, Reverse<usize>, Reverse<u32>, u32) {
+        // Scores are positive: their bits are in their order.
+        let score = Reverse(self.score.to_bits());
+        (self.start, self.tier, Reverse(self.group_end), score, self.rule)
     }
 }

@@ -27,6 +27,7 @@ mod machine;
 mod matcher;
 mod provider;
 mod resolve;
+mod runs;
 mod scanner;
 mod stream;
 pub mod verify;

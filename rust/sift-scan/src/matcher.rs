@@ -71,36 +71,6 @@ impl Matcher for Hyperscan {
     }
 }
 
-// A run that one crate asks for and the other does not look for would be missed in silence.
-const _: () = assert!(sift_rules::MIN_RUN == sift_shapes::MIN_RUN);
-
-/// Patterns whose group is a whole run of letters and digits, found by the runs.
-pub(crate) struct Runs {
-    /// Pattern with its shortest and longest run.
-    patterns: Vec<(u32, usize, usize)>,
-    shortest: usize,
-}
-
-impl Runs {
-    pub(crate) fn new(patterns: Vec<(u32, usize, usize)>) -> Self {
-        let shortest = patterns.iter().map(|&(_, min, _)| min).min().unwrap_or(usize::MAX);
-        Self { patterns, shortest }
-    }
-}
-
-impl Matcher for Runs {
-    fn hits(&self, text: &[u8], on_hit: &mut dyn FnMut(Hit) -> bool) -> Result<(), String> {
-        sift_shapes::alnum_runs(text, self.shortest, &mut |start, end| {
-            let length = end - start;
-            let fits = self.patterns.iter().filter(|&&(_, min, max)| (min..=max).contains(&length));
-            // The group can begin only where the run does.
-            let hit = |pattern| Hit { pattern, end: start as u32 + 1, reach: 1 };
-            fits.map(|&(pattern, ..)| hit(pattern)).all(&mut *on_hit)
-        });
-        Ok(())
-    }
-}
-
 /// One lazy DFA over all triggers.
 pub(crate) struct Automata {
     dfa: DFA,

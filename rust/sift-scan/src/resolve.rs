@@ -84,6 +84,11 @@ impl Walk {
         !self.edited && candidate.start < self.winner_end
     }
 
+    /// Whether a candidate that has been passed over begins inside a winner whose end is known.
+    pub(crate) fn lost(&self, candidate: &Candidate) -> bool {
+        candidate.start < self.winner_end
+    }
+
     /// Takes away what a loser reaches.
     pub(crate) fn cover(&mut self, reach: usize, text: Part<'_>, sink: &mut dyn Sink) {
         if reach > self.released {

@@ -451,7 +451,8 @@ impl Scanner {
                 continue;
             }
             scan.work.hits += hits.len() as u64;
-            hits.sort_unstable();
+            // By where groups may begin: the cursor of a pattern never comes back to what it has passed.
+            hits.sort_unstable_by_key(|h| (h.pattern, h.end.saturating_sub(h.reach), h.end));
             let first = scratch.candidates.len();
             let first_dropped = dropped.as_ref().map_or(0, Vec::len);
             self.confirm_hits(
@@ -505,7 +506,8 @@ impl Scanner {
                     return Ok(());
                 }
                 let end = (hit.end as usize).min(view.len());
-                let from = cursor.max(end.saturating_sub(width.min(hit.reach as usize)));
+                let reach = if hit.reach == Hit::WIDTH { width } else { hit.reach as usize };
+                let from = cursor.max(end.saturating_sub(reach));
                 cursor = self.confirm(
                     index,
                     Part { base: 0, bytes: view },

@@ -335,10 +335,7 @@ impl Stream {
         let part = Part { base: self.base, bytes: &self.text };
         let finding_bytes = self.scanner.limits().finding_bytes;
         let terms = Terms { needs_value, finding_bytes };
-        for loser in &self.losers {
-            self.walk.cover(loser.extent.reach(), part, sink);
-        }
-        self.losers.retain(|loser| matches!(loser.extent, Extent::Open(_)));
+        cover(&mut self.losers, &mut self.walk, part, sink);
         let mut done = 0;
         let mut winner = false;
         for candidate in &self.queue {
@@ -353,17 +350,26 @@ impl Stream {
                     break;
                 }
                 self.losers.push(candidate.clone());
+            } else if !loses {
+                // Those that waited for this winner's end go before what follows it.
+                cover(&mut self.losers, &mut self.walk, part, sink);
             }
             done += 1;
         }
         self.queue.drain(..done);
-        // Inside the open body of a winner everything loses: only what reaches beyond it matters later.
+        // Inside the open body of a winner everything loses: only what reaches beyond it matters later, and
+        // of that which is open only its end, so that its text need not be kept.
         if let (true, Some((first, rest))) = (winner, self.queue.split_first()) {
             let reach = first.extent.reach();
-            let inside = |c: &Candidate| matches!(c.extent, Extent::Closed(end) if end <= reach);
+            let inside = |c: &Candidate| match c.extent {
+                Extent::Closed(end) => end <= reach,
+                Extent::Open(_) => c.start < reach,
+            };
             if rest.iter().any(inside) {
-                let head = first.clone();
-                self.queue.retain(|c| c.order() == head.order() || !inside(c));
+                let (gone, left): (Vec<_>, Vec<_>) = self.queue.drain(1..).partition(inside);
+                self.queue.extend(left);
+                let open = |c: &Candidate| matches!(c.extent, Extent::Open(_));
+                self.losers.extend(gone.into_iter().filter(open));
             }
         }
     }
@@ -398,6 +404,17 @@ impl Stream {
             self.base += drop;
         }
     }
+}
+
+/// Takes away what losers reach whose winner has ended; those that have ended as well are done with.
+fn cover(losers: &mut Vec<Candidate>, walk: &mut Walk, part: Part<'_>, sink: &mut dyn Sink) {
+    losers.retain(|loser| {
+        let lost = walk.lost(loser);
+        if lost {
+            walk.cover(loser.extent.reach(), part, sink);
+        }
+        !lost || matches!(loser.extent, Extent::Open(_))
+    });
 }
 
 /// Up to where it is known what open losers cover.

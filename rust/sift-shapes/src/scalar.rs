@@ -1,23 +1,20 @@
-//! Runs without vector instructions: looks at every `min`-th byte and walks back from there, so that most
-//! bytes of a text without long runs are never read.
+//! The definition of runs, one byte after the other: what the other paths are held equal to.
 
-pub(crate) fn alnum_runs(text: &[u8], min: usize, on_run: &mut dyn FnMut(usize, usize) -> bool) {
-    let alnum = |at: usize| text.get(at).is_some_and(u8::is_ascii_alphanumeric);
-    // A run of `min` bytes that begins at or after `at` covers `at + min - 1` or begins behind a break.
+use crate::{is_value_byte, Run, LONG, SHORT};
+
+pub(crate) fn value_runs(text: &[u8], on_run: &mut dyn FnMut(Run) -> bool) {
     let mut at = 0;
-    while at + min <= text.len() {
-        let back = (at..at + min).rev().find(|&i| !alnum(i));
-        if let Some(gap) = back {
-            at = gap + 1;
-            continue;
+    while at < text.len() {
+        let start = at;
+        let mut digit = false;
+        while let Some(byte) = text.get(at).filter(|&&byte| is_value_byte(byte)) {
+            digit |= byte.is_ascii_digit();
+            at += 1;
         }
-        let mut end = at + min;
-        while alnum(end) {
-            end += 1;
-        }
-        if !on_run(at, end) {
+        let length = at - start;
+        if (length >= LONG || digit && length >= SHORT) && !on_run(Run { start, end: at, digit }) {
             return;
         }
-        at = end + 1;
+        at += 1;
     }
 }

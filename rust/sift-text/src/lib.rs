@@ -13,6 +13,7 @@
 //! | widen a span to whole characters | [`floor_char`], [`ceil_char`] |
 //! | count in code points | [`CharIndex`] |
 //! | count in lines and columns | [`LineIndex`] |
+//! | find and read what is encoded in a text | [`decode`] |
 //! | scan what Python's lone surrogates make of UTF-8 | [`replace_surrogates`], [`restore_surrogates`] |
 //!
 //! ```
@@ -25,7 +26,7 @@
 //! sift_text::map_spans(text, &mut spans);
 //! assert_eq!(spans, [(6, 14)]); // "\n\n   ALL"
 //! ```
-#![allow(unsafe_code, reason = "vector loads and stores of the folding kernel in fold/avx2.rs")]
+#![allow(unsafe_code, reason = "vector loads and stores in fold/avx2.rs and decode/runs/avx2.rs")]
 
 mod chars;
 pub mod decode;

@@ -33,7 +33,6 @@ mod tests {
     #[test]
     fn numbers_of_africa() {
         holds(&[
-            // The example of the Department of Home Affairs.
             (ZaId, "8001015009087", true),
             (ZaId, "8001015009086", false),
             (ZaId, "8013015009087", false),

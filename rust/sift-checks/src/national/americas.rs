@@ -1,6 +1,6 @@
 //! The United States, Canada.
 
-use crate::checksum::{digits, luhn, number, pair, shape, strong, weak, weighted};
+use crate::checksum::{digits, luhn, number, pair, shape, strong_number, weak, weighted};
 use crate::Outcome;
 
 /// Social security number: area, group and serial that the Social Security Administration assigns, none of
@@ -18,7 +18,12 @@ pub(crate) fn us_ssn(value: &[u8]) -> Outcome {
         || number(&digits) / 10 == 98_765_432;
     let same = digits.iter().all(|digit| *digit == digits[0]);
     let assigned = !matches!(area, 0 | 666 | 900..) && group != 0 && serial != 0;
-    shape(assigned && !void && !same)
+    match (assigned && !void && !same, first) {
+        (false, _) => Outcome::Drop("shape"),
+        // Columns of numbers have blanks and points; hyphens are how the card is printed.
+        (true, Some(b' ' | b'.')) => Outcome::Set(0.3),
+        (true, _) => Outcome::Keep,
+    }
 }
 
 /// Individual taxpayer identification number: 9xx and the groups the IRS assigns.
@@ -102,7 +107,7 @@ pub(crate) fn br_cpf(value: &[u8]) -> Outcome {
     let same = digits.iter().all(|digit| *digit == digits[0]);
     let valid = check(&digits[..9], 10) == u32::from(digits[9])
         && check(&digits[..10], 11) == u32::from(digits[10]);
-    strong(valid && !same)
+    strong_number(valid && !same, value)
 }
 
 #[cfg(test)]
@@ -139,7 +144,7 @@ mod tests {
             (Dea, "A91234563", true),
             (Dea, "AB1234564", false),
             (Dea, "NB1234563", false),
-            // The example of Employment and Social Development Canada.
+            // No number begins with 0.
             (CaSin, "046 454 286", false),
             (CaSin, "130 692 544", true),
             (CaSin, "130 692 545", false),

@@ -28,11 +28,13 @@ pub(crate) fn uk_nino(value: &[u8]) -> Outcome {
     shape(first && second && !banned && (b'A'..=b'D').contains(&text[8]))
 }
 
-/// Current plates: the age identifier counts half-years from September 2001.
+/// Current plates: the age identifier counts half-years from September 2001. In lower case it is more often
+/// the name of a file (`ch21-web`).
 pub(crate) fn uk_plate(value: &[u8]) -> Outcome {
     let Some(text) = characters::<7>(value) else { return Outcome::Drop("shape") };
     let age = number(&[text[2].wrapping_sub(b'0'), text[3].wrapping_sub(b'0')]);
     match age {
+        2..=29 | 51..=79 if value.iter().any(u8::is_ascii_lowercase) => Outcome::Keep,
         2..=29 | 51..=79 => Outcome::Set(0.5),
         _ => Outcome::Drop("age_identifier"),
     }
@@ -58,7 +60,6 @@ mod tests {
             (UkNhs, "943 476 5919", true),
             (UkNhs, "943 476 5918", false),
             (UkNhs, "0000000000", false),
-            // HMRC's test vector 1955839661.
             (UkUtr, "1955839661", true),
             (UkUtr, "2955839661", false),
             // HMRC prints QQ123456C because QQ is never issued.
@@ -71,7 +72,6 @@ mod tests {
             (UkPlate, "AB01ABC", false),
             (UkPlate, "AB30ABC", false),
             (UkPlate, "AB80ABC", false),
-            // DVLA's leaflet.
             (UkDrivingLicence, "MORGA657054SM9IJ", true),
             (UkDrivingLicence, "FOX99657054SM9IJ", true),
             (UkDrivingLicence, "99999657054SM9IJ", false),

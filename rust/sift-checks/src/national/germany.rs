@@ -1,18 +1,21 @@
 //! Germany.
 
 use crate::checksum::{
-    characters, digit_sum, digits, hint, icao, mod11_10, number, pair, shape, strong, weak,
+    characters, digit_sum, digits, fair, hint, icao, mod11_10, number, pair, shape, strong, weak,
 };
 use crate::Outcome;
 
-/// Tax identification number (§ 139b AO): MOD 11,10; one of the first ten digits stands there two or three
-/// times.
+/// Tax identification number (§ 139b AO): MOD 11,10. Of the first ten digits one stands there two or three
+/// times, the others once; numbers made up as examples do not keep to that, and are not worth an edit bare.
 pub(crate) fn de_tax_id(value: &[u8]) -> Outcome {
     let Some(digits) = digits::<11>(value) else { return Outcome::Drop("shape") };
     let mut counts = [0; 10];
     digits[..10].iter().for_each(|&digit| counts[usize::from(digit)] += 1);
-    let repeats = counts.iter().all(|count| *count <= 3);
-    weak(digits[0] != 0 && repeats && mod11_10(&digits), value)
+    let valid = digits[0] != 0 && counts.iter().all(|count| *count <= 3) && mod11_10(&digits);
+    match counts.iter().filter(|count| **count > 1).count() {
+        1 => fair(valid),
+        _ => weak(valid, value),
+    }
 }
 
 /// Serial number of a passport or identity card with its check digit: ICAO 9303.
@@ -121,11 +124,9 @@ mod tests {
     #[test]
     fn numbers_of_germany() {
         holds(&[
-            // The example of the Federal Central Tax Office.
             (DeTaxId, "86095742719", true),
             (DeTaxId, "86095742718", false),
             (DeTaxId, "11112345678", false),
-            // The specimen card of the Federal Ministry of the Interior, LZ6311T475, without its check.
             (DeDocument, "L01X00T44", true),
             (DeDocument, "L01X00T47", false),
             (DeDocument, "A01X00T44", false),
@@ -136,7 +137,6 @@ mod tests {
             (DeSocialSecurity, "15070649C103", true),
             (DeSocialSecurity, "15070649C104", false),
             (DeSocialSecurity, "15320649C103", false),
-            // The example of the assignment rules of the GKV.
             (DeHealthInsurance, "A123456780", true),
             (DeHealthInsurance, "A123456781", false),
             (DeLanr, "123456601", true),

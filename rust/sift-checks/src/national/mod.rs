@@ -15,7 +15,9 @@ pub(crate) mod oceania;
 
 #[cfg(test)]
 pub(crate) mod testing {
-    //! Expectations as one table a country.
+    //! Expectations as one table a country: numbers that authorities print as examples or specimens, and
+    //! numbers that follow from their rules. Random ones were compared once with python-stdnum 2.2, for 24
+    //! kinds of number: what differs is the ranges that this crate holds to and it does not, or the reverse.
 
     use crate::{Check, Outcome, Subject};
 

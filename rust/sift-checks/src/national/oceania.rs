@@ -1,16 +1,18 @@
 //! Australia, New Zealand.
 
-use crate::checksum::{digits, strong, weak, weighted};
+use crate::checksum::{digits, number, pair, strong_number, weak, weighted};
 use crate::Outcome;
 
 /// Australian business number: the first digit less one, weights 10, 1, 3 to 19, modulo 89.
 pub(crate) fn au_abn(value: &[u8]) -> Outcome {
     let Some(mut digits) = digits::<11>(value) else { return Outcome::Drop("shape") };
-    if digits[0] == 0 {
+    // The two check digits are 11 to 99.
+    if pair(&digits, 0) < 11 {
         return Outcome::Drop("checksum");
     }
     digits[0] -= 1;
-    strong(weighted(&digits, &[10, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19]).is_multiple_of(89))
+    let sum = weighted(&digits, &[10, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19]);
+    strong_number(sum.is_multiple_of(89), value)
 }
 
 /// Australian company number: weights 8 to 1, modulo 10.
@@ -34,7 +36,7 @@ pub(crate) fn au_medicare(value: &[u8]) -> Outcome {
     weak((2..=6).contains(&digits[0]) && sum % 10 == u32::from(digits[8]), value)
 }
 
-/// Tax number of New Zealand (IRD): two rounds of weights, modulo 11.
+/// Tax number of New Zealand (IRD), 10-000-000 to 150-000-000: two rounds of weights, modulo 11.
 pub(crate) fn nz_ird(value: &[u8]) -> Outcome {
     let nine = match (digits::<9>(value), digits::<8>(value)) {
         (Some(nine), _) => nine,
@@ -46,7 +48,8 @@ pub(crate) fn nz_ird(value: &[u8]) -> Outcome {
         10 => check(&[7, 4, 3, 2, 5, 2, 7, 6]),
         check => check,
     };
-    weak(crate::checksum::number(&nine) >= 10_000_000 && check == u32::from(nine[8]), value)
+    let issued = (10_000_000..=150_000_000).contains(&number(&nine));
+    weak(issued && check == u32::from(nine[8]), value)
 }
 
 #[cfg(test)]
@@ -57,10 +60,10 @@ mod tests {
     #[test]
     fn numbers_of_oceania() {
         holds(&[
-            // The examples of the Australian Business Register, ASIC and the tax office.
             (AuAbn, "51 824 753 556", true),
             (AuAbn, "52 824 753 556", false),
             (AuAbn, "01 824 753 556", false),
+            (AuAbn, "10 924 013 861", false),
             (AuAcn, "000 000 019", true),
             (AuAcn, "004 085 616", true),
             (AuAcn, "004 085 617", false),

@@ -71,16 +71,17 @@ const KINDS: [u8; 256] = {
 
 const ALL_KINDS: u8 = 7;
 
-/// The end of the bytes of `CLASS` from `start` on, if no window can be in them.
+/// Whether no window can be in the bytes of `CLASS` from `start` on, and up to where that was looked at.
 ///
 /// Words, paths and numbers go this way: one look-up a character for all four phases. ASCII text in base64
 /// has 16 characters in a row that may stand where they do; text of other scripts has capitals, small
 /// letters and digits ([`Phase`] asks for them); compressed data begins as it does.
-fn barren(text: &[u8], start: usize, finished: bool) -> Option<usize> {
-    let rest = text.get(start..)?;
+fn barren(text: &[u8], start: usize, finished: bool) -> (bool, usize) {
+    let rest = text.get(start..).unwrap_or_default();
     // A byte of `rows` counts the characters that fit one after the other in one phase; turning the bytes
     // keeps the phase that stands at the first place in the lowest one.
     let (mut rows, mut kinds, mut before) = (0_u32, 0, b'\n');
+    let mut end = text.len();
     for (at, &byte) in rest.iter().enumerate() {
         if matches!(byte, b'\r' | b'\n') {
             before = byte;
@@ -89,18 +90,22 @@ fn barren(text: &[u8], start: usize, finished: bool) -> Option<usize> {
         let places = PLACES[usize::from(byte)];
         if places == 0 {
             // A break may lead on to another line.
-            let leads_on = byte == b'\\' || before == b'\n' && matches!(byte, b' ' | b'\t');
-            return (!leads_on).then_some(start + at);
+            if byte == b'\\' || before == b'\n' && matches!(byte, b' ' | b'\t') {
+                return (false, start + at);
+            }
+            end = start + at;
+            break;
         }
         rows = (rows.rotate_left(8) + 0x0101_0101) & places;
         kinds |= KINDS[usize::from(byte)];
         let packed = matches!(before, b'\r' | b'\n') && matches!(byte, b'H' | b'e');
-        if rows & 0xf0f0_f0f0 != 0 || kinds == ALL_KINDS || packed {
-            return None;
+        if rows & 0xf0f0_f0f0 != 0 || packed {
+            return (false, start + at);
         }
         before = byte;
     }
-    finished.then_some(text.len())
+    let known = finished || end < text.len();
+    (known && kinds != ALL_KINDS, end)
 }
 
 /// Reads runs character by character; each one ends a group of four in one of the four phases.
@@ -108,6 +113,8 @@ fn barren(text: &[u8], start: usize, finished: bool) -> Option<usize> {
 pub(super) struct Base64 {
     /// Read up to here.
     at: usize,
+    /// Up to here [`barren`] looked.
+    looked: usize,
     /// Characters of the run so far, 0 outside of runs.
     length: usize,
     /// Characters since the last line break.
@@ -125,6 +132,7 @@ impl Base64 {
     pub(super) fn new(packed_bytes: usize) -> Self {
         Self {
             at: 0,
+            looked: 0,
             length: 0,
             line: 0,
             kinds: 0,
@@ -139,9 +147,14 @@ impl Base64 {
         loop {
             if self.length == 0 {
                 self.at = next_run(text, self.at, &CLASS, LEAST);
-                if let Some(end) = barren(text, self.at, finished).filter(|&end| end > self.at) {
-                    self.at = end;
-                    continue;
+                // Short lines are runs of their own: bytes that were looked at once are not again.
+                if self.at >= self.looked {
+                    let (barren, end) = barren(text, self.at, finished);
+                    self.looked = end;
+                    if barren && end > self.at {
+                        self.at = end;
+                        continue;
+                    }
                 }
             }
             while let Some((value, byte)) = text.get(self.at).and_then(|&it| Some((value(it)?, it)))
@@ -185,8 +198,8 @@ impl Base64 {
 
     #[inline]
     fn character(&mut self, value: u8, found: &mut Vec<Window>) {
-        self.places.rotate_left(1);
-        self.places[3] = self.at;
+        let [_, second, third, fourth] = self.places;
+        self.places = [second, third, fourth, self.at];
         self.last = (self.last << 6 | u32::from(value)) & 0xff_ffff;
         self.at += 1;
         self.length += 1;
@@ -242,6 +255,7 @@ impl Base64 {
 
     pub(super) fn dropped(&mut self, count: usize) {
         self.at = self.at.saturating_sub(count);
+        self.looked = self.looked.saturating_sub(count);
         self.places = self.places.map(|at| at.saturating_sub(count));
         self.phases.iter_mut().for_each(|phase| phase.dropped(count));
         self.packed.dropped(count);

@@ -13,6 +13,10 @@ pub(super) struct Characters;
 
 impl Grammar for Characters {
     fn skip(text: &[u8], from: usize) -> usize {
+        // In other scripts the next place is the next byte.
+        if text.get(from).is_some_and(|byte| !byte.is_ascii()) {
+            return from;
+        }
         let mut at = from;
         for chunk in text.get(from..).unwrap_or_default().chunks(64) {
             if !chunk.is_ascii() {
@@ -265,15 +269,17 @@ fn next(text: &[u8], at: usize, finished: bool) -> Next {
     if lead.is_ascii() {
         return Next::Is(char::from(lead), at + 1);
     }
-    let Some(chunk) = rest.utf8_chunks().next() else { return Next::Broken };
-    match chunk.valid().chars().next() {
-        Some(it) => Next::Is(it, at + it.len_utf8()),
-        // The beginning of a character at the end of the text.
-        None if !finished && chunk.invalid().len() == rest.len() && rest.len() < width(lead) => {
-            Next::Unknown
-        }
-        None => Next::Broken,
+    let width = width(lead);
+    if let Some(it) = rest.get(..width).and_then(|it| std::str::from_utf8(it).ok()?.chars().next())
+    {
+        return Next::Is(it, at + width);
     }
+    // The beginning of a character at the end of the text.
+    let is_cut = || std::str::from_utf8(rest).is_err_and(|error| error.error_len().is_none());
+    if !finished && rest.len() < width && is_cut() {
+        return Next::Unknown;
+    }
+    Next::Broken
 }
 
 /// Bytes of a character of UTF-8 that begins with `lead`.

@@ -86,10 +86,16 @@ impl Rest<'_> {
     }
 }
 
-/// A unit for the character `value`. Control characters decode but do not open a window.
+/// A unit for the character `value`. Control characters, typographic signs, symbols and emoji decode but do
+/// not open a window: no word is hidden in them, and JSON writes them so.
 fn character(end: usize, value: u32, encoding: Encoding) -> Result<Unit, No> {
     let it = char::from_u32(value).ok_or(No::Literal)?;
-    Ok(Unit::character(end, it, encoding, !it.is_control()))
+    // Between them are invisible and enclosed characters.
+    let sign = matches!(
+        value,
+        0x2010..=0x2027 | 0x2030..=0x205e | 0x20a0..=0x245f | 0x2500..=0x2bff | 0x1f200..=0x1faff
+    );
+    Ok(Unit::character(end, it, encoding, !it.is_control() && !sign))
 }
 
 /// A unit for one byte, which may be part of a character of UTF-8.
@@ -192,6 +198,9 @@ fn entity(rest: Rest<'_>) -> Result<Unit, No> {
     }
     let name = rest.rest.get(1..end).unwrap_or_default();
     let closed = rest.byte(end)? == b';';
+    if name.len() < 2 {
+        return Err(No::Literal);
+    }
     for (entity, it, semicolon, loud) in NAMED {
         let bytes = entity.as_bytes();
         let end = 1 + bytes.len() + usize::from(closed);

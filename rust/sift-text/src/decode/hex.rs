@@ -1,7 +1,7 @@
 //! Hexadecimal digits: in one run, or in pairs with something between them.
 
 use super::runs::{class, line_break, next_run, Break, Class, LINE};
-use super::track::{Dense, Phase};
+use super::track::{Dense, Glance, Phase};
 use super::{hex_value, inflate, Encoding, Piece, Reading, Window, MIN_TEXT};
 
 /// Shortest run that can be a line of one that holds [`MIN_TEXT`] bytes.
@@ -15,10 +15,42 @@ fn is_digit(byte: u8) -> bool {
     hex_value(byte).is_some()
 }
 
+/// Whether no window can be in the bytes of `CLASS` from `start` on, and up to where that was looked at: hashes and numbers.
+fn barren(text: &[u8], start: usize, finished: bool) -> (bool, usize) {
+    let rest = text.get(start..).unwrap_or_default();
+    let (mut phases, mut digits, mut zeros) = ([Glance::default(); 2], 0, 0);
+    let (mut last, mut before, mut line) = (0, b'\n', 0);
+    for (at, &byte) in rest.iter().enumerate() {
+        if matches!(byte, b'\r' | b'\n') {
+            (before, line) = (byte, 0);
+            continue;
+        }
+        let Some(digit) = hex_value(byte) else {
+            // A break may lead on to another line.
+            let leads_on = byte == b'\\' || before == b'\n' && matches!(byte, b' ' | b'\t');
+            return (!leads_on, start + at);
+        };
+        last = last << 4 | digit;
+        line += 1;
+        digits += 1;
+        let phase = &mut phases[digits % 2];
+        phase.byte(last);
+        zeros += usize::from(last == 0);
+        let packed = line == 2 && matches!(last, 0x1f | 0x78);
+        if phase.length >= MIN_TEXT || zeros >= MIN_TEXT / 2 || packed {
+            return (false, start + at);
+        }
+        before = byte;
+    }
+    (finished, text.len())
+}
+
 /// Reads runs of digits; each digit ends a pair in one of the two phases.
 #[derive(Clone, Debug)]
 pub(super) struct Hex {
     at: usize,
+    /// Up to here [`barren`] looked.
+    looked: usize,
     /// Digits of the run so far, 0 outside of runs.
     length: usize,
     /// Digits since the last line break.
@@ -37,6 +69,7 @@ impl Hex {
     pub(super) fn new(packed_bytes: usize) -> Self {
         Self {
             at: 0,
+            looked: 0,
             length: 0,
             line: 0,
             last: 0,
@@ -52,6 +85,15 @@ impl Hex {
         loop {
             if self.length == 0 {
                 self.at = next_run(text, self.at, &CLASS, LEAST);
+                // Short lines are runs of their own: bytes that were looked at once are not again.
+                if self.at >= self.looked {
+                    let (barren, end) = barren(text, self.at, finished);
+                    self.looked = end;
+                    if barren && end > self.at {
+                        self.at = end;
+                        continue;
+                    }
+                }
             }
             while let Some(digit) = text.get(self.at).copied().and_then(hex_value) {
                 self.digit(digit, found);
@@ -119,6 +161,7 @@ impl Hex {
 
     pub(super) fn dropped(&mut self, count: usize) {
         self.at = self.at.saturating_sub(count);
+        self.looked = self.looked.saturating_sub(count);
         self.place = self.place.saturating_sub(count);
         self.start = self.start.saturating_sub(count);
         self.phases.iter_mut().for_each(|phase| phase.dropped(count));
@@ -206,6 +249,11 @@ impl Pairs {
                     self.end(found);
                 }
                 self.at += 1;
+                while self.run.is_none()
+                    && text.get(self.at).is_some_and(|byte| !byte.is_ascii_alphanumeric())
+                {
+                    self.at += 1;
+                }
                 continue;
             }
             match word(text, self.at, finished) {

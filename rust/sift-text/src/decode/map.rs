@@ -96,7 +96,9 @@ impl Map {
         let to =
             if last.encoding.is_none() { inside(last, end.min(self.length)) } else { last.end };
         // Backwards, the last bytes come from the first ones.
-        let (from, to) = if to < from { (last.start, first.end) } else { (from, to) };
+        if last.start < first.start {
+            return (last.start, first.end);
+        }
         (from, to)
     }
 

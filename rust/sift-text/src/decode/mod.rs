@@ -31,18 +31,24 @@
 //! random identifier or binary has no such stretch. *Sparse* ones (escapes, characters) read text in
 //! which a few *units* stand for something else and all other bytes for themselves. A unit may be *loud* or
 //! *quiet*: a loud one (`%61`, a Cyrillic letter beside a Latin one) opens a window that reaches [`REACH`]
-//! bytes to both sides; a quiet one (`\n`, `&lt;`, a full-width comma) is decoded in windows that others open.
+//! bytes to both sides; a quiet one (`\n`, `&lt;`, a full-width comma) is decoded in windows that others
+//! open.
+//!
+//! Beside them are four *veils* that hide words from rules for injections but are no encoding of anything
+//! else: spaced letters, digits for letters, backwards, ROT13. They have no alphabet to be told by, so they are
+//! found by [`cues`], patterns that whoever has a pattern engine puts beside its own, and read in the
+//! window [`Window::around`] a hit.
 //!
 //! **Windows overlap**: one begins each [`STRIDE`] bytes from the beginning of its run, at a whole unit, so
 //! anything whose encoding takes at most `STRIDE` bytes is whole in one of them.
 //!
 //! **Locality.** Every decision looks at a bounded number of bytes, never at the rest of the text: a
-//! [`Finder`] that is fed pieces finds exactly the windows of the whole, whatever the cuts. It says what must be
-//! held: [`Finder::held`].
+//! [`Finder`] that is fed pieces finds exactly the windows of the whole, whatever the cuts. It says what
+//! must be held: [`Finder::held`].
 //!
-//! **What a finding must touch.** In a sparse window a finding counts only if [`Map::touched`] says that it, or
-//! what was looked at beside it, holds a unit. All others are in the identity view too, or come from the
-//! cut at the edge of the window.
+//! **What a finding must touch.** In a sparse window a finding counts only if [`Map::touched`] says that it,
+//! or what was looked at beside it, holds a unit. All others are in the identity view too, or come from
+//! the cut at the edge of the window.
 
 mod base64;
 mod characters;
@@ -55,10 +61,12 @@ mod nesting;
 mod runs;
 mod sparse;
 mod track;
+mod veiled;
 
 pub use characters::{invisible, Invisible, InvisibleKind};
 pub use map::Map;
 pub use nesting::{Level, Nesting, Outcome};
+pub use veiled::{cues, Cue};
 
 use base64::Base64;
 use characters::Characters;
@@ -104,11 +112,19 @@ pub enum Encoding {
     Styled,
     /// Characters of other scripts that look like ASCII ones.
     Lookalike,
+    /// `i g n o r e`
+    Spaced,
+    /// `1gn0r3`
+    Leet,
+    /// `erongi`
+    Reversed,
+    /// `vtaber`
+    Rot13,
 }
 
 impl Encoding {
     /// All encodings, in order.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 17] = [
         Self::Base64,
         Self::Hex,
         Self::Utf16,
@@ -122,6 +138,10 @@ impl Encoding {
         Self::Invisible,
         Self::Styled,
         Self::Lookalike,
+        Self::Spaced,
+        Self::Leet,
+        Self::Reversed,
+        Self::Rot13,
     ];
 
     /// The name in findings and reports.
@@ -140,6 +160,10 @@ impl Encoding {
             Self::Invisible => "invisible",
             Self::Styled => "styled",
             Self::Lookalike => "lookalike",
+            Self::Spaced => "spaced",
+            Self::Leet => "leet",
+            Self::Reversed => "reversed",
+            Self::Rot13 => "rot13",
         }
     }
 }
@@ -186,6 +210,14 @@ pub enum Reading {
     Escapes,
     /// Invisible and look-alike characters.
     Characters,
+    /// For injection rules only, as the following: single letters with separators.
+    Spaced,
+    /// Digits for letters.
+    Leet,
+    /// Backwards.
+    Reversed,
+    /// Letters turned by 13.
+    Rot13,
 }
 
 /// What the bytes of a dense window are.
@@ -262,9 +294,28 @@ impl Window {
         map.fill(self, text);
     }
 
+    /// The window of a hit of a [`Cue`] that ends at `hit`, in a text of `length` bytes.
+    ///
+    /// Windows of cues lie on a grid, so that many hits are few windows: whoever has several hits leaves out
+    /// what comes again. What takes at most half a stride to both sides of the hit is whole in it.
+    pub fn around(hit: usize, length: usize, reading: Reading) -> Self {
+        let block = hit / STRIDE * STRIDE;
+        let start = block.saturating_sub(STRIDE / 2).min(length);
+        let end = length.min(block + STRIDE + STRIDE / 2);
+        Self { start, end, reading, open: end < length }
+    }
+
+    /// Whether only rules for injections should read the window: secrets in it would be chance.
+    pub const fn is_for_injection(&self) -> bool {
+        matches!(self.reading, Reading::Spaced | Reading::Leet | Reading::Reversed | Reading::Rot13)
+    }
+
     /// Whether most bytes of the window stand for themselves: see "What a finding must touch".
     pub const fn is_sparse(&self) -> bool {
-        matches!(self.reading, Reading::Escapes | Reading::Characters)
+        matches!(
+            self.reading,
+            Reading::Escapes | Reading::Characters | Reading::Spaced | Reading::Leet
+        )
     }
 
     fn form(&self) -> Form {
@@ -284,6 +335,9 @@ impl Window {
             // What stands behind the window may be looked at, as it was when the window was found.
             Reading::Escapes => sparse::pieces::<Escapes>(text, self.start, self.end, tell),
             Reading::Characters => sparse::pieces::<Characters>(text, self.start, self.end, tell),
+            Reading::Spaced | Reading::Leet | Reading::Reversed | Reading::Rot13 => {
+                veiled::pieces(self.reading, inside, self.start, tell);
+            }
         }
     }
 }
@@ -307,8 +361,8 @@ impl<'a> Piece<'a> {
 
 /// Finds the windows of a text that comes in pieces.
 ///
-/// The caller keeps the text in a buffer, to which it appends what comes and from whose front it drops what is
-/// no longer needed. Offsets are those of the buffer.
+/// The caller keeps the text in a buffer, to which it appends what comes and from whose front it drops
+/// what is no longer needed. Offsets are those of the buffer.
 ///
 /// ```
 /// use sift_text::decode::{Finder, Limits};

@@ -18,7 +18,7 @@ use super::{Encodings, Finder, Limits, Map, Window};
 ///         }
 ///     });
 /// }
-/// assert_eq!(depths, [(2, (2, 18))]);
+/// assert_eq!(depths, [(2, (2, 14))]);
 /// ```
 #[derive(Debug, Default)]
 pub struct Nesting {
@@ -53,6 +53,11 @@ impl Level<'_> {
     /// 1 for a window of the text itself.
     pub fn depth(&self) -> usize {
         1 + self.outer.map_or(0, Level::depth)
+    }
+
+    /// Whether only rules for injections should read the decoded bytes.
+    pub fn is_for_injection(&self) -> bool {
+        self.window.is_for_injection() || self.outer.is_some_and(Self::is_for_injection)
     }
 
     /// Where the decoded bytes `start..end` stood in the text, level by level: see [`Map::span`].

@@ -1,38 +1,87 @@
 //! Runs of a class of bytes: where a dense decoder has anything to do, and how it goes over line breaks.
 
-/// A set of bytes, as a table.
-pub(super) type Class = [bool; 256];
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+
+/// A set of ASCII bytes.
+pub(super) struct Class {
+    table: [bool; 256],
+    /// The same for vectors: a byte is in the set if its low and its high half have a bit in common. A bit
+    /// stands for a row of sixteen bytes, or for several rows alike.
+    low: [u8; 16],
+    high: [u8; 16],
+}
 
 /// The class of the bytes in `bytes`.
 pub(super) const fn class(bytes: &[u8]) -> Class {
-    let mut table = [false; 256];
+    let mut class = Class { table: [false; 256], low: [0; 16], high: [0; 16] };
+    let mut rows = [0_u16; 16];
     let mut at = 0;
     while at < bytes.len() {
-        table[bytes[at] as usize] = true;
+        class.table[bytes[at] as usize] = true;
+        rows[(bytes[at] >> 4) as usize] |= 1 << (bytes[at] & 15);
         at += 1;
     }
-    table
+    let (mut row, mut bits) = (0, 0);
+    while row < 16 {
+        // The bit of an earlier row that is like this one.
+        let mut like = 0;
+        while like < row && rows[like] != rows[row] {
+            like += 1;
+        }
+        if rows[row] != 0 && like < row {
+            class.high[row] = class.high[like];
+        } else if rows[row] != 0 {
+            assert!(bits < 8 && row < 8);
+            class.high[row] = 1 << bits;
+            let mut column = 0;
+            while column < 16 {
+                class.low[column] |= ((rows[row] >> column & 1) as u8) << bits;
+                column += 1;
+            }
+            bits += 1;
+        }
+        row += 1;
+    }
+    class
+}
+
+impl Class {
+    fn has(&self, byte: u8) -> bool {
+        self.table[usize::from(byte)]
+    }
 }
 
 /// Where the first run of at least `least` bytes of `class` begins at or behind `from`.
 ///
-/// At the end of `text` a run may be shorter: it may go on in what follows. Looks at every `least`th byte
-/// only, as long as that is not in the class: what is skipped cannot hold a run.
-pub(super) fn next_run(text: &[u8], mut from: usize, class: &Class, least: usize) -> usize {
-    let inside = |at: usize| text.get(at).is_some_and(|&byte| class[usize::from(byte)]);
+/// At the end of `text` a run may be shorter: it may go on in what follows.
+pub(super) fn next_run(text: &[u8], from: usize, class: &Class, least: usize) -> usize {
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("avx2") {
+        // SAFETY: the processor has AVX2.
+        return match unsafe { avx2::next_run(text, from, class, least) } {
+            Ok(start) => start,
+            Err(rest) => portable(text, rest, class, least),
+        };
+    }
+    portable(text, from, class, least)
+}
+
+/// Looks at every `least`th byte only, as long as that is not in the class: what is skipped cannot hold a run.
+fn portable(text: &[u8], mut from: usize, class: &Class, least: usize) -> usize {
+    let inside = |at: usize| text.get(at).is_some_and(|&byte| class.has(byte));
     loop {
         let probe = from + least - 1;
         if probe >= text.len() {
             let rest = text.get(from..).unwrap_or_default();
-            let tail = rest.iter().rev().take_while(|&&byte| class[usize::from(byte)]).count();
-            return text.len() - tail;
+            return text.len() - rest.iter().rev().take_while(|&&byte| class.has(byte)).count();
         }
         if !inside(probe) {
             from = probe + 1;
             continue;
         }
         let head = text.get(from..probe).unwrap_or_default();
-        let start = probe - head.iter().rev().take_while(|&&byte| class[usize::from(byte)]).count();
+        let start = probe - head.iter().rev().take_while(|&&byte| class.has(byte)).count();
         let end = start + least;
         match (probe + 1..end).find(|&at| !inside(at)) {
             None => return start,
@@ -123,20 +172,26 @@ mod tests {
 
     #[test]
     fn runs_are_found_as_by_looking_at_each_byte() {
-        const AB: Class = class(b"ab");
+        const AB: Class = class(b"ab\nQqz7");
         let mut random = Random::new(3);
-        for _ in 0..20_000 {
-            let length = random.below(60);
-            let text: Vec<u8> = (0..length).map(|_| b"aabbbx"[random.below(6)]).collect();
-            let least = 1 + random.below(12);
+        for round in 0..20_000 {
+            let length = random.below(if round % 2 == 0 { 60 } else { 400 });
+            let odds = 4 + random.below(40);
+            let text: Vec<u8> = (0..length)
+                .map(|_| match random.below(odds) {
+                    0 => random.next() as u8,
+                    more => b"ab\nQqz7"[more % 7],
+                })
+                .collect();
+            let least = 1 + random.below(40);
             let from = random.below(length + 1);
             let is_run = |at: usize| {
-                let rest = &text[at..];
-                rest.len() < least && rest.iter().all(|&b| AB[usize::from(b)])
-                    || rest.len() >= least && rest[..least].iter().all(|&b| AB[usize::from(b)])
+                let run = &text[at..text.len().min(at + least)];
+                run.iter().all(|byte| b"ab\nQqz7".contains(byte))
             };
             let expected = (from..=length).find(|&at| is_run(at)).unwrap();
             assert_eq!(next_run(&text, from, &AB, least), expected, "{text:?} {from} {least}");
+            assert_eq!(portable(&text, from, &AB, least), expected, "{text:?} {from} {least}");
         }
     }
 

@@ -52,39 +52,47 @@ impl Phase {
         reading: fn(Form) -> Reading,
         found: &mut Vec<Window>,
     ) {
-        // Most units are in words and numbers, where nothing is alive and nothing begins.
-        let plain = unit.bytes.iter().all(|&byte| is_plain(byte));
-        if !plain || self.utf16.alive || self.state != Utf8::Start {
-            self.slow(unit, reading, found);
-        } else {
-            let edge = self.before.unwrap_or(unit.start);
-            self.text.good(unit, edge, reading(Form::Text), found);
+        let mut good = true;
+        for &byte in unit.bytes {
+            self.state = match self.state.step(byte) {
+                Utf8::BROKEN => {
+                    good = false;
+                    Utf8::default().again(byte)
+                }
+                state => state,
+            };
+        }
+        // Of noise most units end here: nothing is alive and nothing begins.
+        if good || self.text.alive || self.utf16.alive || unit.bytes.contains(&0) {
+            self.heard(unit, good, reading, found);
         }
         let text = unit.bytes.last().is_some_and(|&byte| is_plain(byte) || byte >= 0x80);
         self.before = text.then_some(unit.start);
     }
 
-    fn slow(&mut self, unit: Dense<'_>, reading: fn(Form) -> Reading, found: &mut Vec<Window>) {
-        let mut good = true;
-        for &byte in unit.bytes {
-            self.state = self.state.step(byte).unwrap_or_else(|| {
-                good = false;
-                Utf8::Start.step(byte).unwrap_or_default()
-            });
-        }
+    /// A unit that goes on, ends or begins a stretch; `good`: whether all of it reads as UTF-8.
+    fn heard(
+        &mut self,
+        unit: Dense<'_>,
+        good: bool,
+        reading: fn(Form) -> Reading,
+        found: &mut Vec<Window>,
+    ) {
         if good {
             let edge = self.before.unwrap_or(unit.start);
-            self.text.good(unit, edge, reading(Form::Text), found);
+            self.text.good(unit, edge, Form::Text, reading, found);
         } else {
-            self.text.end(unit.end, MIN_TEXT, unit.mixed, reading(Form::Text), found);
+            self.text.end(unit.end, MIN_TEXT, unit.mixed, Form::Text, reading, found);
         }
         // UTF-16 of ASCII: every second byte is zero.
         if self.utf16.alive && !self.alternates(unit.bytes, self.zero_next) {
-            self.utf16.end(unit.end, 2 * MIN_TEXT, true, reading(Form::Utf16), found);
+            self.utf16.end(unit.end, 2 * MIN_TEXT, true, Form::Utf16, reading, found);
         }
-        if self.utf16.alive || self.alternates(unit.bytes, unit.bytes.first() == Some(&0)) {
+        let begins = !self.utf16.alive && unit.bytes.contains(&0);
+        let begins = begins && self.alternates(unit.bytes, unit.bytes.first() == Some(&0));
+        if self.utf16.alive || begins {
             let edge = self.before.unwrap_or(unit.start);
-            self.utf16.good(unit, edge, reading(Form::Utf16), found);
+            self.utf16.good(unit, edge, Form::Utf16, reading, found);
         }
     }
 
@@ -109,8 +117,8 @@ impl Phase {
         reading: fn(Form) -> Reading,
         found: &mut Vec<Window>,
     ) {
-        self.text.end(end, MIN_TEXT, mixed, reading(Form::Text), found);
-        self.utf16.end(end, 2 * MIN_TEXT, true, reading(Form::Utf16), found);
+        self.text.end(end, MIN_TEXT, mixed, Form::Text, reading, found);
+        self.utf16.end(end, 2 * MIN_TEXT, true, Form::Utf16, reading, found);
         *self = Self::default();
     }
 
@@ -130,7 +138,14 @@ impl Phase {
 }
 
 impl Stretch {
-    fn good(&mut self, unit: Dense<'_>, edge: usize, reading: Reading, found: &mut Vec<Window>) {
+    fn good(
+        &mut self,
+        unit: Dense<'_>,
+        edge: usize,
+        form: Form,
+        reading: fn(Form) -> Reading,
+        found: &mut Vec<Window>,
+    ) {
         if !self.alive {
             *self = Self { alive: true, ascii: true, start: edge, ..Self::default() };
         }
@@ -141,7 +156,12 @@ impl Stretch {
         }
         if unit.end >= self.start + WINDOW {
             if self.ascii || unit.mixed {
-                found.push(Window { start: self.start, end: unit.end, reading, open: true });
+                found.push(Window {
+                    start: self.start,
+                    end: unit.end,
+                    reading: reading(form),
+                    open: true,
+                });
             }
             self.told = unit.end;
             self.start = self.next.take().unwrap_or(unit.start);
@@ -153,12 +173,13 @@ impl Stretch {
         end: usize,
         least: usize,
         mixed: bool,
-        reading: Reading,
+        form: Form,
+        reading: fn(Form) -> Reading,
         found: &mut Vec<Window>,
     ) {
         let told = end <= self.told || !self.ascii && !mixed;
         if self.alive && self.length >= least && !told {
-            found.push(Window { start: self.start, end, reading, open: false });
+            found.push(Window { start: self.start, end, reading: reading(form), open: false });
         }
         self.alive = false;
     }
@@ -176,35 +197,111 @@ pub(super) const fn is_plain(byte: u8) -> bool {
     matches!(byte, b' '..=b'~' | b'\t' | b'\n' | b'\r')
 }
 
-/// How much of a character of UTF-8 was read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Utf8 {
-    #[default]
-    Start,
-    /// So many bytes in 0x80..=0xbf follow.
-    Tail(u8),
-    /// The second byte is at least or at most so much, and so many follow it.
-    Second(u8, u8, u8),
+/// Counts how many bytes in a row are text, and nothing more: a quick look before a [`Phase`] reads them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Glance {
+    state: Utf8,
+    pub(super) length: usize,
 }
 
+impl Glance {
+    #[inline]
+    pub(super) fn byte(&mut self, byte: u8) {
+        match self.state.step(byte) {
+            Utf8::BROKEN => *self = Self { state: Utf8::default().again(byte), length: 0 },
+            state => *self = Self { state, length: self.length + 1 },
+        }
+    }
+}
+
+/// How much of a character of UTF-8 was read: what may follow.
+///
+/// 0: a character begins; 1 to 3: so many bytes from 0x80 to 0xbf follow; the others: the second byte of a
+/// character of which too much would be overlong, a surrogate, or beyond Unicode.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Utf8(u8);
+
+/// The states after [`Utf8`]'s 0 to 3: lowest and highest second byte, and the state behind it.
+const SECOND: [(u8, u8, u8); 4] =
+    [(0xa0, 0xbf, 1), (0x80, 0x9f, 1), (0x90, 0xbf, 2), (0x80, 0x8f, 2)];
+
+/// What each state becomes with each byte.
+static STEPS: [[u8; 256]; 8] = {
+    let mut table = [[Utf8::BROKEN.0; 256]; 8];
+    let mut state = 0;
+    while state < 8 {
+        let mut byte = 0;
+        while byte < 256 {
+            let tail = byte & 0xc0 == 0x80;
+            table[state][byte] = match (state, byte as u8) {
+                (0, 0xc2..=0xdf) => 1,
+                (0, 0xe0) => 4,
+                (0, 0xed) => 5,
+                (0, 0xe1..=0xef) => 2,
+                (0, 0xf0) => 6,
+                (0, 0xf1..=0xf3) => 3,
+                (0, 0xf4) => 7,
+                (0, it) if is_plain(it) => 0,
+                (1..=3, _) if tail => state as u8 - 1,
+                (4..=7, it) if SECOND[state - 4].0 <= it && it <= SECOND[state - 4].1 => {
+                    SECOND[state - 4].2
+                }
+                _ => Utf8::BROKEN.0,
+            };
+            byte += 1;
+        }
+        state += 1;
+    }
+    table
+};
+
 impl Utf8 {
-    /// `None`: the byte is no text here.
-    fn step(self, byte: u8) -> Option<Self> {
-        let tail = |count: u8| if count == 0 { Self::Start } else { Self::Tail(count) };
-        match self {
-            Self::Start => match byte {
-                _ if is_plain(byte) => Some(Self::Start),
-                0xc2..=0xdf => Some(Self::Tail(1)),
-                0xe0 => Some(Self::Second(0xa0, 0xbf, 1)),
-                0xed => Some(Self::Second(0x80, 0x9f, 1)),
-                0xe1..=0xef => Some(Self::Tail(2)),
-                0xf0 => Some(Self::Second(0x90, 0xbf, 2)),
-                0xf1..=0xf3 => Some(Self::Tail(3)),
-                0xf4 => Some(Self::Second(0x80, 0x8f, 2)),
-                _ => None,
-            },
-            Self::Tail(count) => matches!(byte, 0x80..=0xbf).then(|| tail(count - 1)),
-            Self::Second(low, high, count) => (low <= byte && byte <= high).then(|| tail(count)),
+    /// The byte is no text here.
+    const BROKEN: Self = Self(0xff);
+
+    #[inline]
+    fn step(self, byte: u8) -> Self {
+        Self(STEPS[usize::from(self.0 & 7)][usize::from(byte)])
+    }
+
+    /// The state behind `byte` when what stood before it was broken.
+    fn again(self, byte: u8) -> Self {
+        match self.step(byte) {
+            Self::BROKEN => Self::default(),
+            state => state,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The text in the sense of the filter is what the standard library takes for UTF-8, without controls.
+    #[test]
+    fn text_is_utf8_without_control_characters() {
+        let check = |bytes: &[u8]| {
+            let mut state = Utf8::default();
+            let whole = bytes.iter().all(|&byte| {
+                state = state.step(byte);
+                state != Utf8::BROKEN
+            });
+            let expected = std::str::from_utf8(bytes).is_ok_and(|text| {
+                let plain = |it: char| !it.is_ascii_control() || matches!(it, '\t' | '\n' | '\r');
+                text.chars().all(plain)
+            });
+            assert_eq!(whole && state == Utf8::default(), expected, "{bytes:x?}");
+        };
+        for first in 0..=0xff {
+            check(&[first]);
+            for second in 0..=0xff {
+                check(&[first, second]);
+                for third in [0, b'a', 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xff] {
+                    check(&[first, second, third]);
+                    check(&[first, second, third, 0x80]);
+                    check(&[b'a', first, second, third, 0xbf]);
+                }
+            }
         }
     }
 }
