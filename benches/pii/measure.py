@@ -221,6 +221,7 @@ def calls(corpora: Corpora) -> dict[str, Any]:
     sf = module()
     scanner = sf.Scanner(rules=[ALL])
     known = {rule.id: rule for rule in scanner.rules}
+    members = {rules: {rule.id for rule in sf.Scanner(rules=[rules]).rules} for rules in SETS}
     checks = _checks(sorted({rule.source for rule in known.values()}))
     rules: dict[str, dict[str, Any]] = {}
     for name, texts in corpora.items():
@@ -232,7 +233,13 @@ def calls(corpora: Corpora) -> dict[str, Any]:
                 judged[item.rule_id] += not (item.outcome == "dropped" and item.reason in GATES)
         for rule, number in candidates.items():
             entry = rules.setdefault(
-                rule, {"entity": known[rule].entity_type, "validator": _validator(checks.get(rule, [])), "corpora": {}}
+                rule,
+                {
+                    "entity": known[rule].entity_type,
+                    "validator": _validator(checks[rule]),
+                    "sets": [name for name in SETS if rule in members[name]],
+                    "corpora": {},
+                },
             )
             entry["corpora"][name] = {"candidates": number, "judged": judged[rule]}
     return {"rules": dict(sorted(rules.items()))}

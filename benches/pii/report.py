@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -142,16 +142,27 @@ def others_table(record: Mapping[str, Any]) -> Table:
 
 
 def calls_table(record: Mapping[str, Any]) -> Table:
-    """Calls of expensive validators per MB, by entity and check."""
+    """Calls of expensive validators per MB, by entity and kind of validator, and of each set in all."""
     names = list(sizes(record))
-    found: dict[tuple[str, str], dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    found: dict[str, Counter[str]] = defaultdict(Counter)
+    rules: Counter[str] = Counter()
     for entry in record["calls"]["rules"].values():
-        if entry["validator"]:
-            for name, counts in entry["corpora"].items():
-                found[entry["entity"], entry["validator"]][name] += counts["judged"]
+        if entry["validator"] is None:
+            continue
+        kind = next(word for word in EXPENSIVE if entry["validator"].startswith(word))
+        row = f"{entry['entity']}, `{kind}`"
+        rules[row] += 1
+        for name, counts in entry["corpora"].items():
+            for key in (row, *(f"all of `{rule_set}`" for rule_set in entry["sets"])):
+                found[key][name] += counts["judged"]
+    # The sets last, everything else by what it calls.
+    ordered = sorted(found.items(), key=lambda item: (item[0] not in rules, -sum(item[1].values()), item[0]))
     rows = [
-        [f"{entity}, `{check}`", *(figure(counts[name] / (sizes(record)[name] / 1e6)) for name in names)]
-        for (entity, check), counts in sorted(found.items(), key=lambda item: -sum(item[1].values()))
+        [
+            row + (f" ({rules[row]} rules)" if rules[row] > 1 else ""),
+            *(figure(counts[name] / (sizes(record)[name] / 1e6)) for name in names),
+        ]
+        for row, counts in ordered
     ]
     return Table("", ["expensive validators, calls per MB", *names], rows)
 
