@@ -18,8 +18,8 @@ ARGS ?=
 # What `make eval` measures rules on: a folder of text; without one, the Python packages in .venv.
 CORPUS ?= $(wildcard $(VENV)/lib/python3.*/site-packages)
 
-.PHONY: help demo test wheel lint format rust-test py-test rules-check bench fuzz eval eval-pii eval-secrets \
-	rules-docs asan clean engine venv release-engine lock install
+.PHONY: help demo test wheel lint format rust-test py-test rules-check bench fuzz eval eval-secrets \
+	eval-pii rules-docs asan clean engine venv release-engine lock install
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,11 +73,15 @@ eval-secrets: engine venv ## secret rules beside the rivals: make eval-secrets C
 	@$(BENCH_VENV)/bin/python -m benches.secrets $(if $(CASES),--cases "$(CASES)") \
 		$(if $(CORPORA),--corpora "$(CORPORA)") $(ARGS)
 
+eval-pii: engine venv ## personal data on cases, in clean text, and its speed: make eval-pii CASES=DIR CORPORA=DIR
+	@scripts/venv.sh $(BENCH_VENV) requirements/bench.txt
+	@scripts/wheel.sh
+	@scripts/install-wheel.sh $(BENCH_VENV)
+	@$(BENCH_VENV)/bin/python -m benches.pii $(if $(CASES),--cases "$(CASES)") \
+		$(if $(CORPORA),--corpora "$(CORPORA)") $(ARGS)
+
 rules-docs: install ## docs/rules.md and the snapshot of the rules, from the installed wheel
 	@$(VENV)/bin/python scripts/rules_docs.py $(ARGS)
-
-eval-pii: install ## personal data on labelled cases: make eval-pii CASES=DIR [CORPUS=DIR]
-	@$(VENV)/bin/python -P scripts/eval_pii.py "$(CASES)" $(if $(filter command line,$(origin CORPUS)),"$(CORPUS)")
 
 asan: engine ## the tests of the engine wrapper under AddressSanitizer
 	@scripts/asan.sh $(ARGS)

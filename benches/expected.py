@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benches import HERE, ROOT
-from benches.corpora import Pieces
+from benches.corpora import Pieces, digest
 from benches.errors import BenchError, WrongCount
 
 FILE = HERE / "expected.json"
@@ -34,11 +34,14 @@ class Expected:
             self._counts = json.loads(file.read_text(encoding="utf-8"))
         self._before = dict(self._counts)
 
-    def check(self, pieces: Pieces, rules: Sequence[str], count: int, rule_hash: str) -> str:
+    def check(
+        self, pieces: Pieces, rules: Sequence[str], count: int, rule_hash: str, entities: Sequence[str] | None = None
+    ) -> str:
         """`verified` or `unverified`; raises `WrongCount`. With update: verify now and remember."""
-        key = f"{'+'.join(rules)} {pieces.corpus} {pieces.piece_bytes} {pieces.digest[:16]}"
+        only = f" {len(entities)} entities {digest(entities)[:16]}" if entities else ""
+        key = f"{'+'.join(rules)}{only} {pieces.corpus} {pieces.piece_bytes} {pieces.digest[:16]}"
         if self.update:
-            second = second_opinion(pieces.texts, rules)
+            second = second_opinion(pieces.texts, rules, entities)
             if second != count:
                 raise WrongCount(
                     f"on {len(pieces.texts)} pieces of `{pieces.corpus}` with {list(rules)} the two engines "
@@ -74,10 +77,10 @@ class Expected:
         return lines
 
 
-def second_opinion(texts: Sequence[str], rules: Sequence[str]) -> int:
+def second_opinion(texts: Sequence[str], rules: Sequence[str], entities: Sequence[str] | None = None) -> int:
     """Findings that the second engine reports on the same texts."""
     with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
-        json.dump({"texts": list(texts), "rules": list(rules)}, file)
+        json.dump({"texts": list(texts), "rules": list(rules), "entities": entities}, file)
         file.flush()
         done = subprocess.run(
             [sys.executable, "-m", "benches.child", "second_opinion", file.name],

@@ -91,6 +91,28 @@ def _card(random_source: random.Random) -> Fake:
     return Fake("credit_card", value, value)
 
 
+def _us_ssn(random_source: random.Random) -> Fake:
+    # Area 001 to 665, group and serial not zero.
+    parts = (random_source.randint(1, 665), random_source.randint(1, 99), random_source.randint(1000, 9999))
+    value = "{:03}-{:02}-{:04}".format(*parts)
+    return Fake("us_ssn", value, value)
+
+
+def _iban(random_source: random.Random) -> Fake:
+    account = _pick(random_source, DIGITS, 18)
+    # ISO 13616: the country and two zeros behind the account, letters as 10 to 35, 98 less the remainder by 97.
+    check = 98 - int(account + "131400") % 97
+    value = f"DE{check:02}{account}"
+    return Fake("iban", value, value)
+
+
+def _ip(random_source: random.Random) -> Fake:
+    # The block that RFC 3849 keeps for documentation.
+    groups = ":".join(f"{random_source.randint(4096, 65535):x}" for _ in range(6))
+    value = f"2001:db8:{groups}"
+    return Fake("ip", value, value)
+
+
 MAKERS: dict[str, Callable[[random.Random], Fake]] = {
     "github": _github,
     "slack": _slack,
@@ -100,11 +122,18 @@ MAKERS: dict[str, Callable[[random.Random], Fake]] = {
     "email": _email,
     "url": _url,
     "credit_card": _card,
+    "us_ssn": _us_ssn,
+    "iban": _iban,
+    "ip": _ip,
 }
 
 
 #: Kinds that every scanner of secrets here finds.
 SECRETS = ("github", "slack", "gitlab", "stripe", "sendgrid")
+
+#: Kinds that every scanner of personal data here finds, and our sets that hold them.
+PERSONAL = ("email", "credit_card", "us_ssn", "iban", "ip")
+PERSONAL_SETS = ("pii", "pii-all")
 
 
 def make(kind: str, random_source: random.Random) -> Fake:

@@ -23,6 +23,8 @@ PACKAGES = (
     "langchain",
     "langchain-core",
     "litellm",
+    "presidio-analyzer",
+    "presidio-anonymizer",
     "numpy",
 )
 

@@ -51,7 +51,9 @@ def times(ratio: float) -> str:
 
 
 def size(byte_count: int) -> str:
-    """A size of a piece: `200 B`, `4 KB`, `1 MB` (binary, as the pieces are cut)."""
+    """A size of a piece: `200 B`, `4 KB`, `1 MB` (binary, as the pieces are cut), `2,000 B`."""
+    if byte_count % (1 << 10):
+        return f"{byte_count:,} B"
     if byte_count >= 1 << 20:
         return f"{byte_count / (1 << 20):g} MB"
     if byte_count >= 1 << 10:

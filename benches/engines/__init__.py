@@ -12,12 +12,17 @@ from benches.errors import BenchError
 RUNNERS = {
     "sift_fast": ("sift_fast", "runner"),
     "sift_fast_default": ("sift_fast", "runner_default"),
+    "sift_fast_pii": ("sift_fast", "runner_pii"),
+    "sift_fast_shared": ("sift_fast", "runner_shared"),
     "kingfisher": ("kingfisher", "runner_plain"),
     "kingfisher_defaults": ("kingfisher", "runner_defaults"),
     "detect_secrets": ("detect_secrets", "runner"),
     "re": ("python_re", "runner"),
     "re_gated": ("python_re", "runner_gated"),
     "litellm_patterns": ("litellm", "runner"),
+    "litellm_shared": ("litellm", "runner_shared"),
+    "presidio": ("presidio", "runner"),
+    "presidio_defaults": ("presidio", "runner_defaults"),
 }
 
 STREAMS = {
@@ -28,7 +33,15 @@ STREAMS = {
 }
 
 #: Packages to install beside our wheel so that nothing is left out.
-REQUIREMENTS = ("kingfisher-secret-scanner", "detect-secrets", "langchain", "litellm", "fastapi")
+REQUIREMENTS = (
+    "kingfisher-secret-scanner",
+    "detect-secrets",
+    "langchain",
+    "litellm",
+    "fastapi",
+    "presidio-analyzer",
+    "presidio-anonymizer",
+)
 
 
 def open_runner(name: str, rules: Sequence[str]) -> Runner:

@@ -34,6 +34,8 @@ class Runner:
     prepare: Callable[[Sequence[str]], list[Any]] = identity
     #: Scans many texts on `threads` threads and returns the number of findings.
     batch: Callable[[Sequence[str], int], int] | None = None
+    #: Gives back the text without what was found in it, as its users redact.
+    redact: Callable[[str], str] | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def as_record(self) -> dict[str, Any]:

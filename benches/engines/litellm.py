@@ -11,6 +11,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
+from benches.engines import sift_fast
 from benches.engines.base import Runner, StreamEngine, require, version_of
 
 PACKAGE = "litellm fastapi"
@@ -24,16 +25,67 @@ PATTERNS = {
     "slack": "slack_token",
 }
 
+#: Its patterns for secrets and personal data -> what we call the same. Its others (hate, weapons, codes of airlines)
+#: are no job of ours; those of passports and health numbers that we have no rule for are left out by program.
+ENTITIES = {
+    "us_ssn": "US_SSN",
+    "us_ssn_no_dash": "US_SSN",
+    "email": "EMAIL_ADDRESS",
+    "us_phone": "PHONE_NUMBER",
+    "visa": "CREDIT_CARD",
+    "mastercard": "CREDIT_CARD",
+    "amex": "CREDIT_CARD",
+    "discover": "CREDIT_CARD",
+    "credit_card": "CREDIT_CARD",
+    "aws_access_key": "AWS_ACCESS_KEY",
+    "aws_secret_key": "AWS_SECRET_KEY",
+    "github_token": "GITHUB_TOKEN",
+    "slack_token": "SLACK_TOKEN",
+    "ipv4": "IP_ADDRESS",
+    "ipv6": "IP_ADDRESS",
+    "url": "URL",
+    "passport_us": "US_PASSPORT",
+    "passport_uk": "UK_PASSPORT",
+    "passport_germany": "DE_PASSPORT",
+    "passport_india": "IN_PASSPORT",
+    "nl_bsn_contextual": "NL_BSN",
+    "br_cpf": "BR_CPF",
+    "br_cpf_unformatted": "BR_CPF",
+    "br_phone_landline": "PHONE_NUMBER",
+    "br_phone_mobile": "PHONE_NUMBER",
+    "au_tfn": "AU_TFN",
+    "au_abn": "AU_ABN",
+    "au_medicare": "AU_MEDICARE",
+    "iban": "IBAN_CODE",
+    "eu_iban_enhanced": "IBAN_CODE",
+    "fr_nir": "FR_NIR",
+    "fr_phone": "PHONE_NUMBER",
+    "street_address": "STREET_ADDRESS",
+    "sg_nric": "SG_NRIC_FIN",
+    "sg_phone": "PHONE_NUMBER",
+    "sg_uen": "SG_UEN",
+    "ca_sin": "CA_SIN",
+    "ca_ohip": "CA_HEALTH_NUMBER",
+    "ca_postal_code": "CA_POSTAL_CODE",
+}
+
 FILTER = "litellm.proxy.guardrails.guardrail_hooks.litellm_content_filter"
 
 
 def _modules() -> tuple[Any, Any, Any]:
+    return _module(f"{FILTER}.content_filter"), _module("litellm.types.guardrails"), _module("litellm.types.utils")
+
+
+def _module(name: str) -> Any:
     # Without it the import fetches a price list from the network.
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-    content_filter = require(f"{FILTER}.content_filter", PACKAGE)
-    guardrails = require("litellm.types.guardrails", PACKAGE)
-    types = require("litellm.types.utils", PACKAGE)
-    return content_filter, guardrails, types
+    return require(name, PACKAGE)
+
+
+def _shipped() -> list[str]:
+    """The names of all patterns in the file it ships."""
+    names: list[str] = _module(f"{FILTER}.patterns").get_all_pattern_names()
+    return names
 
 
 def _guardrail(content_filter: Any, guardrails: Any, names: Sequence[str]) -> Any:
@@ -44,11 +96,27 @@ def _guardrail(content_filter: Any, guardrails: Any, names: Sequence[str]) -> An
     return content_filter.ContentFilterGuardrail(guardrail_name="bench", patterns=patterns)
 
 
+def shared(rules: Sequence[str]) -> dict[str, str]:
+    """Its shipped patterns that our rule sets have a rule for: name -> entity."""
+    known = {rule.entity_type for rule in sift_fast.module().Scanner(rules=list(rules)).rules}
+    return {name: ENTITIES[name] for name in _shipped() if ENTITIES.get(name) in known}
+
+
 def runner(rules: Sequence[str]) -> Runner:
     """All its patterns, masking: what a proxy with everything switched on does to one message."""
     del rules
+    names = _shipped()
+    return _runner("litellm_patterns", names, f"all {len(names)} shipped patterns")
+
+
+def runner_shared(rules: Sequence[str]) -> Runner:
+    """The patterns of what our rule sets find too."""
+    names = list(shared(rules))
+    return _runner("litellm_shared", names, f"the {len(names)} shipped patterns of entities that both have")
+
+
+def _runner(name: str, names: Sequence[str], what: str) -> Runner:
     content_filter, guardrails, _ = _modules()
-    names = require(f"{FILTER}.patterns", PACKAGE).get_all_pattern_names()
     guardrail = _guardrail(content_filter, guardrails, names)
 
     def scan(text: str) -> list[Any]:
@@ -57,12 +125,13 @@ def runner(rules: Sequence[str]) -> Runner:
         return detections
 
     return Runner(
-        name="litellm_patterns",
+        name=name,
         version=version_of("litellm"),
-        settings=f"content filter, all {len(names)} shipped patterns, mask",
+        settings=f"content filter, {what}, mask",
         scan=scan,
         count=len,
         read=len,
+        redact=lambda text: str(guardrail._filter_single_text(text)),
         facts={"patterns": len(names)},
     )
 

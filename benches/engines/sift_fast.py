@@ -41,9 +41,9 @@ def _read(found: Any) -> int:
     return seen
 
 
-def _runner(name: str, rules: Sequence[str]) -> Runner:
+def _runner(name: str, rules: Sequence[str], entities: Sequence[str] | None = None) -> Runner:
     sf = module()
-    scanner = sf.Scanner(rules=list(rules))
+    scanner = sf.Scanner(rules=list(rules), entities=entities)
     info = build()
 
     def many(texts: Sequence[str], threads: int) -> int:
@@ -52,12 +52,13 @@ def _runner(name: str, rules: Sequence[str]) -> Runner:
     return Runner(
         name=name,
         version=str(getattr(sf, "__version__", info.get("version", "unknown"))),
-        settings=f"rules={list(rules)}, decoding off",
+        settings=f"rules={list(rules)}, decoding off" + (f", {len(entities)} entities" if entities else ""),
         scan=scanner.scan,
         count=len,
         read=_read,
         batch=many,
-        facts={"rules": len(scanner.rules), "hash": scanner.hash, "build": info},
+        redact=lambda text: str(scanner.redact(text).text),
+        facts={"rules": len(scanner.rules), "hash": scanner.hash, "build": info, "entities": entities},
     )
 
 
@@ -70,6 +71,18 @@ def runner_default(rules: Sequence[str]) -> Runner:
     """The rule set `default`, whatever the definition says."""
     del rules
     return _runner("sift_fast_default", ["default"])
+
+
+def runner_pii(rules: Sequence[str]) -> Runner:
+    """The rule sets of the definition and `pii`."""
+    return _runner("sift_fast_pii", [*rules, "pii"])
+
+
+def runner_shared(rules: Sequence[str]) -> Runner:
+    """Of the rule sets of the definition, the entities that LiteLLM ships a pattern for."""
+    from benches.engines.litellm import shared
+
+    return _runner("sift_fast_shared", rules, sorted(set(shared(rules).values())))
 
 
 class _Stream:
@@ -136,10 +149,10 @@ def held_after_each(rules: Sequence[str], documents: Sequence[str]) -> list[int]
     return held
 
 
-def second_engine(rules: Sequence[str]) -> Callable[[str], Any]:
+def second_engine(rules: Sequence[str], entities: Sequence[str] | None = None) -> Callable[[str], Any]:
     """`scan` of the second engine, for verifying counts: other code, same rules."""
     try:
-        scanner = module().Scanner(rules=list(rules), engine="automata")
+        scanner = module().Scanner(rules=list(rules), entities=entities, engine="automata")
     except TypeError as error:
         raise BenchError("this build of sift_fast has no choice of engine, so nothing can verify its counts") from error
     scan: Callable[[str], Any] = scanner.scan

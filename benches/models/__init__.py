@@ -27,6 +27,8 @@ NAMES = (
     "batch",
     "memory",
     "rules_re",
+    "redact",
+    "added",
 )
 
 Record = Mapping[str, Any]

@@ -9,13 +9,18 @@ from typing import Any
 LABELS = {
     "sift_fast_default": "sift_fast (default)",
     "sift_fast_kinds": "sift_fast",
+    "sift_fast_pii": "sift_fast with pii",
+    "sift_fast_shared": "sift_fast, same entities",
     "kingfisher": "kingfisher",
     "kingfisher_cold": "kingfisher, first start",
     "kingfisher_defaults": "kingfisher (default)",
     "detect_secrets": "detect-secrets",
     "re_gated": "re, gated",
     "litellm_patterns": "LiteLLM",
+    "litellm_shared": "LiteLLM, same entities",
     "litellm": "LiteLLM",
+    "presidio": "Presidio",
+    "presidio_defaults": "Presidio (default)",
     "langchain": "LangChain",
 }
 

@@ -108,7 +108,19 @@ def tables(record: Record) -> list[Table]:
             row.append(" / ".join(figure(quantiles[q] / 1e3) for q in ("p50", "p95", "p99")) if quantiles else "n/a")
         row += [times(ratio(cell, ours, rival)) for ours, rival in compared]
         rows.append(row)
-    return [Table("", columns, rows, settings_notes(record, names))]
+    notes = settings_notes(record, names)
+    if record["definition"]["options"].get("show_counts"):
+        notes.append(f"Findings: {'; '.join(_counts(cell, names) for cell in cells)}.")
+    return [Table("", columns, rows, notes)]
+
+
+def _counts(cell: dict[str, Any], names: list[str]) -> str:
+    """What each engine found in a cell; ours are the expected ones where they have been verified."""
+    found = [
+        f"{label(name)} {engine['count']}{' (as expected)' if engine.get('expected') == 'verified' else ''}"
+        for name, engine in ((name, cell["engines"][name]) for name in names if name in cell["engines"])
+    ]
+    return f"{corpus_label(cell)}, {size(cell['input']['piece_bytes'])}: {', '.join(found)}"
 
 
 def ratio(cell: dict[str, Any], ours: str, rival: str, q: str = "p50") -> float:
