@@ -1,14 +1,17 @@
-//! Compiles the built-in rules into databases, one for each view, so that a process that starts does
-//! not: loading one takes 0.1 to 0.4 ms, compiling 0.5 to 8 s.
+//! Compiles the built-in rules into databases, so that a process that starts does not: loading one takes
+//! 0.1 to 0.4 ms, compiling 0.5 to 8 s.
+//!
+//! Each view has one for any text, and one for what needs a byte above ASCII, which most texts are spared.
 //!
 //! The databases are for the lowest CPU level and run on every one; the engine still picks its own code
 //! by CPU at run time. Without Hyperscan they are empty and the automata engine is used.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::{env, fs};
 
 use sift_hs::{Database, Flags, Pattern, Platform};
-use sift_rules::{hyperscan_expression, Anchor, Mark, RuleSet, Shape, View};
+use sift_rules::{divide, hyperscan_expression, Anchor, Mark, RuleSet, Shape, View};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=build.rs");
@@ -16,8 +19,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let rules = RuleSet::select(&["default"], &[])?;
     let mut source = String::new();
     for (view, name) in [(View::Identity, "IDENTITY"), (View::Folded, "FOLDED")] {
-        let (mut keys, mut runs) = (Vec::new(), String::new());
-        let mut expressions = Vec::new();
+        let (mut any, mut high, mut runs) = (Group::default(), Group::default(), String::new());
         for pattern in rules.patterns().iter().filter(|p| p.view == view) {
             let rule = &rules.rules()[pattern.rule];
             let parts = pattern.parts().map_err(|e| format!("rule `{}`: {e}", rule.id))?;
@@ -25,31 +27,62 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 runs += &embedded(&rule.id, &shape);
                 continue;
             }
-            expressions.push(hyperscan_expression(&parts.trigger()));
-            keys.push(rule.id.clone());
+            let divided = divide(&parts.trigger());
+            for (group, part) in [(&mut any, divided.plain), (&mut high, divided.high)] {
+                if let Some(part) = part {
+                    group.keys.push(rule.id.clone());
+                    group.expressions.push(hyperscan_expression(&part));
+                }
+            }
+            high.bytes.extend(divided.bytes);
         }
-        let patterns: Vec<Pattern<'_>> = (0_u32..)
-            .zip(&expressions)
-            .map(|(id, expression)| Pattern { expression, id, flags: Flags::default() })
-            .collect();
-        let bytes = if sift_hs::available() && !patterns.is_empty() {
-            let database = Database::compile(&patterns, Platform::Generic).map_err(|error| {
-                let key = error.pattern_id().and_then(|id| keys.get(id as usize));
-                format!("rule `{}`: {error}", key.map_or("?", String::as_str))
-            })?;
-            database.serialize()?
-        } else {
-            Vec::new()
-        };
-        let file = out.join(format!("{}.hsdb", name.to_lowercase()));
-        fs::write(&file, bytes)?;
+        let mut databases = String::new();
+        for (group, kind) in [(any, "any"), (high, "high")] {
+            if group.keys.is_empty() {
+                continue;
+            }
+            let file = out.join(format!("{}-{kind}.hsdb", name.to_lowercase()));
+            fs::write(&file, group.compile()?)?;
+            databases += &format!(
+                "EmbeddedDatabase {{ keys: &{:?}, needs: &{:?}, bytes: include_bytes!({:?}) }},\n",
+                group.keys,
+                group.bytes.iter().collect::<Vec<_>>(),
+                file.display().to_string()
+            );
+        }
         source += &format!(
-            "pub(super) static {name}: Embedded = Embedded {{ keys: &{keys:?}, runs: &[{runs}], bytes: include_bytes!({:?}) }};\n",
-            file.display().to_string()
+            "pub(super) static {name}: Embedded = Embedded {{ databases: &[{databases}], runs: &[{runs}] }};\n"
         );
     }
     fs::write(out.join("databases.rs"), source)?;
     Ok(())
+}
+
+/// What goes into one database.
+#[derive(Default)]
+struct Group {
+    keys: Vec<String>,
+    expressions: Vec<String>,
+    /// A text without any of these is not scanned; none if every text is.
+    bytes: BTreeSet<u8>,
+}
+
+impl Group {
+    /// Empty without Hyperscan.
+    fn compile(&self) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
+        if !sift_hs::available() {
+            return Ok(Vec::new());
+        }
+        let patterns: Vec<Pattern<'_>> = (0_u32..)
+            .zip(&self.expressions)
+            .map(|(id, expression)| Pattern { expression, id, flags: Flags::default() })
+            .collect();
+        let database = Database::compile(&patterns, Platform::Generic).map_err(|error| {
+            let key = error.pattern_id().and_then(|id| self.keys.get(id as usize));
+            format!("rule `{}`: {error}", key.map_or("?", String::as_str))
+        })?;
+        Ok(database.serialize()?)
+    }
 }
 
 /// A shape as the source of `EmbeddedShape`.

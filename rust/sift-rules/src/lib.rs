@@ -12,6 +12,7 @@
 //! ```
 
 mod catalogue;
+mod divide;
 mod document;
 mod error;
 pub mod format;
@@ -22,6 +23,7 @@ mod set;
 mod shape;
 
 pub use catalogue::{withdrawn, Withdrawn, RULES_VERSION, WITHDRAWN};
+pub use divide::{divide, Divided};
 pub use error::RuleError;
 pub use once::once;
 pub use pattern::{hyperscan_expression, Parts, MAX_AFTER, MAX_WIDTH};

@@ -5,17 +5,24 @@ use std::sync::{Arc, OnceLock};
 
 use sift_hs::{Database, Flags, Pattern as HsPattern, Platform};
 use sift_rules::{hyperscan_expression, once, Anchor, Mark, Parts, RuleSet, Shape, View};
+use sift_text::HighBytes;
 
 use crate::cache;
 use crate::error::ScanError;
-use crate::matcher::{Automata, Hyperscan, Matcher, NONE};
+use crate::matcher::{Automata, Hit, Hyperscan, Matcher, NONE};
 use crate::runs::Runs;
 
-/// A database of this build with the first rule id of each of its patterns, and the patterns that are
-/// found by runs instead.
+/// What this build has for a view: databases, and the patterns that are found by runs instead.
 struct Embedded {
-    keys: &'static [&'static str],
+    databases: &'static [EmbeddedDatabase],
     runs: &'static [EmbeddedShape],
+}
+
+/// A database with the first rule id of each of its patterns. Texts without a byte of `needs` have no match,
+/// unless it is empty. A pattern may be in two databases, some of its arms in each.
+struct EmbeddedDatabase {
+    keys: &'static [&'static str],
+    needs: &'static [u8],
     bytes: &'static [u8],
 }
 
@@ -57,7 +64,7 @@ impl EmbeddedShape {
 }
 
 mod embedded {
-    use super::{Embedded, EmbeddedMark, EmbeddedShape};
+    use super::{Embedded, EmbeddedDatabase, EmbeddedMark, EmbeddedShape};
     include!(concat!(env!("OUT_DIR"), "/databases.rs"));
 }
 
@@ -124,17 +131,20 @@ pub(crate) fn engines(
         View::Folded => &embedded::FOLDED,
     };
     // What belongs to no set that is compiled into the library is compiled like a user's rules.
-    let stored: HashSet<&str> =
-        embedded.keys.iter().copied().chain(embedded.runs.iter().map(|run| run.key)).collect();
+    let keys = embedded.databases.iter().flat_map(|database| database.keys.iter().copied());
+    let stored: HashSet<&str> = keys.chain(embedded.runs.iter().map(|run| run.key)).collect();
     let (own, custom): (Vec<u32>, Vec<u32>) = wanted.iter().partition(|&&p| {
         let rule = &rules.rules()[rules.patterns()[p as usize].rule];
         rule.builtin && stored.contains(rule.id.as_str())
     });
     let mut runs: Vec<(u32, Shape)> = Vec::new();
-    let add = |built: &mut Built, database: Database, patterns: Vec<u32>| {
+    let add = |built: &mut Built, database: Database, patterns: Vec<u32>, needs: &[u8]| {
         let engine = Hyperscan::new(database, patterns).map_err(ScanError::Engine)?;
         built.database_bytes += engine.database_bytes();
-        built.engines.push(Arc::new(engine));
+        built.engines.push(match needs {
+            [] => Arc::new(engine),
+            _ => Arc::new(Guarded { needs: HighBytes::new(needs.iter().copied()), engine }),
+        });
         Ok::<(), ScanError>(())
     };
     if !own.is_empty() {
@@ -142,15 +152,17 @@ pub(crate) fn engines(
             .iter()
             .map(|&p| (rules.rules()[rules.patterns()[p as usize].rule].id.as_str(), p))
             .collect();
-        let patterns: Vec<u32> =
-            embedded.keys.iter().map(|key| by_key.get(key).copied().unwrap_or(NONE)).collect();
         runs.extend(
             embedded.runs.iter().filter_map(|run| Some((*by_key.get(run.key)?, run.shape()))),
         );
-        if patterns.iter().any(|&pattern| pattern != NONE) {
-            let database = Database::deserialize(embedded.bytes)
-                .map_err(|e| ScanError::Engine(format!("the built-in database: {e}")))?;
-            add(&mut built, database, patterns)?;
+        for part in embedded.databases {
+            let patterns: Vec<u32> =
+                part.keys.iter().map(|key| by_key.get(key).copied().unwrap_or(NONE)).collect();
+            if patterns.iter().any(|&pattern| pattern != NONE) {
+                let database = Database::deserialize(part.bytes)
+                    .map_err(|e| ScanError::Engine(format!("the built-in database: {e}")))?;
+                add(&mut built, database, patterns, part.needs)?;
+            }
         }
     }
     let mut compiled = Vec::new();
@@ -166,9 +178,24 @@ pub(crate) fn engines(
         built.engines.push(Arc::new(Runs::new(&runs)));
     }
     if !compiled.is_empty() {
-        add(&mut built, compile(rules, &compiled)?, compiled)?;
+        add(&mut built, compile(rules, &compiled)?, compiled, &[])?;
     }
     Ok(built)
+}
+
+/// An engine for texts that have one of these bytes: the words of other scripts.
+struct Guarded {
+    needs: HighBytes,
+    engine: Hyperscan,
+}
+
+impl Matcher for Guarded {
+    fn hits(&self, text: &[u8], on_hit: &mut dyn FnMut(Hit) -> bool) -> Result<(), String> {
+        if self.needs.any_in(text) {
+            self.engine.hits(text, on_hit)?;
+        }
+        Ok(())
+    }
 }
 
 fn parts(rules: &RuleSet, pattern: u32) -> Result<&Parts, ScanError> {

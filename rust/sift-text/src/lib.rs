@@ -26,11 +26,15 @@
 //! sift_text::map_spans(text, &mut spans);
 //! assert_eq!(spans, [(6, 14)]); // "\n\n   ALL"
 //! ```
-#![allow(unsafe_code, reason = "vector loads and stores in fold/avx2.rs and decode/runs/avx2.rs")]
+#![allow(
+    unsafe_code,
+    reason = "vector loads and stores in fold/avx2.rs, high.rs and decode/runs/avx2.rs"
+)]
 
 mod chars;
 pub mod decode;
 mod fold;
+mod high;
 mod lines;
 mod origins;
 mod surrogates;
@@ -39,6 +43,7 @@ mod view;
 
 pub use chars::{ceil_char, count_chars, floor_char, CharIndex};
 pub use fold::fold;
+pub use high::HighBytes;
 pub use lines::{LineIndex, Position};
 pub use origins::{map_spans, Origins, Unit};
 pub use surrogates::{replace_surrogates, restore_surrogates, Patch};
