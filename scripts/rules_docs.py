@@ -44,7 +44,7 @@ The column *trust* says why a rule is believed in:
 | trust | meaning | secret rules |
 |---|---|---:|
 | N cases | hits N cases that were written for other scanners | {cases:,} |
-| vendor | hits none of them; the format is taken from the document under *source* | {vendor:,} |
+| document | hits none of them; the format is taken from the document under *source* | {document:,} |
 | family | hits none of them; the shape of the family with the provider's name before it | {family:,} |
 | own | its own examples and counter-examples only | {own:,} |
 
@@ -149,7 +149,7 @@ def trust(row: Row, hits: Mapping[str, int], family: str | None) -> str:
     if number:
         return "1 case" if number == 1 else f"{number} cases"
     if row["references"]:
-        return "vendor"
+        return "document"
     return "own" if family is None else "family"
 
 
@@ -157,7 +157,7 @@ def page(rows: Sequence[Row], version: str, run: tuple[str, Mapping[str, int]]) 
     """docs/rules.md."""
     date, hits = run
     grouped = list(families(rows))
-    counts = dict.fromkeys(("cases", "vendor", "family", "own"), 0)
+    counts = dict.fromkeys(("cases", "document", "family", "own"), 0)
     for family, members in grouped:
         for row in members:
             if row["category"] == "secret":
@@ -216,6 +216,9 @@ def _family(family: str, rows: Sequence[Row], hits: Mapping[str, int]) -> str:
         *([f"threat {' '.join(first['threat'])}"] if first["threat"] else []),
         f"{len(rows)} providers",
     ]
+    formats = {row["format"] for row in rows}
+    if first["format"]:
+        said.append(f"format `{first['format']}`" if len(formats) == 1 else "a format by provider")
     head = f"### Family `{family}`: {_cell(title)}\n\n{', '.join(said)}."
     if first["known_misses"]:
         head += f" Known misses: {_cell('; '.join(first['known_misses']))}."

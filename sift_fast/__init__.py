@@ -17,6 +17,7 @@ from sift_fast._core import (
     Findings,
     Item,
     Redaction,
+    Restorer,
     Rule,
     Rules,
     Stream,
@@ -35,29 +36,47 @@ from sift_fast.errors import (
     SiftError,
     StateUnavailable,
 )
-from sift_fast.redact import Mask, Remove, Replace
+from sift_fast.redact import (
+    Encrypt,
+    Hash,
+    JsonItem,
+    JsonRedaction,
+    Keep,
+    Mask,
+    Pseudonym,
+    Remove,
+    Replace,
+)
 from sift_fast.scanner import Scanner
 from sift_fast.types import Limits
+from sift_fast.vault import Vault
 
 __all__ = [
     "ActionDenied",
     "Batch",
     "ConfigError",
+    "Encrypt",
     "Explanation",
     "Finding",
     "Findings",
     "GuardBlocked",
+    "Hash",
     "InvalidReceipt",
     "InvalidSignature",
     "Item",
+    "JsonItem",
+    "JsonRedaction",
+    "Keep",
     "LeaseConflict",
     "LimitExceeded",
     "Limits",
     "Mask",
     "PolicyError",
+    "Pseudonym",
     "Redaction",
     "Remove",
     "Replace",
+    "Restorer",
     "Rule",
     "RuleError",
     "Rules",
@@ -65,6 +84,7 @@ __all__ = [
     "SiftError",
     "StateUnavailable",
     "Stream",
+    "Vault",
     "__version__",
     "build_info",
 ]

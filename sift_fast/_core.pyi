@@ -36,11 +36,16 @@ __all__ = [
     "Findings",
     "Item",
     "Redaction",
+    "Restorer",
     "Rule",
     "Rules",
     "Scanner",
     "Stream",
+    "Vault",
+    "_Document",
+    "_Key",
     "_check_mask",
+    "_decrypt",
     "_restore_finding",
     "_restore_findings",
     "build_info",
@@ -167,23 +172,25 @@ class Scanner:
             []
         """
 
-    def redact(self, text: Text, operators: Operators | None = None, vault: None = None) -> Redaction:
+    def redact(self, text: Text, operators: Operators | None = None, vault: Vault | None = None) -> Redaction:
         """Edit secrets with a score of 0.5 or more out of a text.
 
         Args:
             text: as for `scan`.
             operators: one operator, or a mapping from entity type to operator with `"default"` for the rest;
-                None for `Replace()`.
-            vault: must be None until there are vaults.
+                None for `Replace()`, or `Pseudonym()` where there is a vault. A function `f(value, entity_type)`
+                is an operator too.
+            vault: where `Pseudonym()` keeps values, to be restored later; None for numbers that begin anew.
 
         Returns:
             The text, and what was done to it. `bytes` come back for every binary type.
 
         Raises:
             ConfigError: operators are not usable, or name an entity type that no rule of this scanner has.
-            LimitExceeded: the text is longer than `Limits.text_bytes`, or a limit was hit that would have let
-                something through.
-            TypeError: it is no text.
+            LimitExceeded: the text is longer than `Limits.text_bytes`, a limit was hit that would have let
+                something through, or the vault is full; nothing was added to it then.
+            StateUnavailable: the vault belongs to the process that this one was forked from.
+            TypeError: it is no text, or a function did not return what it was given.
 
         Example:
             >>> import sift_fast
@@ -191,7 +198,7 @@ class Scanner:
             'nothing to see here'
         """
 
-    def stream(self, operators: Operators | None = None, vault: None = None) -> Stream:
+    def stream(self, operators: Operators | None = None, vault: Vault | None = None) -> Stream:
         """Begin to redact a text that arrives in pieces.
 
         Of `Limits`, `findings` and `finding_bytes` apply: they bound what is reported, all is edited. `text_bytes`
@@ -199,7 +206,7 @@ class Scanner:
 
         Args:
             operators: as for `redact`.
-            vault: must be None until there are vaults.
+            vault: as for `redact`.
 
         Returns:
             A stream; best used in a `with` statement, which aborts it when it is left before `finish`.
@@ -214,6 +221,8 @@ class Scanner:
             'nothing to see'
         """
 
+    def _document(self, operators: Operators | None = None, vault: Vault | None = None) -> _Document: ...
+    def _redact_between(self, document: _Document, text: str, before: str, after: str) -> Redaction | None: ...
     @overload
     def scan_batch(self, texts: Iterable[str | None], threads: int | None = None) -> Batch:
         """Find everything in many texts, on several threads.
@@ -393,8 +402,8 @@ class Item:
         """What was there."""
 
     @property
-    def operator(self) -> Literal["replace", "remove", "mask"]:
-        """What was done; `replace` as well where a mask could not see the whole value."""
+    def operator(self) -> Literal["replace", "remove", "mask", "hash", "encrypt", "pseudonym", "callable"]:
+        """What was done; `replace` as well where the value was too long for another operator to see."""
 
 @final
 class Stream:
@@ -455,6 +464,122 @@ class Stream:
     def __exit__(
         self, exc_type: type[BaseException] | None, exc_value: BaseException | None, traceback: TracebackType | None, /
     ) -> None: ...
+
+@disjoint_base
+class Vault:
+    """A reversible map between values and placeholders, for any number of texts and threads of one process.
+
+    `sift_fast.Vault` is this class with what needs Python on top; its documentation tells the arguments.
+    """
+
+    def __new__(
+        cls, key: bytes, *, max_entries: int = 100_000, max_bytes: int = ..., _path: _Path | None = None
+    ) -> Self: ...
+    @property
+    def tag(self) -> str:
+        """What its placeholders end with: six letters and digits, chosen at random when it was made."""
+
+    @property
+    def key_id(self) -> str:
+        """Eight digits that tell keys apart and say nothing about them."""
+
+    def __len__(self) -> int:
+        """How many values it holds."""
+
+    def __bool__(self) -> bool: ...
+    def save(self, path: _Path) -> None:
+        """Write it into a file, sealed with its key and readable by the owner only: all of it or nothing.
+
+        Args:
+            path: the file; what is there is replaced.
+
+        Raises:
+            StateUnavailable: the file cannot be written, or the process is a forked child.
+        """
+
+    @overload
+    def restore(self, text: str, entities: str | Iterable[str] | None = None, *, urls: bool = False) -> str:
+        """Put values back in the place of this vault's placeholders.
+
+        Any part of a redacted text will do, in any order. Placeholders of other vaults and numbers that were never
+        given out stay as they are, as do those in web addresses: a value in an address leaves with the next click,
+        or with none where images are shown.
+
+        Args:
+            text: `str`, or a binary type.
+            entities: only these entity types; None for all.
+            urls: inside web addresses too.
+
+        Returns:
+            `str` for `str`, `bytes` for binary types. Values from binary texts that are no UTF-8 come back into
+            binary texts only.
+
+        Raises:
+            StateUnavailable: the process is a forked child.
+            TypeError: it is no text.
+
+        Example:
+            >>> import sift_fast
+            >>> vault = sift_fast.Vault(bytes(32))
+            >>> vault.restore("nothing to restore")
+            'nothing to restore'
+        """
+
+    @overload
+    def restore(self, text: BytesLike, entities: str | Iterable[str] | None = None, *, urls: bool = False) -> bytes: ...
+    def restorer(self, entities: str | Iterable[str] | None = None, *, urls: bool = False) -> Restorer:
+        """Begin to restore a text that arrives in pieces.
+
+        Args:
+            entities: as for `restore`.
+            urls: as for `restore`.
+
+        Raises:
+            StateUnavailable: the process is a forked child.
+        """
+
+@final
+class Restorer:
+    """Restores in pieces: what comes out, joined, is what `Vault.restore` makes of all that went in.
+
+    Holds back what may be the beginning of a placeholder, a hundred characters at most. Any error ends it.
+    """
+
+    @overload
+    def feed(self, piece: str) -> str:
+        """Take the next piece and give out what has become certain.
+
+        Args:
+            piece: any length, cut anywhere; all `str` or all binary.
+
+        Raises:
+            SiftError: it is finished, has failed, is in use by another thread, or gets `str` after `bytes`.
+            StateUnavailable: the process is a forked child.
+            TypeError: it is no text.
+        """
+
+    @overload
+    def feed(self, piece: BytesLike) -> bytes: ...
+    def finish(self) -> Any:
+        """End the text and give out the rest, once."""
+
+@final
+class _Key:
+    """A key that operators and vaults hold instead of its bytes; wiped when the last of them goes."""
+
+    def __new__(cls, key: bytes | _Key) -> Self: ...
+    @property
+    def id(self) -> str:
+        """Eight digits that tell keys apart and say nothing about them."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __copy__(self) -> Self: ...
+    def __deepcopy__(self, memo: Any, /) -> Self: ...
+
+@final
+class _Document:
+    """What the texts of one JSON document share."""
 
 @final
 class Batch:
@@ -784,6 +909,10 @@ def rules_cost(
     """
 
 def _check_mask(char: str, keep_first: int, keep_last: int) -> None: ...
+@overload
+def _decrypt(key: _Key, text: str, entities: str | Iterable[str] | None, urls: bool) -> str: ...
+@overload
+def _decrypt(key: _Key, text: BytesLike, entities: str | Iterable[str] | None, urls: bool) -> bytes: ...
 def _restore_finding(row: tuple[str, str, str, str], start: int, end: int, score: float) -> Finding: ...
 def _restore_findings(
     rows: list[tuple[int, tuple[str, str, str, str]]],

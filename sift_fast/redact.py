@@ -1,23 +1,43 @@
-"""Operators: what is put in the place of a finding.
+"""Operators: what is put in the place of a finding; and the walk through JSON documents.
 
 One operator for everything, or a mapping by entity type with `"default"` for the rest:
 
 >>> operators = {"GITHUB_TOKEN": Mask(keep_last=4), "default": Remove()}
+
+A function is an operator as well. It is given the value and its entity type and returns what takes its place:
+
+>>> operators = {"default": lambda value, entity_type: f"[{entity_type}, {len(value)} characters]"}
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TypeAlias, final
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, final
 
 from sift_fast import _core
-from sift_fast.errors import ConfigError
-from sift_fast.types import Value
+from sift_fast.errors import ConfigError, LimitExceeded
+from sift_fast.types import IncompleteName, Text, Value
 
-__all__ = ["Mask", "Operator", "Operators", "Remove", "Replace"]
+if TYPE_CHECKING:
+    import re
 
-# What `_core` reads of an operator: its name, a text, and two numbers.
-_Lowered: TypeAlias = tuple[str, str | None, int, int]
+__all__ = [
+    "Encrypt",
+    "Hash",
+    "JsonItem",
+    "JsonRedaction",
+    "Keep",
+    "Mask",
+    "Operator",
+    "Operators",
+    "Pseudonym",
+    "Remove",
+    "Replace",
+]
+
+# What `_core` reads of an operator: its name and its arguments.
+_Lowered: TypeAlias = tuple[Any, ...]
+_Json = TypeVar("_Json")
 
 
 @final
@@ -41,7 +61,7 @@ class Replace(Value):
         object.__setattr__(self, "text", text)
 
     def _lower(self) -> _Lowered:
-        return ("replace", self.text, 0, 0)
+        return ("replace", self.text)
 
 
 @final
@@ -51,7 +71,7 @@ class Remove(Value):
     __slots__ = ()
 
     def _lower(self) -> _Lowered:
-        return ("remove", None, 0, 0)
+        return ("remove",)
 
 
 @final
@@ -92,6 +112,105 @@ class Mask(Value):
         return ("mask", self.char, self.keep_first, self.keep_last)
 
 
+@final
+class Hash(Value):
+    """Put a keyed hash in the place of a finding: `<EMAIL_ADDRESS:h:1a2b3c4d:...>`.
+
+    The same value gives the same hash under the same key and entity type (HMAC-SHA-256, 128 bits), so that
+    documents can be joined; without the key nobody can try out values. The eight digits in the middle are the id
+    of the key. A value longer than `Limits.finding_bytes` is replaced as by `Replace()`.
+
+    Args:
+        key: 32 random bytes, as `secrets.token_bytes(32)` gives.
+
+    Raises:
+        ConfigError: `key` is something else.
+    """
+
+    __slots__ = ("key",)
+
+    key: _core._Key
+
+    def __init__(self, key: bytes | _core._Key) -> None:
+        object.__setattr__(self, "key", _core._Key(key))
+
+    def _lower(self) -> _Lowered:
+        return ("hash", self.key)
+
+
+@final
+class Encrypt(Value):
+    """Put the encrypted value in the place of a finding: `<EMAIL_ADDRESS:e:1a2b3c4d:...>`.
+
+    XChaCha20-Poly1305 with the entity type authenticated; `decrypt` takes it back. The nonce is a keyed hash of the
+    value, so that a stream gives what the whole text gives: equal values of one entity type are seen to be equal,
+    and nothing else is. A value longer than `Limits.finding_bytes` is replaced as by `Replace()`.
+
+    Args:
+        key: 32 random bytes, as `secrets.token_bytes(32)` gives.
+
+    Raises:
+        ConfigError: `key` is something else.
+
+    Example:
+        >>> operator = Encrypt(bytes(32))
+        >>> operator.decrypt("nothing encrypted")
+        'nothing encrypted'
+    """
+
+    __slots__ = ("key",)
+
+    key: _core._Key
+
+    def __init__(self, key: bytes | _core._Key) -> None:
+        object.__setattr__(self, "key", _core._Key(key))
+
+    def decrypt(self, text: Text, entities: str | Iterable[str] | None = None, *, urls: bool = False) -> Any:
+        """Put encrypted values back into a text.
+
+        Args:
+            text: `str`, or a binary type.
+            entities: only these entity types; None for all.
+            urls: inside web addresses too. A value in an address leaves with the next click, or with none where
+                images are shown.
+
+        Returns:
+            `str` for `str`, `bytes` for binary types. What was encrypted with another key stays as it is.
+
+        Raises:
+            TypeError: it is no text.
+        """
+        return _core._decrypt(self.key, text, entities, urls)
+
+    def _lower(self) -> _Lowered:
+        return ("encrypt", self.key)
+
+
+@final
+class Pseudonym(Value):
+    """Number the values of each entity type: `<EMAIL_ADDRESS_1>`, the same value under the same number.
+
+    With a `Vault` numbers stay the same over texts, placeholders end with its tag, as `<EMAIL_ADDRESS_1:b7kx2m>`,
+    and `Vault.restore` takes them back. Without one, numbers begin anew in each text or stream. A value longer than
+    `Limits.finding_bytes` is replaced as by `Replace()`.
+    """
+
+    __slots__ = ()
+
+    def _lower(self) -> _Lowered:
+        return ("pseudonym",)
+
+
+@final
+class Keep(Value):
+    """Leave findings of an entity type as they are. What else is found in them is edited all the same."""
+
+    __slots__ = ()
+
+    def _lower(self) -> _Lowered:
+        return ("keep",)
+
+
 def _is_count(value: object) -> bool:
     # `True` is an integer to Python and a mistake here.
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31
@@ -107,5 +226,268 @@ def _is_writable(text: object) -> bool:
     return True
 
 
-Operator: TypeAlias = Replace | Remove | Mask
+Operator: TypeAlias = (
+    Replace
+    | Remove
+    | Mask
+    | Hash
+    | Encrypt
+    | Pseudonym
+    | Keep
+    | Callable[[str, str], str]
+    | Callable[[bytes, str], bytes]
+)
 Operators: TypeAlias = Operator | Mapping[str, Operator]
+
+
+@final
+class JsonItem(Value):
+    """One edit in a JSON document.
+
+    Args:
+        path: keys and positions that lead to it; into a string that holds JSON, the path goes on.
+        entity_type: what was there.
+        operator: what was done, as in `Item.operator`; `zero` for a number.
+    """
+
+    __slots__ = ("path", "entity_type", "operator")  # noqa: RUF023 -- the order of `repr`
+
+    path: tuple[str | int, ...]
+    entity_type: str
+    operator: str
+
+    def __init__(self, path: tuple[str | int, ...], entity_type: str, operator: str) -> None:
+        object.__setattr__(self, "path", path)
+        object.__setattr__(self, "entity_type", entity_type)
+        object.__setattr__(self, "operator", operator)
+
+
+@final
+class JsonRedaction(Generic[_Json]):
+    """A document without its findings. Shown without the document, and not pickled."""
+
+    __slots__ = ("incomplete", "items", "value")
+
+    value: _Json
+    """The edited document: text for text, containers for containers."""
+    items: tuple[JsonItem, ...]
+    """What was edited, in the order of the document."""
+    incomplete: tuple[IncompleteName, ...]
+    """Limits that were hit without letting anything through."""
+
+    def __init__(self, value: _Json, items: tuple[JsonItem, ...], incomplete: tuple[IncompleteName, ...]) -> None:
+        self.value = value
+        self.items = items
+        self.incomplete = incomplete
+
+    def __repr__(self) -> str:
+        return f"JsonRedaction({len(self.items)} edits)"
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a redaction holds text and is not pickled: keep its `value` or `items`")
+
+
+# Containers in one another, and JSON in strings in JSON. Tool calls nest twice; whoever nests deeper hides something.
+_MAX_DEPTH = 200
+_MAX_ENCODED = 8
+
+_Path: TypeAlias = tuple[str | int, ...]
+# Edits a text, given its path, what names it, and whether it is a number; None where it stays.
+_Edit: TypeAlias = Callable[[str, _Path, str | None, bool], str | None]
+
+
+def _redact_json(
+    scanner: _core.Scanner, value: Any, operators: Operators | None, vault: _core.Vault | None, *, numbers: str
+) -> JsonRedaction[Any]:
+    """What `Scanner.redact_json` does."""
+    if numbers not in {"zero", "text"}:
+        raise ConfigError('`numbers` is "zero" or "text"')
+    document = scanner._document(operators, vault)
+    items: list[JsonItem] = []
+    limits: dict[IncompleteName, None] = {}
+
+    def edit(text: str, path: _Path, name: str | None, number: bool) -> str | None:
+        before = "" if name is None else f'{_words(name)}"{name}": ' + ("" if number else '"')
+        red = scanner._redact_between(document, text, _clean(before), "" if number or name is None else '"')
+        if red is None:
+            return None
+        for item in red.items:
+            operator = "zero" if number and numbers == "zero" else item.operator
+            items.append(JsonItem(path, item.entity_type, operator))
+        limits.update(dict.fromkeys(red.incomplete))
+        return red.text  # type: ignore[no-any-return]
+
+    edited = _Walk(edit, as_text=numbers == "text").document(value)
+    return JsonRedaction(edited, tuple(items), tuple(limits))
+
+
+def _restore_json(restore: Callable[[str], str], value: Any) -> Any:
+    """What `Vault.restore_json` does."""
+
+    def edit(text: str, _path: _Path, _name: str | None, number: bool) -> str | None:
+        restored = restore(text)
+        return None if number or restored is text else restored
+
+    return _Walk(edit, as_text=False).document(value)
+
+
+def _clean(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
+
+
+def _words(name: str) -> str:
+    """The words of `apiKey` or `API_KEY`, which are context as words and not as one name; empty for one word."""
+    import re
+
+    words: list[str] = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+", name)
+    return " ".join(words).lower() + " " if 1 < len(words) <= 8 else ""
+
+
+@final
+class _Walk:
+    """Goes through a document, in its order, and puts it together again."""
+
+    def __init__(self, edit: _Edit, *, as_text: bool) -> None:
+        self._edit = edit
+        self._as_text = as_text
+
+    def document(self, value: Any) -> Any:
+        """A document: text, or containers."""
+        if isinstance(value, (bytes, bytearray, memoryview)):
+            return self.document(self._decode(bytes(value))).encode("utf-8", "surrogatepass")
+        if isinstance(value, str):
+            edited = self._encoded(value, (), None, 0)
+            if edited is None:
+                raise ConfigError("the text is no JSON document: use `redact` for other texts")
+            return edited
+        return self._value(value, (), None, 0)
+
+    @staticmethod
+    def _decode(value: bytes) -> str:
+        try:
+            return value.decode("utf-8", "surrogatepass")
+        except UnicodeDecodeError:
+            # The error holds the text: it must not be chained to what is raised.
+            pass
+        raise ConfigError("the text is no UTF-8, which JSON must be")
+
+    def _value(self, value: Any, path: _Path, name: str | None, encoded: int) -> Any:
+        if value is None or isinstance(value, bool):
+            return value
+        if isinstance(value, str):
+            return self._string(value, path, name, encoded)
+        if isinstance(value, (int, float)):
+            edited = self._edit(repr(value), path, name, True)
+            if edited is None:
+                return value
+            zero = 0 if isinstance(value, int) else 0.0
+            return edited if self._as_text else zero
+        if len(path) >= _MAX_DEPTH:
+            raise LimitExceeded(f"the document has more than {_MAX_DEPTH} containers in one another")
+        if isinstance(value, Mapping):
+            return self._mapping(value, path, encoded)
+        if isinstance(value, (list, tuple)):
+            values = [self._value(item, (*path, at), name, encoded) for at, item in enumerate(value)]
+            return tuple(values) if isinstance(value, tuple) else values
+        raise TypeError(f"redact_json takes what JSON can hold, not `{type(value).__name__}`")
+
+    def _mapping(self, value: Mapping[Any, Any], path: _Path, encoded: int) -> dict[Any, Any]:
+        edited: dict[Any, Any] = {}
+        for key, item in value.items():
+            name = self._key(key, path, edited.keys() | value.keys()) if isinstance(key, str) else key
+            shown = name if isinstance(name, (str, int)) else str(name)
+            edited[name] = self._value(item, (*path, shown), str(key), encoded)
+        return edited
+
+    def _key(self, key: str, path: _Path, taken: Any) -> str:
+        edited = self._edit(key, path, None, False)
+        if edited is None:
+            return key
+        name, number = edited, 1
+        while name in taken:
+            number += 1
+            name = f"{edited} ({number})"
+        return name
+
+    def _string(self, value: str, path: _Path, name: str | None, encoded: int) -> str:
+        if value.lstrip()[:1] in {"{", "[", '"'}:
+            edited = self._encoded(value, path, name, encoded + 1)
+            if edited is not None:
+                return edited
+        edited = self._edit(value, path, name, False)
+        return value if edited is None else edited
+
+    def _encoded(self, text: str, path: _Path, name: str | None, encoded: int) -> str | None:
+        """A text that may be JSON; None if it is not. What is not edited stays as it is written."""
+        import json
+
+        try:
+            # Numbers may be longer than Python converts.
+            json.loads(text, parse_int=str, parse_float=str)
+        except ValueError:
+            return None
+        except RecursionError:
+            pass
+        else:
+            if encoded > _MAX_ENCODED:
+                raise LimitExceeded(f"the document has JSON in strings in JSON more than {_MAX_ENCODED} times")
+            return self._tokens(text, path, name, encoded)
+        raise LimitExceeded("the document has too many containers in one another")
+
+    # One automaton with six kinds of token: cut up, its parts would share everything.
+    def _tokens(self, text: str, path: _Path, name: str | None, encoded: int) -> str:  # noqa: C901, PLR0912
+        import json
+        from json.decoder import scanstring  # type: ignore[attr-defined]
+
+        out: list[str] = []
+        # For each open container: its path, what names its values, and in an object the keys so far.
+        open_: list[tuple[_Path, str | None, set[str] | None]] = []
+        # What the next value is called, and whether the next string is a key.
+        here, called, key = path, name, False
+        at = 0
+        for token in _token_pattern().finditer(text):
+            if token.start() < at:
+                continue
+            out.append(text[at : token.start()])
+            at, mark = token.end(), token.group()
+            outer, inherited, keys = open_[-1] if open_ else ((), None, None)
+            if mark == '"':
+                value, at = scanstring(text, token.end(), False)
+                if keys is not None and key:
+                    edited = self._key(value, outer, keys)
+                    keys.add(edited)
+                    here, called, key = (*outer, edited), value, False
+                else:
+                    edited = self._string(value, here, called, encoded)
+                raw = text[token.start() : at]
+                ascii_only = raw.isascii() or not _is_writable(edited)
+                out.append(raw if edited == value else json.dumps(edited, ensure_ascii=ascii_only))
+                continue
+            if mark in "{[":
+                if len(here) >= _MAX_DEPTH:
+                    raise LimitExceeded(f"the document has more than {_MAX_DEPTH} containers in one another")
+                open_.append((here, called, set() if mark == "{" else None))
+                key = mark == "{"
+                if mark == "[":
+                    here = (*here, 0)
+            elif mark in "}]":
+                here, called, _ = open_.pop()
+                key = False
+            elif mark == ",":
+                called, key = inherited, keys is not None
+                if not key:
+                    here = (*outer, int(here[len(outer)]) + 1)
+            elif mark[0] in "-0123456789":
+                number = self._edit(mark, here, called, True)
+                if number is not None:
+                    mark = json.dumps(number) if self._as_text else "0"
+            out.append(mark)
+        out.append(text[at:])
+        return "".join(out)
+
+
+def _token_pattern() -> re.Pattern[str]:
+    import re
+
+    # `re` keeps what it compiled.
+    return re.compile(r'["\[\]{},]|-?[0-9][0-9.eE+-]*')

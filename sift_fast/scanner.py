@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from sift_fast import _core
+from sift_fast.redact import _redact_json
 
 if TYPE_CHECKING:
-    from sift_fast.redact import Operators
+    from sift_fast.redact import JsonRedaction, Operators
     from sift_fast.types import BytesLike, Text
 
 __all__ = ["Scanner"]
+
+_Json = TypeVar("_Json")
 
 # Texts up to this many units are scanned in the event loop: 64 KiB take some 100 us, and handing them to a thread
 # and back takes 50 to 100 us on an idle machine, more on a busy one.
@@ -80,19 +83,62 @@ class Scanner(_core.Scanner):
             text = bytes(text)
         return await asyncio.to_thread(self.scan, text)
 
+    def redact_json(
+        self,
+        value: _Json,
+        operators: Operators | None = None,
+        vault: _core.Vault | None = None,
+        *,
+        numbers: Literal["zero", "text"] = "zero",
+    ) -> JsonRedaction[_Json]:
+        """Redact a JSON document, text or Python containers, and keep it one.
+
+        Each string is redacted by itself, with the key that names it as context: `{"password": "..."}` is found as
+        `password = ...` would be. Strings that hold JSON, as the arguments of a tool call do, are walked as well. In
+        text everything that is not edited stays as it is written. Keys are redacted like strings; two that become
+        one get a number.
+
+        Args:
+            value: JSON as `str` or a binary type, or dicts, lists, tuples, strings, numbers, booleans and None.
+            operators: as for `redact`.
+            vault: as for `redact`.
+            numbers: what a number becomes that something is found in: 0, or the text that the operator gives,
+                which is no number.
+
+        Returns:
+            The document, and what was edited.
+
+        Raises:
+            ConfigError: the text is no JSON, or as for `redact`.
+            LimitExceeded: more than 200 containers in one another, JSON in strings more than 8 deep, or as for
+                `redact`.
+            TypeError: there is something in it that JSON does not have.
+
+        Example:
+            >>> Scanner().redact_json('{"clean": [1.50, true]}').value
+            '{"clean": [1.50, true]}'
+        """
+        return _redact_json(self, value, operators, vault, numbers=numbers)
+
     @overload
     def redact_stream(
-        self, source: AsyncIterable[str] | Iterable[str], operators: Operators | None = None, vault: None = None
+        self,
+        source: AsyncIterable[str] | Iterable[str],
+        operators: Operators | None = None,
+        vault: _core.Vault | None = None,
     ) -> AsyncIterator[str]: ...
     @overload
     def redact_stream(
         self,
         source: AsyncIterable[BytesLike] | Iterable[BytesLike],
         operators: Operators | None = None,
-        vault: None = None,
+        vault: _core.Vault | None = None,
     ) -> AsyncIterator[bytes]: ...
     def redact_stream(
-        self, source: AsyncIterable[Any] | Iterable[Any], operators: Operators | None = None, vault: None = None
+        self,
+        source: AsyncIterable[Any] | Iterable[Any],
+        operators: Operators | None = None,
+        vault: _core.Vault | None = None,
     ) -> AsyncIterator[Any]:
         """Redact a text that arrives in pieces, such as a model's answer.
 
@@ -104,7 +150,7 @@ class Scanner(_core.Scanner):
         Args:
             source: pieces, all `str` or all `bytes`; asynchronous or not.
             operators: as for `redact`.
-            vault: must be None until there are vaults.
+            vault: as for `redact`.
 
         Returns:
             An asynchronous iterator of pieces that are not empty.

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benches.errors import BenchError
+from benches.secrets.texts import Text, digest
 
 FIELDS = ("source", "rule_id", "text", "expect", "kind")
 EXPECTATIONS = ("match", "no_match")
@@ -29,6 +30,7 @@ class Case:
     text: str
     positive: bool
     kind: str
+    path: str = ""
 
     @property
     def digest(self) -> str:
@@ -36,14 +38,14 @@ class Case:
         return digest(self.text)
 
     @property
+    def named(self) -> Text:
+        """What scanners get."""
+        return Text(self.text, self.path)
+
+    @property
     def type(self) -> str:
         """The type of secret, as its source names it."""
         return f"{self.source}/{self.rule_id}"
-
-
-def digest(text: str) -> str:
-    """SHA-256 of a text, 64 hexadecimal digits."""
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def file_digest(path: Path) -> str:
@@ -82,7 +84,8 @@ def _case(name: str, number: int, line: str) -> Case:
             raise BenchError(f"`{name}`, line {number} has no text in the field `{field}`")
     if row["expect"] not in EXPECTATIONS:
         raise BenchError(f"`{name}`, line {number}: `expect` is neither `match` nor `no_match`")
-    return Case(row["source"], row["rule_id"], row["text"], row["expect"] == "match", row["kind"])
+    path = str(row.get("path", ""))
+    return Case(row["source"], row["rule_id"], row["text"], row["expect"] == "match", row["kind"], path)
 
 
 def left_out(cases: Sequence[Case], path: Path = LEFT_OUT) -> dict[str, str]:

@@ -12,12 +12,12 @@ from typing import Any
 
 from benches import HERE, ROOT, machine
 from benches import record as records
-from benches.corpora import Corpora
 from benches.engines import sift_fast as ours
 from benches.errors import BenchError, EngineMissing
 from benches.secrets import cases as case_files
 from benches.secrets import measure, report, scanners
 from benches.secrets.span import locate
+from benches.secrets.texts import load_corpora
 
 FOLDER = HERE / "record" / "secrets"
 PAGE = ROOT / "docs" / "eval-secrets.md"
@@ -81,7 +81,7 @@ def evaluate(options: argparse.Namespace, given: Sequence[str]) -> dict[str, Any
     cases = case_files.load(options.cases)
     out = case_files.left_out(cases)
     described = machine.describe()
-    corpora, names = _corpora(options.corpora)
+    corpora = load_corpora(options.corpora) if options.corpora else {}
     rules, files = _selection(options)
     chosen, missing = _open(options, rules, files)
     located = locate(cases)
@@ -93,7 +93,7 @@ def evaluate(options: argparse.Namespace, given: Sequence[str]) -> dict[str, Any
             "settings": scanner.settings,
             "rules": scanner.rules,
             **measure.on_cases(scanner, cases, located, out),
-            "corpora": measure.on_corpora(scanner, corpora, names) if corpora else {},
+            "corpora": measure.on_corpora(scanner, corpora),
         }
         if scanner.name != scanners.OURS:
             # Whose misses they are is told by the types.
@@ -102,7 +102,7 @@ def evaluate(options: argparse.Namespace, given: Sequence[str]) -> dict[str, Any
     priced = None
     if corpora and not options.no_cost and build["engine"] == "hyperscan":
         print("cost of each rule ...", file=sys.stderr, flush=True)
-        priced = measure.cost(rules, files, corpora, names)
+        priced = measure.cost(rules, files, corpora)
     return {
         "version": records.VERSION,
         "name": "secrets",
@@ -113,7 +113,7 @@ def evaluate(options: argparse.Namespace, given: Sequence[str]) -> dict[str, Any
         "machine": {**described, "load_at_end": [round(load, 2) for load in os.getloadavg()]},
         "missing": missing,
         "cases": measure.cases_record(options.cases, cases, located, out),
-        "corpora": measure.corpora_record(corpora, names) if corpora else [],
+        "corpora": measure.corpora_record(corpora),
         "scanners": measured,
         "rules_hit": measure.rules_hit(rules, files, cases),
         "cost": priced,
@@ -123,19 +123,6 @@ def evaluate(options: argparse.Namespace, given: Sequence[str]) -> dict[str, Any
 def _selection(options: argparse.Namespace) -> tuple[list[str], list[str]]:
     sets = [name for name in options.rules.split(",") if name and name != "none"]
     return sets, [str(path) for path in options.rule_file]
-
-
-def _corpora(folder: Path | None) -> tuple[Corpora | None, list[str]]:
-    if folder is None:
-        return None, []
-    corpora = Corpora(folder)
-    names = sorted(path.name.removesuffix(".jsonl.gz") for path in folder.glob("*.jsonl.gz"))
-    if not names:
-        raise BenchError(f"`{folder.name}` holds no NAME.jsonl.gz")
-    for name in names:
-        if not corpora.get(name).documents:
-            raise BenchError(f"the corpus `{name}` is empty")
-    return corpora, names
 
 
 def _open(

@@ -8,18 +8,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benches.corpora import Corpora, digest
 from benches.engines.sift_fast import module
 from benches.errors import BenchError
 from benches.secrets import cases as case_files
 from benches.secrets.cases import Case
 from benches.secrets.scanners import Hit, Scanner
 from benches.secrets.span import Span, is_right
+from benches.secrets.texts import Corpora, digest, size
 
 
 def on_cases(scanner: Scanner, cases: Sequence[Case], located: Mapping[int, Span], out: Mapping[str, str]) -> Any:
     """Recall by source and type, negatives flagged, and right spans, of one scanner."""
-    answers = scanner.scan([case.text for case in cases])
+    answers = scanner.scan([case.named for case in cases])
     if len(answers) != len(cases):
         raise BenchError(f"`{scanner.name}` answered {len(answers)} of {len(cases)} cases")
     sources: dict[str, Counter[str]] = {}
@@ -73,18 +73,16 @@ def _overlap(one: Span, other: Span) -> bool:
     return one[0] < other[1] and other[0] < one[1]
 
 
-def on_corpora(scanner: Scanner, corpora: Corpora, names: Sequence[str]) -> dict[str, Any]:
+def on_corpora(scanner: Scanner, corpora: Corpora) -> dict[str, Any]:
     """Findings in clean text, all of them false: count, count per MB, and digest and rule of each."""
     answer = {}
-    for name in names:
-        documents = corpora.get(name).documents
-        size = sum(len(text.encode("utf-8", "replace")) for text in documents)
+    for name, texts in corpora.items():
         found: Counter[tuple[str, str]] = Counter()
-        for text, hits in zip(documents, scanner.scan(documents), strict=True):
-            found.update((_finding(text, hit), hit.rule) for hit in hits)
+        for item, hits in zip(texts, scanner.scan(texts), strict=True):
+            found.update((_finding(item.text, hit), hit.rule) for hit in hits)
         answer[name] = {
             "findings": sum(found.values()),
-            "per_mb": sum(found.values()) / (size / 1e6),
+            "per_mb": sum(found.values()) / (size(texts) / 1e6),
             "texts": [f"{sha} {count} {rule}" for (sha, rule), count in sorted(found.items())],
         }
     return answer
@@ -92,19 +90,19 @@ def on_corpora(scanner: Scanner, corpora: Corpora, names: Sequence[str]) -> dict
 
 def _finding(text: str, hit: Hit) -> str:
     """Digest of what was found; of nothing, when the scanner does not say where it was."""
-    return case_files.digest(text[hit.span[0] : hit.span[1]] if hit.span else "")
+    return digest(text[hit.span[0] : hit.span[1]] if hit.span else "")
 
 
-def corpora_record(corpora: Corpora, names: Sequence[str]) -> list[dict[str, Any]]:
+def corpora_record(corpora: Corpora) -> list[dict[str, Any]]:
     """What was scanned, without its text."""
     return [
         {
             "name": name,
-            "documents": len(corpora.get(name).documents),
-            "bytes": sum(len(text.encode("utf-8", "replace")) for text in corpora.get(name).documents),
-            "sha256": digest(corpora.get(name).documents),
+            "documents": len(texts),
+            "bytes": size(texts),
+            "sha256": digest("".join(digest(item.text) for item in texts)),
         }
-        for name in names
+        for name, texts in corpora.items()
     ]
 
 
@@ -133,14 +131,13 @@ def rules_hit(rules: Sequence[str], rule_files: Sequence[str], cases: Sequence[C
     return found
 
 
-def cost(rules: Sequence[str], rule_files: Sequence[str], corpora: Corpora, names: Sequence[str]) -> dict[str, Any]:
+def cost(rules: Sequence[str], rule_files: Sequence[str], corpora: Corpora) -> dict[str, Any]:
     """What each of our patterns costs on the corpora: the figures of `sift-fast rules cost`."""
     from sift_fast import _core
 
     with tempfile.TemporaryDirectory() as folder:
-        for name in names:
-            text = "\n".join(corpora.get(name).documents)
-            Path(folder, f"{name}.txt").write_bytes(text.encode("utf-8", "replace"))
+        for name, texts in corpora.items():
+            Path(folder, f"{name}.txt").write_bytes(b"\n".join(item.data for item in texts))
         answer: dict[str, Any] = _core.rules_cost(
             list(rules), list(rule_files), [folder], max_bytes=8_000_000, piece=4096, rounds=3, dearest=3
         )

@@ -90,6 +90,21 @@ def types(record: Mapping[str, Any]) -> Table:
     return Table("", ["type", "cases", *names], rows, [f"Of the other {complete:,} types every case is found."])
 
 
+def alarms(record: Mapping[str, Any]) -> Table:
+    """Where ours should have found nothing: negatives flagged, and findings in clean text, by digest."""
+    ours = record["scanners"][OURS]
+    rows = []
+    for entry in ours["flagged"]:
+        sha, kind, *rules = entry.split(" ")
+        rows.append([f"negative of {kind}", sha[:12], " ".join(rules), "1"])
+    for name, found in ours["corpora"].items():
+        for entry in found["texts"]:
+            sha, number, rule = entry.split(" ", 2)
+            rows.append([f"clean text: {name}", sha[:12], rule, number])
+    note = "Digests are of the case's text, or of what was found in clean text." if rows else "None."
+    return Table("", ["where", "sha256", "our rule", "times"], rows, [note])
+
+
 def cost(record: Mapping[str, Any]) -> Table | None:
     """The dearest patterns of ours."""
     measured = record.get("cost")
@@ -117,6 +132,7 @@ def page(record: Mapping[str, Any], plot_name: str) -> str:
     """The whole page."""
     parts = [INTRODUCTION, summary(record).markdown(), f"![Recall against false findings]({plot_name})"]
     parts += ["## Types with misses", types(record).markdown()]
+    parts += ["## False alarms of ours", alarms(record).markdown()]
     out = record["cases"]["left_out"]
     if out:
         rows = [[sha[:12], kind, reason] for sha, kind, reason in (entry.split(" ", 2) for entry in out)]
@@ -154,7 +170,7 @@ def plot(record: Mapping[str, Any]) -> str:
     reach = max(_scale(ticks[-1]), _scale(most))
 
     def across(value: float) -> float:
-        return LEFT + (WIDTH - LEFT - RIGHT) * _scale(value) / reach
+        return LEFT + 10 + (WIDTH - LEFT - RIGHT - 20) * _scale(value) / reach
 
     def up(value: float) -> float:
         return HEIGHT - BOTTOM - (HEIGHT - BOTTOM - TOP) * value / 100
@@ -181,12 +197,16 @@ def plot(record: Mapping[str, Any]) -> str:
         f'<text x="20" y="{HEIGHT / 2:.1f}" text-anchor="middle" transform="rotate(-90 20 {HEIGHT / 2:.1f})">'
         "positive cases found, %</text>"
     )
-    for name, x, y in points:
+    labels: list[float] = []
+    for name, x, y in sorted(points, key=lambda point: -point[2]):
         colour = "#c0392b" if name == OURS else "#34495e"
         anchor, shift = ("end", -10) if across(x) > WIDTH - 160 else ("start", 10)
+        # Labels go down the plot; one that would touch the last one moves below it.
+        height = max(up(y) + 4, labels[-1] + 15) if labels else up(y) + 4
+        labels.append(height)
         lines.append(f'<circle cx="{across(x):.1f}" cy="{up(y):.1f}" r="6" fill="{colour}"/>')
         lines.append(
-            f'<text x="{across(x) + shift:.1f}" y="{up(y) + 4:.1f}" text-anchor="{anchor}" fill="{colour}">'
+            f'<text x="{across(x) + shift:.1f}" y="{height:.1f}" text-anchor="{anchor}" fill="{colour}">'
             f"{escape(name)}: {y:.1f} % at {figure(x)}</text>"
         )
     return "\n".join([*lines, "</svg>"]) + "\n"

@@ -22,6 +22,7 @@ from benches.engines.base import require, version_of
 from benches.engines.sift_fast import module
 from benches.errors import BenchError, EngineMissing
 from benches.secrets.span import Span
+from benches.secrets.texts import Text
 
 OURS = "sift_fast"
 
@@ -42,7 +43,7 @@ class Scanner:
     version: str
     settings: str
     rules: int | None
-    scan: Callable[[Sequence[str]], list[list[Hit]]]
+    scan: Callable[[Sequence[Text]], list[list[Hit]]]
 
 
 def sift_fast(rules: Sequence[str], rule_files: Sequence[str]) -> Scanner:
@@ -50,8 +51,8 @@ def sift_fast(rules: Sequence[str], rule_files: Sequence[str]) -> Scanner:
     sf = module()
     scanner = sf.Scanner(rules=list(rules), rule_files=list(rule_files))
 
-    def scan(texts: Sequence[str]) -> list[list[Hit]]:
-        return [[Hit(found.rule_id, (found.start, found.end)) for found in scanner.scan(text)] for text in texts]
+    def scan(texts: Sequence[Text]) -> list[list[Hit]]:
+        return [[Hit(found.rule_id, (found.start, found.end)) for found in scanner.scan(item.text)] for item in texts]
 
     shown = f"rules={list(rules)}" + (f" and {len(rule_files)} rule files" if rule_files else "")
     return Scanner(OURS, str(sf.__version__), shown, len(scanner.rules), scan)
@@ -64,8 +65,8 @@ def kingfisher(name: str, **options: Any) -> Scanner:
     rules = sdk.Rules()
     scanner = sdk.Scanner(rules, **options)
 
-    def hits(text: str) -> list[Hit]:
-        data = text.encode("utf-8", "replace")
+    def hits(text: Text) -> list[Hit]:
+        data = text.data
         found = []
         for item in scanner.scan(data):
             # Invisible findings are helpers of composite rules: kingfisher itself says to leave them out.
@@ -93,14 +94,14 @@ def detect_secrets() -> Scanner:
     core = require("detect_secrets", package)
     settings = require("detect_secrets.settings", package)
 
-    def scan(texts: Sequence[str]) -> list[list[Hit]]:
+    def scan(texts: Sequence[Text]) -> list[list[Hit]]:
         answer = []
         with _files(texts) as paths, settings.default_settings():
-            for text, path in zip(texts, paths, strict=True):
+            for item, path in zip(texts, paths, strict=True):
                 collection = core.SecretsCollection()
                 collection.scan_file(str(path))
                 answer.append(
-                    [Hit(item.type, _in_line(text, item.line_number, item.secret_value)) for _, item in collection]
+                    [Hit(it.type, _in_line(item.text, it.line_number, it.secret_value)) for _, it in collection]
                 )
         return answer
 
@@ -116,9 +117,9 @@ def gitleaks() -> Scanner:
     if program is None:
         raise EngineMissing("there is no program `gitleaks`; go install github.com/zricethezav/gitleaks/v8@v8.30.1")
 
-    def scan(texts: Sequence[str]) -> list[list[Hit]]:
+    def scan(texts: Sequence[Text]) -> list[list[Hit]]:
         with _files(texts) as paths:
-            command = [program, "dir", str(paths[0].parent), "--no-banner", "--log-level", "error"]
+            command = [program, "dir", str(paths[0].parent.parent), "--no-banner", "--log-level", "error"]
             done = subprocess.run(
                 [*command, "--report-format", "json", "--report-path", "-"], capture_output=True, check=False
             )
@@ -126,8 +127,8 @@ def gitleaks() -> Scanner:
                 raise BenchError(f"gitleaks ended with {done.returncode}")
             answer: list[list[Hit]] = [[] for _ in texts]
             for item in json.loads(done.stdout or b"[]") or []:
-                at = int(Path(item["File"]).stem)
-                answer[at].append(Hit(item["RuleID"], _in_line(texts[at], item["StartLine"], item["Secret"])))
+                at = int(Path(item["File"]).parent.name)
+                answer[at].append(Hit(item["RuleID"], _in_line(texts[at].text, item["StartLine"], item["Secret"])))
         return answer
 
     return Scanner("gitleaks", _go_version(program), "gitleaks dir, default configuration", None, scan)
@@ -144,15 +145,16 @@ def _go_version(program: str) -> str:
 
 
 @contextlib.contextmanager
-def _files(texts: Sequence[str]) -> Any:
-    """The texts as files named by position, in memory where the system can."""
+def _files(texts: Sequence[Text]) -> Any:
+    """The texts as files, each in a folder named by its position, in memory where the system can."""
     memory = Path("/dev/shm")
     folder = Path(tempfile.mkdtemp(prefix="bench-", dir=memory if os.access(memory, os.W_OK) else None))
     try:
         paths = []
         for at, text in enumerate(texts):
-            path = folder / f"{at}.txt"
-            path.write_bytes(text.encode("utf-8", "replace"))
+            path = folder / str(at) / text.name
+            path.parent.mkdir()
+            path.write_bytes(text.data)
             paths.append(path)
         yield paths
     finally:

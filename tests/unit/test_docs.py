@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 import sift_fast
-from sift_fast import _core, errors, redact, scanner, types
+from sift_fast import _core, errors, redact, scanner, types, vault
 
 OPTIONS = doctest.NORMALIZE_WHITESPACE
-MODULES = [sift_fast, errors, redact, scanner, types]
+MODULES = [sift_fast, errors, redact, scanner, types, vault]
 
 
 def of_stub():

@@ -29,7 +29,7 @@ def on_the_path():
 
 @pytest.fixture(scope="module")
 def modules(on_the_path):
-    names = ("cases", "cli", "measure", "report", "scanners", "span")
+    names = ("cases", "cli", "measure", "report", "scanners", "span", "texts")
     return {name: importlib.import_module(f"benches.secrets.{name}") for name in names}
 
 
@@ -109,6 +109,11 @@ def test_the_numbers_of_a_known_file(modules, tiny, corpora):
     dots = modules["report"].plot(made).splitlines()
     assert [line.split(">")[1].split("<")[0] for line in dots if "sift_fast:" in line] == [
         DOT.format(f"{2e6 / (size + 600):,.0f}")
+    ]
+    alarms = modules["report"].alarms(made).rows
+    assert [(row[0], row[2], row[3]) for row in alarms] == [
+        ("negative of made-up/a", RULE, "1"),
+        ("clean text: dirty", RULE, "2"),
     ]
     # Neither record nor page holds a text.
     shown = json.dumps(made) + modules["report"].page(made, "plot.svg")
@@ -247,3 +252,19 @@ def test_the_page_is_made_from_the_newest_record(modules):
     wanted = "type `python -m benches.secrets --report`"
     assert cli.PAGE.read_text(encoding="utf-8") == modules["report"].page(record, cli.PLOT.name), wanted
     assert cli.PLOT.read_text(encoding="utf-8") == modules["report"].plot(record), wanted
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("", "text.txt"),
+        ("a/b/.npmrc", ".npmrc"),
+        ("data/x.json#12", "x.json"),
+        ("..", "text.txt"),
+        ("a/..", "text.txt"),
+        ("a b.txt", "text.txt"),
+        ("/", "text.txt"),
+    ],
+)
+def test_files_keep_their_names_where_they_are_safe(modules, path, name):
+    assert modules["texts"].Text("words", path).name == name

@@ -180,9 +180,3 @@ def test_wrong_operators_are_named(scanner, operators, word):
     for call in (lambda: scanner.redact("x", operators), lambda: scanner.stream(operators)):
         with pytest.raises(sf.ConfigError, match=word):
             call()
-
-
-def test_there_are_no_vaults_yet(scanner):
-    for call in (lambda: scanner.redact("x", vault=object()), lambda: scanner.stream(vault=object())):
-        with pytest.raises(sf.ConfigError, match="vault"):
-            call()

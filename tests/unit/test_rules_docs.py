@@ -31,7 +31,7 @@ def rule(id_: str, **more) -> dict:
     row = {
         "id": id_, "aliases": [], "title": "Acme key", "category": "secret", "entity": "ACME_KEY", "tier": "specific",
         "severity": "high", "threat": [], "score": 0.9, "source": "a.toml", "references": [], "known_misses": [],
-        "pattern": id_, "group": 1, "checks": [], "min_entropy": None, "context": None, "words": [],
+        "pattern": id_, "group": 1, "checks": [], "min_entropy": None, "context": None, "words": [], "format": None,
     }  # fmt: skip
     return {**row, **more}
 
@@ -118,7 +118,7 @@ def test_why_a_rule_is_trusted(docs):
     assert docs.trust(plain, {"secret.acme.key": 7}, family) == "7 cases"
     assert docs.trust(plain, {}, family) == "family"
     assert docs.trust(plain, {"secret.other.key": 3}, None) == "own"
-    assert docs.trust(rule("secret.acme.key", references=["https://acme.example/keys"]), {}, None) == "vendor"
+    assert docs.trust(rule("secret.acme.key", references=["https://acme.example/keys"]), {}, None) == "document"
 
 
 def test_no_text_leaves_its_cell(docs):
@@ -128,6 +128,13 @@ def test_no_text_leaves_its_cell(docs):
     assert line.count(" | ") == 9
     assert "a \\| b &lt;c> \\*d\\*" in line
     assert "[acme.example](<https://acme.example/x>)" in line
+
+
+def test_a_family_says_its_format(docs):
+    members = [rule(f"secret.fam.{name}", pattern="p", words=["acme"], format="32 hex") for name in "ab"]
+    assert "2 providers, format `32 hex`." in docs.page(members, "1.0.0", ("", {}))
+    members[1]["format"] = "64 hex"
+    assert "2 providers, a format by provider." in docs.page(members, "1.0.0", ("", {}))
 
 
 def test_the_version_is_told(docs):

@@ -141,7 +141,7 @@ const NOT_IN_PATH: [bool; 256] = {
         others[byte] = !(name.is_ascii_alphanumeric() || byte >= 128);
         byte += 1;
     }
-    let allowed = b"_./\\-*@ ~";
+    let allowed = b"_./\\-*@ ~#";
     let mut at = 0;
     while at < allowed.len() {
         others[allowed[at] as usize] = false;
@@ -208,6 +208,8 @@ fn dollar_name(text: &[u8]) -> bool {
             [b'-', b'>', rest @ ..] | [b':', b':', rest @ ..] => starts_name(rest),
             [b'.', rest @ ..] => is_expression(rest),
             [b'[', ..] => true,
+            // One variable behind another, as in `$user$host`.
+            [b'$', rest @ ..] => name_length(rest) > 0 && name_length(rest) == rest.len(),
             closing => closing.iter().all(|byte| b")]};,".contains(byte)),
         }
 }
@@ -283,7 +285,7 @@ pub(crate) fn has_enclosed_name(value: &[u8]) -> bool {
 
 /// A name, or the call of one, with the punctuation of code around it.
 pub(crate) fn is_identifier(value: &[u8]) -> bool {
-    let start = value.iter().position(|byte| !b"&*!(@".contains(byte)).unwrap_or(value.len());
+    let start = value.iter().position(|byte| !b"&*!(@.".contains(byte)).unwrap_or(value.len());
     let value = &value[start..];
     let Some(open) = find(value, b'(') else {
         let end = value.iter().rposition(|byte| !b")]}>{:;,.`".contains(byte));
@@ -410,15 +412,25 @@ pub(crate) fn is_path(value: &[u8]) -> bool {
     if has_any(value, &NOT_IN_PATH) {
         return false;
     }
-    if let Some(dot) = value.iter().rposition(|&byte| byte == b'.') {
-        let extension = &value[dot + 1..];
+    // A place inside a page stands behind its file name.
+    let file = value.split(|&byte| byte == b'#').next().unwrap_or(value);
+    if let Some(dot) = file.iter().rposition(|&byte| byte == b'.') {
+        let extension = &file[dot + 1..];
         if EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known)) {
+            return true;
+        }
+    }
+    // Base64 seldom begins with a slash and a word.
+    if let Some(first) =
+        value.strip_prefix(b"/").and_then(|rest| rest.split(|&byte| byte == b'/').next())
+    {
+        if first.len() >= 4 && first.len() + 1 < value.len() && identifier(first) {
             return true;
         }
     }
     // Base64 has slashes too: what lies between them must read as names for most of its length.
     let (mut segments, mut named) = (0usize, 0usize);
-    for segment in value.split(|&byte| byte == b'/' || byte == b'\\') {
+    for segment in value.split(|byte| b"/\\@".contains(byte)) {
         segments += 1;
         if identifier(segment) || segment.first() == Some(&b'.') && identifier(&segment[1..]) {
             named += segment.len();
@@ -580,6 +592,7 @@ mod tests {
                 "Tuple[Type[Any]",
                 "string[]",
                 "$value)",
+                "$user$host",
                 "node.items[0].key()",
             ],
             &[
@@ -597,6 +610,7 @@ mod tests {
                 "nullable1",
                 "configuration",
                 "$ecret!x",
+                "$a$1",
                 "%20abc",
                 "self",
                 "5<6>7",
@@ -629,6 +643,9 @@ mod tests {
                 "value``.",
                 "Never):",
                 "!this.ready",
+                ".models.token_v1_request",
+                "V1LocalObjectReference",
+                "X509CertificateTemplateFlag",
             ],
             &["", "(", ")", "aK9(xq", "aK9xq7)", "9abc()", "k3j4h5kj34h5"],
         );
@@ -654,6 +671,9 @@ mod tests {
                 "private_key.der",
                 "/.ssh/config",
                 "*.json",
+                "chapter-02.html#the-number-of-things",
+                "/en/enterprise-server@3.0/auth",
+                "/properties/DkimDNSName2",
             ],
             &["", "/", "//", "a", "word", "p4/Zk9+Qx", "a.b.c", "key=/etc"],
         );

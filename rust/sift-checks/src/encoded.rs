@@ -39,16 +39,39 @@ fn decode(text: &[u8], mut each: impl FnMut(u8) -> bool) -> bool {
 }
 
 /// Whether the first dot-separated part of `value` is base64url of a JSON object with a string
-/// member `alg`, as RFC 7515 asks of the protected header.
+/// member `alg`, as RFC 7515 asks of the protected header. One that only begins so, as in tokens made
+/// up for an example, keeps the score of its rule.
 pub(crate) fn jwt_header(value: &[u8]) -> Outcome {
     let header = value.split(|&byte| byte == b'.').next().unwrap_or_default();
     let mut object = JsonObject::default();
     let url_safe = !header.iter().any(|byte| b"+/=".contains(byte));
     if url_safe && decode(header, |byte| object.push(byte)) && object.is_complete() && object.alg {
-        Outcome::Set(0.95)
+        return Outcome::Set(0.95);
+    }
+    // 20 characters, 15 bytes: the first member and the beginning of its value.
+    let mut start = [0; 15];
+    let mut filled = start.iter_mut();
+    let begins = header.get(..20).is_some_and(|head| {
+        decode(head, |byte| {
+            filled.next().map(|slot| *slot = byte);
+            true
+        })
+    });
+    let members: [&[u8]; 4] = [b"{\"alg\":", b"{\"typ\":", b"{\"kid\":", b"{\"enc\":"];
+    if url_safe && begins && members.iter().any(|member| start.starts_with(member)) {
+        Outcome::Keep
     } else {
         Outcome::Drop("jwt_header")
     }
+}
+
+/// Whether `value` is base64 of at least six bytes, all of them printable ASCII or line ends.
+pub(crate) fn encodes_text(value: &[u8]) -> bool {
+    let mut bytes = 0usize;
+    decode(value, |byte| {
+        bytes += 1;
+        matches!(byte, b' '..=b'~' | b'\n' | b'\r' | b'\t')
+    }) && bytes >= 6
 }
 
 /// What may come next inside a JSON text.
@@ -236,7 +259,7 @@ pub(crate) fn is_base64_text(value: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{decode, is_base64_text, jwt_header};
+    use super::{decode, encodes_text, is_base64_text, jwt_header};
     use crate::testing::{Random, BASE64};
     use crate::Outcome;
 
@@ -322,12 +345,30 @@ mod tests {
             r#"{,"alg":"x"}"#,
             r#"{"x":[{"a":1}],"b":}"#,
         ] {
-            assert_eq!(jwt_header(&token(header)), Outcome::Drop("jwt_header"), "{header}");
+            let found = jwt_header(&token(header));
+            let begins = header.len() >= 15 && header.starts_with("{\"alg\":");
+            let expected = if begins { Outcome::Keep } else { Outcome::Drop("jwt_header") };
+            assert_eq!(found, expected, "{header}");
+        }
+        for header in ["{\"alg\":\"HS256\",\x12typ\":\"JWT\"}", "{\"typ\":\"JWT\" \"alg\"}"] {
+            assert_eq!(jwt_header(&token(header)), Outcome::Keep, "{header}");
         }
         let deep = format!("{{\"alg\":\"x\",\"y\":{}{}}}", "[".repeat(40), "]".repeat(40));
-        assert_eq!(jwt_header(&token(&deep)), Outcome::Drop("jwt_header"));
+        assert_eq!(jwt_header(&token(&deep)), Outcome::Keep);
         assert_eq!(jwt_header(b""), Outcome::Drop("jwt_header"));
         assert_eq!(jwt_header(b"...."), Outcome::Drop("jwt_header"));
+    }
+
+    #[test]
+    fn text_is_told_from_bytes() {
+        for text in ["admin:password", "hunter2", "123456", "line one\nline two\n"] {
+            assert!(encodes_text(&encode(text.as_bytes(), false)), "{text}");
+        }
+        for other in
+            [&b""[..], b"YWI=", b"YWJjZA==", b"password", b"enabled", b"not base64!", b"AAAAAAAA"]
+        {
+            assert!(!encodes_text(other), "{}", String::from_utf8_lossy(other));
+        }
     }
 
     #[test]

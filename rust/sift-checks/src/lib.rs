@@ -24,6 +24,7 @@ mod device;
 mod encoded;
 mod entropy;
 mod iban;
+mod name;
 mod national;
 mod network;
 mod placeholder;
@@ -110,6 +111,8 @@ checks! {
         "drops stand-ins: example words, masks, counting, repetition, fewer than 4 distinct bytes",
     Unfilled = "unfilled":
         "drops what was never filled in: masks, template expressions, your-key-here; milder than placeholder",
+    UrlPassword = "url_password":
+        "drops what was never filled in, and on the web (http, ws, git) also words, names and stand-ins",
     NotVariable = "not_variable":
         "drops names of variables, template expressions, look-ups in an environment, `null` and kin",
     NotPath = "not_path":
@@ -128,10 +131,14 @@ checks! {
         "drops values that do not have both letters and digits",
     KeyWord = "key_word":
         "drops values without key, token, secret, passw, credential or auth in the 40 bytes before",
+    SecretName = "secret_name":
+        "drops values of fields whose name says otherwise: secret_name, tokenUrl, publicKey, csrf_token",
     NotWord = "not_word":
         "drops single words, numbers, dates and versions",
     JwtHeader = "jwt_header":
-        "scores 0.95 if the first part is a JSON web token's header, drops otherwise",
+        "scores 0.95 if the first part is a JSON web token's header, drops what does not begin as one",
+    EncodesText = "encodes_text":
+        "drops what is not base64 of printable text",
     Base64Text = "base64_text":
         "drops base64 of readable text",
     Luhn = "luhn":
@@ -295,6 +302,7 @@ impl Check {
             Self::JwtHeader => return encoded::jwt_header(value),
             Self::Placeholder => (placeholder::is_placeholder(value), "placeholder"),
             Self::Unfilled => (placeholder::is_unfilled(value), "unfilled"),
+            Self::UrlPassword => (is_shown_in_url(value, subject.before), "url_password"),
             Self::NotVariable => (code::is_variable(value, subject.before), "variable"),
             Self::NotPath => (code::is_path(value), "path"),
             Self::NotUrl => (code::is_url(value), "url"),
@@ -307,7 +315,9 @@ impl Check {
                 "not_mixed",
             ),
             Self::KeyWord => (!has_key_word(subject.before), "no_key_word"),
+            Self::SecretName => (name::is_other_field(subject.before), "name"),
             Self::NotWord => (words::single_word(value) || shape::is_number(value), "word"),
+            Self::EncodesText => (!encoded::encodes_text(value), "no_text"),
             Self::Base64Text => (encoded::is_base64_text(value), "base64_text"),
             Self::Luhn => (!shape::luhn(value), "luhn"),
             Self::NotPart => (device::is_part(subject.before), "part"),
@@ -396,6 +406,57 @@ fn has_key_word(before: &[u8]) -> bool {
     WORDS.iter().any(|word| near.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word)))
 }
 
+/// Whether the password of a URL is one for show. Words are passwords of databases and brokers, as in
+/// the settings of a test server; in a web address they stand in a document.
+fn is_shown_in_url(value: &[u8], before: &[u8]) -> bool {
+    const SERVICES: [&[u8]; 27] = [
+        b"postgres",
+        b"postgresql",
+        b"cockroachdb",
+        b"redshift",
+        b"mysql",
+        b"mariadb",
+        b"mongodb",
+        b"redis",
+        b"rediss",
+        b"amqp",
+        b"amqps",
+        b"mssql",
+        b"sqlserver",
+        b"oracle",
+        b"ftp",
+        b"ftps",
+        b"sftp",
+        b"smb",
+        b"ldap",
+        b"ldaps",
+        b"smtp",
+        b"smtps",
+        b"imaps",
+        b"mqtt",
+        b"mqtts",
+        b"nats",
+        b"clickhouse",
+    ];
+    if placeholder::is_unfilled(value) {
+        return true;
+    }
+    let scheme = before.windows(3).rposition(|three| three == b"://").map_or(&b""[..], |at| {
+        let start = before[..at]
+            .iter()
+            .rposition(|&byte| !(byte.is_ascii_alphanumeric() || byte == b'+'))
+            .map_or(0, |other| other + 1);
+        &before[start..at]
+    });
+    // `mysql+pymysql` names the driver too.
+    let service = scheme.split(|&byte| byte == b'+').next().unwrap_or_default();
+    let is_service = SERVICES.iter().any(|name| service.eq_ignore_ascii_case(name));
+    !is_service
+        && (placeholder::is_placeholder(value)
+            || words::single_word(value)
+            || code::is_identifier(value))
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
@@ -411,6 +472,23 @@ mod tests {
         {
             let outcome = Check::KeyWord.run(&Subject { value: b"x", before: before.as_bytes() });
             assert_eq!(outcome == Outcome::Keep, keeps, "{before}");
+        }
+    }
+
+    #[test]
+    fn words_are_passwords_of_services_and_not_of_the_web() {
+        for (before, value, keeps) in [
+            ("postgres://app:", "opensesame", true),
+            ("url = 'mysql+pymysql://root:", "secret", true),
+            ("mongodb+srv://root:", "hunter", true),
+            ("ftp://u:", "password", false),
+            ("https://user:", "opensesame", false),
+            ("https://user:", "k3v9Zq1x", true),
+            ("://user:", "secret", false),
+            ("user:", "secret", false),
+        ] {
+            let subject = Subject { value: value.as_bytes(), before: before.as_bytes() };
+            assert_eq!(Check::UrlPassword.run(&subject) == Outcome::Keep, keeps, "{before}");
         }
     }
 

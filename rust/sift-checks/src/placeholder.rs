@@ -384,11 +384,34 @@ fn repeats(value: &[u8]) -> bool {
     })
 }
 
+/// `password` as in examples: after `my`, with the usual signs for letters, before a few digits or marks.
+fn is_spelled_password(value: &[u8]) -> bool {
+    let value = match value {
+        [b'm' | b'M', b'y' | b'Y', rest @ ..] => rest.strip_prefix(b"_").unwrap_or(rest),
+        _ => value,
+    };
+    let signs: [&[u8]; 8] = [b"p", b"a@4", b"s$5", b"s$5", b"w", b"o0", b"r", b"d"];
+    let spelled = value.len() >= signs.len()
+        && value.iter().zip(signs).all(|(byte, signs)| signs.contains(&byte.to_ascii_lowercase()));
+    spelled
+        && value.len() <= signs.len() + 4
+        && value[signs.len()..]
+            .iter()
+            .all(|byte| byte.is_ascii_digit() || byte.is_ascii_punctuation())
+}
+
 /// Whether `value` is a stand-in for a secret.
 pub(crate) fn is_placeholder(value: &[u8]) -> bool {
     let Look { seen, word, runs } = look(value);
     let distinct = seen.count();
     if distinct < 4 || is_masked(value, &seen) || is_repeated(value, distinct) {
+        return true;
+    }
+    if is_own_name(value)
+        || ends_as_name(value)
+        || is_spelled_password(value)
+        || runs >= 2 && is_blanked(value)
+    {
         return true;
     }
     // Without a telling word, sequences must cover half, and a sequence has at most three bytes for
@@ -506,13 +529,41 @@ fn covered_enough(value: &[u8]) -> bool {
         || (fillers >= 2 && covered >= plain)
 }
 
+fn is_own_name(value: &[u8]) -> bool {
+    OWN_NAMES.iter().any(|name| value.eq_ignore_ascii_case(name))
+}
+
+/// Whether `value` is a name whose last word is such a field: `url_password`, `handler.token`.
+fn ends_as_name(value: &[u8]) -> bool {
+    let Some(at) = value.iter().rposition(|byte| b"_.-".contains(byte)) else { return false };
+    let (owner, field) = (&value[..at], &value[at + 1..]);
+    (is_own_name(field) || field.eq_ignore_ascii_case(b"secret"))
+        && owner.first().is_some_and(u8::is_ascii_alphabetic)
+        && owner.iter().all(|byte| byte.is_ascii_alphabetic() || b"_.-".contains(byte))
+}
+
+/// What a field is called, and what is written into it to show where the value goes.
+const OWN_NAMES: [&[u8]; 10] = [
+    b"password",
+    b"passwd",
+    b"pass",
+    b"pwd",
+    b"token",
+    b"api_key",
+    b"apikey",
+    b"api-key",
+    b"key",
+    b"secret_key",
+];
+
 /// Whether `value` was never filled in: masks, template expressions, a phrase that asks for it.
 ///
 /// Milder than [`is_placeholder`]: counting, repetition and a stray example word are left alone, for
 /// rules whose prefix or provider name has said that this is a key, made up or not.
 pub(crate) fn is_unfilled(value: &[u8]) -> bool {
     let Look { seen, word, runs } = look(value);
-    if seen.count() < 3 || is_masked(value, &seen) || has_enclosed_name(value) {
+    if seen.count() < 3 || is_masked(value, &seen) || is_own_name(value) || has_enclosed_name(value)
+    {
         return true;
     }
     if runs >= 2 && is_blanked(value) {
@@ -650,6 +701,11 @@ mod tests {
             "todo-set-this",
             "secret_key",
             "abcd1234efgh5678",
+            "P@ssw0rd",
+            "myp@ssw0rd1!",
+            "url_password",
+            "handler.password",
+            "Pa$$word123",
             "11111111-2222-3333-4444-555555555555",
         ] {
             assert!(is_placeholder(value.as_bytes()), "`{value}` is a stand-in");
@@ -687,7 +743,7 @@ mod tests {
             }
             assert!(dropped <= 1, "{dropped} of 2000 behind `{label}`");
         }
-        for value in ["hunter2", "Tr0ub4dor&3", "gr8estHits!", "P@ssw0rd", "correcthorse"] {
+        for value in ["hunter2", "Tr0ub4dor&3", "gr8estHits!", "P@ssw0rd-of-mine", "correcthorse"] {
             assert!(!is_placeholder(value.as_bytes()), "`{value}` could be real");
         }
     }
@@ -712,6 +768,7 @@ mod tests {
             "yourApiKeyHere",
             "sk_live_your_key_here",
             "changeme",
+            "PASSWORD",
             "REDACTED_BY_POLICY",
             "my-example-token",
             "dummy_password",

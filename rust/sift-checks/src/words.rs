@@ -90,10 +90,10 @@ impl Letters {
     }
 }
 
-/// Whether `text` is a name: words in snake, camel, kebab or dotted case, digits only at the ends
-/// of words and few.
+/// Whether `text` is a name: words in snake, camel, kebab or dotted case, digits few and only
+/// at the ends of words.
 pub(crate) fn identifier(text: &[u8]) -> bool {
-    let text = trim_start_underscores(text);
+    let text = without_version(trim_start_underscores(text));
     if !text.first().is_some_and(u8::is_ascii_alphabetic) {
         return false;
     }
@@ -102,10 +102,14 @@ pub(crate) fn identifier(text: &[u8]) -> bool {
     // Neighbouring capitals in words that are not all capitals: half of random letters are such,
     // of names only acronyms.
     let (mut capitals, mut capitals_here, mut lower_here) = (0usize, 0usize, false);
-    let mut last = 0u8;
+    let (mut last, mut before_last) = (0u8, 0u8);
     for &byte in text {
+        // A word behind a number begins with one capital, as in `Length64String`.
+        if last.is_ascii_uppercase() && before_last.is_ascii_digit() && !byte.is_ascii_lowercase() {
+            return false;
+        }
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' if last.is_ascii_digit() => return false,
+            b'a'..=b'z' if last.is_ascii_digit() => return false,
             b'a'..=b'z' => lower_here = true,
             b'A'..=b'Z' => capitals_here += usize::from(last.is_ascii_uppercase()),
             b'_' | b'-' | b'.' | b':' => {
@@ -120,7 +124,7 @@ pub(crate) fn identifier(text: &[u8]) -> bool {
             _ => return false,
         }
         letters.push(byte);
-        last = byte;
+        (before_last, last) = (last, byte);
     }
     let few_digits = digit_runs <= 2 && digits <= 4 && digits * 3 <= letters.letters;
     capitals += if lower_here { capitals_here } else { 0 };
@@ -128,6 +132,19 @@ pub(crate) fn identifier(text: &[u8]) -> bool {
         && capitals * 6 <= letters.letters
         && letters.letters * 2 >= letters.words * 5
         && letters.read_as_words()
+}
+
+/// What follows a capital letter and a number at the start, as in `V1Status` and `X509Flags`.
+fn without_version(text: &[u8]) -> &[u8] {
+    let digits = text.iter().skip(1).take(4).take_while(|byte| byte.is_ascii_digit()).count();
+    match text.split_at_checked(1 + digits) {
+        Some(([b'A'..=b'Z', ..], rest))
+            if digits > 0 && rest.first().is_some_and(u8::is_ascii_uppercase) =>
+        {
+            rest
+        }
+        _ => text,
+    }
 }
 
 fn trim_start_underscores(text: &[u8]) -> &[u8] {
@@ -173,6 +190,9 @@ mod tests {
             "std::string::value",
             "this->token",
             "authorization_header_v2",
+            "V1LocalObjectReference",
+            "NonEmptyMaxLength64String",
+            "D3DKMT_PRESENTHISTORYTOKEN",
         ] {
             assert!(identifier(name.as_bytes()), "{name} is a name");
         }

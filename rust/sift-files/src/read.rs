@@ -11,8 +11,11 @@ use crate::{Skip, WalkOptions};
 /// Where git looks for a NUL.
 const HEAD: usize = 8000;
 
+/// Two bytes to a unit of UTF-16.
+type Order = fn([u8; 2]) -> u16;
+
 /// What begins a text in UTF-16, and in which order its bytes stand.
-const MARKS: [([u8; 2], fn([u8; 2]) -> u16); 2] =
+const MARKS: [([u8; 2], Order); 2] =
     [([0xff, 0xfe], u16::from_le_bytes), ([0xfe, 0xff], u16::from_be_bytes)];
 
 /// Files up to this size are read at once; of larger ones the head is looked at first.

@@ -1,6 +1,7 @@
 //! Errors of the core as the exceptions of `sift_fast.errors`. Python owns the classes.
 
 use pyo3::PyErr;
+use sift_redact::VaultError;
 use sift_rules::RuleError;
 use sift_scan::ScanError;
 
@@ -9,6 +10,7 @@ mod raised {
     pyo3::import_exception!(sift_fast.errors, RuleError);
     pyo3::import_exception!(sift_fast.errors, ConfigError);
     pyo3::import_exception!(sift_fast.errors, LimitExceeded);
+    pyo3::import_exception!(sift_fast.errors, StateUnavailable);
 }
 
 /// An argument or an option that is wrong.
@@ -39,5 +41,13 @@ pub(crate) fn scan(error: &ScanError) -> PyErr {
         ScanError::Option(_) => config(message),
         ScanError::TooLong { .. } | ScanError::Limit(_) => limit(message),
         _ => sift(message),
+    }
+}
+
+/// Any error of a vault.
+pub(crate) fn vault(error: &VaultError) -> PyErr {
+    match error {
+        VaultError::Full(_) => limit(error.to_string()),
+        _ => raised::StateUnavailable::new_err(error.to_string()),
     }
 }

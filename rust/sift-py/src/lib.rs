@@ -19,6 +19,7 @@ mod rules;
 mod scanner;
 mod stream;
 mod text;
+mod vault;
 
 /// The native half of sift_fast. Use the package, not this module.
 #[pyo3::pymodule(gil_used = true)]
@@ -32,7 +33,7 @@ mod _core {
     #[pymodule_export]
     use crate::findings::{restore_finding, restore_findings, Explanation, Finding, Findings};
     #[pymodule_export]
-    use crate::redact::{check_mask, Item, Redaction};
+    use crate::redact::{check_mask, Document, Item, Redaction};
     #[pymodule_export]
     use crate::rules::{
         build_info, check_rules, examples, generate, rule_sets, rule_table, withdrawn_rules, Rule,
@@ -42,6 +43,8 @@ mod _core {
     use crate::scanner::Scanner;
     #[pymodule_export]
     use crate::stream::Stream;
+    #[pymodule_export]
+    use crate::vault::{decrypt, Key, Restorer, Vault};
 
     /// Refuses where nothing is tested, and makes `isinstance(x, collections.abc.Sequence)` true for what has
     /// all of its methods.

@@ -1,13 +1,16 @@
 //! Redaction of whole texts: operators as Python gives them, and what comes back.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyMapping, PyMemoryView, PyString, PyTuple};
-use sift_redact::{Item as Edit, Operator, Plan, Writer};
+use sift_redact::{
+    Capacity, Escape, Fill, Item as Edit, Operator, Plan, Register, Vault as CoreVault, Writer,
+};
 use sift_rules::RuleSet;
 use sift_scan::{Finding as Found, Incomplete, ScanError, Sink};
 use sift_text::{restore_surrogates, CharIndex, Patch};
@@ -15,6 +18,7 @@ use sift_text::{restore_surrogates, CharIndex, Patch};
 use crate::findings::{names, to_unit, Findings, Table};
 use crate::scanner::Scanner;
 use crate::text::{to_object, Text, Unit};
+use crate::vault::{Key, Vault};
 use crate::{door, errors};
 
 /// Operators by entity type; the one for everything else under [`DEFAULT`].
@@ -25,6 +29,9 @@ const DEFAULT: &str = "default";
 /// How many sets of operators a scanner remembers.
 const REMEMBERED: usize = 8;
 
+/// Most values that are numbered for one text or stream without a vault.
+const NUMBERED: Capacity = Capacity { entries: 1_000_000, bytes: 256 << 20 };
+
 /// Makes plans, and remembers the last ones: a plan has a row for each rule, and services use the same
 /// few operators for every text.
 pub(crate) struct Plans {
@@ -33,45 +40,69 @@ pub(crate) struct Plans {
     made: Mutex<Vec<(Operators, Arc<Plan>)>>,
 }
 
+/// What is to be done with findings: a plan, and what it cannot know.
+pub(crate) struct Terms {
+    pub(crate) plan: Arc<Plan>,
+    /// Functions by the number that the plan has for them.
+    calls: Vec<Py<PyAny>>,
+    pub(crate) vault: Option<Arc<CoreVault>>,
+}
+
 impl Plans {
     pub(crate) fn new(rules: &Arc<RuleSet>) -> Self {
         let default = Arc::new(make(rules, &Operators::new()));
         Self { rules: Arc::clone(rules), default, made: Mutex::new(Vec::new()) }
     }
 
-    /// The plan for the `operators` and `vault` arguments of a call.
+    /// What the `operators` and `vault` arguments of a call ask for.
     pub(crate) fn get(
         &self,
         operators: Option<&Bound<'_, PyAny>>,
         vault: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<Arc<Plan>> {
-        if vault.is_some() {
+    ) -> PyResult<Terms> {
+        let mut terms = Terms { plan: Arc::clone(&self.default), calls: Vec::new(), vault: None };
+        if let Some(vault) = vault {
+            let vault = vault
+                .cast::<Vault>()
+                .map_err(|_| errors::config("`vault` is a `Vault`, made beforehand, or None"))?;
+            let core = vault.get().core();
+            core.check_process().map_err(|e| errors::vault(&e))?;
+            terms.vault = Some(Arc::clone(core));
+        }
+        let operators = match operators {
+            Some(operators) => self.read(operators, &mut terms.calls)?,
+            // A vault is there to give values back.
+            None if terms.vault.is_some() => {
+                Operators::from([(DEFAULT.to_owned(), Operator::Pseudonym)])
+            }
+            None => return Ok(terms),
+        };
+        if terms.vault.is_some() && !operators.values().any(|o| *o == Operator::Pseudonym) {
             return Err(errors::config(
-                "`vault` needs vaults, which this version does not have: leave it out",
+                "`vault` is used by `Pseudonym()` alone, which no entity type has: give it one",
             ));
         }
-        let Some(operators) = operators else { return Ok(Arc::clone(&self.default)) };
-        let operators = self.read(operators)?;
         // Never waited for: another thread may have been forked away while it held the lock.
         if let Ok(made) = self.made.try_lock() {
             if let Some((_, plan)) = made.iter().find(|(known, _)| *known == operators) {
-                return Ok(Arc::clone(plan));
+                terms.plan = Arc::clone(plan);
+                return Ok(terms);
             }
         }
-        let plan = Arc::new(make(&self.rules, &operators));
+        terms.plan = Arc::new(make(&self.rules, &operators));
         if let Ok(mut made) = self.made.try_lock() {
             if made.len() == REMEMBERED {
                 made.remove(0);
             }
-            made.push((operators, Arc::clone(&plan)));
+            made.push((operators, Arc::clone(&terms.plan)));
         }
-        Ok(plan)
+        Ok(terms)
     }
 
-    fn read(&self, argument: &Bound<'_, PyAny>) -> PyResult<Operators> {
+    fn read(&self, argument: &Bound<'_, PyAny>, calls: &mut Vec<Py<PyAny>>) -> PyResult<Operators> {
         let mut operators = Operators::new();
         let Ok(table) = argument.cast::<PyMapping>() else {
-            operators.insert(DEFAULT.to_owned(), operator(argument)?);
+            operators.insert(DEFAULT.to_owned(), operator(argument, calls)?);
             return Ok(operators);
         };
         for item in table.items()?.iter() {
@@ -84,7 +115,7 @@ impl Plans {
                     "`operators` names `{name}`, an entity type that no rule of this scanner has"
                 )));
             }
-            operators.insert(name, operator(&value)?);
+            operators.insert(name, operator(&value, calls)?);
         }
         Ok(operators)
     }
@@ -97,23 +128,119 @@ fn make(rules: &RuleSet, operators: &Operators) -> Plan {
     Plan::new(placeholders, rules.rules().iter().map(|r| of_rule(&r.entity)).collect())
 }
 
-/// Reads one of the operators of `sift_fast.redact`: each says what it is in `_lower`.
-fn operator(object: &Bound<'_, PyAny>) -> PyResult<Operator> {
+/// Reads one of the operators of `sift_fast.redact`, each of which says what it is in `_lower`, or a
+/// function.
+fn operator(object: &Bound<'_, PyAny>, calls: &mut Vec<Py<PyAny>>) -> PyResult<Operator> {
     let wrong = || {
-        errors::config("an operator is `Replace(...)`, `Remove()` or `Mask(...)`, made beforehand")
+        errors::config(
+            "an operator is `Replace(...)`, `Mask(...)` or another of `sift_fast.redact`, made \
+             beforehand, or a function",
+        )
     };
     if object.is_instance_of::<pyo3::types::PyType>() {
         return Err(wrong());
     }
-    let lower = object.getattr(intern!(object.py(), "_lower")).map_err(|_| wrong())?;
-    let (name, text, first, last): (String, Option<String>, usize, usize) =
-        lower.call0()?.extract().map_err(|_| wrong())?;
-    match (name.as_str(), text) {
-        ("replace", with) => Ok(Operator::Replace { with }),
-        ("remove", None) => Ok(Operator::Remove),
-        ("mask", Some(with)) => mask(&with, first, last),
+    let Ok(lower) = object.getattr(intern!(object.py(), "_lower")) else {
+        if !object.is_callable() {
+            return Err(wrong());
+        }
+        calls.push(object.clone().unbind());
+        return Ok(Operator::Call(calls.len() - 1));
+    };
+    let lower = lower.call0()?.cast_into::<PyTuple>().map_err(|_| wrong())?;
+    let name: String = lower.get_item(0)?.extract().map_err(|_| wrong())?;
+    let rest = lower.get_slice(1, lower.len());
+    match name.as_str() {
+        "replace" => {
+            let (with,) = rest.extract().map_err(|_| wrong())?;
+            Ok(Operator::Replace { with })
+        }
+        "remove" => Ok(Operator::Remove),
+        "mask" => {
+            let (with, first, last): (String, usize, usize) =
+                rest.extract().map_err(|_| wrong())?;
+            mask(&with, first, last)
+        }
+        "hash" | "encrypt" => {
+            let (key,): (Bound<'_, Key>,) = rest.extract().map_err(|_| wrong())?;
+            let key = key.get().core().clone();
+            Ok(if name == "hash" { Operator::Hash(key) } else { Operator::Encrypt(key) })
+        }
+        "pseudonym" => Ok(Operator::Pseudonym),
+        "keep" => Ok(Operator::Keep),
         _ => Err(wrong()),
     }
+}
+
+impl Terms {
+    /// Fills the holes of what was written: functions are called, then all values are numbered at once,
+    /// so that nothing is numbered where a function fails or a vault is full.
+    pub(crate) fn fill(
+        &self,
+        py: Python<'_>,
+        table: &Table,
+        unit: Unit,
+        writer: &mut Writer,
+        numbers: &mut Register,
+        escape: &mut Option<Escape>,
+    ) -> PyResult<()> {
+        let plan = &*self.plan;
+        let mut fills = Vec::new();
+        let mut values = Vec::new();
+        for (rule, value) in writer.holes() {
+            if let Some(Operator::Call(number)) = plan.operator(rule) {
+                let Some(call) = self.calls.get(*number) else { continue };
+                fills.push(Fill::Text(self.call(py, table, unit, call, rule, value)?));
+            } else {
+                fills.push(Fill::Number(0));
+                values.push((plan.entity(rule), value));
+            }
+        }
+        if !values.is_empty() {
+            let numbers = match &self.vault {
+                Some(vault) => vault.number(&values),
+                None => numbers.number(&values, NUMBERED),
+            };
+            let mut numbers = numbers.map_err(|e| errors::vault(&e))?.into_iter();
+            for fill in &mut fills {
+                if let Fill::Number(number) = fill {
+                    *number = numbers.next().unwrap_or_default();
+                }
+            }
+        }
+        writer.fill(plan, &fills, escape.as_mut());
+        Ok(())
+    }
+
+    fn call(
+        &self,
+        py: Python<'_>,
+        table: &Table,
+        unit: Unit,
+        call: &Py<PyAny>,
+        rule: u32,
+        value: &[u8],
+    ) -> PyResult<Vec<u8>> {
+        let value = to_value(py, unit, value)?;
+        let answer = call.bind(py).call1((value, table.entity(py, rule)?))?;
+        let text = answer.is_instance_of::<PyString>();
+        if text != (unit == Unit::CodePoint) {
+            let wanted = if text { "bytes" } else { "str" };
+            return Err(PyTypeError::new_err(format!(
+                "a function that is an operator must return {wanted} here, as it was given"
+            )));
+        }
+        let answer = Text::take(&answer, "an operator")?;
+        let mut bytes = answer.bytes().to_vec();
+        restore_surrogates(&mut bytes, 0, &answer.patches);
+        Ok(bytes)
+    }
+}
+
+/// A value for a function; bytes that are no text are an error that does not show them.
+fn to_value(py: Python<'_>, unit: Unit, value: &[u8]) -> PyResult<Py<PyAny>> {
+    to_object(py, unit, value)
+        .map_err(|_| errors::sift("a value was cut inside a character: please report this"))
 }
 
 fn mask(with: &str, first: usize, last: usize) -> PyResult<Operator> {
@@ -132,10 +259,23 @@ pub(crate) fn check_mask(char: &str, keep_first: usize, keep_last: usize) -> PyR
 
 /// Builds the output and collects the findings.
 pub(crate) struct Collector<'a> {
-    pub(crate) plan: &'a Plan,
-    pub(crate) patches: &'a [Patch],
-    pub(crate) writer: Writer,
-    pub(crate) found: Vec<Found>,
+    plan: &'a Plan,
+    text: &'a [u8],
+    patches: &'a [Patch],
+    /// The part of the text that is given out; the rest is there to be looked at only.
+    window: Range<usize>,
+    most: usize,
+    writer: Writer,
+    found: Vec<Found>,
+    incomplete: Incomplete,
+}
+
+impl<'a> Collector<'a> {
+    /// The part of `at..at + length` inside the window.
+    fn clip(&self, at: usize, length: usize) -> Range<usize> {
+        let end = (at + length).min(self.window.end);
+        at.max(self.window.start).min(end)..end
+    }
 }
 
 impl Sink for Collector<'_> {
@@ -144,32 +284,94 @@ impl Sink for Collector<'_> {
     }
 
     fn text_at(&mut self, at: usize, bytes: &[u8]) {
-        write(&mut self.writer, self.patches, at, bytes);
+        let part = self.clip(at, bytes.len());
+        let bytes = self.text.get(part.clone()).unwrap_or_default();
+        if !bytes.is_empty() {
+            self.writer.end_rest(self.plan);
+            write(&mut self.writer, self.patches, part.start, bytes);
+        }
     }
 
     fn edit(&mut self, rule: u32, value: Option<&[u8]>) {
         self.writer.edit(self.plan, rule, value);
     }
 
+    fn edit_at(&mut self, at: usize, rule: u32, value: Option<&[u8]>) {
+        // What begins before the window is edited once its end is known.
+        if self.window.contains(&at) {
+            let length = value.map_or(0, <[u8]>::len).min(self.window.end - at);
+            let value = value.map(|value| value.get(..length).unwrap_or(value));
+            edit(&mut self.writer, self.plan, self.patches, at, rule, value);
+        }
+    }
+
+    fn covered(&mut self, at: usize, bytes: &[u8]) {
+        let part = self.clip(at, bytes.len());
+        let bytes = self.text.get(part.clone()).unwrap_or_default();
+        if self.writer.cover(&restored(self.patches, part.start, bytes), self.most) {
+            self.incomplete.insert(Incomplete::FINDING_BYTES);
+        }
+    }
+
+    fn keeps(&self, rule: u32) -> bool {
+        self.plan.keeps(rule)
+    }
+
     fn finding(&mut self, finding: Found) {
-        self.found.push(finding);
+        let part = self.clip(finding.start, finding.end - finding.start);
+        if part.is_empty() {
+            return;
+        }
+        if finding.start < self.window.start {
+            let value = self.text.get(part.clone());
+            edit(&mut self.writer, self.plan, self.patches, part.start, finding.rule, value);
+        }
+        let from = self.window.start;
+        let (start, end) = (part.start - from, part.end - from);
+        self.found.push(Found { start, end, ..finding });
     }
 }
 
-/// Writes text that stays, its lone surrogates put back. A masked value that shows one shows U+FFFD.
-pub(crate) fn write(writer: &mut Writer, patches: &[Patch], at: usize, bytes: &[u8]) {
+/// Bytes of the text with the lone surrogates put back that stand in them.
+pub(crate) fn restored<'a>(
+    patches: &[Patch],
+    at: usize,
+    bytes: &'a [u8],
+) -> std::borrow::Cow<'a, [u8]> {
     if patches.is_empty() {
-        return writer.text(bytes);
+        return bytes.into();
     }
     let mut piece = bytes.to_vec();
     restore_surrogates(&mut piece, at, patches);
-    writer.text(&piece);
+    piece.into()
+}
+
+/// Writes text that stays, its lone surrogates put back.
+pub(crate) fn write(writer: &mut Writer, patches: &[Patch], at: usize, bytes: &[u8]) {
+    writer.text(&restored(patches, at, bytes));
+}
+
+/// Writes an edit. What can be had back comes back with its lone surrogates; a masked value that shows
+/// one shows U+FFFD.
+pub(crate) fn edit(
+    writer: &mut Writer,
+    plan: &Plan,
+    patches: &[Patch],
+    at: usize,
+    rule: u32,
+    value: Option<&[u8]>,
+) {
+    match value {
+        Some(value) if !matches!(plan.operator(rule), Some(Operator::Mask(_))) => {
+            writer.edit(plan, rule, Some(&restored(patches, at, value)));
+        }
+        _ => writer.edit(plan, rule, value),
+    }
 }
 
 /// What a redaction gives before it is turned into Python objects.
 struct Redacted {
-    output: Vec<u8>,
-    edits: Vec<Edit>,
+    writer: Writer,
     found: Vec<Found>,
     incomplete: Incomplete,
 }
@@ -177,24 +379,30 @@ struct Redacted {
 fn run(
     core: &sift_scan::Scanner,
     text: &[u8],
+    window: Range<usize>,
     unit: Unit,
     patches: &[Patch],
     plan: &Plan,
 ) -> Result<Redacted, ScanError> {
-    let mut sink = Collector { plan, patches, writer: Writer::default(), found: Vec::new() };
+    let part = text.get(window.clone()).unwrap_or(text);
+    let mut sink = Collector {
+        plan,
+        text,
+        patches,
+        window,
+        most: core.limits().finding_bytes,
+        writer: Writer::default(),
+        found: Vec::new(),
+        incomplete: Incomplete::default(),
+    };
     let characters = unit == Unit::CodePoint;
-    let incomplete = core.redact(text, characters, &|rule| plan.needs_value(rule), &mut sink)?;
-    let Collector { writer, mut found, .. } = sink;
-    let (output, mut edits) = writer.into_parts();
-    to_unit(unit, text, &mut found);
-    if characters && !edits.is_empty() {
-        // Surrogates that were put back are three bytes and one code point, as what stood for them was.
-        let mut chars = CharIndex::new(&output);
-        for edit in &mut edits {
-            (edit.start, edit.end) = (chars.offset(edit.start), chars.offset(edit.end));
-        }
-    }
-    Ok(Redacted { output, edits, found, incomplete })
+    let mut incomplete =
+        core.redact(text, characters, &|rule| plan.needs_value(rule), &mut sink)?;
+    let Collector { mut writer, mut found, incomplete: lost, .. } = sink;
+    incomplete.insert(lost);
+    writer.end_rest(plan);
+    to_unit(unit, part, &mut found);
+    Ok(Redacted { writer, found, incomplete })
 }
 
 pub(crate) fn redact(
@@ -204,22 +412,93 @@ pub(crate) fn redact(
     operators: Option<&Bound<'_, PyAny>>,
     vault: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<Redaction> {
-    let plan = scanner.plans().get(operators, vault)?;
+    let terms = scanner.plans().get(operators, vault)?;
     let mut text = Text::take(object, "redact")?;
     let (unit, bytes) = (text.unit, text.bytes().len());
     let core = Arc::clone(scanner.core());
     let patches = std::mem::take(&mut text.patches);
     let redacted = if bytes > door::WATCH {
-        let held = text.hold();
-        door::watch_one(py, move || run(&core, held.bytes(), unit, &patches, &plan))?
+        let (held, plan) = (text.hold(), Arc::clone(&terms.plan));
+        door::watch_one(py, move || run(&core, held.bytes(), 0..bytes, unit, &patches, &plan))?
     } else {
-        let bytes = text.bytes();
-        door::step(py, bytes.len(), || run(&core, bytes, unit, &patches, &plan))
+        let text = text.bytes();
+        door::step(py, bytes, || run(&core, text, 0..bytes, unit, &patches, &terms.plan))
     };
-    let Redacted { output, edits, found, incomplete } = redacted.map_err(|e| errors::scan(&e))?;
+    let redacted = redacted.map_err(|e| errors::scan(&e))?;
+    finish(py, scanner, object, unit, &terms, redacted, &mut Register::default())
+}
+
+/// What the texts of one document share: operators, read once, and the numbers of values.
+#[pyclass(frozen, name = "_Document", module = "sift_fast._core")]
+pub(crate) struct Document {
+    terms: Terms,
+    numbers: Mutex<Register>,
+}
+
+impl Document {
+    pub(crate) fn new(
+        scanner: &Scanner,
+        operators: Option<&Bound<'_, PyAny>>,
+        vault: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let terms = scanner.plans().get(operators, vault)?;
+        Ok(Self { terms, numbers: Mutex::default() })
+    }
+}
+
+/// Redacts a text of a document as it stands between `before` and `after`, which are looked at and not
+/// given out. None if it stays as it is.
+pub(crate) fn redact_between(
+    py: Python<'_>,
+    scanner: &Scanner,
+    document: &Document,
+    object: &Bound<'_, PyAny>,
+    before: &str,
+    after: &str,
+) -> PyResult<Option<Redaction>> {
+    let terms = &document.terms;
+    let text = Text::take(object, "redact_json")?;
+    let unit = text.unit;
+    let whole = [before.as_bytes(), text.bytes(), after.as_bytes()].concat();
+    let window = before.len()..before.len() + text.bytes().len();
+    let moved = |(at, bytes): &Patch| (before.len() + at, *bytes);
+    let patches: Vec<Patch> = text.patches.iter().map(moved).collect();
+    let redacted = door::step(py, whole.len(), || {
+        run(scanner.core(), &whole, window, unit, &patches, &terms.plan)
+    });
+    let redacted = redacted.map_err(|e| errors::scan(&e))?;
+    // Waited for with the GIL held: nobody else has the document, which lives for one call.
+    let mut numbers = document.numbers.lock().map_err(|_| door::broken())?;
+    let redaction = finish(py, scanner, object, unit, terms, redacted, &mut numbers)?;
+    Ok((!redaction.text.is(object)).then_some(redaction))
+}
+
+fn finish(
+    py: Python<'_>,
+    scanner: &Scanner,
+    object: &Bound<'_, PyAny>,
+    unit: Unit,
+    terms: &Terms,
+    redacted: Redacted,
+    numbers: &mut Register,
+) -> PyResult<Redaction> {
+    let Redacted { mut writer, found, incomplete } = redacted;
+    let mut escape = terms.vault.as_ref().map(|vault| Escape::new(vault));
+    let raw = if escape.is_some() { writer.output().len() } else { 0 };
+    terms.fill(py, scanner.table(), unit, &mut writer, numbers, &mut escape)?;
+    // Escapes only ever add.
+    let escaped = escape.is_some() && writer.output().len() != raw;
+    let (output, mut edits) = writer.into_parts();
+    if unit == Unit::CodePoint && !edits.is_empty() {
+        // Surrogates that were put back are three bytes and one code point, as what stood for them was.
+        let mut chars = CharIndex::new(&output);
+        for edit in &mut edits {
+            (edit.start, edit.end) = (chars.offset(edit.start), chars.offset(edit.end));
+        }
+    }
     let changeable =
         object.is_instance_of::<PyByteArray>() || object.is_instance_of::<PyMemoryView>();
-    let text = if edits.is_empty() && !changeable {
+    let text = if edits.is_empty() && !escaped && !changeable {
         object.clone().unbind()
     } else {
         to_object(py, unit, &output)?

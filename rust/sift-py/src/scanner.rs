@@ -14,7 +14,7 @@ use sift_scan::{EngineKind, Limits, Options, Outcome, Scan, ScanError};
 
 use crate::batch::{self, Batch};
 use crate::findings::{to_unit, widen, Explanation, Findings, Table};
-use crate::redact::{self, Plans, Redaction};
+use crate::redact::{self, Document, Plans, Redaction};
 use crate::rules::Rules;
 use crate::stream::Stream;
 use crate::text::{strings, Text, Unit};
@@ -222,6 +222,29 @@ impl Scanner {
         vault: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Redaction> {
         redact::redact(py, self, text, operators, vault)
+    }
+
+    /// For `redact_json`.
+    #[pyo3(name = "_document", signature = (operators=None, vault=None))]
+    fn document(
+        &self,
+        operators: Option<&Bound<'_, PyAny>>,
+        vault: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Document> {
+        Document::new(self, operators, vault)
+    }
+
+    /// For `redact_json`: a text as it stands between two others. None if it stays as it is.
+    #[pyo3(name = "_redact_between")]
+    fn redact_between(
+        &self,
+        py: Python<'_>,
+        document: &Document,
+        text: &Bound<'_, PyAny>,
+        before: &str,
+        after: &str,
+    ) -> PyResult<Option<Redaction>> {
+        redact::redact_between(py, self, document, text, before, after)
     }
 
     #[pyo3(signature = (operators=None, vault=None))]

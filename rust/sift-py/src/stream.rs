@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex, TryLockError};
 
 use pyo3::prelude::*;
 use pyo3::types::{PyTuple, PyType};
-use sift_redact::{Plan, Writer};
+use sift_redact::{Escape, Plan, Register, Writer};
 use sift_scan::{Finding as Found, Incomplete, Sink};
 use sift_text::{count_chars, Patch};
 
 use crate::findings::{names, Findings, Table};
-use crate::redact::write;
+use crate::redact::{edit, restored, write, Terms};
 use crate::scanner::{Empties, Scanner};
 use crate::text::{to_object, Text, Unit};
 use crate::{door, errors};
@@ -22,7 +22,7 @@ pub(crate) struct Stream {
     table: Arc<Table>,
     empty: Empties,
     scanner: Arc<sift_scan::Scanner>,
-    plan: Arc<Plan>,
+    terms: Terms,
     state: Mutex<State>,
 }
 
@@ -32,6 +32,11 @@ struct State {
     unit: Option<Unit>,
     finished: bool,
     ledger: Ledger,
+    writer: Writer,
+    /// Numbers of values where there is no vault.
+    numbers: Register,
+    /// Where there is one.
+    escape: Option<Escape>,
     found: Vec<Found>,
     incomplete: Incomplete,
 }
@@ -109,7 +114,7 @@ impl Ledger {
 /// Receives what a piece sets free.
 struct Receiver<'a> {
     plan: &'a Plan,
-    writer: Writer,
+    writer: &'a mut Writer,
     unit: Unit,
     ledger: &'a mut Ledger,
     found: &'a mut Vec<Found>,
@@ -132,7 +137,8 @@ impl Sink for Receiver<'_> {
     }
 
     fn text_at(&mut self, at: usize, bytes: &[u8]) {
-        write(&mut self.writer, &self.ledger.patches, at, bytes);
+        self.writer.end_rest(self.plan);
+        write(self.writer, &self.ledger.patches, at, bytes);
     }
 
     fn edit(&mut self, rule: u32, value: Option<&[u8]>) {
@@ -141,7 +147,18 @@ impl Sink for Receiver<'_> {
 
     fn edit_at(&mut self, at: usize, rule: u32, value: Option<&[u8]>) {
         self.ledger.open = Some(Open { at, start: self.offset(at), farthest: None });
-        self.edit(rule, value);
+        edit(self.writer, self.plan, &self.ledger.patches, at, rule, value);
+    }
+
+    fn covered(&mut self, at: usize, bytes: &[u8]) {
+        let bytes = restored(&self.ledger.patches, at, bytes);
+        if self.writer.cover(&bytes, self.ledger.finding_bytes) {
+            self.incomplete.insert(Incomplete::FINDING_BYTES);
+        }
+    }
+
+    fn keeps(&self, rule: u32) -> bool {
+        self.plan.keeps(rule)
     }
 
     fn finding(&mut self, finding: Found) {
@@ -163,16 +180,16 @@ impl Sink for Receiver<'_> {
 }
 
 impl State {
-    /// Feeds `piece`, or ends the text if there is none, and returns what is set free.
+    /// Feeds `piece`, or ends the text if there is none. What is set free is in the writer.
     fn advance(
         &mut self,
         piece: Option<&[u8]>,
         plan: &Plan,
         most: usize,
-    ) -> Result<Vec<u8>, sift_scan::ScanError> {
+    ) -> Result<(), sift_scan::ScanError> {
         let mut receiver = Receiver {
             plan,
-            writer: Writer::default(),
+            writer: &mut self.writer,
             unit: self.unit.unwrap_or(Unit::CodePoint),
             ledger: &mut self.ledger,
             found: &mut self.found,
@@ -182,17 +199,28 @@ impl State {
         let needs_value = |rule| plan.needs_value(rule);
         match piece {
             Some(piece) => self.core.feed(piece, &needs_value, &mut receiver)?,
-            None => self.core.finish(&needs_value, &mut receiver)?,
+            None => {
+                self.core.finish(&needs_value, &mut receiver)?;
+                self.writer.end_rest(plan);
+            }
         }
-        let output = receiver.writer.take();
         self.ledger.settle(self.core.settled());
-        Ok(output)
+        Ok(())
+    }
+
+    /// Takes what is set free, with its holes filled.
+    fn take(&mut self, py: Python<'_>, terms: &Terms, table: &Table) -> PyResult<Vec<u8>> {
+        let unit = self.unit.unwrap_or(Unit::CodePoint);
+        terms.fill(py, table, unit, &mut self.writer, &mut self.numbers, &mut self.escape)?;
+        Ok(self.writer.take())
     }
 
     fn abort(&mut self) {
         self.core.abort();
         // Nothing of the text stays behind.
         self.ledger = Ledger::new(self.ledger.finding_bytes);
+        self.writer = Writer::default();
+        self.numbers = Register::default();
     }
 }
 
@@ -203,7 +231,7 @@ impl Stream {
         operators: Option<&Bound<'_, PyAny>>,
         vault: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
-        let plan = scanner.plans().get(operators, vault)?;
+        let terms = scanner.plans().get(operators, vault)?;
         let core = scanner.core();
         // The first stream of a scanner builds its automaton.
         let stream = py.detach(|| core.stream(true)).map_err(|e| errors::scan(&e))?;
@@ -211,15 +239,18 @@ impl Stream {
             table: Arc::clone(scanner.table()),
             empty: scanner.empty().clone_ref(py),
             scanner: Arc::clone(core),
-            plan,
             state: Mutex::new(State {
                 core: stream,
                 unit: None,
                 finished: false,
                 ledger: Ledger::new(core.limits().finding_bytes),
+                writer: Writer::default(),
+                numbers: Register::default(),
+                escape: terms.vault.as_ref().map(|vault| Escape::new(vault)),
                 found: Vec::new(),
                 incomplete: Incomplete::default(),
             }),
+            terms,
         })
     }
 
@@ -244,6 +275,11 @@ impl Stream {
         result
     }
 
+    fn check_vault(&self) -> PyResult<()> {
+        let vault = self.terms.vault.as_ref();
+        vault.map_or(Ok(()), |vault| vault.check_process()).map_err(|e| errors::vault(&e))
+    }
+
     fn look<T>(&self, read: impl FnOnce(&State) -> T) -> PyResult<T> {
         let state = self.state.try_lock();
         let state = state.map_err(|_| errors::sift("the stream is in use by another thread"))?;
@@ -256,6 +292,7 @@ impl Stream {
     fn feed(&self, py: Python<'_>, piece: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         self.with(|state| {
             state.core.check_live().map_err(|e| errors::scan(&e))?;
+            self.check_vault()?;
             let mut text = Text::take(piece, "feed")?;
             let unit = text.unit;
             match state.unit {
@@ -277,17 +314,19 @@ impl Stream {
             state.ledger.read(bytes, unit, patches);
             let most = self.scanner.limits().findings;
             if bytes.len() <= door::WATCH {
-                let output =
-                    door::step(py, bytes.len(), || state.advance(Some(bytes), &self.plan, most));
-                return to_object(py, unit, &output.map_err(|e| errors::scan(&e))?);
+                let plan = &self.terms.plan;
+                let done = door::step(py, bytes.len(), || state.advance(Some(bytes), plan, most));
+                done.map_err(|e| errors::scan(&e))?;
+                return to_object(py, unit, &state.take(py, &self.terms, &self.table)?);
             }
             // Signals are looked for between the parts of a long piece.
             let (mut rest, mut output) = (bytes, Vec::new());
             while !rest.is_empty() {
                 let cut = sift_text::floor_char(rest, rest.len().min(door::WATCH));
                 let (part, next) = rest.split_at(if cut == 0 { rest.len() } else { cut });
-                let freed = py.detach(|| state.advance(Some(part), &self.plan, most));
-                output.extend_from_slice(&freed.map_err(|e| errors::scan(&e))?);
+                let done = py.detach(|| state.advance(Some(part), &self.terms.plan, most));
+                done.map_err(|e| errors::scan(&e))?;
+                output.extend_from_slice(&state.take(py, &self.terms, &self.table)?);
                 py.check_signals()?;
                 rest = next;
             }
@@ -298,7 +337,9 @@ impl Stream {
     fn finish(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         self.with(|state| {
             let most = self.scanner.limits().findings;
-            let output = state.advance(None, &self.plan, most).map_err(|e| errors::scan(&e))?;
+            self.check_vault()?;
+            state.advance(None, &self.terms.plan, most).map_err(|e| errors::scan(&e))?;
+            let output = state.take(py, &self.terms, &self.table)?;
             state.finished = true;
             to_object(py, state.unit.unwrap_or(Unit::CodePoint), &output)
         })
@@ -350,6 +391,7 @@ impl Stream {
                 + state.ledger.inside.capacity() * size_of::<usize>()
                 + state.ledger.patches.capacity() * size_of::<Patch>()
                 + state.found.capacity() * size_of::<Found>()
+                + state.numbers.memory()
         })
     }
 

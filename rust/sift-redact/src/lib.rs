@@ -15,6 +15,17 @@
 
 #![forbid(unsafe_code)]
 
+mod key;
+mod restore;
+mod url;
+mod vault;
+
+use zeroize::Zeroizing;
+
+pub use key::{Key, KEY_BYTES};
+pub use restore::{decrypt, Escape, Permission, Restorer};
+pub use vault::{Capacity, Register, Vault, VaultError};
+
 /// What is put in the place of a finding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Operator {
@@ -27,6 +38,16 @@ pub enum Operator {
     Remove,
     /// The same number of characters, all but some at the ends masked. Made by [`Operator::mask`].
     Mask(Mask),
+    /// `<ENTITY_TYPE:h:KEY:...>`: a keyed hash.
+    Hash(Key),
+    /// `<ENTITY_TYPE:e:KEY:...>`: the value itself, readable with the key.
+    Encrypt(Key),
+    /// `<ENTITY_TYPE_1>`: the number of the value. Leaves a hole that the caller fills.
+    Pseudonym,
+    /// Nothing is edited; a [`Plan`] says so to whoever looks for findings.
+    Keep,
+    /// What the caller's function with this number says. Leaves a hole.
+    Call(usize),
 }
 
 /// Arguments of a mask, known to be usable.
@@ -53,7 +74,7 @@ impl Operator {
 
     /// Whether it has to see the value.
     pub fn needs_value(&self) -> bool {
-        matches!(self, Self::Mask(_))
+        !matches!(self, Self::Replace { .. } | Self::Remove | Self::Keep)
     }
 
     /// The word used in the API.
@@ -62,6 +83,11 @@ impl Operator {
             Self::Replace { .. } => "replace",
             Self::Remove => "remove",
             Self::Mask(_) => "mask",
+            Self::Hash(_) => "hash",
+            Self::Encrypt(_) => "encrypt",
+            Self::Pseudonym => "pseudonym",
+            Self::Keep => "keep",
+            Self::Call(_) => "callable",
         }
     }
 }
@@ -93,7 +119,26 @@ impl Plan {
 
     /// Whether the rule's operator has to see the value.
     pub fn needs_value(&self, rule: u32) -> bool {
-        self.operators.get(rule as usize).is_some_and(Operator::needs_value)
+        self.operator(rule).is_some_and(Operator::needs_value)
+    }
+
+    /// Whether the rule's findings are left as they are.
+    pub fn keeps(&self, rule: u32) -> bool {
+        matches!(self.operator(rule), Some(Operator::Keep))
+    }
+
+    /// The rule's operator, if it was given one.
+    pub fn operator(&self, rule: u32) -> Option<&Operator> {
+        self.operators.get(rule as usize)
+    }
+
+    fn placeholder(&self, rule: u32) -> &str {
+        self.placeholders.get(rule as usize).map_or("<REDACTED>", String::as_str)
+    }
+
+    /// The rule's entity type: its placeholder without brackets.
+    pub fn entity(&self, rule: u32) -> &str {
+        self.placeholder(rule).trim_start_matches('<').trim_end_matches('>')
     }
 }
 
@@ -110,11 +155,36 @@ pub struct Item {
     pub operator: &'static str,
 }
 
+/// The place of a value in the output that is not filled yet.
+#[derive(Clone, Copy, Debug)]
+struct Hole {
+    item: usize,
+    /// Where the value stands among the values.
+    start: usize,
+    end: usize,
+}
+
+/// What fills a hole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fill {
+    /// The number of a pseudonym.
+    Number(usize),
+    /// A text.
+    Text(Vec<u8>),
+}
+
 /// Builds the output.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Writer {
     output: Vec<u8>,
     items: Vec<Item>,
+    holes: Vec<Hole>,
+    /// The values of the holes; overwritten when it is dropped.
+    values: Zeroizing<Vec<u8>>,
+    /// The rule of the last edit, if it can be undone.
+    undone: Option<u32>,
+    /// What lies beyond that edit and is to become one of its own.
+    rest: Zeroizing<Vec<u8>>,
     /// Bytes already taken by the caller of [`Writer::take`].
     taken: usize,
 }
@@ -127,24 +197,110 @@ impl Writer {
 
     /// The place of a finding. Without the value an operator that needs it falls back to the placeholder.
     pub fn edit(&mut self, plan: &Plan, rule: u32, value: Option<&[u8]>) {
+        self.end_rest(plan);
         let start = self.taken + self.output.len();
-        let placeholder = plan.placeholders.get(rule as usize).map_or("<REDACTED>", String::as_str);
-        let operator = match (plan.operators.get(rule as usize), value) {
-            (Some(operator @ Operator::Mask(mask)), Some(value)) => {
-                mask.apply(value, &mut self.output);
-                operator.name()
-            }
-            (Some(Operator::Remove), _) => Operator::Remove.name(),
-            (Some(Operator::Replace { with: Some(text) }), _) => {
-                self.output.extend_from_slice(text.as_bytes());
-                "replace"
-            }
-            _ => {
-                self.output.extend_from_slice(placeholder.as_bytes());
-                "replace"
-            }
-        };
+        let operator = self.apply(plan, rule, value).unwrap_or_else(|| {
+            self.output.extend_from_slice(plan.placeholder(rule).as_bytes());
+            "replace"
+        });
+        let undone = matches!(operator, "pseudonym" | "encrypt");
+        self.undone = undone.then_some(rule);
         self.items.push(Item { rule, start, end: self.taken + self.output.len(), operator });
+    }
+
+    /// Applies the rule's operator and tells its name; none where the placeholder has to do.
+    fn apply(&mut self, plan: &Plan, rule: u32, value: Option<&[u8]>) -> Option<&'static str> {
+        let operator = plan.operator(rule)?;
+        let out = &mut self.output;
+        match operator {
+            Operator::Replace { with } => out.extend_from_slice(with.as_ref()?.as_bytes()),
+            Operator::Remove => {}
+            Operator::Mask(mask) => mask.apply(value?, out),
+            Operator::Hash(key) => {
+                let entity = plan.entity(rule);
+                let hash = key.hash(entity, value?);
+                out.extend_from_slice(format!("<{entity}:h:{}:{hash}>", key.id()).as_bytes());
+            }
+            Operator::Encrypt(key) => {
+                let entity = plan.entity(rule);
+                let sealed = key.encrypt(entity, value?)?;
+                out.extend_from_slice(format!("<{entity}:e:{}:", key.id()).as_bytes());
+                key::to_base64url(&sealed, out);
+                out.push(b'>');
+            }
+            Operator::Pseudonym | Operator::Call(_) => {
+                let start = self.values.len();
+                self.values.extend_from_slice(value?);
+                self.holes.push(Hole { item: self.items.len(), start, end: self.values.len() });
+            }
+            // Whoever asks the plan has no such finding.
+            Operator::Keep => return None,
+        }
+        Some(operator.name())
+    }
+
+    /// Text that goes although no finding holds it: the end of one that began inside the last edit. If that
+    /// edit can be undone, this becomes one of its kind, up to `most` bytes. Returns whether more was lost.
+    pub fn cover(&mut self, bytes: &[u8], most: usize) -> bool {
+        if self.undone.is_none() {
+            return false;
+        }
+        let room = most.saturating_sub(self.rest.len()).min(bytes.len());
+        self.rest.extend_from_slice(bytes.get(..room).unwrap_or_default());
+        bytes.len() > room
+    }
+
+    /// Ends what was covered. To be called before text that follows it, and at the end.
+    pub fn end_rest(&mut self, plan: &Plan) {
+        if self.rest.is_empty() {
+            return;
+        }
+        let rest = std::mem::take(&mut self.rest);
+        if let Some(rule) = self.undone {
+            self.edit(plan, rule, Some(&rest));
+        }
+    }
+
+    /// The rules and values of the holes, in text order.
+    pub fn holes(&self) -> impl Iterator<Item = (u32, &[u8])> {
+        self.holes.iter().filter_map(|hole| {
+            let rule = self.items.get(hole.item)?.rule;
+            Some((rule, self.values.get(hole.start..hole.end)?))
+        })
+    }
+
+    /// Fills the holes, in their order, and escapes everything but pseudonyms for a vault.
+    pub fn fill(&mut self, plan: &Plan, fills: &[Fill], mut escape: Option<&mut Escape>) {
+        if self.holes.is_empty() && escape.is_none() {
+            return;
+        }
+        let raw = std::mem::take(&mut self.output);
+        let base = self.taken;
+        let mut out = Vec::with_capacity(raw.len() + 32 * self.holes.len());
+        let mut from = 0;
+        let mut holes = self.holes.iter().zip(fills).peekable();
+        for (number, item) in self.items.iter_mut().enumerate() {
+            let (start, end) = (item.start - base, item.end - base);
+            plain(raw.get(from..start), &mut escape, &mut out);
+            item.start = base + out.len();
+            match holes.next_if(|(hole, _)| hole.item == number) {
+                None => plain(raw.get(start..end), &mut escape, &mut out),
+                Some((_, Fill::Text(text))) => plain(Some(text), &mut escape, &mut out),
+                Some((_, Fill::Number(value))) => {
+                    let entity = plan.entity(item.rule);
+                    match escape.as_deref_mut() {
+                        Some(escape) => escape.placeholder(entity, *value, &mut out),
+                        None => out.extend_from_slice(format!("<{entity}_{value}>").as_bytes()),
+                    }
+                }
+            }
+            item.end = base + out.len();
+            from = end;
+        }
+        plain(raw.get(from..), &mut escape, &mut out);
+        self.output = out;
+        self.holes.clear();
+        self.values = Zeroizing::default();
     }
 
     /// The output not yet taken.
@@ -152,13 +308,14 @@ impl Writer {
         &self.output
     }
 
-    /// Takes the output so far; the offsets of items go on counting.
+    /// Takes the output so far and forgets its edits; offsets go on counting.
     pub fn take(&mut self) -> Vec<u8> {
         self.taken += self.output.len();
+        self.items.clear();
         std::mem::take(&mut self.output)
     }
 
-    /// The edits, in order.
+    /// The edits of the output not yet taken, in order.
     pub fn items(&self) -> &[Item] {
         &self.items
     }
@@ -166,6 +323,14 @@ impl Writer {
     /// Output and edits.
     pub fn into_parts(self) -> (Vec<u8>, Vec<Item>) {
         (self.output, self.items)
+    }
+}
+
+fn plain(bytes: Option<&[u8]>, escape: &mut Option<&mut Escape>, out: &mut Vec<u8>) {
+    let bytes = bytes.unwrap_or_default();
+    match escape {
+        Some(escape) => escape.write(bytes, out),
+        None => out.extend_from_slice(bytes),
     }
 }
 
@@ -219,5 +384,71 @@ mod tests {
         assert_eq!(edited(mask(0, 1), Some(&[0xff, b'a', b'b', b'c'])), "é ****.");
         assert_eq!(edited(mask(0, 4), None), "é <X>.");
         assert!(Operator::mask('*', 5, 4).is_err());
+    }
+
+    #[test]
+    fn keyed_operators() {
+        let key = Key::new(&[9; 32]);
+        let hash = edited(Operator::Hash(key.clone()), Some(b"value"));
+        assert_eq!(hash, format!("é <X:h:{}:{}>.", key.id(), key.hash("X", b"value")));
+        let sealed = edited(Operator::Encrypt(key.clone()), Some(b"value"));
+        let all = Permission::default();
+        assert_eq!(decrypt(&key, sealed.as_bytes(), &all, true), "é value.".as_bytes());
+        let other = Key::new(&[8; 32]);
+        assert_eq!(decrypt(&other, sealed.as_bytes(), &all, true), sealed.as_bytes());
+        let moved = sealed.replace("<X:", "<Y:");
+        assert_eq!(decrypt(&key, moved.as_bytes(), &all, true), moved.as_bytes());
+        let linked = sealed.replace("é ", "https://e.example/");
+        assert_eq!(decrypt(&key, linked.as_bytes(), &all, true), linked.as_bytes());
+        for operator in [Operator::Hash(key.clone()), Operator::Encrypt(key), Operator::Pseudonym] {
+            assert_eq!(edited(operator, None), "é <X>.");
+        }
+    }
+
+    #[test]
+    fn holes() {
+        let plan = Plan::new(
+            vec!["<X>".into(), "<Y>".into(), "<Z>".into()],
+            vec![Operator::Pseudonym, Operator::Call(0), Operator::Remove],
+        );
+        let mut writer = Writer::default();
+        let mut whole = Vec::new();
+        for round in 0..2 {
+            writer.text(b"a ");
+            writer.edit(&plan, 0, Some(b"one"));
+            writer.cover(b"two", 4);
+            assert!(writer.cover(b"three", 4));
+            writer.edit(&plan, 1, Some(b"four"));
+            assert!(!writer.cover(b"five", 4));
+            writer.edit(&plan, 2, None);
+            writer.text(b" b");
+            let holes: Vec<_> = writer.holes().collect();
+            assert_eq!(holes, [(0, &b"one"[..]), (0, b"twot"), (1, b"four")]);
+            let fills = [Fill::Number(1), Fill::Number(2), Fill::Text(b"(4)".to_vec())];
+            writer.fill(&plan, &fills, None);
+            let items: Vec<_> =
+                writer.items().iter().map(|i| (i.start - round * 17, i.end - round * 17)).collect();
+            assert_eq!(items, [(2, 7), (7, 12), (12, 15), (15, 15)]);
+            whole.extend(writer.take());
+        }
+        assert_eq!(whole, b"a <X_1><X_2>(4) ba <X_1><X_2>(4) b");
+    }
+
+    #[test]
+    fn escapes_go_on_over_pieces() {
+        let vault = Vault::new(Key::new(&[1; 32]), Capacity { entries: 9, bytes: 99 }).unwrap();
+        let plan = Plan::new(vec!["<X>".into()], vec![Operator::Remove]);
+        let mut escape = Escape::new(&vault);
+        let mut writer = Writer::default();
+        let mut whole = Vec::new();
+        // What is removed must not make a placeholder of what stands around it.
+        writer.text(format!("<X_1:{}", &vault.tag()[..4]).as_bytes());
+        writer.edit(&plan, 0, None);
+        writer.fill(&plan, &[], Some(&mut escape));
+        whole.extend(writer.take());
+        writer.text(format!("{}>", &vault.tag()[4..]).as_bytes());
+        writer.fill(&plan, &[], Some(&mut escape));
+        whole.extend(writer.take());
+        assert_eq!(whole, format!("<X_1:{}~>", vault.tag()).as_bytes());
     }
 }

@@ -22,6 +22,14 @@ pub trait Sink {
     fn edit_at(&mut self, _at: usize, rule: u32, value: Option<&[u8]>) {
         self.edit(rule, value);
     }
+    /// Text that goes although no finding holds it: the end of one that began inside the last edit and
+    /// reaches beyond it. In pieces, before any text or edit that follows.
+    fn covered(&mut self, _at: usize, _bytes: &[u8]) {}
+    /// Whether findings of a rule are left as they are. They are not looked for then, so that they hide
+    /// none that are edited.
+    fn keeps(&self, _rule: u32) -> bool {
+        false
+    }
     /// A finding, once its end is known; in order.
     fn finding(&mut self, finding: Finding);
 }
@@ -77,8 +85,11 @@ impl Walk {
     }
 
     /// Takes away what a loser reaches.
-    pub(crate) fn cover(&mut self, reach: usize) {
-        self.released = self.released.max(reach);
+    pub(crate) fn cover(&mut self, reach: usize, text: Part<'_>, sink: &mut dyn Sink) {
+        if reach > self.released {
+            sink.covered(self.released, text.get(self.released, reach));
+            self.released = reach;
+        }
     }
 
     /// Takes the next candidate in order. Returns whether it is done with; if not, the same candidate
@@ -94,7 +105,7 @@ impl Walk {
         let closed = matches!(candidate.extent, Extent::Closed(_));
         let wins = self.edited || candidate.start >= self.winner_end;
         if !wins {
-            self.cover(reach);
+            self.cover(reach, text, sink);
             return closed;
         }
         if !self.edited {

@@ -155,14 +155,22 @@ struct Scratch {
 }
 
 /// How a text is read.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Mode {
+#[derive(Clone, Copy)]
+pub(crate) struct Mode<'a> {
     /// Spans are widened to whole UTF-8 characters.
     pub(crate) characters: bool,
     /// Nothing follows what is there.
     pub(crate) complete: bool,
     /// What scores less is dropped, before overlaps are resolved and bodies followed.
     pub(crate) least: f32,
+    /// Rules whose findings are left as they are: dropped as well, so that they hide nothing.
+    pub(crate) keeps: &'a dyn Fn(u32) -> bool,
+}
+
+impl Mode<'_> {
+    /// Of a scan: everything counts.
+    const SCAN: Self =
+        Self { characters: false, complete: true, least: 0.0, keeps: &|_: u32| false };
 }
 
 /// What is known of a place that was looked at.
@@ -252,7 +260,7 @@ impl Scanner {
     fn scan_with(&self, text: &[u8], scratch: &mut Scratch) -> Result<Scan, ScanError> {
         let mut scan = Scan::default();
         scratch.candidates.clear();
-        self.collect(text, Operation::Scan, false, scratch, &mut scan, &mut None)?;
+        self.collect(text, Operation::Scan, Mode::SCAN, scratch, &mut scan, &mut None)?;
         if scratch.candidates.is_empty() {
             return Ok(scan);
         }
@@ -310,7 +318,9 @@ impl Scanner {
     ) -> Result<Incomplete, ScanError> {
         let mut scan = Scan::default();
         scratch.candidates.clear();
-        self.collect(text, Operation::Redact, characters, scratch, &mut scan, &mut None)?;
+        let keeps = |rule| sink.keeps(rule);
+        let mode = Mode { characters, complete: true, least: EDIT_SCORE, keeps: &keeps };
+        self.collect(text, Operation::Redact, mode, scratch, &mut scan, &mut None)?;
         if let Some(name) = scan.incomplete.names().next() {
             return Err(ScanError::Limit(name));
         }
@@ -333,7 +343,7 @@ impl Scanner {
         let mut scratch = Scratch::default();
         let mut scan = Scan::default();
         let mut dropped = Some(Vec::new());
-        self.collect(text, Operation::Scan, false, &mut scratch, &mut scan, &mut dropped)?;
+        self.collect(text, Operation::Scan, Mode::SCAN, &mut scratch, &mut scan, &mut dropped)?;
         let mut lines = dropped.unwrap_or_default();
         scratch.candidates.sort_unstable_by_key(Candidate::order);
         let mut winner_end = 0;
@@ -397,7 +407,7 @@ impl Scanner {
         &self,
         text: &[u8],
         operation: Operation,
-        characters: bool,
+        mode: Mode<'_>,
         scratch: &mut Scratch,
         scan: &mut Scan,
         dropped: &mut Option<Vec<Explained>>,
@@ -406,11 +416,6 @@ impl Scanner {
         if text.len() > limit {
             return Err(ScanError::TooLong { bytes: text.len(), limit });
         }
-        let least = match operation {
-            Operation::Scan => 0.0,
-            Operation::Redact => EDIT_SCORE,
-        };
-        let mode = Mode { characters, complete: true, least };
         let deadline = self.options.limits.time.map(|time| Instant::now() + time);
         for stage in &self.stages {
             if operation == Operation::Redact && !stage.edited {
@@ -479,7 +484,7 @@ impl Scanner {
         view: &[u8],
         hits: &[Hit],
         operation: Operation,
-        mode: Mode,
+        mode: Mode<'_>,
         deadline: Option<Instant>,
         candidates: &mut Vec<Candidate>,
         ends: &mut Vec<usize>,
@@ -545,7 +550,7 @@ impl Scanner {
         text: Part<'_>,
         from: usize,
         to: usize,
-        mode: Mode,
+        mode: Mode<'_>,
         ends: &mut Vec<usize>,
         steps: &mut u64,
         accept: &mut dyn FnMut(Candidate),
@@ -566,7 +571,7 @@ impl Scanner {
                 at += 1;
                 continue;
             };
-            match self.judge(pattern, text.bytes, at, end, mode.least) {
+            match self.judge(pattern, text.bytes, at, end, mode) {
                 Judged::Kept { rule, score } => {
                     let mut candidate = Candidate {
                         start: text.base + at,
@@ -614,7 +619,7 @@ impl Scanner {
         &self,
         candidate: &mut Candidate,
         text: Part<'_>,
-        mode: Mode,
+        mode: Mode<'_>,
         steps: &mut u64,
     ) -> Result<(), ScanError> {
         let Extent::Open(reach) = candidate.extent else { return Ok(()) };
@@ -642,7 +647,7 @@ impl Scanner {
         text: &[u8],
         start: usize,
         end: usize,
-        least: f32,
+        mode: Mode<'_>,
     ) -> Judged {
         let value = &text[start..end];
         let before = &text[start.saturating_sub(LOOK_BEHIND)..start];
@@ -655,6 +660,9 @@ impl Scanner {
             }
         };
         let drop = |reason| Judged::Dropped { rule, reason };
+        if (mode.keeps)(rule as u32) {
+            return drop("kept");
+        }
         if !admitted {
             return drop("format");
         }
@@ -685,7 +693,7 @@ impl Scanner {
         if proven {
             score = 1.0;
         }
-        if score < self.options.min_score.max(least) {
+        if score < self.options.min_score.max(mode.least) {
             return drop("min_score");
         }
         if !self.allowed.is_empty() && self.allowed.contains(value) {

@@ -270,7 +270,8 @@ impl Stream {
         sink: &mut dyn Sink,
     ) -> Result<(), ScanError> {
         self.frontier = frontier;
-        let mode = Mode { characters: self.characters, complete, least: EDIT_SCORE };
+        let keeps = |rule| sink.keeps(rule);
+        let mode = Mode { characters: self.characters, complete, least: EDIT_SCORE, keeps: &keeps };
         self.follow(mode)?;
         if !self.open.is_empty() {
             self.confirm(frontier, mode)?;
@@ -285,7 +286,7 @@ impl Stream {
         Ok(())
     }
 
-    fn confirm(&mut self, frontier: usize, mode: Mode) -> Result<(), ScanError> {
+    fn confirm(&mut self, frontier: usize, mode: Mode<'_>) -> Result<(), ScanError> {
         let part = Part { base: self.base, bytes: &self.text };
         let known = self.queue.len();
         let queue = &mut self.queue;
@@ -315,7 +316,7 @@ impl Stream {
     }
 
     /// Follows open bodies, and lets their patterns go on where one has ended.
-    fn follow(&mut self, mode: Mode) -> Result<(), ScanError> {
+    fn follow(&mut self, mode: Mode<'_>) -> Result<(), ScanError> {
         let part = Part { base: self.base, bytes: &self.text };
         for candidate in self.queue.iter_mut().chain(&mut self.losers) {
             if matches!(candidate.extent, Extent::Closed(_)) {
@@ -335,7 +336,7 @@ impl Stream {
         let finding_bytes = self.scanner.limits().finding_bytes;
         let terms = Terms { needs_value, finding_bytes };
         for loser in &self.losers {
-            self.walk.cover(loser.extent.reach());
+            self.walk.cover(loser.extent.reach(), part, sink);
         }
         self.losers.retain(|loser| matches!(loser.extent, Extent::Open(_)));
         let mut done = 0;

@@ -28,6 +28,7 @@
 #![allow(unsafe_code, reason = "vector loads and stores of the folding kernel in fold/avx2.rs")]
 
 mod chars;
+pub mod decode;
 mod fold;
 mod lines;
 mod origins;

@@ -1,0 +1,484 @@
+//! The register of pseudonyms, and the vault: a register that is told apart by its tag, can be sealed
+//! in a file and gives values back.
+//!
+//! A placeholder of a vault is `<EMAIL_ADDRESS_1:b7kx2m>`: entity type, number of the value, tag of the
+//! vault. Numbers count from 1 for each entity type, in the order in which values are met.
+
+use std::borrow::Borrow;
+use std::collections::HashMap;
+use std::fs::{self, File, OpenOptions};
+use std::hash::{Hash, Hasher};
+use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use zeroize::Zeroizing;
+
+use crate::key::{Key, NONCE_BYTES};
+
+/// Bytes of a tag.
+pub(crate) const TAG_BYTES: usize = 6;
+/// The letters of a tag: none that are read for one another, and no vowels, so that it is no word.
+const TAG_LETTERS: &[u8; 32] = b"bcdfghjkmnpqrstvwxyz23456789bcdf";
+/// Longest entity type a placeholder is made for; `sift-rules` knows no bound, placeholders need one.
+pub(crate) const MAX_ENTITY: usize = 64;
+
+const MAGIC: &[u8; 8] = b"siftvlt1";
+const HEADER_BYTES: usize = MAGIC.len() + 8 + TAG_BYTES;
+
+/// Bounds on what a register holds.
+#[derive(Clone, Copy, Debug)]
+pub struct Capacity {
+    /// Most values.
+    pub entries: usize,
+    /// Most bytes of values together.
+    pub bytes: usize,
+}
+
+/// Why a vault does not do what it was asked. No message holds a value.
+#[derive(Debug, thiserror::Error)]
+pub enum VaultError {
+    /// There is no room for another value.
+    #[error("the vault is full ({0} reached): begin a new one, or give it a larger bound")]
+    Full(&'static str),
+    /// The process is a copy of the one that made it; both would give out the same numbers.
+    #[error(
+        "the vault belongs to the process this one was forked from: save it there and load it here"
+    )]
+    Forked,
+    /// A thread died while it held the vault.
+    #[error("the vault was left in an unknown state by a thread that died: load it again")]
+    Broken,
+    /// The system has no randomness.
+    #[error("the system gives no random bytes, which a vault needs")]
+    Random,
+    /// The file cannot be read or written.
+    #[error("the vault file cannot be {0}: {1}")]
+    File(&'static str, std::io::ErrorKind),
+    /// The file is no vault.
+    #[error("the file is no vault of this version, or not all of one")]
+    Foreign,
+    /// The file is sealed with another key.
+    #[error("the vault file is sealed with the key {0}, not with this one")]
+    Key(String),
+    /// The file is cut or was changed.
+    #[error("the vault file is cut short or was changed: restore it from a backup")]
+    Damaged,
+}
+
+/// A value; overwritten with zeros when it is dropped.
+#[derive(Clone, PartialEq, Eq)]
+struct Secret(Arc<Zeroizing<Vec<u8>>>);
+
+impl Hash for Secret {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.as_slice().hash(state);
+    }
+}
+
+impl Borrow<[u8]> for Secret {
+    fn borrow(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Which value has which number.
+#[derive(Default)]
+pub struct Register {
+    entities: HashMap<String, Entity>,
+    entries: usize,
+    bytes: usize,
+}
+
+#[derive(Default)]
+struct Entity {
+    numbers: HashMap<Secret, usize>,
+    /// By number, from 1 on.
+    values: Vec<Secret>,
+}
+
+impl Register {
+    /// The numbers of values, given in text order with their entity types; new ones are counted on.
+    ///
+    /// Errors: there is no room for all of them. Then nothing was added.
+    pub fn number(
+        &mut self,
+        values: &[(&str, &[u8])],
+        capacity: Capacity,
+    ) -> Result<Vec<usize>, VaultError> {
+        let known = |entity: &str, value: &[u8]| {
+            self.entities.get(entity).and_then(|e| e.numbers.get(value)).copied()
+        };
+        // What is new is counted twice if it is there twice: only a vault that is nearly full minds.
+        let new = values.iter().filter(|(entity, value)| known(entity, value).is_none());
+        let (entries, bytes) = new.fold((0, 0), |(n, sum), (_, value)| (n + 1, sum + value.len()));
+        if self.entries + entries > capacity.entries || self.bytes + bytes > capacity.bytes {
+            self.check_room(values, capacity)?;
+        }
+        Ok(values.iter().map(|(entity, value)| self.add(entity, value)).collect())
+    }
+
+    fn check_room(&self, values: &[(&str, &[u8])], capacity: Capacity) -> Result<(), VaultError> {
+        let mut new = std::collections::HashSet::new();
+        let mut bytes = self.bytes;
+        for (entity, value) in values {
+            let known = self.entities.get(*entity).is_some_and(|e| e.numbers.contains_key(*value));
+            if !known && new.insert((entity, value)) {
+                bytes += value.len();
+            }
+        }
+        if self.entries + new.len() > capacity.entries {
+            return Err(VaultError::Full("its number of entries"));
+        }
+        if bytes > capacity.bytes {
+            return Err(VaultError::Full("its number of bytes"));
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, entity: &str, value: &[u8]) -> usize {
+        if !self.entities.contains_key(entity) {
+            self.entities.insert(entity.to_owned(), Entity::default());
+        }
+        let Some(known) = self.entities.get_mut(entity) else { return 0 };
+        if let Some(&number) = known.numbers.get(value) {
+            return number;
+        }
+        let secret = Secret(Arc::new(Zeroizing::new(value.to_vec())));
+        known.values.push(secret.clone());
+        let number = known.values.len();
+        known.numbers.insert(secret, number);
+        self.entries += 1;
+        self.bytes += value.len();
+        number
+    }
+
+    fn value(&self, entity: &str, number: usize) -> Option<&[u8]> {
+        let values = &self.entities.get(entity)?.values;
+        Some(values.get(number.checked_sub(1)?)?.borrow())
+    }
+
+    /// How many values it holds.
+    pub fn len(&self) -> usize {
+        self.entries
+    }
+
+    /// Whether it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.entries == 0
+    }
+
+    /// Bytes of memory it holds, about.
+    pub fn memory(&self) -> usize {
+        // A value is held once, with two references to it and a number.
+        const EACH: usize = 3 * size_of::<Secret>() + 2 * size_of::<Vec<u8>>();
+        self.bytes + self.entries * EACH
+    }
+
+    fn encode(&self) -> Zeroizing<Vec<u8>> {
+        let overhead = self.entries * 4 + self.entities.keys().map(|e| e.len() + 8).sum::<usize>();
+        // All at once: a buffer that grows would leave unsealed copies behind.
+        let mut out = Zeroizing::new(Vec::with_capacity(self.bytes + overhead));
+        let mut names: Vec<&String> = self.entities.keys().collect();
+        names.sort_unstable();
+        for name in names {
+            let Some(entity) = self.entities.get(name) else { continue };
+            put(&mut out, name.as_bytes());
+            out.extend_from_slice(&(entity.values.len() as u32).to_le_bytes());
+            entity.values.iter().for_each(|value| put(&mut out, value.borrow()));
+        }
+        out
+    }
+
+    fn decode(mut text: &[u8], capacity: Capacity) -> Result<Self, VaultError> {
+        let mut register = Self::default();
+        while !text.is_empty() {
+            let name = take(&mut text).and_then(|name| std::str::from_utf8(name).ok());
+            let name = name.ok_or(VaultError::Damaged)?;
+            let count = take_number(&mut text).ok_or(VaultError::Damaged)?;
+            for number in 1..=count {
+                let value = take(&mut text).ok_or(VaultError::Damaged)?;
+                if register.number(&[(name, value)], capacity)? != [number] {
+                    return Err(VaultError::Damaged);
+                }
+            }
+        }
+        Ok(register)
+    }
+}
+
+fn put(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
+    out.extend_from_slice(bytes);
+}
+
+fn take_number(text: &mut &[u8]) -> Option<usize> {
+    let (number, rest) = text.split_first_chunk::<4>()?;
+    *text = rest;
+    usize::try_from(u32::from_le_bytes(*number)).ok()
+}
+
+fn take<'a>(text: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let length = take_number(text)?;
+    let (value, rest) = text.split_at_checked(length)?;
+    *text = rest;
+    Some(value)
+}
+
+/// A reversible map between values and placeholders, shared by threads of one process.
+pub struct Vault {
+    key: Key,
+    tag: [u8; TAG_BYTES],
+    capacity: Capacity,
+    process: u32,
+    register: Mutex<Register>,
+}
+
+impl Vault {
+    /// An empty vault with a tag of its own.
+    pub fn new(key: Key, capacity: Capacity) -> Result<Self, VaultError> {
+        let mut tag = random::<TAG_BYTES>()?;
+        // 28 letters: the four that come up twice cost half a bit of 29.
+        tag.iter_mut().for_each(|byte| *byte = TAG_LETTERS[usize::from(*byte) % 28]);
+        Ok(Self::with(key, tag, capacity, Register::default()))
+    }
+
+    fn with(key: Key, tag: [u8; TAG_BYTES], capacity: Capacity, register: Register) -> Self {
+        Self { key, tag, capacity, process: std::process::id(), register: Mutex::new(register) }
+    }
+
+    /// What its placeholders end with.
+    pub fn tag(&self) -> &str {
+        std::str::from_utf8(&self.tag).unwrap_or_default()
+    }
+
+    pub(crate) fn tag_bytes(&self) -> [u8; TAG_BYTES] {
+        self.tag
+    }
+
+    /// The key it is sealed with.
+    pub fn key(&self) -> &Key {
+        &self.key
+    }
+
+    /// An error in a forked child, where another thread of the parent may hold the lock for ever.
+    pub fn check_process(&self) -> Result<(), VaultError> {
+        if std::process::id() == self.process {
+            Ok(())
+        } else {
+            Err(VaultError::Forked)
+        }
+    }
+
+    fn open_register(&self) -> Result<MutexGuard<'_, Register>, VaultError> {
+        self.check_process()?;
+        self.register.lock().map_err(|_| VaultError::Broken)
+    }
+
+    /// How many values it holds.
+    pub fn len(&self) -> Result<usize, VaultError> {
+        Ok(self.open_register()?.len())
+    }
+
+    /// Whether it holds none.
+    pub fn is_empty(&self) -> Result<bool, VaultError> {
+        Ok(self.len()? == 0)
+    }
+
+    /// As [`Register::number`], all or nothing.
+    pub fn number(&self, values: &[(&str, &[u8])]) -> Result<Vec<usize>, VaultError> {
+        self.open_register()?.number(values, self.capacity)
+    }
+
+    /// The value of a placeholder.
+    pub(crate) fn value(
+        &self,
+        entity: &str,
+        number: usize,
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, VaultError> {
+        let register = self.open_register()?;
+        Ok(register.value(entity, number).map(|value| Zeroizing::new(value.to_vec())))
+    }
+
+    /// Writes everything into a file, sealed, readable by its owner only: all of it or nothing, whatever
+    /// happens meanwhile.
+    pub fn save(&self, path: &Path) -> Result<(), VaultError> {
+        let mut header = [&MAGIC[..], self.key.id().as_bytes(), &self.tag].concat();
+        let nonce = random::<NONCE_BYTES>()?;
+        let sealed = {
+            let text = self.open_register()?.encode();
+            self.key.seal_vault(&nonce, &header, &text).ok_or(VaultError::Random)?
+        };
+        header.extend_from_slice(&nonce);
+        let failed = |error: std::io::Error| VaultError::File("written", error.kind());
+        let folder = match path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        let suffix = random::<8>()?.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let name = path
+            .file_name()
+            .ok_or(VaultError::File("written", std::io::ErrorKind::InvalidInput))?;
+        let mut temporary = name.to_owned();
+        temporary.push(format!(".{suffix}.tmp"));
+        let temporary = folder.join(temporary);
+        let written = (|| {
+            let mut file =
+                OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+            file.write_all(&header)?;
+            file.write_all(&sealed)?;
+            file.sync_all()?;
+            fs::rename(&temporary, path)?;
+            // The name is in the folder, which has to reach the disk as well.
+            File::open(folder)?.sync_all()
+        })();
+        if written.is_err() {
+            // It may not be there, or be there no more.
+            let _ = fs::remove_file(&temporary);
+        }
+        written.map_err(failed)
+    }
+
+    /// The vault that was saved with the same key.
+    pub fn load(key: Key, path: &Path, capacity: Capacity) -> Result<Self, VaultError> {
+        let failed = |error: std::io::Error| VaultError::File("read", error.kind());
+        // Asked before it is opened: opening a pipe waits for a writer.
+        if !fs::metadata(path).map_err(failed)?.is_file() {
+            return Err(VaultError::Foreign);
+        }
+        let file = File::open(path).map_err(failed)?;
+        // More than the capacity allows cannot be taken in: each entry has four bytes of length, and
+        // entity types are few and short.
+        let most = capacity
+            .bytes
+            .saturating_add(capacity.entries.saturating_mul(16))
+            .saturating_add(1 << 20);
+        let mut bytes = Vec::new();
+        file.take(most as u64).read_to_end(&mut bytes).map_err(failed)?;
+        if bytes.len() == most {
+            return Err(VaultError::Full("the size of its file"));
+        }
+        let (header, rest) = bytes.split_at_checked(HEADER_BYTES).ok_or(VaultError::Foreign)?;
+        let (id, tag) = header
+            .strip_prefix(MAGIC)
+            .and_then(|rest| rest.split_at_checked(8))
+            .ok_or(VaultError::Foreign)?;
+        let tag: [u8; TAG_BYTES] = tag.try_into().map_err(|_| VaultError::Foreign)?;
+        if !tag.iter().all(|byte| TAG_LETTERS.contains(byte))
+            || !id.iter().all(u8::is_ascii_hexdigit)
+        {
+            return Err(VaultError::Damaged);
+        }
+        if id != key.id().as_bytes() {
+            return Err(VaultError::Key(String::from_utf8_lossy(id).into_owned()));
+        }
+        let (nonce, sealed) = rest.split_at_checked(NONCE_BYTES).ok_or(VaultError::Damaged)?;
+        let text = key.open_vault(nonce, header, sealed).ok_or(VaultError::Damaged)?;
+        let register = Register::decode(&text, capacity)?;
+        Ok(Self::with(key, tag, capacity, register))
+    }
+}
+
+impl std::fmt::Debug for Vault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Vault({}, {:?})", self.tag(), self.key)
+    }
+}
+
+fn random<const N: usize>() -> Result<[u8; N], VaultError> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|_| VaultError::Random)?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROOM: Capacity = Capacity { entries: 4, bytes: 40 };
+
+    fn vault() -> Vault {
+        Vault::new(Key::new(&[3; 32]), ROOM).unwrap()
+    }
+
+    #[test]
+    fn numbers_count_by_entity_and_stay() {
+        let vault = vault();
+        let values: [(&str, &[u8]); 4] = [("A", b"x"), ("B", b"x"), ("A", b"y"), ("A", b"x")];
+        assert_eq!(vault.number(&values).unwrap(), [1, 1, 2, 1]);
+        assert_eq!(vault.number(&[("A", b"y")]).unwrap(), [2]);
+        assert_eq!(vault.len().unwrap(), 3);
+        assert_eq!(**vault.value("A", 2).unwrap().unwrap(), *b"y");
+        for (entity, number) in [("A", 0), ("A", 3), ("C", 1)] {
+            assert!(vault.value(entity, number).unwrap().is_none());
+        }
+    }
+
+    #[test]
+    fn a_full_vault_takes_all_or_nothing() {
+        let vault = vault();
+        vault.number(&[("A", b"1"), ("A", b"2"), ("A", b"3")]).unwrap();
+        assert!(vault.number(&[("A", b"4"), ("A", b"5")]).is_err());
+        assert_eq!(vault.len().unwrap(), 3);
+        // What is there twice needs room once.
+        assert_eq!(vault.number(&[("A", b"4"), ("A", b"4"), ("A", b"1")]).unwrap(), [4, 4, 1]);
+        assert!(vault.number(&[("A", &[0; 50])]).is_err());
+        assert_eq!(vault.number(&[("A", b"1")]).unwrap(), [1]);
+    }
+
+    #[test]
+    fn files() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a vault");
+        let vault = vault();
+        vault.number(&[("A", b"first"), ("B", b""), ("A", &[0xff, 0])]).unwrap();
+        vault.save(&path).unwrap();
+        vault.save(&path).unwrap();
+        let names = || fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(names(), 1);
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+
+        let key = || Key::new(&[3; 32]);
+        let again = Vault::load(key(), &path, ROOM).unwrap();
+        assert_eq!(again.tag(), vault.tag());
+        assert_eq!(again.len().unwrap(), 3);
+        assert_eq!(again.number(&[("A", &[0xff, 0]), ("A", b"new")]).unwrap(), [2, 3]);
+
+        let error = |key: Key, path: &Path| Vault::load(key, path, ROOM).unwrap_err();
+        assert!(matches!(error(Key::new(&[4; 32]), &path), VaultError::Key(_)));
+        let small = Capacity { entries: 2, bytes: 40 };
+        assert!(matches!(Vault::load(key(), &path, small), Err(VaultError::Full(_))));
+        assert!(matches!(error(key(), folder.path()), VaultError::Foreign));
+        assert!(matches!(error(key(), &folder.path().join("none")), VaultError::File("read", _)));
+
+        // Cut anywhere, changed anywhere: never a vault, never a panic.
+        let whole = fs::read(&path).unwrap();
+        assert!(!whole.windows(5).any(|part| part == b"first"));
+        let other = folder.path().join("other");
+        for length in 0..whole.len() {
+            fs::write(&other, &whole[..length]).unwrap();
+            error(key(), &other);
+            let mut changed = whole.clone();
+            changed[length] ^= 1;
+            fs::write(&other, &changed).unwrap();
+            error(key(), &other);
+        }
+        let nowhere = folder.path().join("no/such/folder/vault");
+        assert!(matches!(vault.save(&nowhere), Err(VaultError::File("written", _))));
+        fs::remove_file(&other).unwrap();
+        assert!(vault.save(folder.path()).is_err());
+        assert_eq!(names(), 1);
+    }
+
+    #[test]
+    fn nothing_is_shown() {
+        let vault = vault();
+        vault.number(&[("A", b"value")]).unwrap();
+        assert_eq!(
+            format!("{vault:?}"),
+            format!("Vault({}, Key({}))", vault.tag(), vault.key().id())
+        );
+    }
+}

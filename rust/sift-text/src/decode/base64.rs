@@ -1,0 +1,287 @@
+//! Base64: standard and URL-safe alphabet, padded or not, wrapped or not, in every phase.
+
+use super::runs::{class, line_break, next_run, Break, Class, LINE};
+use super::track::{Dense, Phase};
+use super::{inflate, Encoding, Piece, Reading, Window};
+
+/// Shortest run that can hold [`super::MIN_TEXT`] bytes, and no longer than a line that can go on.
+const LEAST: usize = 16;
+const _: () = assert!(LEAST <= LINE && LEAST * 3 / 4 <= super::MIN_TEXT);
+
+/// The alphabet and what a bare line break is made of: a run that can hold a window has `LEAST` of them.
+const CLASS: Class =
+    class(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_\r\n");
+
+/// Six bits for each character of both alphabets, 64 for all others.
+const VALUES: [u8; 256] = {
+    let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    let mut table = [64; 256];
+    let mut at = 0;
+    while at < alphabet.len() {
+        table[alphabet[at] as usize] = at as u8;
+        at += 1;
+    }
+    table[b'+' as usize] = 62;
+    table[b'-' as usize] = 62;
+    table[b'/' as usize] = 63;
+    table[b'_' as usize] = 63;
+    table
+};
+
+fn value(byte: u8) -> Option<u8> {
+    Some(VALUES[usize::from(byte)]).filter(|&value| value < 64)
+}
+
+/// For each character where in a group of four it can stand if the group is ASCII text, or UTF-16 of that:
+/// a byte with all bits set for each of the four places, the first place lowest.
+const PLACES: [u32; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let value = VALUES[byte];
+        if value < 64 {
+            let first = matches!(value, 0 | 2 | 3 | 8..=31);
+            let second = matches!(value & 15, 0 | 2..=7);
+            let third = matches!(value & 3, 0 | 1);
+            table[byte] = 0xff00_0000
+                | if first { 0xff } else { 0 }
+                | if second { 0xff00 } else { 0 }
+                | if third { 0xff_0000 } else { 0 };
+        }
+        byte += 1;
+    }
+    table
+};
+
+/// Whether a character is upper case, lower case or none of them, as bits.
+const KINDS: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = match byte as u8 {
+            b'A'..=b'Z' => 1,
+            b'a'..=b'z' => 2,
+            b'0'..=b'9' | b'+' => 4,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    table
+};
+
+const ALL_KINDS: u8 = 7;
+
+/// The end of the bytes of `CLASS` from `start` on, if no window can be in them.
+///
+/// Words, paths and numbers go this way: one look-up a character for all four phases. ASCII text in base64
+/// has 16 characters in a row that may stand where they do; text of other scripts has capitals, small
+/// letters and digits ([`Phase`] asks for them); compressed data begins as it does.
+fn barren(text: &[u8], start: usize, finished: bool) -> Option<usize> {
+    let rest = text.get(start..)?;
+    // A byte of `rows` counts the characters that fit one after the other in one phase; turning the bytes
+    // keeps the phase that stands at the first place in the lowest one.
+    let (mut rows, mut kinds, mut before) = (0_u32, 0, b'\n');
+    for (at, &byte) in rest.iter().enumerate() {
+        if matches!(byte, b'\r' | b'\n') {
+            before = byte;
+            continue;
+        }
+        let places = PLACES[usize::from(byte)];
+        if places == 0 {
+            // A break may lead on to another line.
+            let leads_on = byte == b'\\' || before == b'\n' && matches!(byte, b' ' | b'\t');
+            return (!leads_on).then_some(start + at);
+        }
+        rows = (rows.rotate_left(8) + 0x0101_0101) & places;
+        kinds |= KINDS[usize::from(byte)];
+        let packed = matches!(before, b'\r' | b'\n') && matches!(byte, b'H' | b'e');
+        if rows & 0xf0f0_f0f0 != 0 || kinds == ALL_KINDS || packed {
+            return None;
+        }
+        before = byte;
+    }
+    finished.then_some(text.len())
+}
+
+/// Reads runs character by character; each one ends a group of four in one of the four phases.
+#[derive(Clone, Debug)]
+pub(super) struct Base64 {
+    /// Read up to here.
+    at: usize,
+    /// Characters of the run so far, 0 outside of runs.
+    length: usize,
+    /// Characters since the last line break.
+    line: usize,
+    /// Kinds of characters in the run so far.
+    kinds: u8,
+    /// The last four characters: values, and where they stood.
+    last: u32,
+    places: [usize; 4],
+    phases: [Phase; 4],
+    packed: inflate::Run,
+}
+
+impl Base64 {
+    pub(super) fn new(packed_bytes: usize) -> Self {
+        Self {
+            at: 0,
+            length: 0,
+            line: 0,
+            kinds: 0,
+            last: 0,
+            places: [0; 4],
+            phases: [Phase::default(); 4],
+            packed: inflate::Run::new(packed_bytes),
+        }
+    }
+
+    pub(super) fn advance(&mut self, text: &[u8], finished: bool, found: &mut Vec<Window>) {
+        loop {
+            if self.length == 0 {
+                self.at = next_run(text, self.at, &CLASS, LEAST);
+                if let Some(end) = barren(text, self.at, finished).filter(|&end| end > self.at) {
+                    self.at = end;
+                    continue;
+                }
+            }
+            while let Some((value, byte)) = text.get(self.at).and_then(|&it| Some((value(it)?, it)))
+            {
+                self.kinds |= KINDS[usize::from(byte)];
+                self.character(value, found);
+            }
+            match line_break(text, self.at, self.line, finished, |byte| value(byte).is_some()) {
+                Break::Joins(width) => {
+                    self.at += width;
+                    self.line = 0;
+                    continue;
+                }
+                Break::Unknown if self.length > 0 => return,
+                Break::Unknown | Break::Ends => {}
+            }
+            let Some(&byte) = text.get(self.at) else {
+                if finished && self.length > 0 {
+                    self.end(self.at, found);
+                }
+                return;
+            };
+            if self.length == 0 {
+                self.at += 1;
+                continue;
+            }
+            // Padding belongs to the last group.
+            let mut end = self.at;
+            if byte == b'=' {
+                end += 1;
+                match text.get(end) {
+                    None if !finished => return,
+                    Some(b'=') => end += 1,
+                    _ => {}
+                }
+            }
+            self.end(end, found);
+            self.at = end;
+        }
+    }
+
+    #[inline]
+    fn character(&mut self, value: u8, found: &mut Vec<Window>) {
+        self.places.rotate_left(1);
+        self.places[3] = self.at;
+        self.last = (self.last << 6 | u32::from(value)) & 0xff_ffff;
+        self.at += 1;
+        self.length += 1;
+        self.line += 1;
+        if self.length >= 4 {
+            let [_, bytes @ ..] = self.last.to_be_bytes();
+            let unit = Dense {
+                start: self.places[0],
+                end: self.at,
+                bytes: &bytes,
+                mixed: self.kinds == ALL_KINDS,
+            };
+            self.phases[self.length % 4].unit(unit, Reading::Base64, found);
+            if self.length == 4 {
+                self.packed.begin(self.places[0], &bytes);
+            }
+        }
+        self.packed.grows(self.at, Reading::Base64, found);
+    }
+
+    fn end(&mut self, end: usize, found: &mut Vec<Window>) {
+        let mixed = self.kinds == ALL_KINDS;
+        for phase in 0..4 {
+            // Two characters behind the last whole group of a phase are one byte, three are two.
+            let over = (self.length + 4 - phase) % 4;
+            let bytes = match over {
+                2 => (self.last >> 4).to_be_bytes(),
+                _ => (self.last >> 2).to_be_bytes(),
+            };
+            if let (2 | 3, [.., first, second]) = (over, bytes) {
+                let bytes = if over == 2 { &[second][..] } else { &[first, second] };
+                let unit = Dense { start: self.places[4 - over], end, bytes, mixed };
+                if self.length >= over {
+                    self.phases[phase].unit(unit, Reading::Base64, found);
+                }
+            }
+            self.phases[phase].end(end, mixed, Reading::Base64, found);
+        }
+        self.packed.end(end, Reading::Base64, found);
+        self.length = 0;
+        self.line = 0;
+        self.kinds = 0;
+    }
+
+    pub(super) fn held(&self) -> usize {
+        if self.length == 0 {
+            return self.at;
+        }
+        let phases = self.phases.iter().filter_map(Phase::held);
+        let open = self.places[4 - self.length.min(3)];
+        phases.chain([open, self.at]).chain(self.packed.held()).min().unwrap_or(self.at)
+    }
+
+    pub(super) fn dropped(&mut self, count: usize) {
+        self.at = self.at.saturating_sub(count);
+        self.places = self.places.map(|at| at.saturating_sub(count));
+        self.phases.iter_mut().for_each(|phase| phase.dropped(count));
+        self.packed.dropped(count);
+    }
+}
+
+/// The groups of a window: `text` ends where it ends.
+pub(super) fn pieces(text: &[u8], start: usize, tell: &mut dyn FnMut(Piece<'_>)) {
+    let (mut at, mut line) = (start, usize::MAX);
+    let (mut group, mut count, mut first) = (0_u32, 0, start);
+    while let Some(&byte) = text.get(at) {
+        let Some(value) = value(byte) else {
+            // What was joined when the window was found, or else the padding at its end. A line that began
+            // before the window counts as long.
+            match line_break(text, at, line, true, |byte| value(byte).is_some()) {
+                Break::Joins(width) => at += width,
+                Break::Ends | Break::Unknown => break,
+            }
+            line = 0;
+            continue;
+        };
+        if count == 0 {
+            first = at;
+        }
+        group = group << 6 | u32::from(value);
+        count += 1;
+        at += 1;
+        line = line.saturating_add(1);
+        if count == 4 {
+            let [_, bytes @ ..] = group.to_be_bytes();
+            tell(Piece::Unit { start: first, end: at, bytes: &bytes, encoding: Encoding::Base64 });
+            (group, count) = (0, 0);
+        }
+    }
+    let unit = |bytes: &[u8], tell: &mut dyn FnMut(Piece<'_>)| {
+        tell(Piece::Unit { start: first, end: text.len(), bytes, encoding: Encoding::Base64 });
+    };
+    match count {
+        2 => unit(&[(group >> 4) as u8], tell),
+        3 => unit(&[(group >> 10) as u8, (group >> 2) as u8], tell),
+        _ => {}
+    }
+}

@@ -1,0 +1,279 @@
+//! Percent signs, HTML entities and backslashes.
+//!
+//! All three in one decoder: they begin with different bytes, so a text may mix them, and a window is
+//! scanned once. Which of them a finding holds is told by its units.
+
+use super::sparse::{Grammar, Parsed, Unit};
+use super::{hex_value, Encoding};
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Escapes;
+
+/// Backslashes in front of one escape, as nested JSON has them.
+const BACKSLASHES: usize = 8;
+
+impl Grammar for Escapes {
+    fn skip(text: &[u8], from: usize) -> usize {
+        let rest = text.get(from..).unwrap_or_default();
+        memchr::memchr3(b'%', b'&', b'\\', rest).map_or(text.len(), |at| from + at)
+    }
+
+    fn parse(text: &[u8], at: usize, finished: bool) -> Parsed {
+        let rest = text.get(at..).unwrap_or_default();
+        let rest = Rest { rest, finished };
+        let unit = match rest.rest.first() {
+            Some(b'%') => percent(rest),
+            Some(b'&') => entity(rest),
+            _ => {
+                let before = at.checked_sub(1).and_then(|at| text.get(at)).copied();
+                backslash(rest, before)
+            }
+        };
+        match unit {
+            Ok(unit) => Parsed::Unit(Unit { end: at + unit.end, ..unit }),
+            Err(No::Literal) => Parsed::Literal(at + 1),
+            Err(No::Unknown) => Parsed::Unknown,
+        }
+    }
+}
+
+/// Why something is not a unit.
+enum No {
+    Literal,
+    Unknown,
+}
+
+/// What is left of the text, and whether that is all.
+#[derive(Clone, Copy)]
+struct Rest<'t> {
+    rest: &'t [u8],
+    finished: bool,
+}
+
+impl Rest<'_> {
+    /// The byte at `at`; zero, which is in no escape, behind the end of the text.
+    fn byte(self, at: usize) -> Result<u8, No> {
+        match self.rest.get(at) {
+            Some(&byte) => Ok(byte),
+            None if self.finished => Ok(0),
+            None => Err(No::Unknown),
+        }
+    }
+
+    /// The value of exactly `count` hexadecimal digits at `at`.
+    fn hex(self, at: usize, count: usize) -> Result<u32, No> {
+        let mut value = 0;
+        for at in at..at + count {
+            value = value << 4 | u32::from(hex_value(self.byte(at)?).ok_or(No::Literal)?);
+        }
+        Ok(value)
+    }
+
+    /// The value and the end of 1 to `most` digits at `at`.
+    fn number(self, at: usize, radix: u32, most: usize) -> Result<(u32, usize), No> {
+        let (mut value, mut end) = (0_u32, at);
+        while let Some(digit) = char::from(self.byte(end)?).to_digit(radix) {
+            if end - at == most {
+                return Err(No::Literal);
+            }
+            value = value.saturating_mul(radix).saturating_add(digit);
+            end += 1;
+        }
+        if end == at {
+            return Err(No::Literal);
+        }
+        Ok((value, end))
+    }
+}
+
+/// A unit for the character `value`. Control characters decode but do not open a window.
+fn character(end: usize, value: u32, encoding: Encoding) -> Result<Unit, No> {
+    let it = char::from_u32(value).ok_or(No::Literal)?;
+    Ok(Unit::character(end, it, encoding, !it.is_control()))
+}
+
+/// A unit for one byte, which may be part of a character of UTF-8.
+fn byte(end: usize, value: u32, encoding: Encoding) -> Unit {
+    let byte = value as u8;
+    Unit::byte(end, byte, encoding, byte >= b' ' && byte != 0x7f)
+}
+
+/// `%61` and `%u0061`.
+fn percent(rest: Rest<'_>) -> Result<Unit, No> {
+    if rest.byte(1)? == b'u' {
+        return character(6, rest.hex(2, 4)?, Encoding::Percent);
+    }
+    Ok(byte(3, rest.hex(1, 2)?, Encoding::Percent))
+}
+
+/// Named entities that stand for ASCII, invisible ones and those for which browsers need no semicolon. The
+/// third part: whether they do need it; the fourth: whether they open a window, which those that HTML needs
+/// all the time do not.
+const NAMED: [(&str, char, bool, bool); 59] = [
+    ("AMP", '&', false, false),
+    ("DiacriticalGrave", '`', true, true),
+    ("GT", '>', false, false),
+    ("Hat", '^', true, true),
+    ("LT", '<', false, false),
+    ("NewLine", '\n', true, true),
+    ("NoBreak", '\u{2060}', true, true),
+    ("NonBreakingSpace", '\u{a0}', true, false),
+    ("QUOT", '"', false, false),
+    ("Tab", '\t', true, true),
+    ("UnderBar", '_', true, true),
+    ("VerticalLine", '|', true, true),
+    ("ZeroWidthSpace", '\u{200b}', true, true),
+    ("amp", '&', false, false),
+    ("apos", '\'', true, false),
+    ("ast", '*', true, true),
+    ("bsol", '\\', true, true),
+    ("colon", ':', true, true),
+    ("comma", ',', true, true),
+    ("commat", '@', true, true),
+    ("dollar", '$', true, true),
+    ("emsp", '\u{2003}', true, false),
+    ("ensp", '\u{2002}', true, false),
+    ("equals", '=', true, true),
+    ("excl", '!', true, true),
+    ("grave", '`', true, true),
+    ("gt", '>', false, false),
+    ("hairsp", '\u{200a}', true, false),
+    ("hyphen", '-', true, true),
+    ("lbrace", '{', true, true),
+    ("lbrack", '[', true, true),
+    ("lcub", '{', true, true),
+    ("lowbar", '_', true, true),
+    ("lpar", '(', true, true),
+    ("lsqb", '[', true, true),
+    ("lt", '<', false, false),
+    ("midast", '*', true, true),
+    ("nbsp", '\u{a0}', false, false),
+    ("num", '#', true, true),
+    ("numsp", '\u{2007}', true, false),
+    ("percnt", '%', true, true),
+    ("period", '.', true, true),
+    ("plus", '+', true, true),
+    ("quest", '?', true, true),
+    ("quot", '"', false, false),
+    ("rbrace", '}', true, true),
+    ("rbrack", ']', true, true),
+    ("rcub", '}', true, true),
+    ("rlm", '\u{200f}', true, true),
+    ("rpar", ')', true, true),
+    ("rsqb", ']', true, true),
+    ("semi", ';', true, true),
+    ("shy", '\u{ad}', false, true),
+    ("sol", '/', true, true),
+    ("thinsp", '\u{2009}', true, false),
+    ("verbar", '|', true, true),
+    ("vert", '|', true, true),
+    ("zwj", '\u{200d}', true, true),
+    ("zwnj", '\u{200c}', true, true),
+];
+
+/// Longest name in [`NAMED`].
+const LONGEST_NAME: usize = 16;
+
+/// Digits of a numeric entity, leading zeros among them.
+const ENTITY_DIGITS: usize = 12;
+
+fn entity(rest: Rest<'_>) -> Result<Unit, No> {
+    if rest.byte(1)? == b'#' {
+        let (value, end) = match rest.byte(2)? {
+            b'x' | b'X' => rest.number(3, 16, ENTITY_DIGITS)?,
+            _ => rest.number(2, 10, ENTITY_DIGITS)?,
+        };
+        let end = end + usize::from(rest.byte(end)? == b';');
+        return character(end, value, Encoding::Entity);
+    }
+    let mut end = 1;
+    while end <= LONGEST_NAME && rest.byte(end)?.is_ascii_alphabetic() {
+        end += 1;
+    }
+    let name = rest.rest.get(1..end).unwrap_or_default();
+    let closed = rest.byte(end)? == b';';
+    for (entity, it, semicolon, loud) in NAMED {
+        let bytes = entity.as_bytes();
+        let end = 1 + bytes.len() + usize::from(closed);
+        if name == bytes && (closed || !semicolon) {
+            // An ampersand that begins another entity hides it.
+            let loud = loud || it == '&' && rest.byte(end)? == b'#';
+            return Ok(Unit::character(end, it, Encoding::Entity, loud));
+        }
+        // Without its semicolon it may be followed by letters.
+        if !semicolon && name.starts_with(bytes) {
+            let end = 1 + bytes.len();
+            return Ok(Unit::character(end, it, Encoding::Entity, loud));
+        }
+    }
+    Err(No::Literal)
+}
+
+fn backslash(rest: Rest<'_>, before: Option<u8>) -> Result<Unit, No> {
+    let mut at = 1;
+    while rest.byte(at)? == b'\\' {
+        at += 1;
+        if at > BACKSLASHES {
+            return Err(No::Literal);
+        }
+    }
+    let simple = |it: char, loud: bool| Ok(Unit::character(at + 1, it, Encoding::Escape, loud));
+    let letter = rest.byte(at)?;
+    match letter {
+        b'u' if rest.byte(at + 1)? == b'{' => braced(rest, at + 2),
+        b'u' => {
+            let high = rest.hex(at + 1, 4)?;
+            if !(0xd800..0xdc00).contains(&high) {
+                return character(at + 5, high, Encoding::Escape);
+            }
+            // The other half, behind as many backslashes.
+            for slash in at + 5..2 * at + 5 {
+                if rest.byte(slash)? != b'\\' {
+                    return Err(No::Literal);
+                }
+            }
+            let at = 2 * at + 5;
+            if rest.byte(at)? != b'u' {
+                return Err(No::Literal);
+            }
+            let low = rest.hex(at + 1, 4)?;
+            if !(0xdc00..0xe000).contains(&low) {
+                return Err(No::Literal);
+            }
+            let value = 0x1_0000 + ((high & 0x3ff) << 10 | low & 0x3ff);
+            character(at + 5, value, Encoding::Escape)
+        }
+        b'U' => character(at + 9, rest.hex(at + 1, 8)?, Encoding::Escape),
+        b'x' if rest.byte(at + 1)? == b'{' => braced(rest, at + 2),
+        b'x' => Ok(byte(at + 3, rest.hex(at + 1, 2)?, Encoding::Escape)),
+        b'0'..=b'3' => {
+            // Exactly three octal digits for a printable character: fewer are back references and indices.
+            let mut value = 0;
+            for at in at..at + 3 {
+                let digit = char::from(rest.byte(at)?).to_digit(8).ok_or(No::Literal)?;
+                value = value << 3 | digit;
+            }
+            if !(0x20..0x7f).contains(&value) || rest.byte(at + 3)?.is_ascii_digit() {
+                return Err(No::Literal);
+            }
+            character(at + 3, value, Encoding::Escape)
+        }
+        b'n' => simple('\n', false),
+        b'r' => simple('\r', false),
+        b't' => simple('\t', false),
+        // Only the slashes of a URL matter: patterns of other things do not hold any.
+        b'/' => simple('/', before == Some(b':')),
+        b'"' | b'\'' => simple(char::from(letter), false),
+        _ if at > 1 => Ok(Unit::byte(at, b'\\', Encoding::Escape, false)),
+        _ => Err(No::Literal),
+    }
+}
+
+/// `{61}`, of which the brace is behind.
+fn braced(rest: Rest<'_>, at: usize) -> Result<Unit, No> {
+    let (value, end) = rest.number(at, 16, ENTITY_DIGITS)?;
+    if rest.byte(end)? != b'}' {
+        return Err(No::Literal);
+    }
+    character(end + 1, value, Encoding::Escape)
+}

@@ -1,0 +1,401 @@
+//! Decoded views: what is written in base64, hex, escapes, invisible or look-alike characters.
+//!
+//! A text has one identity view and one folded view, but many decoded ones: each is a **window**, a piece
+//! of the text of at most [`WINDOW`] bytes (more only for compressed data and for a break inside a unit) and
+//! the way to read it. Four questions make the interface:
+//!
+//! | question | answered by |
+//! |---|---|
+//! | where is something encoded? | [`windows`] for a whole text, [`Finder`] for one that comes in pieces |
+//! | what does it say? | [`Window::decode`], into a buffer of the caller's |
+//! | where did it stand? | [`Map`]: spans of the decoded bytes back to whole encoding units of the text |
+//! | is something encoded in there? | [`Nesting::visit`]: all of it to a bounded depth and amount of work |
+//!
+//! ```
+//! use sift_text::decode::{windows, Limits, Map};
+//!
+//! let text = b"token: c2VjcmV0LXdvcmRzLWluLWhlcmU= (expires)";
+//! let mut found = Vec::new();
+//! windows(text, &Limits::default(), &mut found);
+//! let (mut decoded, mut map) = (Vec::new(), Map::default());
+//! found[0].decode(text, &Limits::default(), &mut decoded);
+//! assert_eq!(decoded, b"secret-words-in-here");
+//! found[0].map(text, &mut map);
+//! assert_eq!(map.span(0, 6), (7, 15)); // "secret" is in the first two groups of four
+//! ```
+//!
+//! **Two kinds of decoders.** *Dense* ones (base64, hex) read runs of their alphabet in which every
+//! character counts. A run is read in every phase, four for base64 and two for hex, because a word, a `/` or
+//! a `-` in front of it shifts it; of each phase only the stretches count that read as text: UTF-8, or UTF-16
+//! of Latin letters, without control characters, at least [`MIN_TEXT`] bytes. That is also the filter: a
+//! random identifier or binary has no such stretch. *Sparse* ones (escapes, characters) read text in
+//! which a few *units* stand for something else and all other bytes for themselves. A unit may be *loud* or
+//! *quiet*: a loud one (`%61`, a Cyrillic letter beside a Latin one) opens a window that reaches [`REACH`]
+//! bytes to both sides; a quiet one (`\n`, `&lt;`, a full-width comma) is decoded in windows that others open.
+//!
+//! **Windows overlap**: one begins each [`STRIDE`] bytes from the beginning of its run, at a whole unit, so
+//! anything whose encoding takes at most `STRIDE` bytes is whole in one of them.
+//!
+//! **Locality.** Every decision looks at a bounded number of bytes, never at the rest of the text: a
+//! [`Finder`] that is fed pieces finds exactly the windows of the whole, whatever the cuts. It says what must be
+//! held: [`Finder::held`].
+//!
+//! **What a finding must touch.** In a sparse window a finding counts only if [`Map::touched`] says that it, or
+//! what was looked at beside it, holds a unit. All others are in the identity view too, or come from the
+//! cut at the edge of the window.
+
+mod base64;
+mod characters;
+mod escapes;
+mod hex;
+mod inflate;
+mod lookalikes;
+mod map;
+mod nesting;
+mod runs;
+mod sparse;
+mod track;
+
+pub use characters::{invisible, Invisible, InvisibleKind};
+pub use map::Map;
+pub use nesting::{Level, Nesting, Outcome};
+
+use base64::Base64;
+use characters::Characters;
+use escapes::Escapes;
+use hex::{Hex, Pairs};
+use sparse::Sparse;
+
+/// Encoded bytes of a window, more only by what the last unit takes.
+pub const WINDOW: usize = 1024;
+
+/// From the beginning of a window to that of the next one in the same run.
+pub const STRIDE: usize = 512;
+
+/// Bytes that a sparse window takes on both sides of a loud unit.
+pub const REACH: usize = 128;
+
+/// Shortest text that a dense window may hold, in decoded bytes; of UTF-16, in characters.
+pub const MIN_TEXT: usize = 12;
+
+/// How a piece of text is encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Encoding {
+    Base64,
+    Hex,
+    /// The bytes of the window are UTF-16.
+    Utf16,
+    Gzip,
+    Zlib,
+    /// `%61`, `%u0061`.
+    Percent,
+    /// `&lt;`, `&#97;`, `&#x61;`.
+    Entity,
+    /// Behind a backslash: `\u0061`, `\u{61}`, `\x61`, `\141`, `\n`.
+    Escape,
+    /// Tag characters: invisible ASCII.
+    Tag,
+    /// Variation selectors that carry bytes.
+    Selector,
+    /// Characters without a glyph between visible ones, and marks that strike letters through.
+    Invisible,
+    /// Full-width, mathematical, enclosed, small and raised forms of ASCII characters.
+    Styled,
+    /// Characters of other scripts that look like ASCII ones.
+    Lookalike,
+}
+
+impl Encoding {
+    /// All encodings, in order.
+    pub const ALL: [Self; 13] = [
+        Self::Base64,
+        Self::Hex,
+        Self::Utf16,
+        Self::Gzip,
+        Self::Zlib,
+        Self::Percent,
+        Self::Entity,
+        Self::Escape,
+        Self::Tag,
+        Self::Selector,
+        Self::Invisible,
+        Self::Styled,
+        Self::Lookalike,
+    ];
+
+    /// The name in findings and reports.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Base64 => "base64",
+            Self::Hex => "hex",
+            Self::Utf16 => "utf16",
+            Self::Gzip => "gzip",
+            Self::Zlib => "zlib",
+            Self::Percent => "percent",
+            Self::Entity => "entity",
+            Self::Escape => "escape",
+            Self::Tag => "tag",
+            Self::Selector => "selector",
+            Self::Invisible => "invisible",
+            Self::Styled => "styled",
+            Self::Lookalike => "lookalike",
+        }
+    }
+}
+
+/// A set of encodings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Encodings(u32);
+
+impl Encodings {
+    /// Whether there is none.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    pub const fn contains(self, encoding: Encoding) -> bool {
+        self.0 >> encoding as u8 & 1 == 1
+    }
+
+    #[must_use]
+    pub const fn with(self, encoding: Encoding) -> Self {
+        Self(self.0 | 1 << encoding as u8)
+    }
+
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// The encodings in their order.
+    pub fn iter(self) -> impl Iterator<Item = Encoding> {
+        Encoding::ALL.into_iter().filter(move |&encoding| self.contains(encoding))
+    }
+}
+
+/// Which reading a window has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reading {
+    Base64(Form),
+    /// Digits in pairs without anything between them.
+    Hex(Form),
+    /// Pairs of digits with separators: `41 42`, `0x41, 0x42`.
+    Pairs(Form),
+    /// Percent, entities and backslashes.
+    Escapes,
+    /// Invisible and look-alike characters.
+    Characters,
+}
+
+/// What the bytes of a dense window are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Form {
+    Text,
+    /// Of Latin letters, either order of bytes.
+    Utf16,
+    Gzip,
+    Zlib,
+}
+
+/// A piece of a text and how to read it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Window {
+    /// First byte.
+    pub start: usize,
+    /// End.
+    pub end: usize,
+    /// How it is encoded.
+    pub reading: Reading,
+    /// Whether the same run goes on behind `end`: what reaches the end of the decoded bytes may be longer.
+    pub open: bool,
+}
+
+/// How far decoding may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Levels of encoding undone: 3 finds base64 in base64 in base64.
+    pub depth: usize,
+    /// Bytes that nested windows of one window of the text may decode to together, for each of its bytes.
+    pub work: usize,
+    /// Encoded bytes of a compressed run that are read.
+    pub packed_bytes: usize,
+    /// Bytes that a compressed run may become.
+    pub unpacked_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { depth: 3, work: 4, packed_bytes: 16 << 10, unpacked_bytes: 64 << 10 }
+    }
+}
+
+impl Window {
+    /// Decodes the window of `text` into `out`, which is cleared first and keeps its capacity.
+    ///
+    /// `text` is the text, or the piece of a stream, that the window was found in. Linear in the window;
+    /// compressed data becomes at most `limits.unpacked_bytes`. Nothing in `out` if the data is not valid.
+    pub fn decode(&self, text: &[u8], limits: &Limits, out: &mut Vec<u8>) {
+        out.clear();
+        match self.form() {
+            Form::Text => {
+                self.pieces(text, &mut |piece| out.extend_from_slice(piece.bytes()));
+            }
+            form => {
+                let mut raw = Vec::new();
+                self.pieces(text, &mut |piece| raw.extend_from_slice(piece.bytes()));
+                match form {
+                    Form::Gzip => inflate::gzip(&raw, limits.unpacked_bytes, out),
+                    Form::Zlib => inflate::zlib(&raw, limits.unpacked_bytes, out),
+                    Form::Text | Form::Utf16 => {
+                        map::utf16(&raw, |_, character| out.extend_from_slice(character));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Fills `map` with the way back from the decoded bytes to `text`.
+    ///
+    /// No map is kept while decoding: almost every window has no finding.
+    pub fn map(&self, text: &[u8], map: &mut Map) {
+        map.fill(self, text);
+    }
+
+    /// Whether most bytes of the window stand for themselves: see "What a finding must touch".
+    pub const fn is_sparse(&self) -> bool {
+        matches!(self.reading, Reading::Escapes | Reading::Characters)
+    }
+
+    fn form(&self) -> Form {
+        match self.reading {
+            Reading::Base64(form) | Reading::Hex(form) | Reading::Pairs(form) => form,
+            _ => Form::Text,
+        }
+    }
+
+    /// Tells the pieces of the window in the order of what they decode to.
+    fn pieces(&self, text: &[u8], tell: &mut dyn FnMut(Piece<'_>)) {
+        let Some(inside) = text.get(..self.end).filter(|_| self.start <= self.end) else { return };
+        match self.reading {
+            Reading::Base64(_) => base64::pieces(inside, self.start, tell),
+            Reading::Hex(_) => hex::pieces(inside, self.start, tell),
+            Reading::Pairs(_) => hex::pair_pieces(inside, self.start, tell),
+            // What stands behind the window may be looked at, as it was when the window was found.
+            Reading::Escapes => sparse::pieces::<Escapes>(text, self.start, self.end, tell),
+            Reading::Characters => sparse::pieces::<Characters>(text, self.start, self.end, tell),
+        }
+    }
+}
+
+/// A part of a window.
+#[derive(Clone, Copy, Debug)]
+enum Piece<'a> {
+    /// Bytes that stand for themselves, from `start` on.
+    Literal { start: usize, bytes: &'a [u8] },
+    /// An encoding unit.
+    Unit { start: usize, end: usize, bytes: &'a [u8], encoding: Encoding },
+}
+
+impl<'a> Piece<'a> {
+    fn bytes(self) -> &'a [u8] {
+        match self {
+            Self::Literal { bytes, .. } | Self::Unit { bytes, .. } => bytes,
+        }
+    }
+}
+
+/// Finds the windows of a text that comes in pieces.
+///
+/// The caller keeps the text in a buffer, to which it appends what comes and from whose front it drops what is
+/// no longer needed. Offsets are those of the buffer.
+///
+/// ```
+/// use sift_text::decode::{Finder, Limits};
+///
+/// let (mut finder, mut found) = (Finder::new(&Limits::default()), Vec::new());
+/// let mut buffer = b"what is c2VjcmV0LXdvcm".to_vec();
+/// finder.advance(&buffer, false, &mut found);
+/// assert_eq!(finder.held().dense, 8);
+/// buffer.extend_from_slice(b"RzLWluLWhlcmU=?");
+/// finder.advance(&buffer, true, &mut found);
+/// assert_eq!((found[0].start, found[0].end), (8, 36));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Finder {
+    base64: Base64,
+    hex: Hex,
+    pairs: Pairs,
+    escapes: Sparse<Escapes>,
+    characters: Sparse<Characters>,
+}
+
+/// What a stream may not release yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// A dense window that is not yet told begins here or later: hold from here.
+    pub dense: usize,
+    /// The first loud unit whose window is not yet told begins here or later. Until there all sparse
+    /// views read as the identity view, so hold from where the identity view's undecided part
+    /// began when it had been read up to here.
+    pub sparse: usize,
+    /// The buffer must go back to here for the windows that are not yet told.
+    pub buffer: usize,
+}
+
+impl Finder {
+    /// A finder at the beginning of a text.
+    pub fn new(limits: &Limits) -> Self {
+        Self {
+            base64: Base64::new(limits.packed_bytes),
+            hex: Hex::new(limits.packed_bytes),
+            pairs: Pairs::default(),
+            escapes: Sparse::new(Reading::Escapes),
+            characters: Sparse::new(Reading::Characters),
+        }
+    }
+
+    /// Reads on to the end of `text` and adds the windows that are now certain to `found`.
+    ///
+    /// `finished` says that nothing follows. Each byte is read once by each decoder, but for the last few
+    /// ones of a piece, which may be half a unit.
+    pub fn advance(&mut self, text: &[u8], finished: bool, found: &mut Vec<Window>) {
+        self.base64.advance(text, finished, found);
+        self.hex.advance(text, finished, found);
+        self.pairs.advance(text, finished, found);
+        self.escapes.advance(text, finished, found);
+        self.characters.advance(text, finished, found);
+    }
+
+    /// What must be held after [`advance`](Self::advance).
+    pub fn held(&self) -> Held {
+        let dense = self.base64.held().min(self.hex.held()).min(self.pairs.held());
+        let sparse = self.escapes.held().min(self.characters.held());
+        let buffer = self.escapes.buffer().min(self.characters.buffer()).min(dense);
+        Held { dense, sparse, buffer }
+    }
+
+    /// The caller dropped `count` bytes from the front of its buffer, at most [`Held::buffer`].
+    pub fn dropped(&mut self, count: usize) {
+        self.base64.dropped(count);
+        self.hex.dropped(count);
+        self.pairs.dropped(count);
+        self.escapes.dropped(count);
+        self.characters.dropped(count);
+    }
+}
+
+/// Adds the windows of a whole text to `found`, decoder by decoder, each from left to right.
+pub fn windows(text: &[u8], limits: &Limits, found: &mut Vec<Window>) {
+    Finder::new(limits).advance(text, true, found);
+}
+
+/// The value of a hexadecimal digit.
+const fn hex_value(byte: u8) -> Option<u8> {
+    match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        b'A'..=b'F' => Some(byte - b'A' + 10),
+        _ => None,
+    }
+}

@@ -1,0 +1,141 @@
+//! Decoding what was decoded, to a bounded depth and amount of work.
+
+use super::{Encodings, Finder, Limits, Map, Window};
+
+/// Undoes encodings inside encodings; keeps its buffers between texts.
+///
+/// ```
+/// use sift_text::decode::{windows, Limits, Nesting};
+///
+/// let text = b"x=YzJWamNtVjBJSGR2Y21SeklHbHVJR2hsY21VPQ=="; // base64 of base64
+/// let (limits, mut nesting, mut found) = (Limits::default(), Nesting::default(), Vec::new());
+/// windows(text, &limits, &mut found);
+/// let mut depths = Vec::new();
+/// for window in found {
+///     nesting.visit(text, window, &limits, &mut |level, decoded| {
+///         if decoded.starts_with(b"secret") {
+///             depths.push((level.depth(), level.span(0, 6)));
+///         }
+///     });
+/// }
+/// assert_eq!(depths, [(2, (2, 18))]);
+/// ```
+#[derive(Debug, Default)]
+pub struct Nesting {
+    /// Decoded bytes and windows of each level, given back after use.
+    spare: Vec<(Vec<u8>, Vec<Window>)>,
+}
+
+/// How far [`Nesting::visit`] came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Bytes that were decoded, over all levels.
+    pub decoded: usize,
+    /// Windows that were not decoded, because the depth or the work was used up. Those that would have been
+    /// found in them are not counted.
+    pub skipped: usize,
+}
+
+/// A window and the levels around it.
+#[derive(Debug)]
+pub struct Level<'t> {
+    text: &'t [u8],
+    window: Window,
+    outer: Option<&'t Level<'t>>,
+}
+
+impl Level<'_> {
+    /// The window, in the text or in the decoded bytes of the level around it.
+    pub fn window(&self) -> Window {
+        self.window
+    }
+
+    /// 1 for a window of the text itself.
+    pub fn depth(&self) -> usize {
+        1 + self.outer.map_or(0, Level::depth)
+    }
+
+    /// Where the decoded bytes `start..end` stood in the text, level by level: see [`Map::span`].
+    ///
+    /// Linear in the windows; whoever has many spans of one window keeps a [`Map`] for each level.
+    pub fn span(&self, start: usize, end: usize) -> (usize, usize) {
+        let mut map = Map::default();
+        self.window.map(self.text, &mut map);
+        let (start, end) = map.span(start, end);
+        self.outer.map_or((start, end), |outer| outer.span(start, end))
+    }
+
+    /// The encodings of the decoded bytes `start..end`, of all levels: see [`Map::touched`].
+    pub fn touched(&self, start: usize, end: usize) -> Encodings {
+        let mut map = Map::default();
+        self.window.map(self.text, &mut map);
+        let here = map.touched(start, end);
+        let (start, end) = map.span(start, end);
+        self.outer.map_or(here, |outer| here.union(outer.touched(start, end)))
+    }
+}
+
+impl Nesting {
+    /// Decodes `window` of `text`, and what is encoded in it, and in that, and tells all of it.
+    ///
+    /// What is told depends on the window alone, so a stream tells what the whole text tells: the budget is
+    /// one of the window and not of the text.
+    pub fn visit(
+        &mut self,
+        text: &[u8],
+        window: Window,
+        limits: &Limits,
+        tell: &mut dyn FnMut(&Level<'_>, &[u8]),
+    ) -> Outcome {
+        let mut outcome = Outcome::default();
+        if limits.depth == 0 {
+            outcome.skipped = 1;
+            return outcome;
+        }
+        let mut budget = None;
+        let level = Level { text, window, outer: None };
+        self.level(&level, 1, limits, &mut budget, &mut outcome, tell);
+        outcome
+    }
+
+    /// `budget`: what nested windows may still decode to; `None` at the first level.
+    fn level(
+        &mut self,
+        level: &Level<'_>,
+        depth: usize,
+        limits: &Limits,
+        budget: &mut Option<usize>,
+        outcome: &mut Outcome,
+        tell: &mut dyn FnMut(&Level<'_>, &[u8]),
+    ) {
+        let (mut decoded, mut found) = self.spare.pop().unwrap_or_default();
+        found.clear();
+        // Nested compressed data may not become more than is left.
+        let left = budget.unwrap_or(limits.unpacked_bytes).min(limits.unpacked_bytes);
+        let own = Limits { unpacked_bytes: left, ..*limits };
+        level.window.decode(level.text, &own, &mut decoded);
+        outcome.decoded += decoded.len();
+        match budget {
+            Some(budget) => *budget = budget.saturating_sub(decoded.len()),
+            None => {
+                let size = (level.window.end - level.window.start).max(decoded.len());
+                *budget = Some(limits.work.saturating_mul(size));
+            }
+        }
+        tell(level, &decoded);
+        // A window that decodes to itself would be found again.
+        if !decoded.is_empty() {
+            Finder::new(limits).advance(&decoded, true, &mut found);
+        }
+        for window in found.drain(..) {
+            let size = window.end - window.start;
+            if depth >= limits.depth || budget.is_some_and(|budget| budget < size) {
+                outcome.skipped += 1;
+                continue;
+            }
+            let inner = Level { text: &decoded, window, outer: Some(level) };
+            self.level(&inner, depth + 1, limits, budget, outcome, tell);
+        }
+        self.spare.push((decoded, found));
+    }
+}

@@ -1,0 +1,212 @@
+//! Decoders of texts in which few units stand for something else: where windows begin and end.
+
+use super::{Encoding, Piece, Reading, Window, REACH, STRIDE, WINDOW};
+
+/// What the units of a sparse decoder are.
+///
+/// Whatever is asked about a place depends on at most [`BEHIND`] bytes before it and on a bounded number
+/// behind it.
+pub(super) trait Grammar {
+    /// The next place at or behind `from` where a unit could begin, or the end.
+    fn skip(text: &[u8], from: usize) -> usize;
+
+    /// What begins at `at`, where [`skip`](Self::skip) stopped.
+    fn parse(text: &[u8], at: usize, finished: bool) -> Parsed;
+}
+
+/// Bytes in front of a place that a grammar may look at.
+pub(super) const BEHIND: usize = 64;
+
+/// What begins at a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Parsed {
+    Unit(Unit),
+    /// Bytes up to here that stand for themselves.
+    Literal(usize),
+    /// What follows has to be seen first.
+    Unknown,
+}
+
+/// An encoding unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Unit {
+    pub(super) end: usize,
+    pub(super) bytes: [u8; 4],
+    pub(super) length: u8,
+    pub(super) encoding: Encoding,
+    /// Whether it opens a window.
+    pub(super) loud: bool,
+}
+
+impl Unit {
+    /// A unit that stands for nothing.
+    pub(super) fn empty(end: usize, encoding: Encoding, loud: bool) -> Self {
+        Self { end, bytes: [0; 4], length: 0, encoding, loud }
+    }
+
+    /// A unit that stands for one byte.
+    pub(super) fn byte(end: usize, byte: u8, encoding: Encoding, loud: bool) -> Self {
+        Self { end, bytes: [byte, 0, 0, 0], length: 1, encoding, loud }
+    }
+
+    /// A unit that stands for a character.
+    pub(super) fn character(end: usize, it: char, encoding: Encoding, loud: bool) -> Self {
+        let mut bytes = [0; 4];
+        let length = it.encode_utf8(&mut bytes).len() as u8;
+        Self { end, bytes, length, encoding, loud }
+    }
+}
+
+/// Finds the windows around loud units.
+#[derive(Clone, Debug)]
+pub(super) struct Sparse<G> {
+    reading: Reading,
+    /// Read up to here, a place between units.
+    at: usize,
+    region: Option<Region>,
+    grammar: std::marker::PhantomData<G>,
+}
+
+/// Loud units near one another.
+#[derive(Clone, Copy, Debug)]
+struct Region {
+    /// Where the window begins that will be told next.
+    start: usize,
+    /// Where the one after it will begin.
+    next: Option<usize>,
+    /// First loud unit.
+    first: usize,
+    /// End of the last loud unit.
+    last: usize,
+    /// End of the last window told.
+    told: usize,
+}
+
+impl<G: Grammar> Sparse<G> {
+    pub(super) fn new(reading: Reading) -> Self {
+        Self { reading, at: 0, region: None, grammar: std::marker::PhantomData }
+    }
+
+    pub(super) fn advance(&mut self, text: &[u8], finished: bool, found: &mut Vec<Window>) {
+        loop {
+            let next = G::skip(text, self.at);
+            if let Some(region) = &mut self.region {
+                let close = region.last + REACH;
+                region.passes(self.at, next.min(close), self.reading, found);
+                if next >= close {
+                    region.close(close, self.reading, found);
+                    self.region = None;
+                }
+            }
+            self.at = next;
+            if next >= text.len() {
+                if let Some(region) = self.region.take_if(|_| finished) {
+                    region.close(next, self.reading, found);
+                }
+                return;
+            }
+            let (end, loud) = match G::parse(text, next, finished) {
+                Parsed::Unit(unit) => (unit.end, unit.loud),
+                Parsed::Literal(end) => (end, false),
+                Parsed::Unknown => return,
+            };
+            if loud {
+                let region = self.region.get_or_insert(Region {
+                    start: next.saturating_sub(REACH),
+                    next: None,
+                    first: next,
+                    last: end,
+                    told: 0,
+                });
+                region.last = end;
+            }
+            if let Some(region) = &mut self.region {
+                region.passes(end, end, self.reading, found);
+                if end >= region.last + REACH {
+                    region.close(end, self.reading, found);
+                    self.region = None;
+                }
+            }
+            self.at = end;
+        }
+    }
+
+    pub(super) fn held(&self) -> usize {
+        self.region.map_or(self.at, |region| region.first.max(region.start).min(self.at))
+    }
+
+    pub(super) fn buffer(&self) -> usize {
+        let reach = self.at.saturating_sub(REACH);
+        let start = self.region.map_or(reach, |region| region.start.min(reach));
+        start.saturating_sub(BEHIND)
+    }
+
+    pub(super) fn dropped(&mut self, count: usize) {
+        self.at = self.at.saturating_sub(count);
+        if let Some(region) = &mut self.region {
+            region.start = region.start.saturating_sub(count);
+            region.next = region.next.map(|at| at.saturating_sub(count));
+            region.first = region.first.saturating_sub(count);
+            region.last = region.last.saturating_sub(count);
+            region.told = region.told.saturating_sub(count);
+        }
+    }
+}
+
+impl Region {
+    /// All places from `from` to `to` are between units.
+    fn passes(&mut self, from: usize, to: usize, reading: Reading, found: &mut Vec<Window>) {
+        loop {
+            if self.next.is_none() && self.start + STRIDE <= to {
+                self.next = Some(from.max(self.start + STRIDE));
+            }
+            if self.start + WINDOW > to {
+                return;
+            }
+            let end = from.max(self.start + WINDOW);
+            found.push(Window { start: self.start, end, reading, open: true });
+            self.told = end;
+            self.start = self.next.take().unwrap_or(end);
+        }
+    }
+
+    fn close(self, end: usize, reading: Reading, found: &mut Vec<Window>) {
+        if end > self.told {
+            found.push(Window { start: self.start, end, reading, open: false });
+        }
+    }
+}
+
+/// The pieces of a window.
+pub(super) fn pieces<G: Grammar>(
+    text: &[u8],
+    start: usize,
+    end: usize,
+    tell: &mut dyn FnMut(Piece<'_>),
+) {
+    let mut at = start;
+    let literal = |from: usize, to: usize, tell: &mut dyn FnMut(Piece<'_>)| {
+        if let Some(bytes) = text.get(from..to).filter(|bytes| !bytes.is_empty()) {
+            tell(Piece::Literal { start: from, bytes });
+        }
+    };
+    let mut from = start;
+    while at < end {
+        at = G::skip(text.get(..end).unwrap_or(text), at);
+        if at >= end {
+            break;
+        }
+        match G::parse(text, at, true) {
+            Parsed::Unit(unit) if unit.end <= end => {
+                literal(from, at, tell);
+                let bytes = unit.bytes.get(..usize::from(unit.length)).unwrap_or_default();
+                tell(Piece::Unit { start: at, end: unit.end, bytes, encoding: unit.encoding });
+                at = unit.end;
+                from = at;
+            }
+            Parsed::Literal(next) => at = next,
+            Parsed::Unit(_) | Parsed::Unknown => break,
+        }
+    }
+    literal(from, end, tell);
+}

@@ -1,0 +1,1 @@
+"""Leaves, one file per framework; each imports its framework only when it is used."""

@@ -1,0 +1,177 @@
+"""`redact_json`: JSON stays JSON, keys are context, and what is not edited is not touched."""
+
+from __future__ import annotations
+
+import json
+import pickle
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import sift_fast as sf
+from sift_fast import _core
+
+KEY = bytes(range(32))
+SCANNER = sf.Scanner()
+TOKEN, OTHER = _core.generate("secret.github.token", 31, 2, ["secrets"])
+JSON = st.recursive(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(),
+        st.floats(allow_nan=False),
+        st.text('ab"\\\n é😀\ud800{[', max_size=8),
+        st.just(TOKEN),
+        st.just(f'say "{TOKEN}"\n'),
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4),
+        st.dictionaries(st.one_of(st.text('ab"é', max_size=3), st.just(TOKEN)), inner, max_size=4),
+        inner.map(json.dumps),
+    ),
+    max_leaves=12,
+)
+
+
+def plain(value):
+    """The document with the token replaced in everything that is no JSON in a string."""
+    if isinstance(value, str):
+        return value.replace(TOKEN, "<GITHUB_TOKEN>")
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return {plain(key): plain(item) for key, item in value.items()}
+    return value
+
+
+@given(value=JSON, indent=st.sampled_from([None, 2]), ascii_only=st.booleans())
+def test_text_and_containers_agree(value, indent, ascii_only):
+    text = json.dumps(value, indent=indent, ensure_ascii=ascii_only)
+    red = SCANNER.redact_json(text)
+    assert TOKEN not in red.value
+    assert json.loads(red.value) == plain(value)
+    if TOKEN not in text:
+        assert red.value == text
+    if isinstance(value, (list, dict)):
+        inside = SCANNER.redact_json(value)
+        assert inside.value == plain(value)
+        assert inside.items == red.items
+
+
+@given(value=JSON)
+def test_a_vault_takes_it_back(value):
+    vault = sf.Vault(KEY)
+    text = json.dumps(value)
+    red = SCANNER.redact_json(text, vault=vault)
+    assert TOKEN not in red.value
+    assert json.loads(vault.restore_json(red.value, urls=True)) == value
+
+
+def test_what_is_not_edited_stays_as_it_is_written():
+    text = f' {{ "a" : [1.50,2e3 , -0, "\\u00e9é\\/", true,null] ,"a":"{TOKEN}",\n"b":{{}} ,"c":[[],[ ]]}} '
+    assert SCANNER.redact_json(text).value == text.replace(TOKEN, "<GITHUB_TOKEN>")
+    assert SCANNER.redact_json(text.encode()).value == text.replace(TOKEN, "<GITHUB_TOKEN>").encode()
+    for value in ("3", "null", '"x"', "[]", '{"big": 1' + "0" * 5000 + "}"):
+        assert SCANNER.redact_json(value).value == value
+
+
+def test_keys_are_context(tmp_path):
+    path = tmp_path / "own.toml"
+    path.write_text(
+        "[[rule]]\nid = 'pii.test.pin'\ntitle = 'PIN'\nentity = 'PIN'\nseverity = 'low'\nscore = 0.9\n"
+        "pattern = '''\\b(\\d{4})\\b'''\nliteral_reason = 'digits'\n"
+        "context = { words = ['pin', 'card code'], window = 40, required = true }\n"
+        "examples = ['pin 1234']\nnegatives = ['1234']\n",
+        encoding="utf-8",
+    )
+    scanner = sf.Scanner([], rule_files=[path])
+    document = {
+        "pin": "1234", "year": "1234", "cardCode": "1234", "CARD_CODE": ["1234", 1234], "nested": {"pin": {"x": "1234"}},
+        "pin ": 1234, "float": 1234.0, "call": '{"pin": "1234", "year": 1234}',
+    }  # fmt: skip
+    red = scanner.redact_json(document)
+    assert red.value == {
+        "pin": "<PIN>", "year": "1234", "cardCode": "<PIN>", "CARD_CODE": ["<PIN>", 0], "nested": {"pin": {"x": "1234"}},
+        "pin ": 0, "float": 1234.0, "call": '{"pin": "<PIN>", "year": 1234}',
+    }  # fmt: skip
+    assert red.items == (
+        sf.JsonItem(("pin",), "PIN", "replace"),
+        sf.JsonItem(("cardCode",), "PIN", "replace"),
+        sf.JsonItem(("CARD_CODE", 0), "PIN", "replace"),
+        sf.JsonItem(("CARD_CODE", 1), "PIN", "zero"),
+        sf.JsonItem(("pin ",), "PIN", "zero"),
+        sf.JsonItem(("call", "pin"), "PIN", "replace"),
+    )
+    assert json.loads(scanner.redact_json(json.dumps(document)).value) == red.value
+    assert scanner.redact_json(json.dumps(document)).items == red.items
+    as_text = scanner.redact_json({"pin": 1234}, numbers="text")
+    assert as_text.value == {"pin": "<PIN>"}
+    assert scanner.redact_json('{"pin": 1234}', numbers="text").value == '{"pin": "<PIN>"}'
+    assert document["pin"] == "1234"
+
+
+def test_keys_are_redacted_and_stay_apart():
+    red = SCANNER.redact_json({TOKEN: 1, OTHER: 2, "<GITHUB_TOKEN>": 3, 4: TOKEN})
+    assert red.value == {"<GITHUB_TOKEN> (2)": 1, "<GITHUB_TOKEN> (3)": 2, "<GITHUB_TOKEN>": 3, 4: "<GITHUB_TOKEN>"}
+    assert [item.path for item in red.items] == [(), (), (4,)]
+    text = SCANNER.redact_json(json.dumps({TOKEN: 1, OTHER: 2})).value
+    assert json.loads(text) == {"<GITHUB_TOKEN>": 1, "<GITHUB_TOKEN> (2)": 2}
+
+
+def test_numbers_are_counted_over_the_document():
+    red = SCANNER.redact_json([TOKEN, {"a": OTHER, "b": json.dumps([TOKEN])}], sf.Pseudonym())
+    assert red.value == ["<GITHUB_TOKEN_1>", {"a": "<GITHUB_TOKEN_2>", "b": '["<GITHUB_TOKEN_1>"]'}]
+
+
+def test_tool_calls():
+    call = {"name": "send", "arguments": json.dumps({"body": f'quote " {TOKEN}', "again": json.dumps([TOKEN])})}
+    red = SCANNER.redact_json(json.dumps({"tool_calls": [call]}))
+    arguments = json.loads(json.loads(red.value)["tool_calls"][0]["arguments"])
+    assert arguments["body"] == 'quote " <GITHUB_TOKEN>'
+    assert json.loads(arguments["again"]) == ["<GITHUB_TOKEN>"]
+    assert red.items[0].path == ("tool_calls", 0, "arguments", "body")
+
+
+@pytest.mark.parametrize("text", ["", "{", "{'a': 1}", "[1,]", '{"a": "\n}', b"\xff", TOKEN])
+def test_no_json(text):
+    with pytest.raises(sf.ConfigError, match=r"no JSON|no UTF-8") as caught:
+        SCANNER.redact_json(text)
+    assert caught.value.__context__ is None
+    assert TOKEN not in str(caught.value)
+
+
+def test_bounds():
+    deep = "[" * 150 + "]" * 150
+    assert SCANNER.redact_json(deep).value == deep
+    for text in ("[" * 201 + "]" * 201, "[" * 100_000 + "]" * 100_000):
+        with pytest.raises(sf.LimitExceeded, match="in one another"):
+            SCANNER.redact_json(text)
+    loop: list[object] = []
+    loop.append(loop)
+    with pytest.raises(sf.LimitExceeded, match="in one another"):
+        SCANNER.redact_json(loop)
+    text = json.dumps([TOKEN])
+    for _ in range(8):
+        text = json.dumps([text])
+    assert TOKEN not in SCANNER.redact_json(text).value
+    with pytest.raises(sf.LimitExceeded, match="JSON in strings"):
+        SCANNER.redact_json(json.dumps([text]))
+
+
+def test_misuse():
+    with pytest.raises(TypeError, match="`object`"):
+        SCANNER.redact_json({"a": object()})
+    with pytest.raises(TypeError, match="`bytes`"):
+        SCANNER.redact_json([b"a"])
+    with pytest.raises(sf.ConfigError, match="`numbers`"):
+        SCANNER.redact_json([], numbers="none")
+    with pytest.raises(sf.ConfigError, match="an operator is"):
+        SCANNER.redact_json([], "remove")
+
+
+def test_nothing_is_shown():
+    red = SCANNER.redact_json([TOKEN])
+    assert repr(red) == "JsonRedaction(1 edits)"
+    with pytest.raises(TypeError, match="not pickled"):
+        pickle.dumps(red)
