@@ -6,7 +6,9 @@
 
 use std::collections::HashMap;
 
-use sift_rules::{Anchor, Mark, Shape, LONG_RUN, MAX_LEFT, SHORT_RUN};
+use sift_rules::{
+    alphabets, Anchor, Mark, Shape, Values, ALPHABETS, LONG_RUN, MAX_LEFT, SHORT_RUN,
+};
 use sift_shapes::Run;
 
 use crate::matcher::{Hit, Matcher};
@@ -34,9 +36,12 @@ pub(crate) struct Runs {
     inside_ahead: usize,
     /// Anchors left of a group, by their last bytes.
     left: Anchors,
-    left_run: usize,
-    /// What each byte can be between such an anchor and a group: [`NAME`], [`LINK`].
-    between: Box<[u8; 256]>,
+    /// Whether a byte can stand between such an anchor and a group.
+    between: Box<[bool; 256]>,
+    /// How far left of a group an anchor ends that needs no key word, or a key word.
+    near: usize,
+    /// What groups behind such an anchor must be.
+    fits: Box<Fits>,
     /// Positions of patterns that have no anchor, with the lengths of their runs of letters and digits.
     wholes: Vec<(u32, usize, usize)>,
 }
@@ -59,10 +64,10 @@ struct Need {
 impl Runs {
     pub(crate) fn new(shapes: &[(u32, Shape)]) -> Self {
         let (mut patterns, mut wholes) = (Vec::new(), Vec::new());
-        let mut between = Box::new([0; 256]);
+        let mut between = Box::new([false; 256]);
+        let (mut near, mut fits) = (0, Box::new(Fits::new()));
         let (mut inside, mut left) = (HashMap::new(), HashMap::new());
         let (mut inside_run, mut inside_lead, mut inside_ahead) = (usize::MAX, 0, 0);
-        let mut left_run = usize::MAX;
         for (position, (pattern, shape)) in (0_u32..).zip(shapes) {
             let Shape { run, digit, lead, .. } = *shape;
             patterns.push(Wanted { pattern: *pattern, run, digit, lead });
@@ -74,15 +79,22 @@ impl Runs {
                     let far = anchors.iter().map(|anchor| anchor.far).max();
                     inside_ahead = inside_ahead.max(far.unwrap_or(0));
                 }
-                Mark::Left { anchors, name, link } => {
+                Mark::Left { anchors, name, link, gate, values } => {
                     // A group that begins left of its run would have to be looked for there.
                     debug_assert_eq!(lead, 0);
                     add(&mut left, position, anchors);
-                    left_run = left_run.min(run);
-                    for (ranges, bit) in [(name, NAME), (link, LINK)] {
-                        let bytes = ranges.iter().flat_map(|&(first, last)| first..=last);
-                        bytes.for_each(|byte| between[byte as usize] |= bit);
+                    let far = |anchors: &[Anchor]| anchors.iter().map(|a| a.far).max().unwrap_or(0);
+                    near = near.max(match gate {
+                        Some(gate) => {
+                            add(&mut left, GATE, &gate.anchors);
+                            far(&gate.anchors).max(gate.direct)
+                        }
+                        None => far(anchors),
+                    });
+                    for &(first, last) in name.iter().chain(link) {
+                        between[first as usize..=last as usize].fill(true);
                     }
+                    fits.add(values, digit);
                 }
                 Mark::Whole(shortest, longest) => wholes.push((position, *shortest, *longest)),
             }
@@ -94,17 +106,97 @@ impl Runs {
             inside_lead,
             inside_ahead,
             left: Anchors::new(left, End::Last),
-            left_run,
             between,
+            near,
+            fits,
             wholes,
         }
     }
 }
 
-/// Can stand in the rest of a name.
-const NAME: u8 = 1;
-/// Can stand between a name and a value.
-const LINK: u8 = 2;
+/// In the place of a pattern: a key word that makes it worth looking farther left.
+const GATE: u32 = u32::MAX;
+
+/// What groups of the patterns with an anchor left of them can be, before any text but the run is read.
+struct Fits {
+    /// By the byte before a group: the alphabets of groups that can stand there, one bit each.
+    behind: [u8; 256],
+    /// By alphabet and length of its stretch: whether a pattern takes it, with a digit or without one.
+    lengths: [[Length; LENGTHS]; ALPHABETS],
+}
+
+#[derive(Clone, Copy, Default)]
+struct Length {
+    with_digit: bool,
+    without: bool,
+}
+
+/// All lengths from the last on count as that.
+const LENGTHS: usize = 256;
+
+impl Fits {
+    fn new() -> Self {
+        Self { behind: [0; 256], lengths: [[Length::default(); LENGTHS]; ALPHABETS] }
+    }
+
+    fn add(&mut self, values: &Values, digit: bool) {
+        for &(first, last) in &values.behind {
+            for byte in first..=last {
+                self.behind[byte as usize] |= 1 << values.alphabet;
+            }
+        }
+        for &(least, most) in &values.lengths {
+            let (least, most) = (least.min(LENGTHS - 1), most.min(LENGTHS - 1));
+            for length in &mut self.lengths[values.alphabet][least..=most] {
+                length.with_digit = true;
+                length.without |= !digit;
+            }
+        }
+    }
+
+    /// The first and the last place in a run where a group can begin.
+    fn begins(&self, text: &[u8], run: Run) -> Option<(usize, usize)> {
+        // From the end: where the stretch of each alphabet ends that covers the place.
+        let mut ends = [run.end; ALPHABETS];
+        let mut digit = run.end;
+        let mut found: Option<(usize, usize)> = None;
+        let mut offer = |at: usize, before: u8, ends: &[usize; ALPHABETS], digit: usize| {
+            let alphabets = self.behind[before as usize];
+            let fits = ends.iter().zip(&self.lengths).enumerate().any(|(i, (&end, lengths))| {
+                let length = lengths[end.saturating_sub(at).min(LENGTHS - 1)];
+                alphabets >> i & 1 == 1
+                    && if digit < end { length.with_digit } else { length.without }
+            });
+            if fits {
+                found = Some((at, found.map_or(at, |(_, last)| last)));
+            }
+        };
+        for at in (run.start..run.end).rev() {
+            let byte = text[at];
+            if matches!(byte, b'=' | b'-') {
+                offer(at + 1, byte, &ends, digit);
+            }
+            let missing = !alphabets(byte);
+            if missing & ALL != 0 {
+                for (i, end) in ends.iter_mut().enumerate() {
+                    if missing >> i & 1 == 1 {
+                        *end = at;
+                    }
+                }
+            }
+            if byte.is_ascii_digit() {
+                digit = at;
+            }
+        }
+        // Nothing but an anchor of its own stands left of a group: at the beginning of a text is none.
+        if let Some(before) = run.start.checked_sub(1) {
+            offer(run.start, text[before], &ends, digit);
+        }
+        found
+    }
+}
+
+const ALL: u8 = (1 << ALPHABETS) - 1;
 
 fn add<'s>(all: &mut HashMap<&'s [u8], Vec<Need>>, wanted: u32, anchors: &'s [Anchor]) {
     for Anchor { text, near, far } in anchors {
@@ -152,31 +244,32 @@ impl Runs {
 
     /// Anchors left of where a group may begin in this run.
     fn look_left(&self, text: &[u8], run: Run, places: &mut Places) {
-        let Some(last) = run.end.checked_sub(self.left_run).filter(|&last| last >= run.start)
-        else {
-            return;
+        let Some((first, last)) = self.fits.begins(text, run) else { return };
+        // The place from which all is between, no farther than `most` bytes left of the first group.
+        let reach = |from: usize, most: usize| {
+            let least = first.saturating_sub(most);
+            let left = text.get(least..from).unwrap_or_default();
+            from - left.iter().rev().take_while(|&&byte| self.between[byte as usize]).count()
         };
-        // Groups inside the run: any byte left of the last one may be between.
-        let inner = text[run.start..last].iter().rposition(|&byte| byte == b'=');
-        let to = run.start + inner.map_or(0, |at| at + 1);
-        let (mut name, mut link) = (0, LINK);
-        let mut begun = inner.is_some();
-        let mut from = run.start;
-        for &byte in text[..run.start].iter().rev().take(MAX_LEFT) {
-            let kind = self.between[byte as usize];
-            name = if name != 0 || begun && link != 0 { kind & NAME } else { 0 };
-            link &= kind;
-            begun = true;
-            if name | link == 0 {
-                break;
-            }
-            from -= 1;
-        }
-        self.left.each_ending(text, from, to, &mut |end, needs| {
+        let mut gate = false;
+        let from = reach(first, self.near);
+        self.left.each_ending(text, from, last, &mut |end, needs| {
             for need in needs {
-                self.place(run, need.wanted, end + need.near, end + need.far, places);
+                if need.wanted == GATE {
+                    gate = true;
+                } else {
+                    self.place(run, need.wanted, end + need.near, end + need.far, places);
+                }
             }
         });
+        let farther = if gate { reach(from, MAX_LEFT) } else { from };
+        if farther < from {
+            self.left.each_ending(text, farther, from - 1, &mut |end, needs| {
+                for need in needs.iter().filter(|need| need.wanted != GATE) {
+                    self.place(run, need.wanted, end + need.near, end + need.far, places);
+                }
+            });
+        }
     }
 
     /// Notes that a group of a pattern may begin in `from..=to`, as far as the run lets it.
@@ -417,6 +510,11 @@ mod tests {
             rule("inside", r"((?:zed|ak)_[a-z0-9/+]{30,40}=?)"),
             rule("behind", r"(ak\.[a-z0-9]{32})\b"),
             rule("whole", r"\b([a-f0-9]{33})\b"),
+            rule(
+                "gate",
+                r#"(?i:wile|acme)(?:[\w\s.:="-]{0,40}(?i:key|token)[\w.]{0,16}|s?)[\s=:"-]{1,9}([\w-]{32,64})(?:[^\w+/=-]|\z)"#,
+            ),
+            rule("exact", r#"(?i:wile)[\w-]{0,9}[\s=:-]{1,3}([a-z0-9]{33})(?:[^\w-]|\z)"#),
         ];
         let set = Arc::new(RuleSet::from_document("acme", &rules.concat()).unwrap());
         let shaped = set.patterns().iter().filter(|p| p.shape().unwrap().is_some()).count();
@@ -428,6 +526,9 @@ mod tests {
         let (runs, reference) = (scanner(None), scanner(Some(EngineKind::Automata)));
         let pieces = [
             "acme",
+            "wile",
+            "_key",
+            "Token-",
             "ZED",
             "zed_",
             "ak_",
