@@ -51,6 +51,21 @@ struct Wanted {
     run: usize,
     digit: bool,
     lead: usize,
+    /// What a group behind an anchor must be.
+    values: Option<Values>,
+}
+
+impl Wanted {
+    fn takes(&self, begin: &Begin) -> bool {
+        self.values.as_ref().is_some_and(|values| {
+            let end = begin.ends[values.alphabet];
+            let length = end.saturating_sub(begin.at);
+            let within = |&(first, last): &(u8, u8)| (first..=last).contains(&begin.behind);
+            (!self.digit || begin.digit < end)
+                && values.lengths.iter().any(|&(least, most)| (least..=most).contains(&length))
+                && values.behind.iter().any(within)
+        })
+    }
 }
 
 /// How far an anchor of a pattern is from the group.
@@ -70,7 +85,11 @@ impl Runs {
         let (mut inside_run, mut inside_lead, mut inside_ahead) = (usize::MAX, 0, 0);
         for (position, (pattern, shape)) in (0_u32..).zip(shapes) {
             let Shape { run, digit, lead, .. } = *shape;
-            patterns.push(Wanted { pattern: *pattern, run, digit, lead });
+            let values = match &shape.mark {
+                Mark::Left { values, .. } => Some(values.clone()),
+                Mark::Inside(_) | Mark::Whole(..) => None,
+            };
+            patterns.push(Wanted { pattern: *pattern, run, digit, lead, values });
             match &shape.mark {
                 Mark::Inside(anchors) => {
                     add(&mut inside, position, anchors);
@@ -154,49 +173,78 @@ impl Fits {
         }
     }
 
-    /// The first and the last place in a run where a group can begin.
-    fn begins(&self, text: &[u8], run: Run) -> Option<(usize, usize)> {
+    /// The places in a run where a group can begin, from right to left.
+    #[inline]
+    fn begins(&self, text: &[u8], run: Run, begins: &mut Vec<Begin>) {
         // From the end: where the stretch of each alphabet ends that covers the place.
         let mut ends = [run.end; ALPHABETS];
         let mut digit = run.end;
-        let mut found: Option<(usize, usize)> = None;
-        let mut offer = |at: usize, before: u8, ends: &[usize; ALPHABETS], digit: usize| {
-            let alphabets = self.behind[before as usize];
-            let fits = ends.iter().zip(&self.lengths).enumerate().any(|(i, (&end, lengths))| {
-                let length = lengths[end.saturating_sub(at).min(LENGTHS - 1)];
-                alphabets >> i & 1 == 1
-                    && if digit < end { length.with_digit } else { length.without }
-            });
-            if fits {
-                found = Some((at, found.map_or(at, |(_, last)| last)));
-            }
-        };
-        for at in (run.start..run.end).rev() {
-            let byte = text[at];
-            if matches!(byte, b'=' | b'-') {
-                offer(at + 1, byte, &ends, digit);
-            }
-            let missing = !alphabets(byte);
-            if missing & ALL != 0 {
+        let bytes = text.get(run.start..run.end).unwrap_or_default();
+        for (at, &byte) in (run.start..run.end).zip(bytes).rev() {
+            let class = CLASSES[byte as usize];
+            // Most bytes are letters and digits: one branch for all others.
+            if class & (ALL | BEGIN) != 0 {
+                if class & BEGIN != 0 {
+                    self.offer(Begin { at: at + 1, behind: byte, ends, digit }, begins);
+                }
                 for (i, end) in ends.iter_mut().enumerate() {
-                    if missing >> i & 1 == 1 {
-                        *end = at;
-                    }
+                    *end = if class >> i & 1 == 1 { at } else { *end };
                 }
             }
-            if byte.is_ascii_digit() {
-                digit = at;
-            }
+            digit = if class & DIGIT != 0 { at } else { digit };
         }
         // Nothing but an anchor of its own stands left of a group: at the beginning of a text is none.
-        if let Some(before) = run.start.checked_sub(1) {
-            offer(run.start, text[before], &ends, digit);
+        if let Some(&behind) = run.start.checked_sub(1).and_then(|before| text.get(before)) {
+            self.offer(Begin { at: run.start, behind, ends, digit }, begins);
         }
-        found
+    }
+
+    #[inline]
+    fn offer(&self, begin: Begin, begins: &mut Vec<Begin>) {
+        let alphabets = self.behind[begin.behind as usize];
+        let fits = begin.ends.iter().zip(&self.lengths).enumerate().any(|(i, (&end, lengths))| {
+            let length = lengths[end.saturating_sub(begin.at).min(LENGTHS - 1)];
+            alphabets >> i & 1 == 1
+                && if begin.digit < end { length.with_digit } else { length.without }
+        });
+        if fits {
+            begins.push(begin);
+        }
     }
 }
 
+/// A place where a group may begin.
+struct Begin {
+    at: usize,
+    /// The byte before it.
+    behind: u8,
+    /// Where the stretch of each alphabet ends.
+    ends: [usize; ALPHABETS],
+    /// The first digit from there on; none before the run's end.
+    digit: usize,
+}
+
+/// By byte: one bit for each alphabet it is not in, [`BEGIN`] and [`DIGIT`].
+static CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let b = byte as u8;
+        classes[byte] = !alphabets(b) & ALL;
+        if matches!(b, b'=' | b'-') {
+            classes[byte] |= BEGIN;
+        }
+        if b.is_ascii_digit() {
+            classes[byte] |= DIGIT;
+        }
+        byte += 1;
+    }
+    classes
+};
 const ALL: u8 = (1 << ALPHABETS) - 1;
+/// A group can begin behind it.
+const BEGIN: u8 = 1 << ALPHABETS;
+const DIGIT: u8 = BEGIN << 1;
 
 fn add<'s>(all: &mut HashMap<&'s [u8], Vec<Need>>, wanted: u32, anchors: &'s [Anchor]) {
     for Anchor { text, near, far } in anchors {
@@ -209,10 +257,10 @@ type Places = Vec<(u32, usize, usize)>;
 
 impl Matcher for Runs {
     fn hits(&self, text: &[u8], on_hit: &mut dyn FnMut(Hit) -> bool) -> Result<(), String> {
-        let mut places = Places::new();
+        let (mut places, mut begins) = (Places::new(), Vec::new());
         sift_shapes::value_runs(text, &mut |run| {
             self.look_inside(text, run, &mut places);
-            self.look_left(text, run, &mut places);
+            self.look_left(text, run, &mut begins, &mut places);
             let told = places.drain(..).all(|(wanted, from, to)| {
                 let (end, reach) = (to as u32 + 1, (to - from) as u32 + 1);
                 on_hit(Hit { pattern: self.patterns[wanted as usize].pattern, end, reach })
@@ -243,13 +291,23 @@ impl Runs {
     }
 
     /// Anchors left of where a group may begin in this run.
-    fn look_left(&self, text: &[u8], run: Run, places: &mut Places) {
-        let Some((first, last)) = self.fits.begins(text, run) else { return };
+    fn look_left(&self, text: &[u8], run: Run, begins: &mut Vec<Begin>, places: &mut Places) {
+        begins.clear();
+        self.fits.begins(text, run, begins);
+        let (Some(last), Some(first)) = (begins.first(), begins.last()) else { return };
+        let (first, last) = (first.at, last.at);
         // The place from which all is between, no farther than `most` bytes left of the first group.
         let reach = |from: usize, most: usize| {
             let least = first.saturating_sub(most);
             let left = text.get(least..from).unwrap_or_default();
             from - left.iter().rev().take_while(|&&byte| self.between[byte as usize]).count()
+        };
+        let mut note = |end: usize, need: &Need| {
+            let wanted = &self.patterns[need.wanted as usize];
+            let span = end + need.near..=end + need.far;
+            for begin in begins.iter().filter(|b| span.contains(&b.at) && wanted.takes(b)) {
+                self.place(run, need.wanted, begin.at, begin.at, places);
+            }
         };
         let mut gate = false;
         let from = reach(first, self.near);
@@ -258,16 +316,14 @@ impl Runs {
                 if need.wanted == GATE {
                     gate = true;
                 } else {
-                    self.place(run, need.wanted, end + need.near, end + need.far, places);
+                    note(end, need);
                 }
             }
         });
         let farther = if gate { reach(from, MAX_LEFT) } else { from };
         if farther < from {
             self.left.each_ending(text, farther, from - 1, &mut |end, needs| {
-                for need in needs.iter().filter(|need| need.wanted != GATE) {
-                    self.place(run, need.wanted, end + need.near, end + need.far, places);
-                }
+                needs.iter().filter(|need| need.wanted != GATE).for_each(|need| note(end, need));
             });
         }
     }
@@ -326,13 +382,13 @@ struct Anchors {
     end: End,
 }
 
-/// 8 KB: stays in the first cache, and 2,000 anchors fill 3 % of it.
-const GRAM_BITS: usize = 1 << 16;
+/// 16 KB: stays in the first cache, and 1,000 anchors fill 1 % of it.
+const GRAM_BITS: usize = 1 << 17;
 const HEADS: usize = 1 << 11;
 const FOLD: u32 = 0x2020_2020;
 
 fn gram_hash(gram: u32) -> usize {
-    (gram.wrapping_mul(0x9e37_79b1) >> 16) as usize
+    (gram.wrapping_mul(0x9e37_79b1) >> 15) as usize
 }
 
 fn head_hash(three: u32) -> usize {
