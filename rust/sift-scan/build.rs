@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::{env, fs};
 
 use sift_hs::{Database, Flags, Pattern, Platform};
-use sift_rules::{divide, hyperscan_expression, Anchor, Mark, RuleSet, Shape, View};
+use sift_rules::{divide, hyperscan_expression, Anchor, Mark, RuleSet, Shape, Values, View};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=build.rs");
@@ -93,8 +93,17 @@ fn embedded(key: &str, shape: &Shape) -> String {
         anchors.iter().map(one).collect::<String>()
     };
     let mark = match &shape.mark {
-        Mark::Left { anchors, name, link } => {
-            format!("EmbeddedMark::Left(&[{}], &{name:?}, &{link:?})", texts(anchors))
+        Mark::Left { anchors, name, link, gate, values } => {
+            let gate = match gate {
+                Some(gate) => format!("Some((&[{}], {}))", texts(&gate.anchors), gate.direct),
+                None => "None".to_owned(),
+            };
+            let Values { alphabet, lengths, behind } = values;
+            format!(
+                "EmbeddedMark::Left {{ anchors: &[{}], name: &{name:?}, link: &{link:?}, gate: {gate}, \
+                 alphabet: {alphabet}, lengths: &{lengths:?}, behind: &{behind:?} }}",
+                texts(anchors)
+            )
         }
         Mark::Inside(anchors) => format!("EmbeddedMark::Inside(&[{}])", texts(anchors)),
         Mark::Whole(shortest, longest) => format!("EmbeddedMark::Whole({shortest}, {longest})"),

@@ -263,6 +263,12 @@ impl Format {
         self.alternatives.len()
     }
 
+    /// Bytes that values have, at least and at most, for each alternative.
+    pub(crate) fn widths(&self) -> Vec<(usize, usize)> {
+        let sum = |all: &Alternative, of: fn(&Term) -> usize| all.terms.iter().map(of).sum();
+        self.alternatives.iter().map(|all| (sum(all, Term::min), sum(all, Term::max))).collect()
+    }
+
     /// A valid value of alternative `index % alternatives()`.
     ///
     /// It is as random as a real one: drawn again, a bounded number of times, until the

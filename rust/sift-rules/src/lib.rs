@@ -28,4 +28,7 @@ pub use error::RuleError;
 pub use once::once;
 pub use pattern::{hyperscan_expression, Parts, MAX_AFTER, MAX_WIDTH};
 pub use set::{Category, Context, Pattern, Provider, Rule, RuleSet, Severity, Tier, View, SETS};
-pub use shape::{is_value_byte, Anchor, Mark, Shape, LONG_RUN, MAX_LEFT, SHORT_RUN};
+pub use shape::{
+    alphabets, is_value_byte, Anchor, Gate, Mark, Shape, Values, ALPHABETS, LONG_RUN, MAX_LEFT,
+    SHORT_RUN,
+};

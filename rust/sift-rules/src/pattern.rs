@@ -354,12 +354,6 @@ fn edge_bytes(hir: &Hir, side: Side) -> ([bool; 256], bool) {
     (edge, true)
 }
 
-/// Whether `byte` can be the last of a word of the language.
-pub(crate) fn may_end_with(hir: &Hir, byte: u8) -> bool {
-    let (bytes, may_be_empty) = edge_bytes(hir, Side::Last);
-    may_be_empty || bytes[byte as usize]
-}
-
 fn weakest_literal(hir: &Hir) -> usize {
     match hir.kind() {
         HirKind::Literal(literal) => literal.0.len(),

@@ -183,6 +183,12 @@ impl Provider {
         Self { words, rule, value, format: OnceLock::new() }
     }
 
+    /// The lengths of its values, in bytes: at least, at most; none if its row does not say.
+    pub(crate) fn lengths(&self) -> Option<Vec<(usize, usize)>> {
+        let value = self.value.as_ref()?;
+        once(&self.format, || Format::parse(value)).as_ref().ok().map(Format::widths)
+    }
+
     /// Whether a group can be a value of this provider: it is in the language of the `value` of its
     /// row, in which `hex` takes either case; any group is for a row without one.
     ///

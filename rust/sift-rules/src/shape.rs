@@ -3,18 +3,18 @@
 //! Decided from the parsed pattern alone. What it says is necessary, never sufficient: a candidate's group
 //! lies in such a run, with one of the anchors at the told distance; whoever finds both still has to confirm.
 
-use regex_syntax::hir::{Class, Hir, HirKind};
+use regex_syntax::hir::{Class, Hir, HirKind, Look};
 use sift_checks::Check;
 
-use crate::pattern::{may_end_with, Parts, Side};
-use crate::set::{Pattern, View};
+use crate::pattern::{Parts, Side};
+use crate::set::{Pattern, Provider, View};
 
 /// Shortest run with a digit that is looked for, as in `sift-shapes`.
 pub const SHORT_RUN: usize = 16;
 /// Shortest run without: shorter ones are every third name in source code.
 pub const LONG_RUN: usize = 32;
 /// An anchor farther left of the group is not used: a text is read as far for every run.
-pub const MAX_LEFT: usize = 64;
+pub const MAX_LEFT: usize = 128;
 /// Nor one farther inside, or a group that begins farther left of its run: the same.
 const MAX_INSIDE: usize = 4;
 const MAX_LEAD: usize = 8;
@@ -47,7 +47,7 @@ pub struct Shape {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mark {
     /// One of the anchors stands left of the group. Between them are any number of bytes of `name`, then one
-    /// or more of `link`, or nothing if both are empty; and a group that begins inside a run stands behind a `=`.
+    /// or more of `link`, or nothing if both are empty; and a group that begins inside a run stands behind a `=` or `-`.
     Left {
         /// Texts.
         anchors: Vec<Anchor>,
@@ -55,11 +55,50 @@ pub enum Mark {
         name: Vec<(u8, u8)>,
         /// Quotes, blanks, operators: the same.
         link: Vec<(u8, u8)>,
+        /// What else stands between a far anchor and the group.
+        gate: Option<Gate>,
+        /// What the group must be.
+        values: Values,
     },
     /// One of the anchors stands in the group.
     Inside(Vec<Anchor>),
     /// The group is a whole run of letters and digits of a length in these bounds.
     Whole(usize, usize),
+}
+
+/// Key words of which one stands between an anchor and the group, unless the anchor is near.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gate {
+    /// The key words.
+    pub anchors: Vec<Anchor>,
+    /// An anchor that ends at most this many bytes left of the group needs none.
+    pub direct: usize,
+}
+
+/// What a group has to be where it begins, before anything else is looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Values {
+    /// All its bytes are in this alphabet: a position in [`alphabets`].
+    pub alphabet: usize,
+    /// Lengths of the stretch of the alphabet that begins with the group: ranges, both ends included.
+    pub lengths: Vec<(usize, usize)>,
+    /// Bytes that can stand before it: ranges, ascending.
+    pub behind: Vec<(u8, u8)>,
+}
+
+/// Number of alphabets.
+pub const ALPHABETS: usize = 4;
+
+/// The alphabets a byte is in, one bit each, every one with all bytes of that before: letters and digits;
+/// with `-` and `_`; with `+ / = ~`; all value bytes.
+pub const fn alphabets(byte: u8) -> u8 {
+    match byte {
+        b'-' | b'_' => 0b1110,
+        b'+' | b'/' | b'=' | b'~' => 0b1100,
+        b'%' => 0b1000,
+        _ if byte.is_ascii_alphanumeric() => 0b1111,
+        _ => 0,
+    }
 }
 
 /// A text in or near the group.
@@ -79,13 +118,19 @@ impl Pattern {
     /// so a pattern of another view has none.
     pub fn shape(&self) -> Result<Option<Shape>, String> {
         let parts = self.parts()?;
-        Ok((self.view == View::Identity).then(|| Shape::of(parts, &self.checks)).flatten())
+        if self.view != View::Identity {
+            return Ok(None);
+        }
+        let lengths = self.providers.iter().map(Provider::lengths).collect::<Option<Vec<_>>>();
+        let lengths = lengths.filter(|all| !all.is_empty()).map(|all| all.concat());
+        Ok(Shape::of(parts, &self.checks, lengths.as_deref()))
     }
 }
 
 impl Shape {
-    /// The shape of a pattern with these checks, if it has one.
-    fn of(parts: &Parts, checks: &[Check]) -> Option<Self> {
+    /// The shape of a pattern with these checks, if it has one. `lengths` are those of all values that its
+    /// providers give out, if they are known.
+    fn of(parts: &Parts, checks: &[Check], lengths: Option<&[(usize, usize)]>) -> Option<Self> {
         let segment = segment(&parts.group);
         let dropped =
             segment.all && checks.iter().any(|c| matches!(c, Check::HasDigit | Check::Mixed));
@@ -96,7 +141,7 @@ impl Shape {
         }
         let mark = inside(parts)
             .filter(|(worth, _)| *worth > MIN_ANCHOR)
-            .or_else(|| left(parts).filter(|_| segment.lead == 0))
+            .or_else(|| left(parts, segment.run, lengths).filter(|_| segment.lead == 0))
             .map(|(_, mark)| mark)
             .or_else(|| inside(parts).map(|(_, mark)| mark))
             .or_else(|| parts.alnum_run().map(|(least, most)| Mark::Whole(least, most)))?;
@@ -219,21 +264,136 @@ fn inside(parts: &Parts) -> Option<(usize, Mark)> {
     usable(anchors, MAX_INSIDE).map(|(worth, anchors)| (worth, Mark::Inside(anchors)))
 }
 
-/// Anchors left of the group, with what they are worth.
-fn left(parts: &Parts) -> Option<(usize, Mark)> {
+/// Anchors left of the group, with what they are worth, if it begins with `run` value bytes.
+fn left(parts: &Parts, run: usize, lengths: Option<&[(usize, usize)]>) -> Option<(usize, Mark)> {
     let found = find(&parts.before, Side::Last)?;
     let anchors = found.texts.iter().map(|t| (t.text.clone(), t.right));
     let (worth, anchors) = usable(anchors, MAX_LEFT)?;
+    let behind = last_bytes(&parts.before);
     // Each value byte that can stand before a group makes places in a run where one may begin.
-    let inner = (0..=255).filter(|&b| is_value_byte(b) && may_end_with(&parts.before, b));
-    if inner.clone().any(|byte| byte != b'=') {
+    if (0..=255).any(|b| is_value_byte(b) && !matches!(b, b'=' | b'-') && behind[b as usize]) {
         return None;
     }
     let (mut name, mut link) = ([false; 256], [false; 256]);
     between(&found.tail, &mut name, &mut link)?;
     let (name, link) = (ranges(&name), ranges(&link));
     let sure = !link.is_empty() || name.is_empty();
-    sure.then_some((worth, Mark::Left { anchors, name, link }))
+    let gate = gate(&parts.before, &anchors);
+    let values = values(parts, run, lengths, &behind);
+    sure.then_some((worth, Mark::Left { anchors, name, link, gate, values }))
+}
+
+/// Bytes that the words of `before` can end with; all if it can be empty.
+fn last_bytes(before: &Hir) -> [bool; 256] {
+    fn add(hir: &Hir, set: &mut [bool; 256]) -> bool {
+        match hir.kind() {
+            HirKind::Empty | HirKind::Look(_) => true,
+            HirKind::Literal(literal) => {
+                literal.0.last().iter().for_each(|&&byte| set[byte as usize] = true);
+                false
+            }
+            HirKind::Class(_) => {
+                bytes(hir, set);
+                false
+            }
+            HirKind::Capture(capture) => add(&capture.sub, set),
+            HirKind::Repetition(repeat) => add(&repeat.sub, set) || repeat.min == 0,
+            HirKind::Concat(parts) => parts.iter().rev().all(|part| add(part, set)),
+            HirKind::Alternation(arms) => {
+                arms.iter().fold(false, |empty, arm| add(arm, set) || empty)
+            }
+        }
+    }
+    let mut set = [false; 256];
+    if add(before, &mut set) {
+        return [true; 256];
+    }
+    set
+}
+
+/// The key words that every word of `before` has right of its anchors, unless it is short.
+fn gate(before: &Hir, anchors: &[Anchor]) -> Option<Gate> {
+    let mut parts = Vec::new();
+    flatten(before, &mut parts);
+    let owned = |parts: &[&Hir]| Hir::concat(parts.iter().map(|&part| part.clone()).collect());
+    (1..parts.len()).rev().find_map(|at| {
+        let mut texts: Vec<_> = find(&owned(&parts[..at]), Side::Last)?.texts;
+        texts.sort();
+        texts.dedup_by(|a, b| a.text == b.text);
+        if !texts.iter().map(|t| &t.text).eq(anchors.iter().map(|a| &a.text)) {
+            return None;
+        }
+        let rest = width(&owned(&parts[at + 1..]));
+        let arms = match parts[at].kind() {
+            HirKind::Alternation(arms) => arms.as_slice(),
+            _ => std::slice::from_ref(parts[at]),
+        };
+        let (mut words, mut direct) = (Vec::new(), 0);
+        for arm in arms {
+            let found = find(arm, Side::Last).map(|found| found.texts).unwrap_or_default();
+            if found.iter().map(|t| t.text.len()).min() >= Some(MIN_ANCHOR) {
+                let moved = |t: Placed| (t.text, (rest.0 + t.right.0, rest.1 + t.right.1));
+                words.extend(found.into_iter().map(moved));
+            } else {
+                direct = direct.max(rest.1 + width(arm).1);
+            }
+        }
+        let (_, anchors) = usable(words.into_iter(), MAX_LEFT)?;
+        Some(Gate { anchors, direct })
+    })
+}
+
+/// What the group of a pattern is that begins with `run` value bytes.
+fn values(
+    parts: &Parts,
+    run: usize,
+    lengths: Option<&[(usize, usize)]>,
+    behind: &[bool; 256],
+) -> Values {
+    let mut set = [false; 256];
+    bytes(&parts.group, &mut set);
+    let all = |bit: usize| {
+        (0..=255).filter(|&byte| set[byte as usize]).all(|byte| alphabets(byte) >> bit & 1 == 1)
+    };
+    let alphabet = (0..ALPHABETS).find(|&bit| all(bit));
+    let (least, most) = width(&parts.group);
+    let lengths = match alphabet {
+        Some(alphabet) if closed(&parts.after, alphabet) => {
+            let fits = |&(a, b): &(usize, usize)| (a.max(least), b.min(most));
+            let lengths: Vec<_> =
+                lengths.map_or(vec![(least, most)], |l| l.iter().map(fits).collect());
+            lengths.into_iter().filter(|(a, b)| a <= b).collect()
+        }
+        // More of the alphabet may follow.
+        Some(_) => vec![(least, usize::MAX)],
+        // It goes on with bytes that no run has.
+        None => vec![(run, usize::MAX)],
+    };
+    Values { alphabet: alphabet.unwrap_or(ALPHABETS - 1), lengths, behind: ranges(behind) }
+}
+
+/// Whether what follows a group is never in the alphabet.
+fn closed(after: &Hir, alphabet: usize) -> bool {
+    match after.kind() {
+        HirKind::Look(Look::End) => true,
+        // Beside a letter or digit.
+        HirKind::Look(Look::WordAscii) => alphabet == 0,
+        HirKind::Empty | HirKind::Look(_) | HirKind::Class(Class::Unicode(_)) => false,
+        HirKind::Literal(_) | HirKind::Class(_) => {
+            let mut set = [false; 256];
+            match after.kind() {
+                HirKind::Literal(literal) => {
+                    literal.0.first().iter().for_each(|&&byte| set[byte as usize] = true);
+                }
+                _ => bytes(after, &mut set),
+            }
+            (0..=255_u8).all(|b| !set[b as usize] || alphabets(b) >> alphabet & 1 == 0)
+        }
+        HirKind::Capture(capture) => closed(&capture.sub, alphabet),
+        HirKind::Repetition(repeat) => repeat.min > 0 && closed(&repeat.sub, alphabet),
+        HirKind::Concat(parts) => parts.first().is_some_and(|part| closed(part, alphabet)),
+        HirKind::Alternation(arms) => arms.iter().all(|arm| closed(arm, alphabet)),
+    }
 }
 
 /// The anchors if all are long and near enough, and the length of the shortest.
@@ -473,7 +633,7 @@ mod tests {
     use super::*;
 
     fn shape(pattern: &str, checks: &[Check]) -> Option<Shape> {
-        Shape::of(&Parts::parse(pattern, Some(1), None, None).unwrap(), checks)
+        Shape::of(&Parts::parse(pattern, Some(1), None, None).unwrap(), checks, None)
     }
 
     fn anchor(text: &str, near: usize, far: usize) -> Anchor {
@@ -485,17 +645,60 @@ mod tests {
         let pattern = r#"(?i:acme|wile[_-]?coyote)[\w.]{0,9}"?\s?[=:]\s?"?([a-z0-9]{20,40})"#;
         let shape = shape(pattern, &[Check::Mixed]).unwrap();
         assert_eq!((shape.run, shape.digit, shape.lead), (20, true, 0));
-        let Mark::Left { anchors, name, link } = shape.mark else { panic!("not left") };
+        let Mark::Left { anchors, name, link, gate, values } = shape.mark else {
+            panic!("not left")
+        };
         assert_eq!(anchors, [anchor("acme", 1, 14), anchor("coyote", 1, 14)]);
         assert!(name.contains(&(b'a', b'z')) && link.contains(&(b'=', b'=')));
         assert!(!link.contains(&(b'a', b'z')));
+        assert_eq!(gate, None);
+        assert_eq!((values.alphabet, values.lengths), (0, vec![(20, usize::MAX)]));
+        assert!(values.behind.contains(&(b'=', b'=')));
     }
 
     #[test]
     fn an_anchor_may_touch_the_group() {
         let shape = shape(r"[?&]sig=([A-Za-z0-9%]{40})", &[]).unwrap();
-        let anchors = vec![anchor("&sig=", 0, 0), anchor("?sig=", 0, 0)];
-        assert_eq!(shape.mark, Mark::Left { anchors, name: vec![], link: vec![] });
+        let expected = [anchor("&sig=", 0, 0), anchor("?sig=", 0, 0)];
+        let Mark::Left { anchors, name, link, values, .. } = shape.mark else { panic!("not left") };
+        assert_eq!(anchors, expected);
+        assert!(name.is_empty() && link.is_empty());
+        assert_eq!((values.alphabet, values.behind), (3, vec![(b'=', b'=')]));
+    }
+
+    #[test]
+    fn a_key_word_between_a_far_name_and_a_value() {
+        let pattern =
+            r#"(?i:acme|wile)(?:[\w.]{0,40}(?i:key|token)_?|s?)"?[=:]([a-z0-9]{20,40})(?:\W|\z)"#;
+        let lengths = [(8, 8), (24, 24), (32, 90)];
+        let shape = Shape::of(&parts(pattern), &[Check::Mixed], Some(&lengths)).unwrap();
+        let Mark::Left { anchors, gate, values, .. } = shape.mark else { panic!("not left") };
+        assert_eq!(anchors, [anchor("acme", 1, 48), anchor("wile", 1, 48)]);
+        let words = vec![anchor("key", 1, 3), anchor("token", 1, 3)];
+        assert_eq!(gate, Some(Gate { anchors: words, direct: 3 }));
+        assert_eq!((values.alphabet, values.lengths), (0, vec![(24, 24), (32, 40)]));
+        assert_eq!(values.behind, [(b':', b':'), (b'=', b'=')]);
+        // Without an arm that has none, every anchor needs one.
+        let pattern = r"acme[a-z]{0,9}(?:key|token)[=:]([a-z0-9]{40})";
+        let Mark::Left { gate, .. } = self::shape(pattern, &[]).unwrap().mark else {
+            panic!("not left")
+        };
+        assert_eq!(gate.map(|gate| gate.direct), Some(0));
+    }
+
+    #[test]
+    fn only_what_cannot_follow_fixes_the_length_of_a_value() {
+        let lengths = |pattern| match shape(pattern, &[]).unwrap().mark {
+            Mark::Left { values, .. } => (values.alphabet, values.lengths),
+            mark => panic!("{mark:?}"),
+        };
+        let open = |alphabet, least| (alphabet, vec![(least, usize::MAX)]);
+        assert_eq!(lengths(r"acme=([a-z]{40})"), open(0, 40));
+        assert_eq!(lengths(r"acme=([a-z]{40})\b"), (0, vec![(40, 40)]));
+        assert_eq!(lengths(r"acme=([a-z-]{40})\b"), open(1, 40));
+        assert_eq!(lengths(r"acme=([a-z-]{40})(?:[^\w-]|\z)"), (1, vec![(40, 40)]));
+        assert_eq!(lengths(r"acme=([a-z/]{40})(?:[^\w-]|\z)"), open(2, 40));
+        assert_eq!(lengths(r"acme=([a-z/]{40}[.][a-z])(?:[^\w-]|\z)"), open(3, 40));
     }
 
     #[test]
@@ -505,7 +708,7 @@ mod tests {
         let texts = ["ak-live-", "ak-test-", "sk-live-", "sk-test-"];
         assert_eq!(shape.mark, Mark::Inside(texts.map(|text| anchor(text, 0, 0)).to_vec()));
         // Some of the group is no value byte: the run begins inside.
-        let shape = super::Shape::of(&parts(r"(acme:[A-Za-z0-9]{40})"), &[]).unwrap();
+        let shape = super::Shape::of(&parts(r"(acme:[A-Za-z0-9]{40})"), &[], None).unwrap();
         assert_eq!((shape.run, shape.lead), (40, 5));
     }
 
@@ -537,7 +740,7 @@ mod tests {
             // Too short, no anchor, too far, through any text, and where a group could begin anywhere.
             r"acme=([0-9]{15})",
             r"k=([a-z0-9_]{40})",
-            r"acme[a-z ]{0,90}[:=]([a-z0-9_]{40})",
+            r"acme[a-z ]{0,150}[:=]([a-z0-9_]{40})",
             r"acme[^\n]{0,30}[:=]([a-z0-9_]{40})",
             r"acme[=a-z]([a-z0-9_]{40})",
             r"acme=?([a-z0-9_]{40})",

@@ -4,7 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
 use sift_hs::{Database, Flags, Pattern as HsPattern, Platform};
-use sift_rules::{hyperscan_expression, once, Anchor, Mark, Parts, RuleSet, Shape, View};
+use sift_rules::{
+    hyperscan_expression, once, Anchor, Gate, Mark, Parts, RuleSet, Shape, Values, View,
+};
 use sift_text::HighBytes;
 
 use crate::cache;
@@ -39,7 +41,15 @@ struct EmbeddedShape {
 type EmbeddedAnchors = &'static [(&'static [u8], usize, usize)];
 
 enum EmbeddedMark {
-    Left(EmbeddedAnchors, &'static [(u8, u8)], &'static [(u8, u8)]),
+    Left {
+        anchors: EmbeddedAnchors,
+        name: &'static [(u8, u8)],
+        link: &'static [(u8, u8)],
+        gate: Option<(EmbeddedAnchors, usize)>,
+        alphabet: usize,
+        lengths: &'static [(usize, usize)],
+        behind: &'static [(u8, u8)],
+    },
     Inside(EmbeddedAnchors),
     #[allow(dead_code, reason = "no built-in rule may have this mark")]
     Whole(usize, usize),
@@ -53,8 +63,14 @@ impl EmbeddedShape {
             anchors.iter().map(anchor).collect()
         };
         let mark = match self.mark {
-            EmbeddedMark::Left(texts, name, link) => {
-                Mark::Left { anchors: anchors(texts), name: name.to_vec(), link: link.to_vec() }
+            EmbeddedMark::Left { anchors: texts, name, link, gate, alphabet, lengths, behind } => {
+                Mark::Left {
+                    anchors: anchors(texts),
+                    name: name.to_vec(),
+                    link: link.to_vec(),
+                    gate: gate.map(|(texts, direct)| Gate { anchors: anchors(texts), direct }),
+                    values: Values { alphabet, lengths: lengths.to_vec(), behind: behind.to_vec() },
+                }
             }
             EmbeddedMark::Inside(texts) => Mark::Inside(anchors(texts)),
             EmbeddedMark::Whole(shortest, longest) => Mark::Whole(shortest, longest),

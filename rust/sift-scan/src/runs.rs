@@ -6,7 +6,9 @@
 
 use std::collections::HashMap;
 
-use sift_rules::{Anchor, Mark, Shape, LONG_RUN, MAX_LEFT, SHORT_RUN};
+use sift_rules::{
+    alphabets, Anchor, Mark, Shape, Values, ALPHABETS, LONG_RUN, MAX_LEFT, SHORT_RUN,
+};
 use sift_shapes::Run;
 
 use crate::matcher::{Hit, Matcher};
@@ -34,9 +36,12 @@ pub(crate) struct Runs {
     inside_ahead: usize,
     /// Anchors left of a group, by their last bytes.
     left: Anchors,
-    left_run: usize,
-    /// What each byte can be between such an anchor and a group: [`NAME`], [`LINK`].
-    between: Box<[u8; 256]>,
+    /// Whether a byte can stand between such an anchor and a group.
+    between: Box<[bool; 256]>,
+    /// How far left of a group an anchor ends that needs no key word, or a key word.
+    near: usize,
+    /// What groups behind such an anchor must be.
+    fits: Box<Fits>,
     /// Positions of patterns that have no anchor, with the lengths of their runs of letters and digits.
     wholes: Vec<(u32, usize, usize)>,
 }
@@ -46,6 +51,21 @@ struct Wanted {
     run: usize,
     digit: bool,
     lead: usize,
+    /// What a group behind an anchor must be.
+    values: Option<Values>,
+}
+
+impl Wanted {
+    fn takes(&self, begin: &Begin) -> bool {
+        self.values.as_ref().is_some_and(|values| {
+            let end = begin.ends[values.alphabet];
+            let length = end.saturating_sub(begin.at);
+            let within = |&(first, last): &(u8, u8)| (first..=last).contains(&begin.behind);
+            (!self.digit || begin.digit < end)
+                && values.lengths.iter().any(|&(least, most)| (least..=most).contains(&length))
+                && values.behind.iter().any(within)
+        })
+    }
 }
 
 /// How far an anchor of a pattern is from the group.
@@ -59,13 +79,17 @@ struct Need {
 impl Runs {
     pub(crate) fn new(shapes: &[(u32, Shape)]) -> Self {
         let (mut patterns, mut wholes) = (Vec::new(), Vec::new());
-        let mut between = Box::new([0; 256]);
+        let mut between = Box::new([false; 256]);
+        let (mut near, mut fits) = (0, Box::new(Fits::new()));
         let (mut inside, mut left) = (HashMap::new(), HashMap::new());
         let (mut inside_run, mut inside_lead, mut inside_ahead) = (usize::MAX, 0, 0);
-        let mut left_run = usize::MAX;
         for (position, (pattern, shape)) in (0_u32..).zip(shapes) {
             let Shape { run, digit, lead, .. } = *shape;
-            patterns.push(Wanted { pattern: *pattern, run, digit, lead });
+            let values = match &shape.mark {
+                Mark::Left { values, .. } => Some(values.clone()),
+                Mark::Inside(_) | Mark::Whole(..) => None,
+            };
+            patterns.push(Wanted { pattern: *pattern, run, digit, lead, values });
             match &shape.mark {
                 Mark::Inside(anchors) => {
                     add(&mut inside, position, anchors);
@@ -74,15 +98,22 @@ impl Runs {
                     let far = anchors.iter().map(|anchor| anchor.far).max();
                     inside_ahead = inside_ahead.max(far.unwrap_or(0));
                 }
-                Mark::Left { anchors, name, link } => {
+                Mark::Left { anchors, name, link, gate, values } => {
                     // A group that begins left of its run would have to be looked for there.
                     debug_assert_eq!(lead, 0);
                     add(&mut left, position, anchors);
-                    left_run = left_run.min(run);
-                    for (ranges, bit) in [(name, NAME), (link, LINK)] {
-                        let bytes = ranges.iter().flat_map(|&(first, last)| first..=last);
-                        bytes.for_each(|byte| between[byte as usize] |= bit);
+                    let far = |anchors: &[Anchor]| anchors.iter().map(|a| a.far).max().unwrap_or(0);
+                    near = near.max(match gate {
+                        Some(gate) => {
+                            add(&mut left, GATE, &gate.anchors);
+                            far(&gate.anchors).max(gate.direct)
+                        }
+                        None => far(anchors),
+                    });
+                    for &(first, last) in name.iter().chain(link) {
+                        between[first as usize..=last as usize].fill(true);
                     }
+                    fits.add(values, digit);
                 }
                 Mark::Whole(shortest, longest) => wholes.push((position, *shortest, *longest)),
             }
@@ -94,17 +125,126 @@ impl Runs {
             inside_lead,
             inside_ahead,
             left: Anchors::new(left, End::Last),
-            left_run,
             between,
+            near,
+            fits,
             wholes,
         }
     }
 }
 
-/// Can stand in the rest of a name.
-const NAME: u8 = 1;
-/// Can stand between a name and a value.
-const LINK: u8 = 2;
+/// In the place of a pattern: a key word that makes it worth looking farther left.
+const GATE: u32 = u32::MAX;
+
+/// What groups of the patterns with an anchor left of them can be, before any text but the run is read.
+struct Fits {
+    /// By the byte before a group: the alphabets of groups that can stand there, one bit each.
+    behind: [u8; 256],
+    /// By alphabet and length of its stretch: whether a pattern takes it, with a digit or without one.
+    lengths: [[Length; LENGTHS]; ALPHABETS],
+}
+
+#[derive(Clone, Copy, Default)]
+struct Length {
+    with_digit: bool,
+    without: bool,
+}
+
+/// All lengths from the last on count as that.
+const LENGTHS: usize = 256;
+
+impl Fits {
+    fn new() -> Self {
+        Self { behind: [0; 256], lengths: [[Length::default(); LENGTHS]; ALPHABETS] }
+    }
+
+    fn add(&mut self, values: &Values, digit: bool) {
+        for &(first, last) in &values.behind {
+            for byte in first..=last {
+                self.behind[byte as usize] |= 1 << values.alphabet;
+            }
+        }
+        for &(least, most) in &values.lengths {
+            let (least, most) = (least.min(LENGTHS - 1), most.min(LENGTHS - 1));
+            for length in &mut self.lengths[values.alphabet][least..=most] {
+                length.with_digit = true;
+                length.without |= !digit;
+            }
+        }
+    }
+
+    /// The places in a run where a group can begin, from right to left.
+    #[inline]
+    fn begins(&self, text: &[u8], run: Run, begins: &mut Vec<Begin>) {
+        // From the end: where the stretch of each alphabet ends that covers the place.
+        let mut ends = [run.end; ALPHABETS];
+        let mut digit = run.end;
+        let bytes = text.get(run.start..run.end).unwrap_or_default();
+        for (at, &byte) in (run.start..run.end).zip(bytes).rev() {
+            let class = CLASSES[byte as usize];
+            // Most bytes are letters and digits: one branch for all others.
+            if class & (ALL | BEGIN) != 0 {
+                if class & BEGIN != 0 {
+                    self.offer(Begin { at: at + 1, behind: byte, ends, digit }, begins);
+                }
+                for (i, end) in ends.iter_mut().enumerate() {
+                    *end = if class >> i & 1 == 1 { at } else { *end };
+                }
+            }
+            digit = if class & DIGIT != 0 { at } else { digit };
+        }
+        // Nothing but an anchor of its own stands left of a group: at the beginning of a text is none.
+        if let Some(&behind) = run.start.checked_sub(1).and_then(|before| text.get(before)) {
+            self.offer(Begin { at: run.start, behind, ends, digit }, begins);
+        }
+    }
+
+    #[inline]
+    fn offer(&self, begin: Begin, begins: &mut Vec<Begin>) {
+        let alphabets = self.behind[begin.behind as usize];
+        let fits = begin.ends.iter().zip(&self.lengths).enumerate().any(|(i, (&end, lengths))| {
+            let length = lengths[end.saturating_sub(begin.at).min(LENGTHS - 1)];
+            alphabets >> i & 1 == 1
+                && if begin.digit < end { length.with_digit } else { length.without }
+        });
+        if fits {
+            begins.push(begin);
+        }
+    }
+}
+
+/// A place where a group may begin.
+struct Begin {
+    at: usize,
+    /// The byte before it.
+    behind: u8,
+    /// Where the stretch of each alphabet ends.
+    ends: [usize; ALPHABETS],
+    /// The first digit from there on; none before the run's end.
+    digit: usize,
+}
+
+/// By byte: one bit for each alphabet it is not in, [`BEGIN`] and [`DIGIT`].
+static CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let b = byte as u8;
+        classes[byte] = !alphabets(b) & ALL;
+        if matches!(b, b'=' | b'-') {
+            classes[byte] |= BEGIN;
+        }
+        if b.is_ascii_digit() {
+            classes[byte] |= DIGIT;
+        }
+        byte += 1;
+    }
+    classes
+};
+const ALL: u8 = (1 << ALPHABETS) - 1;
+/// A group can begin behind it.
+const BEGIN: u8 = 1 << ALPHABETS;
+const DIGIT: u8 = BEGIN << 1;
 
 fn add<'s>(all: &mut HashMap<&'s [u8], Vec<Need>>, wanted: u32, anchors: &'s [Anchor]) {
     for Anchor { text, near, far } in anchors {
@@ -117,10 +257,10 @@ type Places = Vec<(u32, usize, usize)>;
 
 impl Matcher for Runs {
     fn hits(&self, text: &[u8], on_hit: &mut dyn FnMut(Hit) -> bool) -> Result<(), String> {
-        let mut places = Places::new();
+        let (mut places, mut begins) = (Places::new(), Vec::new());
         sift_shapes::value_runs(text, &mut |run| {
             self.look_inside(text, run, &mut places);
-            self.look_left(text, run, &mut places);
+            self.look_left(text, run, &mut begins, &mut places);
             let told = places.drain(..).all(|(wanted, from, to)| {
                 let (end, reach) = (to as u32 + 1, (to - from) as u32 + 1);
                 on_hit(Hit { pattern: self.patterns[wanted as usize].pattern, end, reach })
@@ -151,32 +291,41 @@ impl Runs {
     }
 
     /// Anchors left of where a group may begin in this run.
-    fn look_left(&self, text: &[u8], run: Run, places: &mut Places) {
-        let Some(last) = run.end.checked_sub(self.left_run).filter(|&last| last >= run.start)
-        else {
-            return;
+    fn look_left(&self, text: &[u8], run: Run, begins: &mut Vec<Begin>, places: &mut Places) {
+        begins.clear();
+        self.fits.begins(text, run, begins);
+        let (Some(last), Some(first)) = (begins.first(), begins.last()) else { return };
+        let (first, last) = (first.at, last.at);
+        // The place from which all is between, no farther than `most` bytes left of the first group.
+        let reach = |from: usize, most: usize| {
+            let least = first.saturating_sub(most);
+            let left = text.get(least..from).unwrap_or_default();
+            from - left.iter().rev().take_while(|&&byte| self.between[byte as usize]).count()
         };
-        // Groups inside the run: any byte left of the last one may be between.
-        let inner = text[run.start..last].iter().rposition(|&byte| byte == b'=');
-        let to = run.start + inner.map_or(0, |at| at + 1);
-        let (mut name, mut link) = (0, LINK);
-        let mut begun = inner.is_some();
-        let mut from = run.start;
-        for &byte in text[..run.start].iter().rev().take(MAX_LEFT) {
-            let kind = self.between[byte as usize];
-            name = if name != 0 || begun && link != 0 { kind & NAME } else { 0 };
-            link &= kind;
-            begun = true;
-            if name | link == 0 {
-                break;
+        let mut note = |end: usize, need: &Need| {
+            let wanted = &self.patterns[need.wanted as usize];
+            let span = end + need.near..=end + need.far;
+            for begin in begins.iter().filter(|b| span.contains(&b.at) && wanted.takes(b)) {
+                self.place(run, need.wanted, begin.at, begin.at, places);
             }
-            from -= 1;
-        }
-        self.left.each_ending(text, from, to, &mut |end, needs| {
+        };
+        let mut gate = false;
+        let from = reach(first, self.near);
+        self.left.each_ending(text, from, last, &mut |end, needs| {
             for need in needs {
-                self.place(run, need.wanted, end + need.near, end + need.far, places);
+                if need.wanted == GATE {
+                    gate = true;
+                } else {
+                    note(end, need);
+                }
             }
         });
+        let farther = if gate { reach(from, MAX_LEFT) } else { from };
+        if farther < from {
+            self.left.each_ending(text, farther, from - 1, &mut |end, needs| {
+                needs.iter().filter(|need| need.wanted != GATE).for_each(|need| note(end, need));
+            });
+        }
     }
 
     /// Notes that a group of a pattern may begin in `from..=to`, as far as the run lets it.
@@ -233,13 +382,13 @@ struct Anchors {
     end: End,
 }
 
-/// 8 KB: stays in the first cache, and 2,000 anchors fill 3 % of it.
-const GRAM_BITS: usize = 1 << 16;
+/// 16 KB: stays in the first cache, and 1,000 anchors fill 1 % of it.
+const GRAM_BITS: usize = 1 << 17;
 const HEADS: usize = 1 << 11;
 const FOLD: u32 = 0x2020_2020;
 
 fn gram_hash(gram: u32) -> usize {
-    (gram.wrapping_mul(0x9e37_79b1) >> 16) as usize
+    (gram.wrapping_mul(0x9e37_79b1) >> 15) as usize
 }
 
 fn head_hash(three: u32) -> usize {
@@ -417,6 +566,11 @@ mod tests {
             rule("inside", r"((?:zed|ak)_[a-z0-9/+]{30,40}=?)"),
             rule("behind", r"(ak\.[a-z0-9]{32})\b"),
             rule("whole", r"\b([a-f0-9]{33})\b"),
+            rule(
+                "gate",
+                r#"(?i:wile|acme)(?:[\w\s.:="-]{0,40}(?i:key|token)[\w.]{0,16}|s?)[\s=:"-]{1,9}([\w-]{32,64})(?:[^\w+/=-]|\z)"#,
+            ),
+            rule("exact", r#"(?i:wile)[\w-]{0,9}[\s=:-]{1,3}([a-z0-9]{33})(?:[^\w-]|\z)"#),
         ];
         let set = Arc::new(RuleSet::from_document("acme", &rules.concat()).unwrap());
         let shaped = set.patterns().iter().filter(|p| p.shape().unwrap().is_some()).count();
@@ -428,6 +582,9 @@ mod tests {
         let (runs, reference) = (scanner(None), scanner(Some(EngineKind::Automata)));
         let pieces = [
             "acme",
+            "wile",
+            "_key",
+            "Token-",
             "ZED",
             "zed_",
             "ak_",
