@@ -232,7 +232,7 @@ def goals(record: Mapping[str, Any], benchmarks: Records) -> Table:
         presidio("presidio_defaults"),
         presidio("presidio"),
         Target(
-            "what LiteLLM's file does to 2,000 characters, P50, worst corpus", "us", 10, 5, False,
+            "the entities of LiteLLM's pattern file, 2,000 characters, P50, worst corpus", "us", 10, 5, False,
             lambda _: engine_us("pii-litellm", "sift_fast_shared"),
         ),
         Target(
