@@ -300,7 +300,8 @@ fn last_bytes(before: &Hir) -> [bool; 256] {
             HirKind::Repetition(repeat) => add(&repeat.sub, set) || repeat.min == 0,
             HirKind::Concat(parts) => parts.iter().rev().all(|part| add(part, set)),
             HirKind::Alternation(arms) => {
-                arms.iter().fold(false, |empty, arm| add(arm, set) || empty)
+                // All arms, so not `any`.
+                arms.iter().filter(|arm| add(arm, set)).count() > 0
             }
         }
     }

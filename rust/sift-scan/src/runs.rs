@@ -53,6 +53,8 @@ struct Wanted {
     lead: usize,
     /// What a group behind an anchor must be.
     values: Option<Values>,
+    /// Whether a byte can stand between such an anchor and the group.
+    between: Box<[bool; 256]>,
 }
 
 impl Wanted {
@@ -85,11 +87,18 @@ impl Runs {
         let (mut inside_run, mut inside_lead, mut inside_ahead) = (usize::MAX, 0, 0);
         for (position, (pattern, shape)) in (0_u32..).zip(shapes) {
             let Shape { run, digit, lead, .. } = *shape;
+            let mut own = Box::new([false; 256]);
             let values = match &shape.mark {
-                Mark::Left { values, .. } => Some(values.clone()),
+                Mark::Left { name, link, values, .. } => {
+                    for &(first, last) in name.iter().chain(link) {
+                        own[first as usize..=last as usize].fill(true);
+                    }
+                    Some(values.clone())
+                }
                 Mark::Inside(_) | Mark::Whole(..) => None,
             };
-            patterns.push(Wanted { pattern: *pattern, run, digit, lead, values });
+            between.iter_mut().zip(&*own).for_each(|(all, one)| *all |= one);
+            patterns.push(Wanted { pattern: *pattern, run, digit, lead, values, between: own });
             match &shape.mark {
                 Mark::Inside(anchors) => {
                     add(&mut inside, position, anchors);
@@ -98,7 +107,7 @@ impl Runs {
                     let far = anchors.iter().map(|anchor| anchor.far).max();
                     inside_ahead = inside_ahead.max(far.unwrap_or(0));
                 }
-                Mark::Left { anchors, name, link, gate, values } => {
+                Mark::Left { anchors, gate, values, .. } => {
                     // A group that begins left of its run would have to be looked for there.
                     debug_assert_eq!(lead, 0);
                     add(&mut left, position, anchors);
@@ -110,9 +119,6 @@ impl Runs {
                         }
                         None => far(anchors),
                     });
-                    for &(first, last) in name.iter().chain(link) {
-                        between[first as usize..=last as usize].fill(true);
-                    }
                     fits.add(values, digit);
                 }
                 Mark::Whole(shortest, longest) => wholes.push((position, *shortest, *longest)),
@@ -305,7 +311,11 @@ impl Runs {
         let mut note = |end: usize, need: &Need| {
             let wanted = &self.patterns[need.wanted as usize];
             let span = end + need.near..=end + need.far;
-            for begin in begins.iter().filter(|b| span.contains(&b.at) && wanted.takes(b)) {
+            let apart = |at| {
+                text.get(end..at).is_some_and(|b| b.iter().all(|&b| wanted.between[b as usize]))
+            };
+            let fits = |b: &&Begin| span.contains(&b.at) && wanted.takes(b) && apart(b.at);
+            for begin in begins.iter().filter(fits) {
                 self.place(run, need.wanted, begin.at, begin.at, places);
             }
         };
@@ -492,8 +502,23 @@ impl Anchors {
             }
             _ => from.max(4),
         };
-        let windows = text.get(from - 4..to).unwrap_or_default().windows(4);
-        for (end, four) in (from..).zip(windows) {
+        let Some(bytes) = text.get(from - 4..to) else { return };
+        let mut at = 0;
+        // Four places by one load and one branch: most texts have no anchor.
+        while let Some(eight) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+            let eight = u64::from_le_bytes(*eight);
+            let gram = |i: u32| (eight >> (8 * i)) as u32 | FOLD;
+            if self.bit(gram(0)) | self.bit(gram(1)) | self.bit(gram(2)) | self.bit(gram(3)) != 0 {
+                for i in (0..4).filter(|&i| self.may_have(gram(i))) {
+                    let end = from + at + i as usize;
+                    self.check(text, gram(i), |length| end.checked_sub(length), &mut |needs| {
+                        on_anchor(end, needs);
+                    });
+                }
+            }
+            at += 4;
+        }
+        for (end, four) in (from + at..).zip(bytes.get(at..).unwrap_or_default().windows(4)) {
             // Four bytes, or there were no window.
             let gram = u32::from_le_bytes(four.try_into().unwrap_or_default()) | FOLD;
             if self.may_have(gram) {
@@ -505,8 +530,13 @@ impl Anchors {
 
     #[inline]
     fn may_have(&self, gram: u32) -> bool {
+        self.bit(gram) != 0
+    }
+
+    #[inline]
+    fn bit(&self, gram: u32) -> u64 {
         let hash = gram_hash(gram);
-        self.grams[hash / 64] >> (hash % 64) & 1 == 1
+        self.grams[hash / 64] >> (hash % 64) & 1
     }
 
     /// Compares the anchors that a gram may be of, each where `begin` says for its length.
