@@ -70,9 +70,11 @@ fn arms(hir: &Hir) -> (Option<Hir>, Option<Hir>) {
         HirKind::Class(Class::Unicode(class)) if points(class) <= MAX_CLASS => {
             let mut high = class.clone();
             high.intersect(&ClassUnicode::new([ClassUnicodeRange::new('\u{80}', char::MAX)]));
+            if needed(&Hir::class(Class::Unicode(high.clone()))).is_none() {
+                return whole();
+            }
             let mut plain = class.clone();
             plain.difference(&high);
-            // Without characters above ASCII the class is the same as before.
             let part = |class: ClassUnicode| {
                 (!class.ranges().is_empty()).then(|| Hir::class(Class::Unicode(class)))
             };
@@ -96,24 +98,28 @@ fn needed(hir: &Hir) -> Option<Vec<u8>> {
     match hir.kind() {
         HirKind::Literal(literal) => {
             let high = literal.0.iter().copied().filter(|byte| !byte.is_ascii());
-            high.min_by_key(|&byte| price(byte)).map(|byte| vec![byte])
+            let (_, byte) = high.filter_map(|byte| Some((price(byte)?, byte))).min()?;
+            Some(vec![byte])
         }
         HirKind::Class(Class::Bytes(class)) => {
             let ranges = class.ranges();
             let high = !ranges.is_empty() && ranges.iter().all(|range| range.start() >= 0x80);
-            high.then(|| ranges.iter().flat_map(|r| r.start()..=r.end()).collect())
+            let bytes: Vec<u8> = ranges.iter().flat_map(|r| r.start()..=r.end()).collect();
+            (high && total(&bytes).is_some()).then_some(bytes)
         }
         HirKind::Class(Class::Unicode(class)) => {
             let ranges = class.ranges();
-            let high = !ranges.is_empty() && ranges.iter().all(|range| range.start() >= '\u{80}');
-            let sequences = || ranges.iter().flat_map(|r| Utf8Sequences::new(r.start(), r.end()));
-            let cheapest = || {
-                sequences().filter_map(|sequence| {
-                    let steps = sequence.as_slice().iter().map(|step| step.start..=step.end);
-                    steps.min_by_key(|bytes| bytes.clone().map(price).sum::<u32>())
-                })
-            };
-            high.then(|| cheapest().flatten().collect())
+            if ranges.is_empty() || ranges.iter().any(|range| range.start() < '\u{80}') {
+                return None;
+            }
+            let sequences = ranges.iter().flat_map(|r| Utf8Sequences::new(r.start(), r.end()));
+            let cheapest = sequences.map(|sequence| {
+                let steps = sequence.as_slice().iter();
+                let steps = steps.map(|step| (step.start..=step.end).collect::<Vec<u8>>());
+                steps.filter_map(|bytes| Some((total(&bytes)?, bytes))).min()
+            });
+            let cheapest: Vec<(u32, Vec<u8>)> = cheapest.collect::<Option<_>>()?;
+            Some(cheapest.into_iter().flat_map(|(_, bytes)| bytes).collect())
         }
         HirKind::Capture(capture) => needed(&capture.sub),
         HirKind::Repetition(repeat) if repeat.min > 0 => needed(&repeat.sub),
@@ -121,23 +127,30 @@ fn needed(hir: &Hir) -> Option<Vec<u8>> {
             let parts: Vec<Vec<u8>> = parts.iter().map(needed).collect::<Option<_>>()?;
             Some(parts.concat())
         }
-        HirKind::Concat(parts) => parts
-            .iter()
-            .filter_map(needed)
-            .min_by_key(|bytes| bytes.iter().map(|&byte| price(byte)).sum::<u32>()),
+        HirKind::Concat(parts) => {
+            let parts = parts.iter().filter_map(needed);
+            let priced = parts.filter_map(|bytes| Some((total(&bytes)?, bytes)));
+            priced.min().map(|(_, bytes)| bytes)
+        }
         _ => None,
     }
 }
 
-/// How gladly a text is told by the byte: not by those of dashes, quotes, dots and the non-breaking space,
-/// which stand in English prose, and rather by the first byte of a character than by a later one.
-fn price(byte: u8) -> u32 {
+/// How gladly a text is told by the byte: rather by the first of a character than by a later one, which
+/// scripts share. Not by those of dashes, quotes and dots, which stand in English prose: a word that has no
+/// other stays with the plain ones.
+fn price(byte: u8) -> Option<u32> {
     match byte {
-        0x80 | 0xe2 | 0x93 | 0x94 | 0x98 | 0x99 | 0x9c | 0x9d | 0xa2 | 0xa6 => 100,
-        0xc2 | 0xa0 => 20,
-        0xc3..=0xf4 => 1,
-        _ => 3,
+        0x80 | 0xe2 | 0x93 | 0x94 | 0x98 | 0x99 | 0x9c | 0x9d | 0xa2 | 0xa6 => None,
+        0xc2 | 0xa0 => Some(20),
+        0xc3..=0xf4 => Some(1),
+        _ => Some(3),
     }
+}
+
+/// Of all of them together.
+fn total(bytes: &[u8]) -> Option<u32> {
+    bytes.iter().map(|&byte| price(byte)).sum()
 }
 
 #[cfg(test)]
@@ -178,6 +191,7 @@ mod tests {
             [0x8b, 0x8c, 0x8d, 0x8e, 0x8f]
         );
         assert_eq!(divided(r"(?u:[\u{200b}-\u{200c}]){4}").bytes, [0x8b, 0x8c]);
+        assert!(divided(r"don(?:'|’)t (?:“|”)follow").high.is_none());
     }
 
     /// Whatever the pattern: each word is in one of the two, and those of `high` have one of the bytes.
