@@ -8,21 +8,30 @@ use std::path::PathBuf;
 use std::{env, fs};
 
 use sift_hs::{Database, Flags, Pattern, Platform};
-use sift_rules::{hyperscan_expression, Anchor, Mark, RuleSet, Shape, View};
+use sift_rules::{hyperscan_expression, Anchor, Mark, Opening, RuleSet, Shape, View};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=build.rs");
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
-    let rules = RuleSet::select(&["default"], &[])?;
     let mut source = String::new();
-    for (view, name) in [(View::Identity, "IDENTITY"), (View::Folded, "FOLDED")] {
-        let (mut keys, mut runs) = (Vec::new(), String::new());
+    for (set, view, name) in [
+        ("default", View::Identity, "IDENTITY"),
+        ("default", View::Folded, "FOLDED"),
+        ("pii", View::Identity, "PERSONAL"),
+    ] {
+        let rules = RuleSet::select(&[set], &[])?;
+        let (mut keys, mut runs, mut marks) = (Vec::new(), String::new(), String::new());
         let mut expressions = Vec::new();
         for pattern in rules.patterns().iter().filter(|p| p.view == view) {
             let rule = &rules.rules()[pattern.rule];
             let parts = pattern.parts().map_err(|e| format!("rule `{}`: {e}", rule.id))?;
             if let Some(shape) = pattern.shape()? {
                 runs += &embedded(&rule.id, &shape);
+                continue;
+            }
+            if let Some(openings) = pattern.openings()? {
+                let all: String = openings.iter().map(opening).collect();
+                marks += &format!("({:?}, &[{all}]),\n", rule.id);
                 continue;
             }
             expressions.push(hyperscan_expression(&parts.trigger()));
@@ -44,12 +53,25 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let file = out.join(format!("{}.hsdb", name.to_lowercase()));
         fs::write(&file, bytes)?;
         source += &format!(
-            "pub(super) static {name}: Embedded = Embedded {{ keys: &{keys:?}, runs: &[{runs}], bytes: include_bytes!({:?}) }};\n",
+            "pub(super) static {name}: Embedded = Embedded {{ keys: &{keys:?}, runs: &[{runs}], marks: &[{marks}], bytes: include_bytes!({:?}) }};\n",
             file.display().to_string()
         );
     }
     fs::write(out.join("databases.rs"), source)?;
     Ok(())
+}
+
+/// An opening as the source of `EmbeddedOpening`.
+fn opening(opening: &Opening) -> String {
+    match opening {
+        Opening::At { place, sets } => format!("EmbeddedOpening::At(Place::{place:?}, &{sets:?}),"),
+        Opening::Sign { sign, far, left, sets } => {
+            format!("EmbeddedOpening::Sign({sign}, {far}, {left:?}, &{sets:?}),")
+        }
+        Opening::Colons { far, core, stop } => {
+            format!("EmbeddedOpening::Colons({far}, {core:?}, {stop:?}),")
+        }
+    }
 }
 
 /// A shape as the source of `EmbeddedShape`.
