@@ -18,6 +18,7 @@ mod error;
 pub mod format;
 pub mod lint;
 mod once;
+mod opening;
 mod pattern;
 mod set;
 mod shape;
@@ -26,6 +27,7 @@ pub use catalogue::{withdrawn, Withdrawn, RULES_VERSION, WITHDRAWN};
 pub use divide::{divide, Divided};
 pub use error::RuleError;
 pub use once::once;
+pub use opening::{has_byte, ByteSet, Opening, Place, MAX_AHEAD};
 pub use pattern::{hyperscan_expression, Parts, MAX_AFTER, MAX_WIDTH};
 pub use set::{Category, Context, Pattern, Provider, Rule, RuleSet, Severity, Tier, View, SETS};
 pub use shape::{

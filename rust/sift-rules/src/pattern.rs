@@ -304,7 +304,7 @@ pub(crate) enum Side {
 
 /// The bytes a word of the language can have next to a letter or digit that it touches, and whether it may
 /// be empty and say nothing of that byte.
-fn edge_bytes(hir: &Hir, side: Side) -> ([bool; 256], bool) {
+pub(crate) fn edge_bytes(hir: &Hir, side: Side) -> ([bool; 256], bool) {
     let mut edge = [false; 256];
     match hir.kind() {
         // Nothing follows the end of the text, and beside a letter or digit `\b` wants no other.

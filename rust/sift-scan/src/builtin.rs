@@ -5,12 +5,14 @@ use std::sync::{Arc, OnceLock};
 
 use sift_hs::{Database, Flags, Pattern as HsPattern, Platform};
 use sift_rules::{
-    hyperscan_expression, once, Anchor, Gate, Mark, Parts, RuleSet, Shape, Values, View,
+    hyperscan_expression, once, Anchor, ByteSet, Gate, Mark, Opening, Parts, Place, RuleSet, Shape,
+    Values, View,
 };
 use sift_text::HighBytes;
 
 use crate::cache;
 use crate::error::ScanError;
+use crate::marks::Marks;
 use crate::matcher::{Automata, Hit, Hyperscan, Matcher, NONE};
 use crate::runs::Runs;
 
@@ -18,6 +20,7 @@ use crate::runs::Runs;
 struct Embedded {
     databases: &'static [EmbeddedDatabase],
     runs: &'static [EmbeddedShape],
+    marks: &'static [(&'static str, &'static [EmbeddedOpening])],
 }
 
 /// A database with the first rule id of each of its patterns. Texts without a byte of `needs` have no match,
@@ -26,6 +29,14 @@ struct EmbeddedDatabase {
     keys: &'static [&'static str],
     needs: &'static [u8],
     bytes: &'static [u8],
+}
+
+impl Embedded {
+    fn all(&self) -> impl Iterator<Item = &'static str> {
+        let keys = self.databases.iter().flat_map(|database| database.keys.iter().copied());
+        let runs = self.runs.iter().map(|run| run.key);
+        keys.chain(runs).chain(self.marks.iter().map(|mark| mark.0))
+    }
 }
 
 /// A [`Shape`] of this build: working it out would mean to parse every pattern.
@@ -79,8 +90,29 @@ impl EmbeddedShape {
     }
 }
 
+/// An [`Opening`] of this build.
+enum EmbeddedOpening {
+    At(Place, &'static [ByteSet]),
+    Sign(u8, usize, ByteSet, &'static [ByteSet]),
+    Colons(usize, ByteSet, ByteSet),
+}
+
+impl EmbeddedOpening {
+    fn opening(&self) -> Opening {
+        match *self {
+            Self::At(place, sets) => Opening::At { place, sets: sets.to_vec() },
+            Self::Sign(sign, far, left, sets) => {
+                Opening::Sign { sign, far, left, sets: sets.to_vec() }
+            }
+            Self::Colons(far, core, stop) => Opening::Colons { far, core, stop },
+        }
+    }
+}
+
 mod embedded {
-    use super::{Embedded, EmbeddedDatabase, EmbeddedMark, EmbeddedShape};
+    use sift_rules::Place;
+
+    use super::{Embedded, EmbeddedDatabase, EmbeddedMark, EmbeddedOpening, EmbeddedShape};
     include!(concat!(env!("OUT_DIR"), "/databases.rs"));
 }
 
@@ -142,18 +174,18 @@ pub(crate) fn engines(
         built.engines.push(Arc::new(engine));
         return Ok(built);
     }
-    let embedded = match view {
-        View::Identity => &embedded::IDENTITY,
-        View::Folded => &embedded::FOLDED,
+    let embedded: &[&Embedded] = match view {
+        View::Identity => &[&embedded::IDENTITY, &embedded::PERSONAL],
+        View::Folded => &[&embedded::FOLDED],
     };
     // What belongs to no set that is compiled into the library is compiled like a user's rules.
-    let keys = embedded.databases.iter().flat_map(|database| database.keys.iter().copied());
-    let stored: HashSet<&str> = keys.chain(embedded.runs.iter().map(|run| run.key)).collect();
+    let stored: HashSet<&str> = embedded.iter().flat_map(|embedded| embedded.all()).collect();
     let (own, custom): (Vec<u32>, Vec<u32>) = wanted.iter().partition(|&&p| {
         let rule = &rules.rules()[rules.patterns()[p as usize].rule];
         rule.builtin && stored.contains(rule.id.as_str())
     });
     let mut runs: Vec<(u32, Shape)> = Vec::new();
+    let mut marks: Vec<(u32, Vec<Opening>)> = Vec::new();
     let add = |built: &mut Built, database: Database, patterns: Vec<u32>, needs: &[u8]| {
         let engine = Hyperscan::new(database, patterns).map_err(ScanError::Engine)?;
         built.database_bytes += engine.database_bytes();
@@ -168,16 +200,21 @@ pub(crate) fn engines(
             .iter()
             .map(|&p| (rules.rules()[rules.patterns()[p as usize].rule].id.as_str(), p))
             .collect();
-        runs.extend(
-            embedded.runs.iter().filter_map(|run| Some((*by_key.get(run.key)?, run.shape()))),
-        );
-        for part in embedded.databases {
-            let patterns: Vec<u32> =
-                part.keys.iter().map(|key| by_key.get(key).copied().unwrap_or(NONE)).collect();
-            if patterns.iter().any(|&pattern| pattern != NONE) {
-                let database = Database::deserialize(part.bytes)
-                    .map_err(|e| ScanError::Engine(format!("the built-in database: {e}")))?;
-                add(&mut built, database, patterns, part.needs)?;
+        for embedded in embedded {
+            runs.extend(
+                embedded.runs.iter().filter_map(|run| Some((*by_key.get(run.key)?, run.shape()))),
+            );
+            marks.extend(embedded.marks.iter().filter_map(|(key, openings)| {
+                Some((*by_key.get(key)?, openings.iter().map(EmbeddedOpening::opening).collect()))
+            }));
+            for part in embedded.databases {
+                let patterns: Vec<u32> =
+                    part.keys.iter().map(|key| by_key.get(key).copied().unwrap_or(NONE)).collect();
+                if patterns.iter().any(|&pattern| pattern != NONE) {
+                    let database = Database::deserialize(part.bytes)
+                        .map_err(|e| ScanError::Engine(format!("the built-in database: {e}")))?;
+                    add(&mut built, database, patterns, part.needs)?;
+                }
             }
         }
     }
@@ -185,10 +222,17 @@ pub(crate) fn engines(
     for id in custom {
         // Parsed first, so that a broken pattern is told with its rule.
         parts(rules, id)?;
-        match rules.patterns()[id as usize].shape().map_err(ScanError::Engine)? {
-            Some(shape) => runs.push((id, shape)),
-            None => compiled.push(id),
+        let pattern = &rules.patterns()[id as usize];
+        if let Some(shape) = pattern.shape().map_err(ScanError::Engine)? {
+            runs.push((id, shape));
+        } else if let Some(openings) = pattern.openings().map_err(ScanError::Engine)? {
+            marks.push((id, openings));
+        } else {
+            compiled.push(id);
         }
+    }
+    if !marks.is_empty() {
+        built.engines.push(Arc::new(Marks::new(&marks)));
     }
     if !runs.is_empty() {
         built.engines.push(Arc::new(Runs::new(&runs)));

@@ -24,6 +24,7 @@ mod error;
 mod hold;
 mod limits;
 mod machine;
+mod marks;
 mod matcher;
 mod provider;
 mod resolve;

@@ -19,9 +19,14 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+mod places;
+#[cfg(target_arch = "x86_64")]
+mod places_avx2;
 mod portable;
 mod scalar;
 mod walk;
+
+pub use places::{is_link, is_numeric, kind, Wanted, AHEAD};
 
 /// Shortest run with a digit that is reported.
 pub const SHORT: usize = 16;
@@ -52,7 +57,25 @@ pub fn value_runs(text: &[u8], on_run: &mut dyn FnMut(Run) -> bool) {
     Path::best().value_runs(text, on_run);
 }
 
-/// One of the ways to find runs. For tests and measurements; [`value_runs`] takes the best there is.
+/// Calls `on_place(kinds, at)` for each place that is of one of the wanted kinds, from left to right, until it
+/// says `false`.
+///
+/// ```
+/// use sift_shapes::{kind, Wanted};
+///
+/// let wanted = Wanted { kinds: kind::NUMBER | kind::SIGN, ..Wanted::default() };
+/// let mut places = Vec::new();
+/// sift_shapes::places(b"v1.2 call 555-0100 or a@b", &wanted, &mut |kinds, at| {
+///     places.push((kinds, at));
+///     true
+/// });
+/// assert_eq!(places, [(kind::NUMBER, 10), (kind::SIGN, 23)]);
+/// ```
+pub fn places(text: &[u8], wanted: &Wanted, on_place: &mut dyn FnMut(u8, usize) -> bool) {
+    Path::best().places(text, wanted, on_place);
+}
+
+/// One of the ways to find runs and places. For tests and measurements; [`value_runs`] takes the best there is.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Path {
@@ -87,6 +110,19 @@ impl Path {
             }
             #[cfg(not(target_arch = "x86_64"))]
             Self::Avx2 => false,
+        }
+    }
+
+    /// As [`places`]; a way that is not available is replaced by one that is.
+    pub fn places(self, text: &[u8], wanted: &Wanted, on_place: &mut dyn FnMut(u8, usize) -> bool) {
+        match self {
+            Self::Scalar => places::scalar(text, wanted, on_place),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 if self.is_available() => {
+                // SAFETY: the processor has the features that the function is compiled for.
+                unsafe { places_avx2::places(text, wanted, on_place) }
+            }
+            Self::Portable | Self::Avx2 => places::portable(text, wanted, on_place),
         }
     }
 

@@ -1,0 +1,297 @@
+//! Hits of patterns that are known by what their group begins with (`sift_rules::Opening`).
+//!
+//! `sift-shapes` finds the places. There the bytes are looked up, offset by offset, in tables that say which
+//! openings allow them: some nanoseconds for all patterns together, and most places fit none.
+
+use sift_rules::{has_byte, ByteSet, Opening, Place, MAX_AHEAD};
+use sift_shapes::{kind, Wanted};
+
+use crate::matcher::{Hit, Matcher};
+
+const _: () = assert!(MAX_AHEAD == sift_shapes::AHEAD);
+
+/// Farthest right of a colon that is read: beyond it anything is a hit.
+const MAX_RIGHT: usize = 64;
+
+/// Patterns that are found by their openings.
+pub(crate) struct Marks {
+    wanted: Wanted,
+    tables: Vec<Table>,
+    signs: Vec<Sign>,
+    colons: Vec<Colons>,
+}
+
+struct Sign {
+    pattern: u32,
+    sign: u8,
+    far: usize,
+    left: ByteSet,
+    sets: Vec<ByteSet>,
+}
+
+struct Colons {
+    pattern: u32,
+    far: usize,
+    core: ByteSet,
+    stop: ByteSet,
+}
+
+/// Up to 64 openings, one bit each.
+struct Table {
+    patterns: Vec<u32>,
+    /// By the bit of a kind of place: the openings that begin there.
+    kinds: [u64; 8],
+    /// Bytes that no opening tells apart are one.
+    classes: Box<[u8; 256]>,
+    count: usize,
+    /// By offset and class: the openings that allow it, those that do not reach so far among them.
+    allowed: Vec<u64>,
+    /// By offset: the openings that do not reach so far.
+    done: [u64; MAX_AHEAD + 1],
+}
+
+impl Table {
+    fn new(openings: &[(u32, u8, &[ByteSet])]) -> Self {
+        let mut classes = Box::new([0; 256]);
+        let mut known: Vec<u8> = Vec::new();
+        let same = |a: u8, b: u8| {
+            let sets = openings.iter().flat_map(|(_, _, sets)| sets.iter());
+            sets.into_iter().all(|set| has_byte(set, a) == has_byte(set, b))
+        };
+        for byte in 0..=255 {
+            let class = known.iter().position(|&other| same(byte, other)).unwrap_or_else(|| {
+                known.push(byte);
+                known.len() - 1
+            });
+            classes[usize::from(byte)] = class as u8;
+        }
+        let (mut kinds, mut done) = ([0; 8], [0; MAX_AHEAD + 1]);
+        let mut allowed = vec![0; MAX_AHEAD * known.len()];
+        for (bit, (_, kind, sets)) in openings.iter().enumerate() {
+            kinds[kind.trailing_zeros() as usize] |= 1 << bit;
+            for (offset, done) in done.iter_mut().enumerate() {
+                if offset >= sets.len() {
+                    *done |= 1 << bit;
+                }
+            }
+            for (at, mask) in allowed.iter_mut().enumerate() {
+                let (offset, byte) = (at / known.len(), known[at % known.len()]);
+                if sets.get(offset).is_none_or(|set| has_byte(set, byte)) {
+                    *mask |= 1 << bit;
+                }
+            }
+        }
+        let patterns = openings.iter().map(|opening| opening.0).collect();
+        Self { patterns, kinds, classes, count: known.len(), allowed, done }
+    }
+
+    /// The openings whose sets hold the bytes at `at`.
+    #[inline]
+    fn fitting(&self, text: &[u8], at: usize, kinds: u8) -> u64 {
+        let wanted = self.kinds.iter().enumerate().filter(|(i, _)| kinds >> i & 1 == 1);
+        let mut fit = wanted.fold(0, |all, (_, mask)| all | mask);
+        let bytes = text[at..].iter().take(MAX_AHEAD);
+        for (&byte, (row, done)) in bytes.zip(self.allowed.chunks_exact(self.count).zip(&self.done))
+        {
+            if fit & !done == 0 {
+                return fit;
+            }
+            fit &= row[usize::from(self.classes[usize::from(byte)])];
+        }
+        // The text may end here: what reaches farther does not fit.
+        fit & self.done[MAX_AHEAD.min(text.len() - at)]
+    }
+}
+
+impl Marks {
+    pub(crate) fn new(openings: &[(u32, Vec<Opening>)]) -> Self {
+        let mut wanted = Wanted { word: MAX_AHEAD, ..Wanted::default() };
+        let (mut begins, mut signs, mut colons) = (Vec::new(), Vec::new(), Vec::new());
+        for (pattern, opening) in openings.iter().flat_map(|(p, all)| all.iter().map(|o| (*p, o))) {
+            match opening {
+                Opening::At { place, sets } => {
+                    let kind = match *place {
+                        Place::Number => kind::NUMBER,
+                        Place::Code => kind::CODE,
+                        Place::Capitals => kind::CAPITALS,
+                        Place::Word(least, digit) => {
+                            wanted.word = wanted.word.min(least);
+                            wanted.word_digits |= 1 << digit;
+                            kind::WORD
+                        }
+                        Place::Linked(offsets) => {
+                            wanted.links.push(offsets);
+                            kind::LINKED
+                        }
+                        Place::Dotted => kind::DOTTED,
+                        Place::Opening => kind::OPENING,
+                    };
+                    wanted.kinds |= kind;
+                    begins.push((pattern, kind, sets.as_slice()));
+                }
+                Opening::Sign { sign, far, left, sets } => {
+                    wanted.kinds |= if *sign == b'@' { kind::SIGN } else { kind::OPENING };
+                    signs.push(Sign {
+                        pattern,
+                        sign: *sign,
+                        far: *far,
+                        left: *left,
+                        sets: sets.clone(),
+                    });
+                }
+                Opening::Colons { far, core, stop } => {
+                    wanted.kinds |= kind::SIGN;
+                    colons.push(Colons { pattern, far: *far, core: *core, stop: *stop });
+                }
+            }
+        }
+        wanted.links.sort_unstable();
+        wanted.links.dedup();
+        let tables = begins.chunks(64).map(Table::new).collect();
+        Self { wanted, tables, signs, colons }
+    }
+
+    /// Hits at a sign: groups begin left of it.
+    fn at_sign(&self, text: &[u8], at: usize, on_hit: &mut dyn FnMut(Hit) -> bool) -> bool {
+        let byte = text[at];
+        let hit =
+            |pattern, left: usize| Hit { pattern, end: at as u32 + 1, reach: left as u32 + 1 };
+        let left = |set: &ByteSet, far| {
+            text[..at].iter().rev().take(far).take_while(|&&byte| has_byte(set, byte)).count()
+        };
+        let behind = &text[at + 1..];
+        for sign in self.signs.iter().filter(|sign| sign.sign == byte) {
+            let follows = sign.sets.len() <= behind.len()
+                && sign.sets.iter().zip(behind).all(|(set, &byte)| has_byte(set, byte));
+            if follows && !on_hit(hit(sign.pattern, left(&sign.left, sign.far))) {
+                return false;
+            }
+        }
+        if byte == b':' {
+            for colons in &self.colons {
+                let stop =
+                    behind.iter().take(MAX_RIGHT).find(|&&byte| !has_byte(&colons.core, byte));
+                let ends = stop.is_none_or(|&byte| has_byte(&colons.stop, byte));
+                if ends && !on_hit(hit(colons.pattern, left(&colons.core, colons.far))) {
+                    return false;
+                }
+            }
+        }
+        true
+    }
+}
+
+impl Matcher for Marks {
+    fn hits(&self, text: &[u8], on_hit: &mut dyn FnMut(Hit) -> bool) -> Result<(), String> {
+        sift_shapes::places(text, &self.wanted, &mut |kinds, at| {
+            for table in &self.tables {
+                let mut fit = table.fitting(text, at, kinds);
+                while fit != 0 {
+                    let pattern = table.patterns[fit.trailing_zeros() as usize];
+                    fit &= fit - 1;
+                    if !on_hit(Hit { pattern, end: at as u32 + 1, reach: 1 }) {
+                        return false;
+                    }
+                }
+            }
+            kinds & (kind::SIGN | kind::OPENING) == 0 || self.at_sign(text, at, on_hit)
+        });
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use sift_rules::RuleSet;
+
+    use crate::{EngineKind, Options, Scanner};
+
+    /// Places are one way to hits; the automata engine reads every byte and knows none. Candidates are
+    /// compared, those that a check drops among them.
+    #[test]
+    fn candidates_are_those_of_an_engine_that_knows_no_places() {
+        let scanner = |engine| {
+            let set = Arc::new(RuleSet::select(&["pii"], &[]).unwrap());
+            let marked = set.patterns().iter().filter(|p| p.openings().unwrap().is_some()).count();
+            assert!(marked > 15, "{marked}");
+            Scanner::new(set, Options { engine, ..Options::default() }).unwrap()
+        };
+        let (marks, reference) = (scanner(None), scanner(Some(EngineKind::Automata)));
+        let pieces = [
+            "0",
+            "1",
+            "12",
+            "25",
+            "255",
+            "300",
+            "555",
+            "0100",
+            "2024",
+            "4111",
+            "123456",
+            "4111111111111111",
+            " ",
+            " ",
+            "-",
+            "-",
+            ".",
+            ".",
+            "/",
+            "(",
+            ")",
+            "+",
+            ":",
+            ":",
+            "::",
+            "@",
+            "_",
+            "\n",
+            ",",
+            "%",
+            "ext",
+            "a",
+            "F",
+            "fe80",
+            "dead",
+            "00",
+            "be",
+            "DE",
+            "89",
+            "GB",
+            "WEST",
+            "AB12",
+            "3704",
+            "ABCDEFGH",
+            "x",
+            "é",
+            "1A2B3C4D5E6F7G8",
+            "00112233445566778899",
+            "user",
+            "example.com",
+            "a.b",
+            "-A12",
+            "010190-123A",
+            "1EG4-TE5-MK73",
+            "bc1q",
+            "1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2",
+        ];
+        let mut state = 23_u64;
+        let mut next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 33) as usize
+        };
+        let mut found = 0;
+        for _ in 0..20_000 {
+            // A few pieces again and again make groups and their separators likely.
+            let some: Vec<&str> =
+                (0..1 + next() % 7).map(|_| pieces[next() % pieces.len()]).collect();
+            let text: String = (0..next() % 30).map(|_| some[next() % some.len()]).collect();
+            let expected = reference.explain(text.as_bytes()).unwrap();
+            assert_eq!(marks.explain(text.as_bytes()).unwrap(), expected);
+            found += expected.len();
+        }
+        assert!(found > 5_000, "{found}");
+    }
+}
