@@ -355,8 +355,8 @@ fn bytes_of(hir: &Hir) -> ByteSet {
     all
 }
 
-/// Adds the bytes with which a word of the language first leaves `core`, and those before them. Says whether a
-/// word may end without having left it; `begun` says the same of what stands before.
+/// Adds the bytes with which a word of the language first leaves `core`, and those before them. Says whether
+/// a word may end without having left it; `begun` says the same of what stands before.
 fn escapes(hir: &Hir, begun: bool, core: &ByteSet, stop: &mut ByteSet) -> bool {
     if !begun {
         return false;
@@ -382,7 +382,7 @@ fn escapes(hir: &Hir, begun: bool, core: &ByteSet, stop: &mut ByteSet) -> bool {
             parts.iter().fold(true, |begun, part| escapes(part, begun, core, stop))
         }
         HirKind::Alternation(arms) => {
-            arms.iter().fold(false, |any, arm| escapes(arm, true, core, stop) || any)
+            arms.iter().fold(false, |any, arm| any | escapes(arm, true, core, stop))
         }
     }
 }

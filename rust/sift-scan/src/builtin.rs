@@ -174,16 +174,19 @@ pub(crate) fn engines(
         built.engines.push(Arc::new(engine));
         return Ok(built);
     }
-    let embedded: &[&Embedded] = match view {
-        View::Identity => &[&embedded::IDENTITY, &embedded::PERSONAL],
-        View::Folded => &[&embedded::FOLDED],
+    let embedded = match view {
+        View::Identity => &embedded::IDENTITY,
+        View::Folded => &embedded::FOLDED,
     };
     // What belongs to no set that is compiled into the library is compiled like a user's rules.
-    let stored: HashSet<&str> = embedded.iter().flat_map(|embedded| embedded.all()).collect();
+    let stored: HashSet<&str> = embedded.all().collect();
+    let id = |p: u32| rules.rules()[rules.patterns()[p as usize].rule].id.as_str();
     let (own, custom): (Vec<u32>, Vec<u32>) = wanted.iter().partition(|&&p| {
-        let rule = &rules.rules()[rules.patterns()[p as usize].rule];
-        rule.builtin && stored.contains(rule.id.as_str())
+        rules.rules()[rules.patterns()[p as usize].rule].builtin && stored.contains(id(p))
     });
+    let personal: HashSet<&str> = embedded::PERSONAL.all().collect();
+    let alone = view == View::Identity && own.iter().all(|&p| personal.contains(id(p)));
+    let embedded = if alone { &embedded::PERSONAL } else { embedded };
     let mut runs: Vec<(u32, Shape)> = Vec::new();
     let mut marks: Vec<(u32, Vec<Opening>)> = Vec::new();
     let add = |built: &mut Built, database: Database, patterns: Vec<u32>, needs: &[u8]| {
@@ -196,25 +199,20 @@ pub(crate) fn engines(
         Ok::<(), ScanError>(())
     };
     if !own.is_empty() {
-        let by_key: HashMap<&str, u32> = own
-            .iter()
-            .map(|&p| (rules.rules()[rules.patterns()[p as usize].rule].id.as_str(), p))
-            .collect();
-        for embedded in embedded {
-            runs.extend(
-                embedded.runs.iter().filter_map(|run| Some((*by_key.get(run.key)?, run.shape()))),
-            );
-            marks.extend(embedded.marks.iter().filter_map(|(key, openings)| {
-                Some((*by_key.get(key)?, openings.iter().map(EmbeddedOpening::opening).collect()))
-            }));
-            for part in embedded.databases {
-                let patterns: Vec<u32> =
-                    part.keys.iter().map(|key| by_key.get(key).copied().unwrap_or(NONE)).collect();
-                if patterns.iter().any(|&pattern| pattern != NONE) {
-                    let database = Database::deserialize(part.bytes)
-                        .map_err(|e| ScanError::Engine(format!("the built-in database: {e}")))?;
-                    add(&mut built, database, patterns, part.needs)?;
-                }
+        let by_key: HashMap<&str, u32> = own.iter().map(|&p| (id(p), p)).collect();
+        runs.extend(
+            embedded.runs.iter().filter_map(|run| Some((*by_key.get(run.key)?, run.shape()))),
+        );
+        marks.extend(embedded.marks.iter().filter_map(|(key, openings)| {
+            Some((*by_key.get(key)?, openings.iter().map(EmbeddedOpening::opening).collect()))
+        }));
+        for part in embedded.databases {
+            let patterns: Vec<u32> =
+                part.keys.iter().map(|key| by_key.get(key).copied().unwrap_or(NONE)).collect();
+            if patterns.iter().any(|&pattern| pattern != NONE) {
+                let database = Database::deserialize(part.bytes)
+                    .map_err(|e| ScanError::Engine(format!("the built-in database: {e}")))?;
+                add(&mut built, database, patterns, part.needs)?;
             }
         }
     }
