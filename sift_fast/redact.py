@@ -291,6 +291,10 @@ class JsonRedaction(Generic[_Json]):
 _MAX_DEPTH = 200
 _MAX_ENCODED = 8
 
+_NAME_CHARACTERS = 256
+# A number longer than this is no number anybody writes: the digits of a card behind an exponent still are.
+_NUMBER_CHARACTERS = 40
+
 _Path: TypeAlias = tuple[str | int, ...]
 # Edits a text, given its path, what names it, and whether it is a number; None where it stays.
 _Edit: TypeAlias = Callable[[str, _Path, str | None, bool], str | None]
@@ -307,7 +311,9 @@ def _redact_json(
     limits: dict[IncompleteName, None] = {}
 
     def edit(text: str, path: _Path, name: str | None, number: bool) -> str | None:
-        before = "" if name is None else f'{_words(name)}"{name}": ' + ("" if number else '"')
+        # No rule looks farther left; a long name over many elements was read anew for each.
+        near = None if name is None else name[-_NAME_CHARACTERS:]
+        before = "" if near is None else f'{_words(near)}"{near}": ' + ("" if number else '"')
         red = scanner._redact_between(document, text, _clean(before), "" if number or name is None else '"')
         if red is None:
             return None
@@ -341,6 +347,49 @@ def _words(name: str) -> str:
 
     words: list[str] = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+", name)
     return " ".join(words).lower() + " " if 1 < len(words) <= 8 else ""
+
+
+def _digits(value: float) -> str:
+    try:
+        return repr(value)
+    except ValueError:
+        pass
+    raise LimitExceeded("the document has an integer with more digits than Python writes out")
+
+
+def _plain(number: str) -> str | None:
+    """The digits of an integer that is written with a point or an exponent."""
+    from decimal import Decimal, InvalidOperation
+
+    if number.lstrip("-").isdecimal() or len(number) > _NUMBER_CHARACTERS:
+        return None
+    try:
+        value = Decimal(number)
+    except InvalidOperation:
+        return None
+    whole = value.is_finite() and 0 <= value.adjusted() < _NUMBER_CHARACTERS and value == value.to_integral_value()
+    return str(int(value)) if whole else None
+
+
+@final
+class _Names:
+    """The keys of one object, so that no two become the same."""
+
+    def __init__(self, taken: Callable[[str], bool] | None = None) -> None:
+        self.seen: set[str] = set()
+        self.made: set[str] = set()
+        self._taken = self.seen.__contains__ if taken is None else taken
+        self._numbers: dict[str, int] = {}
+
+    def free(self, wanted: str) -> str:
+        """`wanted`, or that with the first number behind it that no other key has."""
+        name, number = wanted, self._numbers.get(wanted, 1)
+        while self._taken(name) or name in self.made:
+            number += 1
+            name = f"{wanted} ({number})"
+        self._numbers[wanted] = number
+        self.made.add(name)
+        return name
 
 
 @final
@@ -377,7 +426,7 @@ class _Walk:
         if isinstance(value, str):
             return self._string(value, path, name, encoded)
         if isinstance(value, (int, float)):
-            edited = self._edit(repr(value), path, name, True)
+            edited = self._number(_digits(value), path, name)
             if edited is None:
                 return value
             zero = 0 if isinstance(value, int) else 0.0
@@ -391,22 +440,29 @@ class _Walk:
             return tuple(values) if isinstance(value, tuple) else values
         raise TypeError(f"redact_json takes what JSON can hold, not `{type(value).__name__}`")
 
+    def _number(self, text: str, path: _Path, name: str | None) -> str | None:
+        edited = self._edit(text, path, name, True)
+        plain = _plain(text) if edited is None else None
+        return edited if plain is None else self._edit(plain, path, name, True)
+
     def _mapping(self, value: Mapping[Any, Any], path: _Path, encoded: int) -> dict[Any, Any]:
         edited: dict[Any, Any] = {}
+        names = _Names(lambda name: name in edited or name in value)
         for key, item in value.items():
-            name = self._key(key, path, edited.keys() | value.keys()) if isinstance(key, str) else key
-            shown = name if isinstance(name, (str, int)) else str(name)
-            edited[name] = self._value(item, (*path, shown), str(key), encoded)
+            if key is not None and not isinstance(key, (str, int, float)):
+                raise TypeError(f"redact_json takes keys that JSON can hold, not `{type(key).__name__}`")
+            text = key if isinstance(key, str) else str(key) if key is None else _digits(key)
+            changed = self._edit(text, path, None, False)
+            name = key if changed is None else names.free(changed)
+            shown = name if isinstance(name, (str, int)) else text
+            edited[name] = self._value(item, (*path, shown), text, encoded)
         return edited
 
-    def _key(self, key: str, path: _Path, taken: Any) -> str:
+    def _key(self, key: str, path: _Path, names: _Names) -> str:
         edited = self._edit(key, path, None, False)
-        if edited is None:
-            return key
-        name, number = edited, 1
-        while name in taken:
-            number += 1
-            name = f"{edited} ({number})"
+        # A key that reads like what another one became would otherwise be that key once more.
+        name = key if edited is None and key not in names.made else names.free(key if edited is None else edited)
+        names.seen.add(name)
         return name
 
     def _string(self, value: str, path: _Path, name: str | None, encoded: int) -> str:
@@ -441,7 +497,7 @@ class _Walk:
 
         out: list[str] = []
         # For each open container: its path, what names its values, and in an object the keys so far.
-        open_: list[tuple[_Path, str | None, set[str] | None]] = []
+        open_: list[tuple[_Path, str | None, _Names | None]] = []
         # What the next value is called, and whether the next string is a key.
         here, called, key = path, name, False
         at = 0
@@ -455,7 +511,6 @@ class _Walk:
                 value, at = scanstring(text, token.end(), False)
                 if keys is not None and key:
                     edited = self._key(value, outer, keys)
-                    keys.add(edited)
                     here, called, key = (*outer, edited), value, False
                 else:
                     edited = self._string(value, here, called, encoded)
@@ -466,7 +521,7 @@ class _Walk:
             if mark in "{[":
                 if len(here) >= _MAX_DEPTH:
                     raise LimitExceeded(f"the document has more than {_MAX_DEPTH} containers in one another")
-                open_.append((here, called, set() if mark == "{" else None))
+                open_.append((here, called, _Names() if mark == "{" else None))
                 key = mark == "{"
                 if mark == "[":
                     here = (*here, 0)
@@ -478,7 +533,7 @@ class _Walk:
                 if not key:
                     here = (*outer, int(here[len(outer)]) + 1)
             elif mark[0] in "-0123456789":
-                number = self._edit(mark, here, called, True)
+                number = self._number(mark, here, called)
                 if number is not None:
                     mark = json.dumps(number) if self._as_text else "0"
             out.append(mark)

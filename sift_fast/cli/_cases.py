@@ -94,7 +94,7 @@ def read(path: str) -> list[Case]:
             if content.strip():
                 try:
                     rows.append(json.loads(content))
-                except ValueError:
+                except (ValueError, RecursionError):
                     raise ConfigError(f"`{path}`: line {line} is not JSON") from None
     else:
         table = tomllib.loads(text)

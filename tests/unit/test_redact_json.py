@@ -175,3 +175,44 @@ def test_nothing_is_shown():
     assert repr(red) == "JsonRedaction(1 edits)"
     with pytest.raises(TypeError, match="not pickled"):
         pickle.dumps(red)
+
+
+CARD = "4" + "1" * 15
+
+
+@pytest.mark.parametrize("number", [f"{CARD}", f"{CARD}.0", f"{CARD}e0", f"{CARD[:-1]}.1e1"])
+def test_a_number_is_read_in_every_way_of_writing(number):
+    """Floats and exponents once hid the digits of a card."""
+    scanner = sf.Scanner(["pii"])
+    document = f'{{"credit_card": {number}}}'
+    assert CARD not in scanner.redact_json(document).value
+    containers = scanner.redact_json(json.loads(document))
+    assert containers.value == {"credit_card": 0}
+    assert [item.entity_type for item in containers.items] == ["CREDIT_CARD"]
+
+
+def test_keys_of_every_kind_are_redacted_or_refused():
+    scanner = sf.Scanner(["pii"])
+    assert CARD not in repr(scanner.redact_json({"credit card": {int(f"{CARD}"): 1}}).value)
+    for key in (b"k", ("a",)):
+        with pytest.raises(TypeError, match="keys that JSON can hold"):
+            scanner.redact_json({key: 1})
+
+
+def test_a_key_that_reads_like_a_redacted_one_stays_apart():
+    """Parsers drop the first of two keys: a value would be lost."""
+    for document in (f'{{"{TOKEN}": 1, "<GITHUB_TOKEN>": 2}}', f'{{"<GITHUB_TOKEN>": 2, "{TOKEN}": 1}}'):
+        assert sorted(json.loads(SCANNER.redact_json(document).value).values()) == [1, 2]
+
+
+def test_many_keys_that_become_one_are_numbered():
+    """A work of keys times keys once: 4,000 of them would run into the time limit of the test."""
+    document = {f"{TOKEN} {number}": number for number in range(4000)}
+    same = {f"{TOKEN}{' ' * number}": number for number in range(300)}
+    assert len(SCANNER.redact_json(document).value) == 4000
+    assert sorted(SCANNER.redact_json(same).value.values()) == list(range(300))
+
+
+def test_an_integer_that_python_does_not_write_is_a_limit():
+    with pytest.raises(sf.LimitExceeded):
+        SCANNER.redact_json({"a": 10**5000})

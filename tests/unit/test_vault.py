@@ -264,3 +264,17 @@ def test_nothing_is_shown(scanner, vault):
         pickle.dumps(vault)
     assert KEY.hex()[:8] != vault.key_id
     assert sf.Vault(KEY).tag != vault.tag
+
+
+def test_a_save_goes_through_links_and_not_over_pipes(vault, tmp_path):
+    """A rename puts a file in the place of whatever is there: it once replaced devices."""
+    real = tmp_path / "real"
+    vault.save(real)
+    (tmp_path / "link").symlink_to(real)
+    vault.save(tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    os.mkfifo(tmp_path / "pipe")
+    for other in (tmp_path / "pipe", tmp_path):
+        with pytest.raises((OSError, sf.SiftError)):
+            vault.save(other)
+    assert (tmp_path / "pipe").is_fifo()

@@ -67,7 +67,9 @@ impl Reader {
         let start = self.buffer.get(..filled.min(HEAD)).unwrap_or_default();
         // Without a NUL the mark is taken for bytes like others: the text is scanned as it is.
         let nul = !options.include_binary && memchr::memchr(0, start).is_some();
-        let mark = MARKS.iter().find(|(mark, _)| nul && start.starts_with(mark));
+        // UTF-32 begins with the mark of UTF-16 and a NUL character, which no text of that has first.
+        let wide = nul && !start.starts_with(&[0xff, 0xfe, 0, 0]);
+        let mark = MARKS.iter().find(|(mark, _)| wide && start.starts_with(mark));
         if nul && mark.is_none() {
             return Ok(Outcome::Skip(Skip::Binary));
         }
@@ -236,6 +238,9 @@ mod tests {
             let outcome = reader.take(&bytes[..], 0, &options(100)).unwrap();
             assert_eq!(outcome, Outcome::Bytes("key = \u{20ac}\u{fffd}".as_bytes()));
         }
+        let utf32 = [0xff, 0xfe, 0, 0, b'a', 0, 0, 0];
+        let outcome = reader.take(&utf32[..], 8, &options(100)).unwrap();
+        assert_eq!(outcome, Outcome::Skip(Skip::Binary));
         let plain = [0xff, 0xfe, b'a', b'b'];
         assert_eq!(reader.take(&plain[..], 4, &options(100)).unwrap(), Outcome::Bytes(&plain));
     }

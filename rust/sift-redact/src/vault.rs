@@ -312,6 +312,12 @@ impl Vault {
         };
         header.extend_from_slice(&nonce);
         let failed = |error: std::io::Error| VaultError::File("written", error.kind());
+        // A rename would put the file in the place of a device or a pipe, and of a link instead of its target.
+        let path = &match fs::canonicalize(path) {
+            Ok(there) if there.is_file() => there,
+            Ok(_) => return Err(VaultError::File("written", std::io::ErrorKind::InvalidInput)),
+            Err(_) => path.to_owned(),
+        };
         let folder = match path.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
