@@ -52,6 +52,9 @@ fn texts(scanner: &Scanner) -> Vec<(&'static str, Vec<u8>)> {
         ("dropped values", repeated("password='${x}a1b2c3' ")),
         ("nested words", repeated("secret_token_key=secret=a1:")),
         ("provider words", repeated("datadog_key datadog key = ")),
+        // Each name an anchor, each sign a place where a value may begin: once quadratic.
+        ("names behind signs", repeated("key-a1_")),
+        ("providers behind signs", repeated("datadog-token-a1=")),
         ("bearer", repeated("authorization: bearer x.y-z ")),
     ]
 }
