@@ -4,9 +4,8 @@ use crate::{fold, map_spans};
 
 /// What a rule's pattern is matched against: the text itself or something derived from it.
 ///
-/// Decoding views (base64, percent, escapes) will stand here beside [`Folded`](Self::Folded). They differ
-/// in that a text has many of them, each a run somewhere in the text, nested to a bounded depth; what
-/// they share is this type's contract: bytes out, and exact spans back.
+/// What [`decode`](crate::decode) gives is no view of the whole text: a text has many, each a window somewhere
+/// in it, nested to a bounded depth. They share this type's contract: bytes out, and exact spans back.
 ///
 /// ```
 /// use sift_text::View;
