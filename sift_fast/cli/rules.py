@@ -242,7 +242,9 @@ def cost(**options: Unpack[CostOptions]) -> int:
     reference = answer["reference_ns_per_byte"]
     cells = [
         [
-            row["id"] + (f" (+{row['providers'] - 1})" if row["providers"] > 1 else ""),
+            row["id"]
+            + (f" (+{row['providers'] - 1})" if row["providers"] > 1 else "")
+            + (" [by runs]" if row["shaped"] else ""),
             f"{row['ns_per_byte']:.4f}",
             f"{row['ns_per_byte'] / reference:.1f}" if reference > 0 else "",
             f"{row['hits_per_mb']:.1f}",

@@ -7,6 +7,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use rustix::time::{clock_gettime, ClockId};
@@ -24,6 +25,8 @@ const REFERENCE: &str = r"zq7ref_[A-Za-z0-9]{36}";
 struct Subject {
     id: String,
     providers: usize,
+    /// Found by `sift-shapes`: the engine is not given it, and may find it too large.
+    shaped: bool,
     view: View,
     expression: String,
 }
@@ -79,7 +82,13 @@ pub(crate) fn rules_cost<'py>(
     let first = measure(&[REFERENCE], View::Identity)?;
     let mut alone = Vec::with_capacity(subjects.len());
     for subject in &subjects {
-        alone.push((subject, measure(&[&subject.expression], subject.view)?));
+        match measure(&[&subject.expression], subject.view) {
+            Ok(cost) => alone.push((subject, cost)),
+            Err(error) if !subject.shaped || error.is_instance_of::<PyKeyboardInterrupt>(py) => {
+                return Err(error);
+            }
+            Err(_) => {}
+        }
     }
     alone.sort_by(|a, b| b.1.ns_per_byte.total_cmp(&a.1.ns_per_byte));
     // Before and after: what the machine did meanwhile hits the reference, too.
@@ -93,7 +102,7 @@ pub(crate) fn rules_cost<'py>(
         }
     }
     let without = PyList::empty(py);
-    for (subject, _) in alone.iter().take(dearest) {
+    for (subject, _) in alone.iter().filter(|(subject, _)| !subject.shaped).take(dearest) {
         let rest = expressions(&subjects, subject.view, Some(&subject.id));
         if rest.is_empty() {
             continue;
@@ -107,6 +116,7 @@ pub(crate) fn rules_cost<'py>(
         let row = row(py, &corpus, subject.view, cost)?;
         row.set_item("id", &subject.id)?;
         row.set_item("providers", subject.providers)?;
+        row.set_item("shaped", subject.shaped)?;
         patterns.append(row)?;
     }
     let answer = PyDict::new(py);
@@ -137,6 +147,7 @@ fn subjects(set: &RuleSet) -> PyResult<Vec<Subject>> {
             Ok(Subject {
                 id: rule.id.clone(),
                 providers: pattern.providers.len().max(1),
+                shaped: pattern.shape().map_err(errors::config)?.is_some(),
                 view: pattern.view,
                 expression: hyperscan_expression(&parts.trigger()),
             })
@@ -144,9 +155,11 @@ fn subjects(set: &RuleSet) -> PyResult<Vec<Subject>> {
         .collect()
 }
 
-/// Expressions of one view, but for one rule's.
+/// Expressions of one view that the engine is given, but for one rule's.
 fn expressions<'s>(subjects: &'s [Subject], view: View, but: Option<&str>) -> Vec<&'s str> {
-    let wanted = |subject: &&Subject| subject.view == view && but != Some(subject.id.as_str());
+    let wanted = |subject: &&Subject| {
+        subject.view == view && !subject.shaped && but != Some(subject.id.as_str())
+    };
     subjects.iter().filter(wanted).map(|subject| subject.expression.as_str()).collect()
 }
 
