@@ -323,6 +323,9 @@ def _redact_json(
         limits.update(dict.fromkeys(red.incomplete))
         return red.text  # type: ignore[no-any-return]
 
+    if vault is not None:
+        # Refuses what cannot be walked before the vault has taken anything in.
+        _Walk(lambda *_: None, as_text=False).document(value)
     edited = _Walk(edit, as_text=numbers == "text").document(value)
     return JsonRedaction(edited, tuple(items), tuple(limits))
 

@@ -288,7 +288,9 @@ class AnalyzerEngine:
             Results, the highest score first.
 
         Raises:
-            ValueError: nothing serves the language or the entities, or `allow_list_match` is wrong.
+            TypeError: `context` is a string and not a list of words.
+            ValueError: nothing serves the language or the entities, or `allow_list_match` or the patterns of
+                `allow_list` are wrong.
             LimitExceeded: the text is longer than `Limits.text_bytes`.
         """
         del correlation_id
@@ -329,6 +331,9 @@ def _explained(
     scanner: Scanner, text: str, entities: Iterable[str], context: Sequence[str] | None = None
 ) -> list[RecognizerResult]:
     """Everything that a place may be, before overlaps are resolved."""
+    if isinstance(context, str):
+        # Its letters would stand in front of the text as words.
+        raise TypeError("`context` is a list of words, not a string")
     wanted = frozenset(entities)
     before = " ".join(context) + " " if context else ""
     results = []
@@ -389,7 +394,13 @@ def _without_allowed(
     terms = [term for term in allow_list if term]
     if not terms:
         return results
-    pattern = re.compile("|".join(terms), flags)
+    try:
+        pattern = re.compile("|".join(terms), flags)
+    except re.error:
+        # The error holds the pattern, and what is allowed may be personal data.
+        pattern = None
+    if pattern is None:
+        raise ValueError("`allow_list` holds a pattern that is no regular expression")
     return [result for result in results if not pattern.search(text[result.start : result.end])]
 
 
@@ -732,10 +743,12 @@ class AnonymizerEngine(_Engine):
         Raises:
             InvalidParamError: a parameter is wrong, or a result lies outside the text.
         """
+        strategy = getattr(conflict_resolution, "value", conflict_resolution)
+        if strategy not in {known.value for known in ConflictResolutionStrategy}:
+            raise InvalidParamError("`conflict_resolution` is none of ConflictResolutionStrategy")
         results = [RecognizerResult(r.entity_type, r.start, r.end, r.score) for r in analyzer_results]
         results.sort(key=lambda r: (r.start, r.end))
         results = _without_contained(_merged(results))
-        strategy = getattr(conflict_resolution, "value", conflict_resolution)
         if strategy == ConflictResolutionStrategy.REMOVE_INTERSECTIONS.value:
             results = _trimmed(results)
         if merge_entities_with_spaces:

@@ -216,3 +216,11 @@ def test_many_keys_that_become_one_are_numbered():
 def test_an_integer_that_python_does_not_write_is_a_limit():
     with pytest.raises(sf.LimitExceeded):
         SCANNER.redact_json({"a": 10**5000})
+
+
+@pytest.mark.parametrize("last", [object(), {(): 1}, 10**5000], ids=["type", "key", "number"])
+def test_a_vault_takes_nothing_of_a_document_that_is_refused(last):
+    vault = sf.Vault(KEY)
+    with pytest.raises((TypeError, sf.LimitExceeded)):
+        SCANNER.redact_json([TOKEN, last], vault=vault)
+    assert len(vault) == 0

@@ -278,3 +278,20 @@ def test_a_save_goes_through_links_and_not_over_pipes(vault, tmp_path):
         with pytest.raises((OSError, sf.SiftError)):
             vault.save(other)
     assert (tmp_path / "pipe").is_fifo()
+
+
+def test_a_save_does_not_undo_another_one(scanner, vault, tmp_path):
+    path = tmp_path / "vault"
+    vault.save(path)
+    other = sf.Vault.load(path, KEY)
+    scanner.redact(TOKENS[0], vault=other)
+    other.save(path)
+    with pytest.raises(sf.StateUnavailable, match="saved by another process"):
+        vault.save(path)
+    assert len(sf.Vault.load(path, KEY)) == 1
+
+
+@pytest.mark.parametrize("bound", ["max_entries", "max_bytes"])
+def test_bounds_are_not_negative(bound):
+    with pytest.raises(sf.ConfigError, match=f"`{bound}` must be 0 or more"):
+        sf.Vault(KEY, **{bound: -1})

@@ -110,12 +110,19 @@ impl Vault {
     fn new(
         py: Python<'_>,
         key: &Bound<'_, PyAny>,
-        max_entries: usize,
-        max_bytes: usize,
+        max_entries: i64,
+        max_bytes: i64,
         _path: Option<PathBuf>,
     ) -> PyResult<Self> {
         let key = Key::new(key)?.core;
-        let capacity = Capacity { entries: max_entries, bytes: max_bytes };
+        let bound = |value: i64, name: &str| {
+            let negative = || errors::config(format!("`{name}` must be 0 or more"));
+            usize::try_from(value).map_err(|_| negative())
+        };
+        let capacity = Capacity {
+            entries: bound(max_entries, "max_entries")?,
+            bytes: bound(max_bytes, "max_bytes")?,
+        };
         let core = match _path {
             None => Core::new(key, capacity),
             Some(path) => py.detach(|| Core::load(key, &path, capacity)),

@@ -65,6 +65,11 @@ pub enum VaultError {
     /// The file is cut or was changed.
     #[error("the vault file is cut short or was changed: restore it from a backup")]
     Damaged,
+    /// Somebody else has saved the same vault since: both gave out the same numbers for other values.
+    #[error(
+        "the vault file was saved by another process since it was read: load it again, or save to another place"
+    )]
+    Overtaken,
 }
 
 /// A value; overwritten with zeros when it is dropped.
@@ -233,6 +238,8 @@ pub struct Vault {
     capacity: Capacity,
     process: u32,
     register: Mutex<Register>,
+    /// The nonce of the file as it was last read or written here: one that has another was saved by others.
+    seen: Mutex<Option<[u8; NONCE_BYTES]>>,
 }
 
 impl Vault {
@@ -241,11 +248,18 @@ impl Vault {
         let mut tag = random::<TAG_BYTES>()?;
         // 28 letters: the four that come up twice cost half a bit of 29.
         tag.iter_mut().for_each(|byte| *byte = TAG_LETTERS[usize::from(*byte) % 28]);
-        Ok(Self::with(key, tag, capacity, Register::default()))
+        Ok(Self::with(key, tag, capacity, Register::default(), None))
     }
 
-    fn with(key: Key, tag: [u8; TAG_BYTES], capacity: Capacity, register: Register) -> Self {
-        Self { key, tag, capacity, process: std::process::id(), register: Mutex::new(register) }
+    fn with(
+        key: Key,
+        tag: [u8; TAG_BYTES],
+        capacity: Capacity,
+        register: Register,
+        seen: Option<[u8; NONCE_BYTES]>,
+    ) -> Self {
+        let (register, seen) = (Mutex::new(register), Mutex::new(seen));
+        Self { key, tag, capacity, process: std::process::id(), register, seen }
     }
 
     /// What its placeholders end with.
@@ -302,10 +316,12 @@ impl Vault {
     }
 
     /// Writes everything into a file, sealed, readable by its owner only: all of it or nothing, whatever
-    /// happens meanwhile.
+    /// happens meanwhile. A file of the same vault that others have saved since is not replaced.
     pub fn save(&self, path: &Path) -> Result<(), VaultError> {
         let mut header = [&MAGIC[..], self.key.id().as_bytes(), &self.tag].concat();
         let nonce = random::<NONCE_BYTES>()?;
+        // Held to the end: of two threads that save, the one with fewer values must not be the last.
+        let mut seen = self.seen.lock().map_err(|_| VaultError::Broken)?;
         let sealed = {
             let text = self.open_register()?.encode();
             self.key.seal_vault(&nonce, &header, &text).ok_or(VaultError::Random)?
@@ -318,6 +334,9 @@ impl Vault {
             Ok(_) => return Err(VaultError::File("written", std::io::ErrorKind::InvalidInput)),
             Err(_) => path.to_owned(),
         };
+        if nonce_of(path, self.tag).is_some_and(|there| Some(there) != *seen) {
+            return Err(VaultError::Overtaken);
+        }
         let folder = match path.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
@@ -343,7 +362,9 @@ impl Vault {
             // It may not be there, or be there no more.
             let _ = fs::remove_file(&temporary);
         }
-        written.map_err(failed)
+        written.map_err(failed)?;
+        *seen = Some(nonce);
+        Ok(())
     }
 
     /// The vault that was saved with the same key.
@@ -382,8 +403,17 @@ impl Vault {
         let (nonce, sealed) = rest.split_at_checked(NONCE_BYTES).ok_or(VaultError::Damaged)?;
         let text = key.open_vault(nonce, header, sealed).ok_or(VaultError::Damaged)?;
         let register = Register::decode(&text, capacity)?;
-        Ok(Self::with(key, tag, capacity, register))
+        let seen = nonce.try_into().map_err(|_| VaultError::Damaged)?;
+        Ok(Self::with(key, tag, capacity, register, Some(seen)))
     }
+}
+
+/// The nonce of a vault file, if the file holds the vault with this tag.
+fn nonce_of(path: &Path, tag: [u8; TAG_BYTES]) -> Option<[u8; NONCE_BYTES]> {
+    let mut head = [0; HEADER_BYTES + NONCE_BYTES];
+    File::open(path).and_then(|mut file| file.read_exact(&mut head)).ok()?;
+    let (header, nonce) = head.split_at(HEADER_BYTES);
+    (header.starts_with(MAGIC) && header.ends_with(&tag)).then(|| nonce.try_into().ok())?
 }
 
 impl std::fmt::Debug for Vault {
@@ -476,6 +506,25 @@ mod tests {
         fs::remove_file(&other).unwrap();
         assert!(vault.save(folder.path()).is_err());
         assert_eq!(names(), 1);
+    }
+
+    #[test]
+    fn a_save_does_not_undo_another_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("vault");
+        let first = vault();
+        first.save(&path).unwrap();
+        let second = Vault::load(Key::new(&[3; 32]), &path, ROOM).unwrap();
+        second.number(&[("A", b"2")]).unwrap();
+        second.save(&path).unwrap();
+        first.number(&[("A", b"1")]).unwrap();
+        assert!(matches!(first.save(&path), Err(VaultError::Overtaken)));
+        first.save(&folder.path().join("another")).unwrap();
+        second.save(&path).unwrap();
+        let there = Vault::load(Key::new(&[3; 32]), &path, ROOM).unwrap();
+        assert_eq!(**there.value("A", 1).unwrap().unwrap(), *b"2");
+        // Another vault's file is replaced, as any file is.
+        vault().save(&path).unwrap();
     }
 
     #[test]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import traceback
 
 import pytest
 
@@ -213,3 +214,14 @@ def test_presidio_is_not_needed(analyzer):
         patch.setitem(sys.modules, "cryptography.hazmat.primitives", None)
         with pytest.raises(sf.ConfigError, match="pip install cryptography"):
             anonymize("x", [result("X", 0, 1)], "encrypt", {"key": KEY})
+
+
+def test_misuse_is_told_without_values(analyzer):
+    text, value = "call 4111111111111111", "4111111111111111("
+    with pytest.raises(TypeError, match="`context` is a list"):
+        analyzer.analyze(text, "en", context="card")
+    with pytest.raises(ValueError, match="no regular expression") as error:
+        analyzer.analyze(text, "en", allow_list=[value], allow_list_match="regex")
+    assert value not in "".join(traceback.format_exception(error.value))
+    with pytest.raises(presidio.InvalidParamError, match="conflict_resolution"):
+        presidio.AnonymizerEngine().anonymize(text, [], conflict_resolution="other")
