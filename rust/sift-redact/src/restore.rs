@@ -189,6 +189,8 @@ impl Restorer {
             if let Some(value) = self.value(vault)? {
                 self.flush_pad(out);
                 out.extend_from_slice(&value);
+                // What follows an address that came back is part of it.
+                value.iter().for_each(|&byte| self.address.read(byte));
                 self.held.clear();
                 self.state = Tagged::new(self.tag);
                 return Ok(());
@@ -296,6 +298,7 @@ pub fn decrypt(key: &Key, text: &[u8], permission: &Permission, characters: bool
             });
             if let Some((_, length, value)) = opened {
                 out.extend_from_slice(&value);
+                value.iter().for_each(|&byte| address.read(byte));
                 at += 1 + length;
                 continue;
             }

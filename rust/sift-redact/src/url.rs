@@ -5,7 +5,8 @@
 ///
 /// An address begins with `//` (or `\\`), `http:`, `www.` or a name with a dot that a `/`, `?` or `#`
 /// follows, and ends at white space; one that a quotation mark opens ends at that mark, and one that
-/// `](` opens, as Markdown has it, at the parenthesis or angle bracket that closes it.
+/// `](` opens, as Markdown has it, at the parenthesis or angle bracket that closes it. What `src=`, `href=`,
+/// `action=` and `url(` name is an address however it is written, and so is the line of a definition `[1]: ...`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Address {
     /// The last eight bytes, ASCII letters in lower case.
@@ -20,13 +21,36 @@ pub(crate) struct Address {
     target: u32,
     /// A Markdown target in angle brackets.
     angle: bool,
+    /// A backslash takes the meaning of the next byte away.
+    escaped: bool,
+    /// Nothing since `src=` or the like but white space.
+    attribute: bool,
+    line: Line,
     /// Letters and digits since the last dot.
     label: Option<u32>,
 }
 
+/// What a line of Markdown may still become.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+enum Line {
+    /// Nothing but white space so far.
+    #[default]
+    Empty,
+    /// A bracket has opened it.
+    Label,
+    /// `[label]:` names an address.
+    Definition,
+    Other,
+}
+
 impl Address {
     pub(crate) fn inside(&self) -> bool {
-        self.run || self.quoted.is_some() || self.target > 0 || self.angle
+        self.run
+            || self.quoted.is_some()
+            || self.target > 0
+            || self.angle
+            || self.attribute
+            || self.line == Line::Definition
     }
 
     pub(crate) fn read(&mut self, byte: u8) {
@@ -34,6 +58,7 @@ impl Address {
         let before = self.last;
         self.last = before << 8 | u64::from(byte);
         self.close(byte);
+        self.open_attribute(byte);
         let ends = |word: &[u8]| {
             let value = word.iter().fold(0, |value, &b| value << 8 | u64::from(b));
             self.last & (u64::MAX >> (64 - 8 * word.len())) == value
@@ -52,6 +77,18 @@ impl Address {
         } else if ends(b"](<") {
             self.angle = true;
         }
+        self.attribute |= [&b"src="[..], b"href=", b"srcset=", b"action=", b"poster=", b"url("]
+            .iter()
+            .any(|w| ends(w));
+        self.line = match (byte, self.line) {
+            (b'\n' | b'\r', _) => Line::Empty,
+            (b'[', Line::Empty) => Line::Label,
+            (_, Line::Empty) if !byte.is_ascii_whitespace() && byte != b'>' => Line::Other,
+            (b':', Line::Label) if ends(b"]:") => Line::Definition,
+            (b']', Line::Label) => Line::Label,
+            (_, Line::Label) if before as u8 == b']' => Line::Other,
+            (_, line) => line,
+        };
         match byte {
             b'"' | b'\'' | b'`' => self.mark = Some(byte),
             // Browsers pass over white space in front of an address.
@@ -66,6 +103,17 @@ impl Address {
         };
     }
 
+    /// The first byte behind `src=` that is no white space opens its value.
+    fn open_attribute(&mut self, byte: u8) {
+        if self.attribute && !byte.is_ascii_whitespace() {
+            self.attribute = false;
+            match byte {
+                b'"' | b'\'' => self.quoted = Some(byte),
+                _ => self.run = true,
+            }
+        }
+    }
+
     fn close(&mut self, byte: u8) {
         if byte.is_ascii_whitespace() {
             self.run = false;
@@ -76,7 +124,10 @@ impl Address {
         if self.angle && matches!(byte, b'>' | b'\n') {
             self.angle = false;
         }
+        let escaped = self.escaped;
+        self.escaped = byte == b'\\' && !escaped;
         match byte {
+            b'(' | b')' if escaped => {}
             b'(' if self.target > 0 => self.target = self.target.saturating_add(1),
             b')' if self.target > 0 => {
                 self.target -= 1;
@@ -117,6 +168,15 @@ mod tests {
             "[1]: https://evil.example/@",
             "https://@.evil.example",
             "a.example/x https://evil.example/@",
+            r"![x](/a\)b@)",
+            r"![x](/a\\(b)@)",
+            "[1]: /redirect?to=@",
+            "text\n  [a b]: <evil.example@>",
+            "> [1]: /redirect?to=@",
+            "<img src=\"h&#116;tps&colon;&sol;&sol;evil.example?@\">",
+            "<a href= 'evil.example @'>",
+            "<form action=@>",
+            "background: url(@)",
         ] {
             assert!(inside(text), "{text}");
         }
@@ -137,6 +197,10 @@ mod tests {
             "array[0](x) @",
             "it's at a.example, @",
             "e-mail: @",
+            "array[0]: @",
+            "[x] y]: @",
+            "[1]: /a\n@",
+            "<a href=\"x\">@",
         ] {
             assert!(!inside(text), "{text}");
         }
