@@ -25,6 +25,8 @@ mod joints_avx2;
 mod places;
 #[cfg(target_arch = "x86_64")]
 mod places_avx2;
+#[cfg(target_arch = "x86_64")]
+mod places_avx512;
 mod portable;
 mod scalar;
 mod walk;
@@ -109,15 +111,18 @@ pub enum Path {
     Scalar,
     Portable,
     Avx2,
+    Avx512,
 }
 
 impl Path {
-    pub const ALL: [Self; 3] = [Self::Scalar, Self::Portable, Self::Avx2];
+    pub const ALL: [Self; 4] = [Self::Scalar, Self::Portable, Self::Avx2, Self::Avx512];
 
     /// The quickest way on this processor. The standard library asks the processor once.
     #[inline]
     pub fn best() -> Self {
-        if Self::Avx2.is_available() {
+        if Self::Avx512.is_available() {
+            Self::Avx512
+        } else if Self::Avx2.is_available() {
             Self::Avx2
         } else {
             Self::Portable
@@ -135,9 +140,25 @@ impl Path {
                     && std::arch::is_x86_feature_detected!("bmi2")
                     && std::arch::is_x86_feature_detected!("lzcnt")
             }
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => {
+                Self::Avx2.is_available()
+                    && std::arch::is_x86_feature_detected!("avx512f")
+                    && std::arch::is_x86_feature_detected!("avx512bw")
+                    && std::arch::is_x86_feature_detected!("avx512vbmi")
+                    && std::arch::is_x86_feature_detected!("avx512vbmi2")
+                    && std::arch::is_x86_feature_detected!("gfni")
+            }
             #[cfg(not(target_arch = "x86_64"))]
-            Self::Avx2 => false,
+            Self::Avx2 | Self::Avx512 => false,
         }
+    }
+
+    /// Whether this way may use AVX2.
+    #[inline]
+    #[cfg(target_arch = "x86_64")]
+    fn has_avx2(self) -> bool {
+        matches!(self, Self::Avx2 | Self::Avx512) && Self::Avx2.is_available()
     }
 
     /// As [`places`]; a way that is not available is replaced by one that is.
@@ -145,11 +166,18 @@ impl Path {
         match self {
             Self::Scalar => places::scalar(text, wanted, on_place),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 if self.is_available() => {
+            Self::Avx512 if self.is_available() => {
                 // SAFETY: the processor has the features that the function is compiled for.
+                unsafe { places_avx512::places(text, wanted, on_place) }
+            }
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 | Self::Avx512 if self.has_avx2() => {
+                // SAFETY: as above.
                 unsafe { places_avx2::places(text, wanted, on_place) }
             }
-            Self::Portable | Self::Avx2 => places::portable(text, wanted, on_place),
+            Self::Portable | Self::Avx2 | Self::Avx512 => {
+                places::portable(text, wanted, on_place);
+            }
         }
     }
 
@@ -158,7 +186,7 @@ impl Path {
     pub fn joints(self, text: &[u8], at: usize) -> Joints {
         let text = text.get(at..).unwrap_or_default();
         #[cfg(target_arch = "x86_64")]
-        if self == Self::Avx2 && self.is_available() {
+        if self.has_avx2() {
             let mut last = [0; 64];
             let block = text.first_chunk().unwrap_or_else(|| {
                 last[..text.len()].copy_from_slice(text);
@@ -175,7 +203,7 @@ impl Path {
     pub fn reach_left(self, text: &[u8], at: usize, most: usize, set: &Bytes) -> usize {
         let text = text.get(..at).unwrap_or_default();
         #[cfg(target_arch = "x86_64")]
-        if self == Self::Avx2 && self.is_available() {
+        if self.has_avx2() {
             let mut reach = 0;
             while reach < most {
                 let left = &text[..text.len() - reach];
@@ -201,11 +229,11 @@ impl Path {
         match self {
             Self::Scalar => scalar::value_runs(text, on_run),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 if self.is_available() => {
+            Self::Avx2 | Self::Avx512 if self.has_avx2() => {
                 // SAFETY: the processor has the features that the function is compiled for.
                 unsafe { avx2::value_runs(text, on_run) }
             }
-            Self::Portable | Self::Avx2 => portable::value_runs(text, on_run),
+            Self::Portable | Self::Avx2 | Self::Avx512 => portable::value_runs(text, on_run),
         }
     }
 }
