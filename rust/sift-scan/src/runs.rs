@@ -6,10 +6,8 @@
 
 use std::collections::HashMap;
 
-use sift_rules::{
-    alphabets, Anchor, Mark, Shape, Values, ALPHABETS, LONG_RUN, MAX_LEFT, SHORT_RUN,
-};
-use sift_shapes::Run;
+use sift_rules::{Anchor, Mark, Shape, Values, ALPHABETS, LONG_RUN, MAX_LEFT, SHORT_RUN};
+use sift_shapes::{Bytes, Run};
 
 use crate::matcher::{Hit, Matcher};
 
@@ -21,6 +19,8 @@ const _: () = {
         assert!(sift_rules::is_value_byte(b) == sift_shapes::is_value_byte(b));
         byte += 1;
     }
+    // `Fits::begins` takes the ends of alphabets from `sift_shapes::Joints`.
+    assert!(ALPHABETS == 4);
     assert!(SHORT_RUN == sift_shapes::SHORT && LONG_RUN == sift_shapes::LONG);
 };
 
@@ -36,8 +36,8 @@ pub(crate) struct Runs {
     inside_ahead: usize,
     /// Anchors left of a group, by their last bytes.
     left: Anchors,
-    /// Whether a byte can stand between such an anchor and a group.
-    between: Box<[bool; 256]>,
+    /// What can stand between such an anchor and a group.
+    between: Bytes,
     /// How far left of a group an anchor ends that needs no key word, or a key word.
     near: usize,
     /// What groups behind such an anchor must be.
@@ -131,7 +131,7 @@ impl Runs {
             inside_lead,
             inside_ahead,
             left: Anchors::new(left, End::Last),
-            between,
+            between: Bytes::new(|byte| between[byte as usize]),
             near,
             fits,
             wholes,
@@ -185,19 +185,30 @@ impl Fits {
         // From the end: where the stretch of each alphabet ends that covers the place.
         let mut ends = [run.end; ALPHABETS];
         let mut digit = run.end;
-        let bytes = text.get(run.start..run.end).unwrap_or_default();
-        for (at, &byte) in (run.start..run.end).zip(bytes).rev() {
-            let class = CLASSES[byte as usize];
-            // Most bytes are letters and digits: one branch for all others.
-            if class & (ALL | BEGIN) != 0 {
-                if class & BEGIN != 0 {
-                    self.offer(Begin { at: at + 1, behind: byte, ends, digit }, begins);
+        let Some(last) = (run.end - run.start).checked_sub(1) else { return };
+        for block in (0..=last / 64).rev().map(|block| run.start + 64 * block) {
+            let joints = sift_shapes::joints(text, block).first(run.end - block);
+            let next = |mask: u64, later: usize| match mask {
+                0 => later,
+                _ => block + mask.trailing_zeros() as usize,
+            };
+            let mut bits = joints.begins;
+            while bits != 0 {
+                let bit = 63 - bits.leading_zeros();
+                bits ^= 1 << bit;
+                let at = block + bit as usize;
+                let above = !(2_u64 << bit).wrapping_sub(1);
+                let mut begin = Begin { at: at + 1, behind: text[at], ends, digit };
+                for (end, mask) in begin.ends.iter_mut().zip(joints.ends) {
+                    *end = next(mask & above, *end);
                 }
-                for (i, end) in ends.iter_mut().enumerate() {
-                    *end = if class >> i & 1 == 1 { at } else { *end };
-                }
+                begin.digit = next(joints.digits & above, digit);
+                self.offer(begin, begins);
             }
-            digit = if class & DIGIT != 0 { at } else { digit };
+            for (end, mask) in ends.iter_mut().zip(joints.ends) {
+                *end = next(mask, *end);
+            }
+            digit = next(joints.digits, digit);
         }
         // Nothing but an anchor of its own stands left of a group: at the beginning of a text is none.
         if let Some(&behind) = run.start.checked_sub(1).and_then(|before| text.get(before)) {
@@ -229,28 +240,6 @@ struct Begin {
     /// The first digit from there on; none before the run's end.
     digit: usize,
 }
-
-/// By byte: one bit for each alphabet it is not in, [`BEGIN`] and [`DIGIT`].
-static CLASSES: [u8; 256] = {
-    let mut classes = [0; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        let b = byte as u8;
-        classes[byte] = !alphabets(b) & ALL;
-        if matches!(b, b'=' | b'-') {
-            classes[byte] |= BEGIN;
-        }
-        if b.is_ascii_digit() {
-            classes[byte] |= DIGIT;
-        }
-        byte += 1;
-    }
-    classes
-};
-const ALL: u8 = (1 << ALPHABETS) - 1;
-/// A group can begin behind it.
-const BEGIN: u8 = 1 << ALPHABETS;
-const DIGIT: u8 = BEGIN << 1;
 
 fn add<'s>(all: &mut HashMap<&'s [u8], Vec<Need>>, wanted: u32, anchors: &'s [Anchor]) {
     for Anchor { text, near, far } in anchors {
@@ -305,8 +294,7 @@ impl Runs {
         // The place from which all is between, no farther than `most` bytes left of the first group.
         let reach = |from: usize, most: usize| {
             let least = first.saturating_sub(most);
-            let left = text.get(least..from).unwrap_or_default();
-            from - left.iter().rev().take_while(|&&byte| self.between[byte as usize]).count()
+            from - sift_shapes::reach_left(text, from, from - least, &self.between)
         };
         let mut note = |end: usize, need: &Need| {
             let wanted = &self.patterns[need.wanted as usize];
@@ -383,75 +371,86 @@ enum End {
     Last,
 }
 
-/// Anchors by four bytes of one of their ends.
+/// Anchors by three bytes of one of their ends.
 struct Anchors {
-    /// One bit for each hash of four bytes that an anchor has there.
+    /// One bit for each hash of three bytes that an anchor has there.
     grams: Box<[u64; GRAM_BITS / 64]>,
-    /// By the hash of the outer three bytes: one past an anchor's number; the others by `next`.
-    heads: Box<[u32; HEADS]>,
-    next: Vec<u32>,
+    /// By a hash of the four outer bytes, one past an anchor's number; the others by `next`. Those of three bytes
+    /// come behind, by a hash of them: together they were chains of twenty names that end in the same letters.
+    heads: Box<[u32; FOURS + THREES]>,
+    outer: Vec<Outer>,
     texts: Vec<Box<[u8]>>,
     needs: Vec<Box<[Need]>>,
-    end: End,
 }
 
-/// 16 KB: stays in the first cache, and 1,000 anchors fill 1 % of it.
-const GRAM_BITS: usize = 1 << 17;
-const HEADS: usize = 1 << 11;
+/// The four bytes at the outer end of an anchor, what tells most places from it that have three of them; of a
+/// shorter one the three.
+struct Outer {
+    bytes: u32,
+    next: u32,
+}
+
+/// 2 KB for each end: an engine leaves little of the first cache. With 16 KB, a branch for every four places and
+/// the joints of a run byte after byte, all that is done for runs took 9 % more on documents and JSON.
+const GRAM_BITS: usize = 1 << 14;
+const FOURS: usize = 1 << 11;
+const THREES: usize = 1 << 8;
 const FOLD: u32 = 0x2020_2020;
+const THREE: u32 = 0x00ff_ffff;
+/// Bytes of text that are looked up by one bit each of a mask: ten times six, as many as a load of eight bytes has
+/// grams.
+const GROUP: usize = 60;
 
+/// Of the three lower bytes: the highest is multiplied out of the result.
+#[inline]
 fn gram_hash(gram: u32) -> usize {
-    (gram.wrapping_mul(0x9e37_79b1) >> 15) as usize
+    (gram.wrapping_mul(0x9e37_79b1 << 8) >> 18) as usize
 }
 
-fn head_hash(three: u32) -> usize {
-    (three.wrapping_mul(0x85eb_ca6b) >> 21) as usize
+const _: () = assert!(GRAM_BITS == 1 << (32 - 18));
+
+fn four_hash(four: u32) -> usize {
+    (four.wrapping_mul(0x85eb_ca6b) >> 21) as usize
+}
+
+const _: () = assert!(FOURS == 1 << (32 - 21));
+
+/// The eight bytes at `at`, zeros for those that are not there.
+#[inline]
+fn eight(text: &[u8], at: usize) -> u64 {
+    let rest = text.get(at..).unwrap_or_default();
+    u64::from_le_bytes(rest.first_chunk().copied().unwrap_or_else(|| {
+        let mut eight = [0; 8];
+        eight[..rest.len()].copy_from_slice(rest);
+        eight
+    }))
 }
 
 impl Anchors {
     fn new(needs: HashMap<&[u8], Vec<Need>>, end: End) -> Self {
         let mut all = Self {
             grams: Box::new([0; GRAM_BITS / 64]),
-            heads: Box::new([0; HEADS]),
-            next: Vec::with_capacity(needs.len()),
+            heads: Box::new([0; FOURS + THREES]),
+            outer: Vec::with_capacity(needs.len()),
             texts: Vec::with_capacity(needs.len()),
             needs: Vec::with_capacity(needs.len()),
-            end,
         };
         for (text, needs) in needs {
-            let mut set = |gram: u32| {
-                let hash = gram_hash(gram | FOLD);
-                all.grams[hash / 64] |= 1 << (hash % 64);
+            let (three, four) = match end {
+                End::First => (text.first_chunk::<3>(), text.first_chunk::<4>()),
+                End::Last => (text.last_chunk::<3>(), text.last_chunk::<4>()),
             };
-            let whole = match end {
-                End::First => text.first_chunk::<4>(),
-                End::Last => text.last_chunk::<4>(),
-            };
-            let gram = match (whole, text) {
-                (Some(four), _) => {
-                    let gram = u32::from_le_bytes(*four);
-                    set(gram);
-                    gram
-                }
-                // The fourth byte is any.
-                (None, &[a, b, c]) if end == End::First => {
-                    let gram = u32::from_le_bytes([a, b, c, 0]);
-                    (0..=255).for_each(|any| set(gram | any << 24));
-                    gram
-                }
-                (None, &[a, b, c]) => {
-                    let gram = u32::from_le_bytes([0, a, b, c]);
-                    (0..=255).for_each(|any| set(gram | any));
-                    gram
-                }
-                // `Shape` has no shorter ones.
-                _ => continue,
-            };
-            let head = &mut all.heads[head_hash(all.end.outer(gram))];
-            all.next.push(*head);
+            // `Shape` has no shorter ones.
+            let Some(&[a, b, c]) = three else { continue };
+            let three = u32::from_le_bytes([a, b, c, 0]);
+            let hash = gram_hash(three);
+            all.grams[hash / 64] |= 1 << (hash % 64);
+            let four = four.map(|four| u32::from_le_bytes(*four));
+            let head = &mut all.heads[four.map_or(FOURS + hash % THREES, four_hash)];
+            all.outer.push(Outer { bytes: four.unwrap_or(three), next: *head });
+            *head = all.outer.len() as u32;
             all.texts.push(text.into());
             all.needs.push(needs.into());
-            *head = all.texts.len() as u32;
         }
         all
     }
@@ -465,24 +464,11 @@ impl Anchors {
         to: usize,
         on_anchor: &mut impl FnMut(usize, &[Need]),
     ) {
-        let whole = to.min(text.len().saturating_sub(3));
-        for (i, four) in text.get(from..whole + 3).unwrap_or_default().windows(4).enumerate() {
-            // Four bytes, or there were no window.
-            let gram = u32::from_le_bytes(four.try_into().unwrap_or_default()) | FOLD;
-            if self.may_have(gram) {
-                self.check(text, gram, |_| Some(from + i), &mut |needs| on_anchor(from + i, needs));
-            }
-        }
-        // The last three places: what is not there is zero.
-        for at in from.max(whole)..to {
-            let mut four = [0; 4];
-            let rest = &text[at..];
-            four[..rest.len()].copy_from_slice(rest);
-            let gram = u32::from_le_bytes(four) | FOLD;
-            if self.may_have(gram) {
-                self.check(text, gram, |_| Some(at), &mut |needs| on_anchor(at, needs));
-            }
-        }
+        self.each_gram(text, from, to, &mut |at| {
+            let four = eight(text, at) as u32 | FOLD;
+            let begin = |_| Some(at);
+            self.check(text, four & THREE, four, begin, &mut |needs| on_anchor(at, needs));
+        });
     }
 
     /// Calls `on_anchor(end, needs)` for each anchor that ends in `from..=to`, in order.
@@ -494,80 +480,68 @@ impl Anchors {
         to: usize,
         on_anchor: &mut impl FnMut(usize, &[Need]),
     ) {
-        let from = match (text.get(..3), from..=to) {
-            // An anchor of three bytes at the beginning of the text has no fourth byte before it.
-            (Some(&[a, b, c]), ends) if ends.contains(&3) => {
-                let gram = u32::from_le_bytes([0, a, b, c]) | FOLD;
-                self.check(text, gram, |length| 3_usize.checked_sub(length), &mut |needs| {
-                    on_anchor(3, needs);
+        self.each_gram(text, from.saturating_sub(3), (to + 1).saturating_sub(3), &mut |at| {
+            let end = at + 3;
+            // At the beginning of a text a space stands for the fourth: an anchor that has one there does not fit.
+            let four = match at.checked_sub(1) {
+                Some(left) => eight(text, left) as u32,
+                None => (eight(text, at) as u32) << 8,
+            } | FOLD;
+            let begin = |length| end.checked_sub(length);
+            self.check(text, four >> 8, four, begin, &mut |needs| on_anchor(end, needs));
+        });
+    }
+
+    /// Calls `on_gram` for each place in `from..to` whose three bytes an anchor may have at its end, in order.
+    #[inline]
+    fn each_gram(&self, text: &[u8], from: usize, to: usize, on_gram: &mut impl FnMut(usize)) {
+        let to = to.min(text.len().saturating_sub(2));
+        let mut at = from;
+        while at < to {
+            let count = (to - at).min(GROUP);
+            // One mask and no branch for all: each branch that guesses wrong costs as much as ten places.
+            let mut mask = 0_u64;
+            for six in (0..count).step_by(6) {
+                let bytes = eight(text, at + six) | u64::from(FOLD) << 32 | u64::from(FOLD);
+                let bits = (0..6).fold(0, |bits, i| {
+                    let hash = gram_hash((bytes >> (8 * i)) as u32);
+                    bits | (self.grams[hash / 64] >> (hash % 64) & 1) << i
                 });
-                4
+                mask |= bits << six;
             }
-            _ => from.max(4),
-        };
-        let Some(bytes) = text.get(from - 4..to) else { return };
-        let mut at = 0;
-        // Four places by one load and one branch: most texts have no anchor.
-        while let Some(eight) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
-            let eight = u64::from_le_bytes(*eight);
-            let gram = |i: u32| (eight >> (8 * i)) as u32 | FOLD;
-            if self.bit(gram(0)) | self.bit(gram(1)) | self.bit(gram(2)) | self.bit(gram(3)) != 0 {
-                for i in (0..4).filter(|&i| self.may_have(gram(i))) {
-                    let end = from + at + i as usize;
-                    self.check(text, gram(i), |length| end.checked_sub(length), &mut |needs| {
-                        on_anchor(end, needs);
-                    });
-                }
+            mask &= (1 << count) - 1;
+            while mask != 0 {
+                on_gram(at + mask.trailing_zeros() as usize);
+                mask &= mask - 1;
             }
-            at += 4;
-        }
-        for (end, four) in (from + at..).zip(bytes.get(at..).unwrap_or_default().windows(4)) {
-            // Four bytes, or there were no window.
-            let gram = u32::from_le_bytes(four.try_into().unwrap_or_default()) | FOLD;
-            if self.may_have(gram) {
-                let begin = |length| end.checked_sub(length);
-                self.check(text, gram, begin, &mut |needs| on_anchor(end, needs));
-            }
+            at += count;
         }
     }
 
-    #[inline]
-    fn may_have(&self, gram: u32) -> bool {
-        self.bit(gram) != 0
-    }
-
-    #[inline]
-    fn bit(&self, gram: u32) -> u64 {
-        let hash = gram_hash(gram);
-        self.grams[hash / 64] >> (hash % 64) & 1
-    }
-
-    /// Compares the anchors that a gram may be of, each where `begin` says for its length.
+    /// Compares the anchors that three and four bytes may be of, each where `begin` says for its length.
     fn check(
         &self,
         text: &[u8],
-        gram: u32,
+        three: u32,
+        four: u32,
         begin: impl Fn(usize) -> Option<usize>,
         on_anchor: &mut impl FnMut(&[Need]),
     ) {
-        let mut head = self.heads[head_hash(self.end.outer(gram))];
-        while let Some(anchor) = head.checked_sub(1) {
-            let expected = &self.texts[anchor as usize];
-            let there = begin(expected.len()).and_then(|at| text.get(at..at + expected.len()));
-            if there.is_some_and(|t| t.iter().zip(expected.iter()).all(|(a, b)| a | 0x20 == *b)) {
-                on_anchor(&self.needs[anchor as usize]);
+        for (bytes, slot) in [(four, four_hash(four)), (three, FOURS + gram_hash(three) % THREES)] {
+            let mut head = self.heads[slot];
+            while let Some(anchor) = head.checked_sub(1) {
+                let outer = &self.outer[anchor as usize];
+                head = outer.next;
+                if outer.bytes != bytes {
+                    continue;
+                }
+                let expected = &self.texts[anchor as usize];
+                let there = begin(expected.len()).and_then(|at| text.get(at..at + expected.len()));
+                if there.is_some_and(|t| t.iter().zip(expected.iter()).all(|(a, b)| a | 0x20 == *b))
+                {
+                    on_anchor(&self.needs[anchor as usize]);
+                }
             }
-            head = self.next[anchor as usize];
-        }
-    }
-}
-
-impl End {
-    /// The three bytes of a gram at this end.
-    fn outer(self, gram: u32) -> u32 {
-        match self {
-            Self::First => gram & 0x00ff_ffff,
-            Self::Last => gram >> 8,
         }
     }
 }

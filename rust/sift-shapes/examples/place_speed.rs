@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for file in std::env::args().skip(1) {
         let text = std::fs::read(&file)?;
         let megabytes = text.len() as f64 / 1e6;
-        for path in [Path::Portable, Path::Avx2] {
+        for path in Path::ALL.into_iter().filter(|path| path.is_available()) {
             let (mut best, mut kinds, mut all) = (f64::MAX, [0_u32; 8], 0);
             for _ in 0..20 {
                 (kinds, all) = ([0; 8], 0);

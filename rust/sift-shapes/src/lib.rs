@@ -19,13 +19,19 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+mod joints;
+#[cfg(target_arch = "x86_64")]
+mod joints_avx2;
 mod places;
 #[cfg(target_arch = "x86_64")]
 mod places_avx2;
+#[cfg(target_arch = "x86_64")]
+mod places_avx512;
 mod portable;
 mod scalar;
 mod walk;
 
+pub use joints::{Bytes, Joints};
 pub use places::{is_link, is_numeric, kind, Wanted, AHEAD};
 
 /// Shortest run with a digit that is reported.
@@ -75,6 +81,29 @@ pub fn places(text: &[u8], wanted: &Wanted, on_place: &mut dyn FnMut(u8, usize) 
     Path::best().places(text, wanted, on_place);
 }
 
+/// The joints of the 64 bytes from `at` on, no bit for what lies behind the end of the text.
+///
+/// ```
+/// let joints = sift_shapes::joints(b"?key=a_1", 1);
+/// assert_eq!(joints.ends, [0b0010_1000, 0b0000_1000, 0]);
+/// assert_eq!((joints.begins, joints.digits), (0b0000_1000, 0b0100_0000));
+/// ```
+#[inline]
+pub fn joints(text: &[u8], at: usize) -> Joints {
+    Path::best().joints(text, at)
+}
+
+/// How many of the bytes right before `at`, of at most `most`, are all in the set.
+///
+/// ```
+/// let names = sift_shapes::Bytes::new(|byte| byte.is_ascii_alphanumeric() || byte == b' ');
+/// assert_eq!(sift_shapes::reach_left(b"it: api key", 11, 64, &names), 8);
+/// ```
+#[inline]
+pub fn reach_left(text: &[u8], at: usize, most: usize, set: &Bytes) -> usize {
+    Path::best().reach_left(text, at, most, set)
+}
+
 /// One of the ways to find runs and places. For tests and measurements; [`value_runs`] takes the best there is.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,15 +111,18 @@ pub enum Path {
     Scalar,
     Portable,
     Avx2,
+    Avx512,
 }
 
 impl Path {
-    pub const ALL: [Self; 3] = [Self::Scalar, Self::Portable, Self::Avx2];
+    pub const ALL: [Self; 4] = [Self::Scalar, Self::Portable, Self::Avx2, Self::Avx512];
 
     /// The quickest way on this processor. The standard library asks the processor once.
     #[inline]
     pub fn best() -> Self {
-        if Self::Avx2.is_available() {
+        if Self::Avx512.is_available() {
+            Self::Avx512
+        } else if Self::Avx2.is_available() {
             Self::Avx2
         } else {
             Self::Portable
@@ -108,9 +140,25 @@ impl Path {
                     && std::arch::is_x86_feature_detected!("bmi2")
                     && std::arch::is_x86_feature_detected!("lzcnt")
             }
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => {
+                Self::Avx2.is_available()
+                    && std::arch::is_x86_feature_detected!("avx512f")
+                    && std::arch::is_x86_feature_detected!("avx512bw")
+                    && std::arch::is_x86_feature_detected!("avx512vbmi")
+                    && std::arch::is_x86_feature_detected!("avx512vbmi2")
+                    && std::arch::is_x86_feature_detected!("gfni")
+            }
             #[cfg(not(target_arch = "x86_64"))]
-            Self::Avx2 => false,
+            Self::Avx2 | Self::Avx512 => false,
         }
+    }
+
+    /// Whether this way may use AVX2.
+    #[inline]
+    #[cfg(target_arch = "x86_64")]
+    fn has_avx2(self) -> bool {
+        matches!(self, Self::Avx2 | Self::Avx512) && Self::Avx2.is_available()
     }
 
     /// As [`places`]; a way that is not available is replaced by one that is.
@@ -118,12 +166,62 @@ impl Path {
         match self {
             Self::Scalar => places::scalar(text, wanted, on_place),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 if self.is_available() => {
+            Self::Avx512 if self.is_available() => {
                 // SAFETY: the processor has the features that the function is compiled for.
+                unsafe { places_avx512::places(text, wanted, on_place) }
+            }
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 | Self::Avx512 if self.has_avx2() => {
+                // SAFETY: as above.
                 unsafe { places_avx2::places(text, wanted, on_place) }
             }
-            Self::Portable | Self::Avx2 => places::portable(text, wanted, on_place),
+            Self::Portable | Self::Avx2 | Self::Avx512 => {
+                places::portable(text, wanted, on_place);
+            }
         }
+    }
+
+    /// As [`joints`]; a way that is not available is replaced by one that is.
+    #[inline]
+    pub fn joints(self, text: &[u8], at: usize) -> Joints {
+        let text = text.get(at..).unwrap_or_default();
+        #[cfg(target_arch = "x86_64")]
+        if self.has_avx2() {
+            let mut last = [0; 64];
+            let block = text.first_chunk().unwrap_or_else(|| {
+                last[..text.len()].copy_from_slice(text);
+                &last
+            });
+            // SAFETY: the processor has the features that the function is compiled for.
+            return unsafe { joints_avx2::joints(block) };
+        }
+        joints::portable(text)
+    }
+
+    /// As [`reach_left`]; a way that is not available is replaced by one that is.
+    #[inline]
+    pub fn reach_left(self, text: &[u8], at: usize, most: usize, set: &Bytes) -> usize {
+        let text = text.get(..at).unwrap_or_default();
+        #[cfg(target_arch = "x86_64")]
+        if self.has_avx2() {
+            let mut reach = 0;
+            while reach < most {
+                let left = &text[..text.len() - reach];
+                let mut first = [0; 64];
+                let block = left.last_chunk().unwrap_or_else(|| {
+                    first[64 - left.len()..].copy_from_slice(left);
+                    &first
+                });
+                // SAFETY: the processor has the features that the function is compiled for.
+                let ones = unsafe { set.mask(block) }.leading_ones() as usize;
+                reach += ones.min(left.len());
+                if ones < 64 || left.len() <= 64 {
+                    break;
+                }
+            }
+            return reach.min(most);
+        }
+        set.last_of(&text[text.len().saturating_sub(most)..])
     }
 
     /// As [`value_runs`]; a way that is not available is replaced by one that is.
@@ -131,11 +229,11 @@ impl Path {
         match self {
             Self::Scalar => scalar::value_runs(text, on_run),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 if self.is_available() => {
+            Self::Avx2 | Self::Avx512 if self.has_avx2() => {
                 // SAFETY: the processor has the features that the function is compiled for.
                 unsafe { avx2::value_runs(text, on_run) }
             }
-            Self::Portable | Self::Avx2 => portable::value_runs(text, on_run),
+            Self::Portable | Self::Avx2 | Self::Avx512 => portable::value_runs(text, on_run),
         }
     }
 }

@@ -52,17 +52,17 @@ pub const fn is_link(byte: u8) -> bool {
     matches!(byte, b'.' | b':' | b'-')
 }
 
-/// One bit for each of 64 bytes.
+/// One bit for each of 64 bytes, and as much for each lane.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Masks {
-    pub(crate) digit: u64,
-    pub(crate) alnum: u64,
-    pub(crate) upper: u64,
-    pub(crate) numeric: u64,
-    pub(crate) link: u64,
-    pub(crate) colon: u64,
-    pub(crate) open: u64,
-    pub(crate) at: u64,
+pub(crate) struct Masks<L = u64> {
+    pub(crate) digit: L,
+    pub(crate) alnum: L,
+    pub(crate) upper: L,
+    pub(crate) numeric: L,
+    pub(crate) link: L,
+    pub(crate) colon: L,
+    pub(crate) open: L,
+    pub(crate) at: L,
 }
 
 /// The bits of a byte's class, one for each field of [`Masks`] in order.
@@ -77,27 +77,74 @@ pub(crate) const fn class(byte: u8) -> u8 {
         | ((byte == b'@') as u8) << 7
 }
 
-/// A mask of 64 bytes and of the 64 behind them. A shift of 128 bits by a variable is a dozen instructions,
-/// this one four.
-#[derive(Clone, Copy)]
-struct Two(u64, u64);
+/// Masks that are worked on together: one, or as many as a vector holds.
+pub(crate) trait Lanes: Copy {
+    fn and(self, other: Self) -> Self;
+    fn or(self, other: Self) -> Self;
+    /// What is `by` bits further, `by` less than 64: of 128 bits with `next` above, the lower 64.
+    fn ahead(self, next: Self, by: u32) -> Self;
+    fn none() -> Self;
+    fn is_none(self) -> bool;
+}
 
-impl Two {
+/// A shift of 128 bits by a variable is a dozen instructions, this one four.
+impl Lanes for u64 {
+    #[inline(always)]
+    fn and(self, other: Self) -> Self {
+        self & other
+    }
+
+    #[inline(always)]
+    fn or(self, other: Self) -> Self {
+        self | other
+    }
+
+    #[inline(always)]
+    fn ahead(self, next: Self, by: u32) -> Self {
+        self >> by | next << 1 << (63 - by)
+    }
+
+    #[inline(always)]
+    fn none() -> Self {
+        0
+    }
+
+    #[inline(always)]
+    fn is_none(self) -> bool {
+        self == 0
+    }
+}
+
+/// A mask of 64 bytes and of the 64 behind them.
+#[derive(Clone, Copy)]
+struct Two<L>(L, L);
+
+impl<L: Lanes> Two<L> {
     /// What is `by` bytes behind each place, `by` less than 64.
     #[inline(always)]
     fn ahead(self, by: u32) -> Self {
-        Self(self.low(by), self.1 >> by)
+        Self(self.low(by), self.1.ahead(L::none(), by))
     }
 
     /// The same for the first 64 bytes alone.
     #[inline(always)]
-    fn low(self, by: u32) -> u64 {
-        self.0 >> by | self.1 << 1 << (63 - by)
+    fn low(self, by: u32) -> L {
+        self.0.ahead(self.1, by)
     }
 
     #[inline(always)]
     fn and(self, other: Self) -> Self {
-        Self(self.0 & other.0, self.1 & other.1)
+        Self(self.0.and(other.0), self.1.and(other.1))
+    }
+
+    #[inline(always)]
+    fn or(self, other: Self) -> Self {
+        Self(self.0.or(other.0), self.1.or(other.1))
+    }
+
+    #[inline(always)]
+    fn is_none(self) -> bool {
+        self.0.or(self.1).is_none()
     }
 
     /// Places from which on there are at least `length` in a row.
@@ -110,6 +157,27 @@ impl Two {
             have += step;
         }
         self
+    }
+
+    /// Places that have one `least` to `most` bytes behind them.
+    #[inline(always)]
+    fn near(self, least: u32, most: u32) -> Self {
+        let (mut near, mut by) = (self.ahead(least), least);
+        while by < most {
+            by += 1;
+            near = near.or(self.ahead(by));
+        }
+        near
+    }
+
+    #[inline(always)]
+    fn low_near(self, least: u32, most: u32) -> L {
+        let (mut near, mut by) = (self.low(least), least);
+        while by < most {
+            by += 1;
+            near = near.or(self.low(by));
+        }
+        near
     }
 }
 
@@ -149,75 +217,75 @@ impl<'w> Walk<'w> {
     }
 }
 
+/// Places by kind, of those that `masks` speaks of; `next` is what is 64 bytes behind each.
 #[inline(always)]
-fn places(wanted: &Wanted, masks: &Masks, next: &Masks, begins: u64) -> [u64; 8] {
-    let mut found = [0; 8];
+pub(crate) fn places<L: Lanes>(
+    wanted: &Wanted,
+    masks: &Masks<L>,
+    next: &Masks<L>,
+    begins: L,
+) -> [L; 8] {
+    let mut found = [L::none(); 8];
     let wants = |kind: u8| wanted.kinds & kind != 0;
     let digit = Two(masks.digit, next.digit);
     let link = Two(masks.link, next.link);
-    if digit.0 | digit.1 != 0 {
-        let first = begins & digit.0;
-        if first != 0 {
+    if !digit.is_none() {
+        let first = begins.and(digit.0);
+        if !first.is_none() {
             if wants(kind::NUMBER) {
-                found[0] = first & Two(masks.numeric, next.numeric).runs(6).0;
+                found[0] = first.and(Two(masks.numeric, next.numeric).runs(6).0);
             }
             if wants(kind::DOTTED) {
-                let near = |mask: Two| mask.low(2) | mask.low(3) | mask.low(4);
-                let near_next = |mask: Two| mask.1 >> 2 | mask.1 >> 3 | mask.1 >> 4;
-                let two = link.and(Two(near(link), near_next(link)));
-                if two.0 | two.1 != 0 {
-                    let three = link.and(Two(near(two), near_next(two)));
-                    found[5] = first & (three.low(1) | three.low(2) | three.low(3));
+                let two = link.and(link.near(2, 4));
+                if !two.is_none() {
+                    found[5] = first.and(link.and(two.near(2, 4)).low_near(1, 3));
                 }
             }
         }
         if wants(kind::WORD) {
             let alnum = Two(masks.alnum, next.alnum);
-            let long = begins & alnum.runs(wanted.word as u32).0;
-            if long != 0 {
+            let long = begins.and(alnum.runs(wanted.word as u32).0);
+            if !long.is_none() {
                 let mut offsets = wanted.word_digits;
                 while offsets != 0 {
-                    found[3] |= long & digit.low(offsets.trailing_zeros());
+                    found[3] = found[3].or(long.and(digit.low(offsets.trailing_zeros())));
                     offsets &= offsets - 1;
                 }
             }
         }
         if wants(kind::OPENING) {
-            found[6] = masks.open & (digit.low(1) | digit.low(2) | digit.low(3));
+            found[6] = masks.open.and(digit.low_near(1, 3));
         }
     }
     let capital = Two(masks.upper, next.upper);
-    let capitals = begins & capital.0 & capital.low(1);
-    if capitals != 0 {
+    let capitals = begins.and(capital.0).and(capital.low(1));
+    if !capitals.is_none() {
         if wants(kind::CODE) {
-            found[1] = capitals & digit.low(2) & digit.low(3);
+            found[1] = capitals.and(digit.low(2)).and(digit.low(3));
         }
         if wants(kind::CAPITALS) {
-            let either = Two(capital.0 | digit.0, capital.1 | digit.1);
-            found[2] = capitals & capital.runs(6).0 & either.low(6) & either.low(7);
+            let either = capital.or(digit);
+            let six = capitals.and(capital.runs(6).0);
+            found[2] = six.and(either.low(6)).and(either.low(7));
         }
     }
     if wants(kind::LINKED) {
         for offsets in &wanted.links {
             let (mut all, mut offsets) = (begins, *offsets);
-            while offsets != 0 && all != 0 {
-                all &= link.low(offsets.trailing_zeros());
+            while offsets != 0 && !all.is_none() {
+                all = all.and(link.low(offsets.trailing_zeros()));
                 offsets &= offsets - 1;
             }
-            found[4] |= all;
+            found[4] = found[4].or(all);
         }
     }
     if wants(kind::SIGN) {
         found[7] = masks.at;
-        if masks.colon != 0 {
+        if !masks.colon.is_none() {
             let colon = Two(masks.colon, next.colon);
-            let near = |mask: Two| mask.low(2) | mask.low(3) | mask.low(4) | mask.low(5);
-            let near_next = |mask: Two| mask.1 >> 2 | mask.1 >> 3 | mask.1 >> 4 | mask.1 >> 5;
-            found[7] |= colon.0 & colon.low(1);
-            let two = colon.and(Two(near(colon), near_next(colon)));
-            if two.0 | two.1 != 0 {
-                found[7] |= colon.0 & near(two);
-            }
+            let two = colon.and(colon.near(2, 5));
+            let with = colon.low(1).or(two.low_near(2, 5));
+            found[7] = found[7].or(colon.0.and(with));
         }
     }
     found
@@ -225,7 +293,11 @@ fn places(wanted: &Wanted, masks: &Masks, next: &Masks, begins: u64) -> [u64; 8]
 
 /// Reports each place once, with all its kinds.
 #[inline(never)]
-fn tell(found: &[u64; 8], begun: usize, on_place: &mut dyn FnMut(u8, usize) -> bool) -> bool {
+pub(crate) fn tell(
+    found: &[u64; 8],
+    begun: usize,
+    on_place: &mut dyn FnMut(u8, usize) -> bool,
+) -> bool {
     let mut any = found.iter().fold(0, |all, mask| all | mask);
     while any != 0 {
         let bit = any.trailing_zeros();
@@ -325,10 +397,8 @@ mod tests {
 
     fn check(text: &[u8], wanted: &Wanted) -> usize {
         let expected = found(Path::Scalar, text, wanted);
-        for path in [Path::Portable, Path::Avx2] {
-            if path.is_available() {
-                assert_eq!(found(path, text, wanted), expected, "{path:?}");
-            }
+        for path in Path::ALL.into_iter().filter(|path| path.is_available()) {
+            assert_eq!(found(path, text, wanted), expected, "{path:?}");
         }
         expected.len()
     }

@@ -105,8 +105,8 @@ fn main() {
 
     println!("GB/s of input, median of 41 rounds");
     println!(
-        "{:>5} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}  text",
-        "bytes", "scalar", "portable", "avx2", "map_end", "chars", "line_end"
+        "{:>5} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}  text",
+        "bytes", "scalar", "portable", "avx2", "avx512", "map_end", "chars", "line_end"
     );
     for (name, bytes) in &corpora {
         for size in [200, 1000, 4000] {

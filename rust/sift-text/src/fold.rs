@@ -1,11 +1,14 @@
 //! The folded view: lower case, white space collapsed.
 //!
-//! Three ways to the same bytes. `scalar` is the definition, one unit after the other; `portable` does
-//! 64 bytes at a time in a form compilers turn into vector code; `avx2` does 32 bytes at a time by hand.
+//! Four ways to the same bytes. `scalar` is the definition, one unit after the other; `portable` does
+//! 64 bytes at a time in a form compilers turn into vector code; `avx2` does 32 bytes at a time by hand,
+//! and `avx512` 64.
 //! Tests hold them equal on hostile bytes.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 mod portable;
 mod scalar;
 
@@ -35,15 +38,18 @@ pub enum Path {
     Scalar,
     Portable,
     Avx2,
+    Avx512,
 }
 
 impl Path {
-    pub const ALL: [Self; 3] = [Self::Scalar, Self::Portable, Self::Avx2];
+    pub const ALL: [Self; 4] = [Self::Scalar, Self::Portable, Self::Avx2, Self::Avx512];
 
     /// The quickest way on this processor. The standard library asks the processor once.
     #[inline]
     pub fn best() -> Self {
-        if Self::Avx2.is_available() {
+        if Self::Avx512.is_available() {
+            Self::Avx512
+        } else if Self::Avx2.is_available() {
             Self::Avx2
         } else {
             Self::Portable
@@ -60,8 +66,15 @@ impl Path {
                     && std::arch::is_x86_feature_detected!("bmi1")
                     && std::arch::is_x86_feature_detected!("popcnt")
             }
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => {
+                Self::Avx2.is_available()
+                    && std::arch::is_x86_feature_detected!("avx512f")
+                    && std::arch::is_x86_feature_detected!("avx512bw")
+                    && std::arch::is_x86_feature_detected!("avx512vbmi2")
+            }
             #[cfg(not(target_arch = "x86_64"))]
-            Self::Avx2 => false,
+            Self::Avx2 | Self::Avx512 => false,
         }
     }
 
@@ -76,7 +89,14 @@ impl Path {
                 // SAFETY: the processor has the features that the function is compiled for.
                 unsafe { avx2::fold(text, out) }
             }
-            Self::Portable | Self::Avx2 => portable::fold(text, out),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 if self.is_available() => {
+                // SAFETY: as above.
+                unsafe { avx512::fold(text, out) }
+            }
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => Self::Avx2.fold(text, out),
+            _ => portable::fold(text, out),
         }
     }
 }

@@ -43,26 +43,35 @@ static KEPT: [u64; 256] = {
 /// Appends the folded `text` to `out`.
 #[target_feature(enable = "avx2,bmi1,popcnt")]
 pub(super) fn fold(text: &[u8], out: &mut Vec<u8>) {
-    let mut at = 0;
-    let mut white = false;
-    loop {
-        at = fold_plain(text, at, &mut white, out);
-        let mut rest = text.get(at..).unwrap_or_default();
-        // Where one character needs the slow way the next one often does, beyond a space or so.
-        loop {
-            let Some(next) = unit(rest) else { return };
-            rest = push(rest, next, &mut white, out);
-            if rest.get(..2).is_none_or(<[u8]>::is_ascii) {
-                break;
-            }
-        }
-        at = text.len() - rest.len();
+    let (mut at, mut white) = (0, false);
+    while at < text.len() {
+        at = fold_plain(text, at, text.len(), &mut white, out);
+        at = fold_units(text, at, &mut white, out);
     }
 }
 
-/// Folds from `at` to the end, or to the first byte that may begin a character that changes.
+/// Folds the character at `at`, and those that follow as long as they may need the slow way as well: where one
+/// does the next one often does, beyond a space or so.
+pub(super) fn fold_units(text: &[u8], at: usize, white: &mut bool, out: &mut Vec<u8>) -> usize {
+    let mut rest = text.get(at..).unwrap_or_default();
+    while let Some(next) = unit(rest) {
+        rest = push(rest, next, white, out);
+        if rest.get(..2).is_none_or(<[u8]>::is_ascii) {
+            break;
+        }
+    }
+    text.len() - rest.len()
+}
+
+/// Folds from `at` to `end` or a little beyond, or to the first byte that may begin a character that changes.
 #[target_feature(enable = "avx2,bmi1,popcnt")]
-fn fold_plain(text: &[u8], mut at: usize, white: &mut bool, out: &mut Vec<u8>) -> usize {
+pub(super) fn fold_plain(
+    text: &[u8],
+    mut at: usize,
+    end: usize,
+    white: &mut bool,
+    out: &mut Vec<u8>,
+) -> usize {
     // INVARIANT: at least `text.len() - at + WIDTH` bytes are reserved behind `length`. Each step writes
     // at most WIDTH bytes and moves `length` by no more than it moves `at`.
     out.reserve(text.len() - at + WIDTH);
@@ -70,7 +79,7 @@ fn fold_plain(text: &[u8], mut at: usize, white: &mut bool, out: &mut Vec<u8>) -
     let target = out.as_mut_ptr();
     let mut carry = u32::from(*white);
     let mut active = 0;
-    while active == 0 && at < text.len() {
+    while active == 0 && at < end {
         let left = text.len() - at;
         let (bytes, skip) = if left >= WIDTH {
             // SAFETY: `at + WIDTH <= text.len()`.
@@ -151,7 +160,7 @@ fn fold_bytes(bytes: __m256i) -> (__m256i, u32) {
 /// The bytes that may begin a character that folding changes: `unit::is_active`, by nibbles.
 #[inline]
 #[target_feature(enable = "avx2,bmi1,popcnt")]
-fn active_mask(bytes: __m256i) -> u32 {
+pub(super) fn active_mask(bytes: __m256i) -> u32 {
     // One bit for each of the high nibbles c, d, e, f. The set of low nibbles of each:
     // c: 2-9 d f, d: 0-5, e: 1 2 3 a f, f: 0.
     const C: i8 = 1;
