@@ -158,6 +158,7 @@ impl Stretch {
             if self.ascii || unit.mixed {
                 found.push(Window {
                     start: self.start,
+                    literal: self.start,
                     end: unit.end,
                     reading: reading(form),
                     open: true,
@@ -179,7 +180,8 @@ impl Stretch {
     ) {
         let told = end <= self.told || !self.ascii && !mixed;
         if self.alive && self.length >= least && !told {
-            found.push(Window { start: self.start, end, reading: reading(form), open: false });
+            let start = self.start;
+            found.push(Window { start, literal: start, end, reading: reading(form), open: false });
         }
         self.alive = false;
     }
