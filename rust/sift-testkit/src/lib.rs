@@ -3,6 +3,8 @@
 //! Cases are data (`tests/data/*.toml`), written once; see [`Case`]. A failure names the case and the
 //! mode, never the text.
 
+pub mod encodings;
+
 use std::path::Path;
 use std::sync::Arc;
 

@@ -439,7 +439,7 @@ impl Finder {
         Self::behind(limits, 0)
     }
 
-    /// A finder that takes no sparse unit before `literal` for one: see [`Window::literal`].
+    /// A finder that takes no sparse unit for one that ends at `literal` or before: see [`Window::literal`].
     fn behind(limits: &Limits, literal: usize) -> Self {
         let wanted = limits.encodings;
         Self {

@@ -72,6 +72,8 @@ pub(super) struct Sparse<G> {
     at: usize,
     /// Where quiet units begin that end at `at`.
     quiet: Option<usize>,
+    /// Units that end here or before are taken for what they are written with.
+    literal: usize,
     region: Option<Region>,
     grammar: std::marker::PhantomData<G>,
 }
@@ -92,8 +94,15 @@ struct Region {
 }
 
 impl<G: Grammar> Sparse<G> {
-    pub(super) fn new(reading: Reading, at: usize) -> Self {
-        Self { reading, at, quiet: None, region: None, grammar: std::marker::PhantomData }
+    pub(super) fn new(reading: Reading, literal: usize) -> Self {
+        Self {
+            reading,
+            at: 0,
+            quiet: None,
+            literal,
+            region: None,
+            grammar: std::marker::PhantomData,
+        }
     }
 
     pub(super) fn advance(&mut self, text: &[u8], finished: bool, found: &mut Vec<Window>) {
@@ -118,6 +127,7 @@ impl<G: Grammar> Sparse<G> {
                 return;
             }
             let (end, unit, loud) = match G::parse(text, next, finished) {
+                Parsed::Unit(unit) if unit.end <= self.literal => (unit.end, false, false),
                 Parsed::Unit(unit) => (unit.end, true, unit.loud),
                 Parsed::Literal(end) => (end, false, false),
                 Parsed::Unknown => return,
