@@ -162,6 +162,16 @@ pub(crate) struct Scratch {
     pub(crate) ends: Vec<usize>,
 }
 
+impl Scratch {
+    /// Bytes of memory.
+    pub(crate) fn memory(&self) -> usize {
+        self.folded.capacity()
+            + self.hits.capacity() * std::mem::size_of::<Hit>()
+            + self.candidates.capacity() * std::mem::size_of::<Candidate>()
+            + self.ends.capacity() * std::mem::size_of::<usize>()
+    }
+}
+
 /// How a text is read.
 #[derive(Clone, Copy)]
 pub(crate) struct Mode<'a> {
@@ -635,6 +645,7 @@ impl Scanner {
                             Extent::Closed(text.base + end)
                         },
                         decoded: Chain::default(),
+                        seen: 0,
                         run: None,
                     };
                     self.extend(&mut candidate, text, mode, steps)?;

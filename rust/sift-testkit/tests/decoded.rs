@@ -13,6 +13,7 @@ use sift_rules::RuleSet;
 use sift_scan::verify::{fill, Example};
 use sift_scan::{Finding, Options, Outcome, Scanner};
 use sift_testkit::encodings::{Encoded, Way, WAYS};
+use sift_testkit::{cut_points, random_cuts, Bench};
 use sift_text::decode::{Encodings, MIN_TEXT, STRIDE};
 
 fn scanner(sets: &[&str]) -> Arc<Scanner> {
@@ -125,4 +126,85 @@ fn every_finding_is_found_in_two_encodings() {
     }
     println!("{tried} tried, {} missed", missed.len());
     assert_eq!(missed, []);
+}
+
+/// A text of examples, encoded once or twice or not at all, cut off, glued together and with noise between.
+fn mixture(examples: &[(String, Finding)], rng: &mut Rng) -> String {
+    const NOISE: [&str; 24] = [
+        " ",
+        "\n",
+        "a",
+        "=",
+        "%",
+        "%3D",
+        "%2",
+        "&",
+        "&lt;",
+        "&#",
+        "\\",
+        "\\n",
+        "\\\"",
+        "\\u00",
+        "\\x",
+        "\u{200b}",
+        "\u{ff21}",
+        "\u{ff0e}",
+        "p\u{430}ss",
+        "41 42 ",
+        "0x",
+        "H4sI",
+        "the lazy dog ",
+        "QUJD",
+    ];
+    let mut text = String::new();
+    for _ in 0..1 + rng.below(5) {
+        match rng.below(4) {
+            0 => (0..rng.below(12)).for_each(|_| text += NOISE[rng.below(NOISE.len())]),
+            _ => {
+                let (example, _) = &examples[rng.below(examples.len())];
+                let mut encoded = Encoded { text: example.as_bytes().to_vec(), units: Vec::new() };
+                for _ in 0..rng.below(3) {
+                    let from = if rng.below(3) == 0 { rng.below(encoded.text.len()) } else { 0 };
+                    let way = WAYS[rng.below(WAYS.len())];
+                    let mut inner = encoded.text.clone();
+                    if !inner.is_ascii() {
+                        break;
+                    }
+                    let tail = (way.write)(&inner[from..]).text;
+                    inner.truncate(from);
+                    inner.extend(tail);
+                    encoded.text = inner;
+                }
+                let part = String::from_utf8(encoded.text).unwrap();
+                let skip = if rng.below(4) == 0 { rng.below(part.len()) } else { 0 };
+                text.extend(part.chars().skip(skip));
+            }
+        }
+    }
+    text
+}
+
+#[test]
+fn every_cut_gives_the_whole() {
+    let sets = ["secrets", "pii"];
+    let examples = examples(&scanner(&sets));
+    let bench = Bench::decoding(RuleSet::select(&sets, &[]).unwrap(), Encodings::ALL).unwrap();
+    let mut rng = Rng::new(17);
+    let texts: usize = std::env::var("SIFT_SPLIT_TEXTS").map_or(150, |n| n.parse().unwrap());
+    let mut found = 0;
+    for number in 0..texts {
+        let text = mixture(&examples, &mut rng);
+        let characters = number % 2 == 0;
+        let points = cut_points(text.as_bytes(), characters);
+        let whole = bench.whole(text.as_bytes(), characters).unwrap();
+        found += whole.findings.iter().filter(|it| !it.decoded.is_empty()).count();
+        let mut cuts = vec![points.clone(), Vec::new()];
+        cuts.extend((0..12).map(|_| random_cuts(&points, &mut rng)));
+        cuts.extend((0..12).map(|_| vec![points[rng.below(points.len())]]));
+        for cut in cuts {
+            let streamed = bench.streamed(text.as_bytes(), characters, &cut, |_| {}).unwrap();
+            assert!(streamed == whole, "text {number} of seed 17 differs at one of its cuts");
+        }
+    }
+    assert!(found > texts / 2, "{found}");
 }

@@ -146,6 +146,11 @@ impl Encoding {
         Self::Rot13,
     ];
 
+    /// The encoding of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|encoding| encoding.as_str() == name)
+    }
+
     /// The name in findings and reports.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -119,6 +119,12 @@ impl Level<'_> {
 }
 
 impl Nesting {
+    /// Bytes of memory that its buffers have.
+    pub fn memory(&self) -> usize {
+        let windows = std::mem::size_of::<Window>();
+        self.spare.iter().map(|(bytes, found)| bytes.capacity() + found.capacity() * windows).sum()
+    }
+
     /// Decodes `window` of `text`, and what is encoded in it, and in that, and tells all of it.
     ///
     /// What is told depends on the window alone, so a stream tells what the whole text tells: the budget is
