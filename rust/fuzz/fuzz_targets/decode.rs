@@ -22,10 +22,11 @@ fuzz_target!(|input: (u64, &[u8])| {
         finder.advance(&buffer, to == text.len(), &mut found);
         pieces.extend(found.drain(..).map(|window| Window {
             start: window.start + dropped,
+            literal: window.literal + dropped,
             end: window.end + dropped,
             ..window
         }));
-        let keep = finder.held().buffer;
+        let keep = finder.held(buffer.len()).buffer;
         finder.dropped(keep);
         buffer.drain(..keep);
         dropped += keep;

@@ -12,6 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PySlice, PyString, PyTuple};
 use sift_rules::RuleSet;
 use sift_scan::{Finding as Found, Incomplete};
+use sift_text::decode::{Chain, Encoding};
 use sift_text::CharIndex;
 
 use crate::errors;
@@ -82,8 +83,7 @@ pub(crate) fn names(incomplete: Incomplete) -> Vec<&'static str> {
 
 fn incomplete_of(wanted: &[String]) -> Incomplete {
     let mut set = Incomplete::default();
-    for bit in [Incomplete::FINDINGS, Incomplete::FINDING_BYTES, Incomplete::TIME, Incomplete::HITS]
-    {
+    for bit in Incomplete::ALL {
         if bit.names().all(|name| wanted.iter().any(|w| w == name)) {
             set.insert(bit);
         }
@@ -144,7 +144,7 @@ impl Finding {
 
     #[getter]
     fn decoded<'py>(&self, py: Python<'py>) -> Bound<'py, PyTuple> {
-        PyTuple::empty(py)
+        chain(py, self.found.decoded)
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
@@ -166,6 +166,7 @@ impl Finding {
         let (a, b) = (&self.found, &other.found);
         let spans = (a.start, a.end, a.score.to_bits()) == (b.start, b.end, b.score.to_bits());
         let equal = spans
+            && a.decoded == b.decoded
             && if Arc::ptr_eq(&self.table, &other.table) {
                 a.rule == b.rule
             } else {
@@ -180,8 +181,14 @@ impl Finding {
 
     fn __hash__(&self, py: Python<'_>) -> PyResult<u64> {
         let mut hash = DefaultHasher::new();
-        let Found { start, end, score, .. } = self.found;
-        (self.table.row(self.found.rule)?.id.bind(py).hash()?, start, end, score.to_bits())
+        let Found { start, end, score, decoded, .. } = self.found;
+        (
+            self.table.row(self.found.rule)?.id.bind(py).hash()?,
+            start,
+            end,
+            score.to_bits(),
+            decoded,
+        )
             .hash(&mut hash);
         Ok(hash.finish())
     }
@@ -190,11 +197,12 @@ impl Finding {
     fn __reduce__<'py>(
         &self,
         py: Python<'py>,
-    ) -> PyResult<(Bound<'py, PyAny>, (RowParts<'py>, usize, usize, f32))> {
+    ) -> PyResult<(Bound<'py, PyAny>, (RowParts<'py>, usize, usize, f32, Vec<&'static str>))> {
         let restore = py.import("sift_fast._core")?.getattr("_restore_finding")?;
         let [id, category, entity, severity] = self.key(py)?.map(Clone::clone);
-        let Found { start, end, score, .. } = self.found;
-        Ok((restore, ((id, category, entity, severity), start, end, score)))
+        let Found { start, end, score, decoded, .. } = self.found;
+        let decoded = decoded.iter().map(Encoding::as_str).collect();
+        Ok((restore, ((id, category, entity, severity), start, end, score, decoded)))
     }
 }
 
@@ -214,10 +222,25 @@ pub(crate) fn restore_finding(
     start: usize,
     end: usize,
     score: f32,
-) -> Finding {
+    decoded: Vec<String>,
+) -> PyResult<Finding> {
     let row = Row::new(py, &row.0, &row.1, &row.2, &row.3);
     let table = Arc::new(Table { rows: vec![row] });
-    Finding { table, found: Found { rule: 0, start, end, score } }
+    let decoded = chain_of(&decoded)?;
+    Ok(Finding { table, found: Found { rule: 0, start, end, score, decoded } })
+}
+
+/// The names of encodings as a tuple.
+pub(crate) fn chain(py: Python<'_>, chain: Chain) -> Bound<'_, PyTuple> {
+    let names: Vec<_> = chain.iter().map(|it| PyString::intern(py, it.as_str())).collect();
+    PyTuple::new(py, names).unwrap_or_else(|_| PyTuple::empty(py))
+}
+
+fn chain_of(names: &[String]) -> PyResult<Chain> {
+    names.iter().try_fold(Chain::default(), |chain, name| {
+        let encoding = Encoding::named(name);
+        encoding.map(|it| chain.with(it)).ok_or_else(|| PyValueError::new_err("no such encoding"))
+    })
 }
 
 /// The findings of one text, in text order.
@@ -352,7 +375,7 @@ impl Findings {
         py: Python<'py>,
     ) -> PyResult<(
         Bound<'py, PyAny>,
-        (Vec<(u32, RowParts<'py>)>, Vec<(u32, usize, usize, f32)>, Vec<&'static str>, &'static str),
+        (Vec<(u32, RowParts<'py>)>, Vec<FoundParts<&'static str>>, Vec<&'static str>, &'static str),
     )> {
         let restore = py.import("sift_fast._core")?.getattr("_restore_findings")?;
         let mut used: Vec<u32> = self.list.iter().map(|f| f.rule).collect();
@@ -368,7 +391,11 @@ impl Findings {
                 Ok((rule, (id, category, entity, severity)))
             })
             .collect::<PyResult<_>>()?;
-        let list = self.list.iter().map(|f| (f.rule, f.start, f.end, f.score)).collect();
+        let parts = |f: &Found| {
+            let decoded = f.decoded.iter().map(Encoding::as_str).collect();
+            (f.rule, f.start, f.end, f.score, decoded)
+        };
+        let list = self.list.iter().map(parts).collect();
         Ok((restore, (rows, list, names(self.incomplete), self.unit.as_str())))
     }
 }
@@ -384,6 +411,9 @@ impl Findings {
     }
 }
 
+/// A finding of a pickle.
+type FoundParts<T> = (u32, usize, usize, f32, Vec<T>);
+
 /// More rules than any rule set has: an upper bound on what a pickle may ask for.
 const MAX_RULES: u32 = 1 << 20;
 
@@ -392,7 +422,7 @@ const MAX_RULES: u32 = 1 << 20;
 pub(crate) fn restore_findings(
     py: Python<'_>,
     rows: Vec<(u32, (String, String, String, String))>,
-    found: Vec<(u32, usize, usize, f32)>,
+    found: Vec<FoundParts<String>>,
     incomplete: Vec<String>,
     unit: &str,
 ) -> PyResult<Findings> {
@@ -408,8 +438,10 @@ pub(crate) fn restore_findings(
     }
     let list = found
         .into_iter()
-        .map(|(rule, start, end, score)| Found { rule, start, end, score })
-        .collect();
+        .map(|(rule, start, end, score, decoded)| {
+            Ok(Found { rule, start, end, score, decoded: chain_of(&decoded)? })
+        })
+        .collect::<PyResult<_>>()?;
     let unit = match unit {
         "codepoint" => Unit::CodePoint,
         "byte" => Unit::Byte,
@@ -505,6 +537,7 @@ pub(crate) struct Explanation {
     pub(crate) start: usize,
     pub(crate) end: usize,
     pub(crate) view: &'static str,
+    pub(crate) decoded: Py<PyTuple>,
     pub(crate) outcome: &'static str,
     pub(crate) reason: Option<&'static str>,
     pub(crate) score: f64,
@@ -515,8 +548,8 @@ impl Explanation {
     fn __repr__(&self, py: Python<'_>) -> String {
         let reason = self.reason.map_or("None".to_owned(), |r| format!("'{r}'"));
         format!(
-            "Explanation(rule_id='{}', start={}, end={}, view='{}', outcome='{}', reason={reason}, score={:?})",
-            self.rule_id.bind(py), self.start, self.end, self.view, self.outcome, self.score,
+            "Explanation(rule_id='{}', start={}, end={}, view='{}', decoded={}, outcome='{}', reason={reason}, score={:?})",
+            self.rule_id.bind(py), self.start, self.end, self.view, self.decoded.bind(py), self.outcome, self.score,
         )
     }
 }

@@ -11,9 +11,10 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyByteArray, PyBytes, PyString};
 use sift_rules::{RuleSet, View};
 use sift_scan::{EngineKind, Limits, Options, Outcome, Scan, ScanError};
+use sift_text::decode::{Encoding, Encodings};
 
 use crate::batch::{self, Batch};
-use crate::findings::{to_unit, widen, Explanation, Findings, Table};
+use crate::findings::{chain, to_unit, widen, Explanation, Findings, Table};
 use crate::redact::{self, Document, Plans, Redaction};
 use crate::rules::Rules;
 use crate::stream::Stream;
@@ -97,7 +98,7 @@ impl Scanner {
     #[new]
     #[pyo3(
         signature = (rules=None, *, rule_files=None, entities=None, exclude=None, min_score=0.0,
-                     decode=false, allow_list=None, limits=None, engine=None),
+                     decode=None, allow_list=None, limits=None, engine=None),
         text_signature = "(rules='default', *, rule_files=(), entities=None, exclude=(), min_score=0.0, \
                           decode=False, allow_list=(), limits=None, engine=None)"
     )]
@@ -109,16 +110,11 @@ impl Scanner {
         entities: Option<&Bound<'_, PyAny>>,
         exclude: Option<&Bound<'_, PyAny>>,
         min_score: f32,
-        decode: bool,
+        decode: Option<&Bound<'_, PyAny>>,
         allow_list: Option<&Bound<'_, PyAny>>,
         limits: Option<&Bound<'_, PyAny>>,
         engine: Option<&str>,
     ) -> PyResult<Self> {
-        if decode {
-            return Err(errors::config(
-                "`decode=True` needs decoders, which this version does not have: leave it out",
-            ));
-        }
         let engine = match engine {
             None => None,
             Some("hyperscan") => Some(EngineKind::Hyperscan),
@@ -144,6 +140,7 @@ impl Scanner {
             allow_list: allow_list.map(values).transpose()?.unwrap_or_default(),
             limits: limits.map(read_limits).transpose()?.unwrap_or_default(),
             engine,
+            decode: decode.map(encodings).transpose()?.unwrap_or_default(),
         };
         // Rules of a user are compiled here, which can take seconds.
         let core = py.detach(|| {
@@ -188,6 +185,7 @@ impl Scanner {
                 start: l.start,
                 end: l.end,
                 score: l.score,
+                decoded: l.decoded,
             })
             .collect();
         to_unit(unit, text.bytes(), &mut spans);
@@ -205,6 +203,7 @@ impl Scanner {
                     View::Identity => "identity",
                     View::Folded => "folded",
                 },
+                decoded: chain(py, line.decoded).unbind(),
                 outcome,
                 reason,
                 score: widen(line.score),
@@ -331,6 +330,20 @@ fn values(object: &Bound<'_, PyAny>) -> PyResult<Vec<Vec<u8>>> {
 }
 
 /// Reads `sift_fast.Limits`, by its names.
+/// Which encodings are undone: all, none, or those that are named.
+fn encodings(wanted: &Bound<'_, PyAny>) -> PyResult<Encodings> {
+    if let Ok(all) = wanted.cast::<PyBool>() {
+        return Ok(if all.is_true() { Encodings::ALL } else { Encodings::default() });
+    }
+    strings(wanted, "decode")?.iter().try_fold(Encodings::default(), |set, name| {
+        let encoding = Encoding::named(name).ok_or_else(|| {
+            let known = Encoding::ALL.map(Encoding::as_str).join(", ");
+            errors::config(format!("`decode` names `{name}`, which is none of {known}"))
+        })?;
+        Ok(set.with(encoding))
+    })
+}
+
 fn read_limits(object: &Bound<'_, PyAny>) -> PyResult<Limits> {
     let py = object.py();
     let read = |name: &Bound<'_, PyString>| -> PyResult<Option<u64>> {

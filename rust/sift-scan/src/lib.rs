@@ -20,6 +20,7 @@ mod builtin;
 mod cache;
 mod candidate;
 mod confirm;
+mod decoded;
 mod error;
 mod hold;
 mod limits;
@@ -32,6 +33,8 @@ mod runs;
 mod scanner;
 mod stream;
 pub mod verify;
+
+use sift_text::decode::Chain;
 
 pub use builtin::{engine_version, EngineKind};
 pub use error::ScanError;
@@ -53,6 +56,8 @@ pub struct Finding {
     pub end: usize,
     /// Between 0 and 1.
     pub score: f32,
+    /// How it was encoded, from the outermost encoding to the innermost; none if it stands there as it is.
+    pub decoded: Chain,
 }
 
 /// Findings at or above this score are edited.

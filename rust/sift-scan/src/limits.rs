@@ -43,12 +43,19 @@ impl Incomplete {
     pub const TIME: Self = Self(4);
     /// More hits than the engine may report.
     pub const HITS: Self = Self(8);
+    /// Something was encoded deeper, or became longer, than is decoded.
+    pub const DECODE: Self = Self(16);
 
-    const NAMES: [(Self, &'static str); 4] = [
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::FINDINGS, Self::FINDING_BYTES, Self::TIME, Self::HITS, Self::DECODE];
+
+    const NAMES: [(Self, &'static str); 5] = [
         (Self::FINDINGS, "findings"),
         (Self::FINDING_BYTES, "finding_bytes"),
         (Self::TIME, "time"),
         (Self::HITS, "hits"),
+        (Self::DECODE, "decode"),
     ];
 
     /// No limit was hit.
@@ -64,6 +71,12 @@ impl Incomplete {
     /// Adds `other`.
     pub fn insert(&mut self, other: Self) {
         self.0 |= other.0;
+    }
+
+    /// Takes `other` away.
+    #[must_use]
+    pub fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
     }
 
     /// The names of the limits that were hit.

@@ -138,6 +138,7 @@ impl Walk {
                 start: candidate.start,
                 end,
                 score: candidate.score,
+                decoded: candidate.decoded,
             });
         }
         closed

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use sift_checks::{entropy, Check, Outcome as Checked, Subject};
 use sift_rules::{once, Category, Pattern, RuleSet, View};
+use sift_text::decode::{self, Chain, Encodings};
 
 use crate::builtin::{self, EngineKind};
 use crate::candidate::{Candidate, Extent};
@@ -42,6 +43,8 @@ pub struct Options {
     pub limits: Limits,
     /// Which engine; none chooses Hyperscan where it is present.
     pub engine: Option<EngineKind>,
+    /// Encodings that are undone; none by default.
+    pub decode: Encodings,
 }
 
 /// How much work a scan did, in units that do not depend on the machine.
@@ -51,6 +54,8 @@ pub struct Work {
     pub hits: u64,
     /// Bytes the confirm automata read.
     pub steps: u64,
+    /// Bytes that were decoded.
+    pub decoded: u64,
 }
 
 /// The answer of a scan.
@@ -88,13 +93,15 @@ pub struct Explained {
     pub score: f32,
     /// The view it was found in.
     pub view: View,
+    /// How what the view was made of was encoded.
+    pub decoded: Chain,
     /// Why, or why not.
     pub outcome: Outcome,
 }
 
 /// What a scan is for: which categories count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Operation {
+pub(crate) enum Operation {
     /// Everything selected.
     Scan,
     /// What is edited: secrets and personal data.
@@ -113,6 +120,7 @@ struct Stage {
 pub struct Scanner {
     rules: Arc<RuleSet>,
     options: Options,
+    decode: decode::Limits,
     allowed: HashSet<Vec<u8>>,
     stages: Vec<Stage>,
     engine: EngineKind,
@@ -147,11 +155,21 @@ thread_local! {
 }
 
 #[derive(Default)]
-struct Scratch {
+pub(crate) struct Scratch {
     folded: Vec<u8>,
     hits: Vec<Hit>,
-    candidates: Vec<Candidate>,
-    ends: Vec<usize>,
+    pub(crate) candidates: Vec<Candidate>,
+    pub(crate) ends: Vec<usize>,
+}
+
+impl Scratch {
+    /// Bytes of memory.
+    pub(crate) fn memory(&self) -> usize {
+        self.folded.capacity()
+            + self.hits.capacity() * std::mem::size_of::<Hit>()
+            + self.candidates.capacity() * std::mem::size_of::<Candidate>()
+            + self.ends.capacity() * std::mem::size_of::<usize>()
+    }
 }
 
 /// How a text is read.
@@ -204,9 +222,11 @@ impl Scanner {
         }
         let automata = rules.patterns().iter().map(|_| OnceLock::new()).collect();
         let allowed = options.allow_list.iter().cloned().collect();
+        let encodings = options.decode;
         let scanner = Self {
             rules,
             options,
+            decode: decode::Limits { encodings, ..decode::Limits::default() },
             allowed,
             stages,
             engine,
@@ -239,6 +259,11 @@ impl Scanner {
     /// Bounds in force.
     pub fn limits(&self) -> &Limits {
         &self.options.limits
+    }
+
+    /// What is decoded, and how far.
+    pub(crate) fn decode(&self) -> &decode::Limits {
+        &self.decode
     }
 
     /// Size of the engine's databases in bytes; 0 for the automata engine.
@@ -285,6 +310,7 @@ impl Scanner {
                 start: candidate.start,
                 end,
                 score: candidate.score,
+                decoded: candidate.decoded,
             });
         }
         Ok(scan)
@@ -321,7 +347,8 @@ impl Scanner {
         let keeps = |rule| sink.keeps(rule);
         let mode = Mode { characters, complete: true, least: EDIT_SCORE, keeps: &keeps };
         self.collect(text, Operation::Redact, mode, scratch, &mut scan, &mut None)?;
-        if let Some(name) = scan.incomplete.names().next() {
+        // What is too deep to be read is no text that could be given out in part.
+        if let Some(name) = scan.incomplete.without(Incomplete::DECODE).names().next() {
             return Err(ScanError::Limit(name));
         }
         if characters {
@@ -335,6 +362,7 @@ impl Scanner {
             walk.offer(candidate, part, &terms, sink);
         }
         walk.release(text.len(), part, sink);
+        walk.incomplete.insert(scan.incomplete);
         Ok(walk.incomplete)
     }
 
@@ -359,6 +387,7 @@ impl Scanner {
                 end,
                 score: candidate.score,
                 view: self.rules.patterns()[candidate.pattern as usize].view,
+                decoded: candidate.decoded,
                 outcome: if wins { Outcome::Found } else { Outcome::Overlapped },
             });
         }
@@ -417,6 +446,34 @@ impl Scanner {
             return Err(ScanError::TooLong { bytes: text.len(), limit });
         }
         let deadline = self.options.limits.time.map(|time| Instant::now() + time);
+        self.read(text, operation, mode, deadline, scratch, scan, dropped)?;
+        if !self.decode.encodings.is_empty() {
+            self.read_decoded(
+                text,
+                operation,
+                mode,
+                deadline,
+                &mut scratch.candidates,
+                scan,
+                dropped,
+            )?;
+        }
+        Ok(())
+    }
+
+    /// The steps of [`collect`](Self::collect) for a text as it stands, or a decoded view: adds to
+    /// `scratch.candidates`.
+    #[expect(clippy::too_many_arguments, reason = "what a scan is, and where its results go")]
+    pub(crate) fn read(
+        &self,
+        text: &[u8],
+        operation: Operation,
+        mode: Mode<'_>,
+        deadline: Option<Instant>,
+        scratch: &mut Scratch,
+        scan: &mut Scan,
+        dropped: &mut Option<Vec<Explained>>,
+    ) -> Result<(), ScanError> {
         for stage in &self.stages {
             if operation == Operation::Redact && !stage.edited {
                 continue;
@@ -587,6 +644,9 @@ impl Scanner {
                         } else {
                             Extent::Closed(text.base + end)
                         },
+                        decoded: Chain::default(),
+                        seen: 0,
+                        run: None,
                     };
                     self.extend(&mut candidate, text, mode, steps)?;
                     let extent = candidate.extent;
@@ -606,6 +666,7 @@ impl Scanner {
                             end: text.base + end,
                             score: 0.0,
                             view: pattern.view,
+                            decoded: Chain::default(),
                             outcome: Outcome::Dropped(reason),
                         });
                     }

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use crate::candidate::{Candidate, Extent};
+use crate::decoded::Undecided;
 use crate::error::ScanError;
 use crate::hold::Position;
 use crate::limits::Incomplete;
@@ -35,6 +36,8 @@ pub struct Stream {
     /// Losers whose end is not known. They win nothing any more, but what they reach is not released, and
     /// what begins beyond has to wait until it is known whether they reach it.
     losers: Vec<Candidate>,
+    /// Where decoding stands; none if nothing is decoded.
+    undecided: Option<Box<Undecided>>,
     walk: Walk,
     state: State,
     ends: Vec<usize>,
@@ -74,7 +77,10 @@ enum State {
 
 impl Stream {
     pub(crate) fn new(scanner: Arc<Scanner>, position: Position, characters: bool) -> Self {
+        let decode = scanner.decode();
+        let undecided = (!decode.encodings.is_empty()).then(|| Box::new(Undecided::new(decode)));
         Self {
+            undecided,
             scanner,
             characters,
             position,
@@ -136,6 +142,7 @@ impl Stream {
             + self.open.capacity() * std::mem::size_of::<OpenHit>()
             + (self.queue.capacity() + self.losers.capacity()) * std::mem::size_of::<Candidate>()
             + self.ends.capacity() * std::mem::size_of::<usize>()
+            + self.undecided.as_ref().map_or(0, |undecided| undecided.memory())
     }
 
     /// Takes the next piece and gives `sink` what has become certain.
@@ -192,6 +199,7 @@ impl Stream {
         self.queue = Vec::new();
         self.losers = Vec::new();
         self.open = Vec::new();
+        self.undecided = None;
     }
 
     /// An error if the stream is finished, aborted or has failed.
@@ -218,12 +226,21 @@ impl Stream {
         let open = &mut self.open;
         let hits = &mut self.work.hits;
         let decided = self.frontier;
-        hold.automaton.advance(&mut self.position, slice, |pattern, end| {
-            *hits += 1;
-            note(open, hold.patterns[pattern as usize], decided, read + end, hold.width);
-        });
         let length = read + slice.len();
-        let mut frontier = length - self.position.state.hold().min(length);
+        let position = &mut self.position;
+        let mut advance = |from: usize, to: usize| {
+            let part = slice.get(from - read..to - read).unwrap_or_default();
+            hold.automaton.advance(position, part, |pattern, end| {
+                *hits += 1;
+                note(open, hold.patterns[pattern as usize], decided, from + end, hold.width);
+            });
+            to - position.state.hold().min(to)
+        };
+        let mut frontier = match &mut self.undecided {
+            None => advance(read, length),
+            Some(undecided) => undecided.take(&self.text, self.base, read, &mut advance),
+        };
+        frontier = frontier.max(decided);
         #[cfg(feature = "faults")]
         match self.fault {
             Some(Fault::EarlyRelease) => frontier = (frontier + 1).min(length),
@@ -258,6 +275,9 @@ impl Stream {
             let pattern = hold.patterns[pattern as usize];
             note(&mut self.open, pattern, self.frontier, length, hold.width);
         }
+        if let Some(undecided) = &mut self.undecided {
+            undecided.finish(&self.text);
+        }
         self.proceed(length, true, needs_value, sink)
     }
 
@@ -272,9 +292,19 @@ impl Stream {
         self.frontier = frontier;
         let keeps = |rule| sink.keeps(rule);
         let mode = Mode { characters: self.characters, complete, least: EDIT_SCORE, keeps: &keeps };
+        if let Some(undecided) = &mut self.undecided {
+            let text = Part { base: self.base, bytes: &self.text };
+            undecided.read(&self.scanner, text, mode, &mut self.work, &mut self.walk.incomplete)?;
+        }
         self.follow(mode)?;
         if !self.open.is_empty() {
             self.confirm(frontier, mode)?;
+        }
+        if let Some(undecided) = &mut self.undecided {
+            let text = Part { base: self.base, bytes: &self.text };
+            if undecided.decide(frontier, complete, text, mode, &mut self.queue) {
+                self.queue.sort_by_key(Candidate::order);
+            }
         }
         if !self.queue.is_empty() || !self.losers.is_empty() {
             self.resolve(needs_value, sink);
@@ -320,6 +350,10 @@ impl Stream {
         let part = Part { base: self.base, bytes: &self.text };
         for candidate in self.queue.iter_mut().chain(&mut self.losers) {
             if matches!(candidate.extent, Extent::Closed(_)) {
+                continue;
+            }
+            if let (Some(undecided), Some(_)) = (&self.undecided, candidate.run) {
+                undecided.follow(candidate, part, mode);
                 continue;
             }
             self.scanner.extend(candidate, part, mode, &mut self.work.steps)?;
@@ -397,11 +431,16 @@ impl Stream {
             .min(known(&self.losers))
             .min(self.open.iter().map(|hit| hit.cursor).min().unwrap_or(usize::MAX));
         let keep = held.min(bodies).saturating_sub(width + LOOK_BEHIND + 1);
+        let needed = self.undecided.as_ref().map(|it| it.needed(self.base, self.text.len()));
+        let keep = needed.map_or(keep, |needed| keep.min(needed));
         let drop = keep.saturating_sub(self.base);
         // Moving the rest costs its length: wait until that is the smaller part.
         if drop > self.text.len() / 2 && drop > 512 {
             self.text.drain(..drop);
             self.base += drop;
+            if let Some(undecided) = &mut self.undecided {
+                undecided.dropped(drop);
+            }
         }
     }
 }

@@ -3,6 +3,8 @@
 //! Cases are data (`tests/data/*.toml`), written once; see [`Case`]. A failure names the case and the
 //! mode, never the text.
 
+pub mod encodings;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,6 +13,7 @@ use sift_redact::{Operator, Plan, Writer};
 use sift_rules::format::Rng;
 use sift_rules::RuleSet;
 use sift_scan::{EngineKind, Finding, Options, ScanError, Scanner, Sink, Stream};
+use sift_text::decode::Encodings;
 
 /// A text with what must be found in it.
 #[derive(Debug, Deserialize)]
@@ -120,6 +123,11 @@ pub struct Bench {
 impl Bench {
     /// Compiles a rule set for every engine of this build.
     pub fn new(rules: RuleSet) -> Result<Self, ScanError> {
+        Self::decoding(rules, Encodings::default())
+    }
+
+    /// The same, with decoders.
+    pub fn decoding(rules: RuleSet, decode: Encodings) -> Result<Self, ScanError> {
         let rules = Arc::new(rules);
         let plan = mixed_plan(&rules).map_err(ScanError::Option)?;
         let mut scanners = Vec::new();
@@ -127,7 +135,7 @@ impl Bench {
             if engine == EngineKind::Hyperscan && sift_scan::engine_version().is_none() {
                 continue;
             }
-            let options = Options { engine: Some(engine), ..Options::default() };
+            let options = Options { engine: Some(engine), decode, ..Options::default() };
             scanners.push(Arc::new(Scanner::new(Arc::clone(&rules), options)?));
         }
         Ok(Self { scanners, plan })

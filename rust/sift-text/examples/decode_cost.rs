@@ -92,7 +92,7 @@ fn held(text: &[u8], limits: &Limits) {
     for &byte in text {
         buffer.push(byte);
         finder.advance(&buffer, false, &mut found);
-        let held = finder.held();
+        let held = finder.held(buffer.len());
         sizes.push(buffer.len() - held.dense);
         if held.buffer > 4096 {
             finder.dropped(held.buffer);

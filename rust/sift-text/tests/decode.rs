@@ -217,7 +217,11 @@ fn every_encoding_there_and_back_with_exact_offsets() {
     let mut random = Random(1);
     for round in 0..300 {
         let length = 24 + random.below(STRIDE / 16);
-        let payload = payload(&mut random, round % 3 > 0, length);
+        // Letters first: signs alone do not open a window.
+        let mut payload = payload(&mut random, round % 3 > 0, length);
+        if payload.is_ascii() {
+            payload.splice(0..2, *b"ab");
+        }
         for (name, encoded) in encodings(&payload, &mut random) {
             let (before, after) = (
                 random.one(&["", "key: ", "x=\"", "\n> "]),
@@ -373,7 +377,7 @@ fn hard_text(random: &mut Random) -> Vec<u8> {
 fn streamed(text: &[u8], random: &mut Random, most: usize) -> Vec<(Window, Vec<u8>)> {
     let mut finder = Finder::new(&Limits::default());
     let (mut buffer, mut dropped, mut at) = (Vec::new(), 0, 0);
-    let (mut all, mut held) = (Vec::new(), finder.held());
+    let (mut all, mut held) = (Vec::new(), finder.held(0));
     while at <= text.len() {
         let end = text.len().min(at + 1 + random.below(most));
         buffer.extend_from_slice(&text[at..end]);
@@ -389,10 +393,11 @@ fn streamed(text: &[u8], random: &mut Random, most: usize) -> Vec<(Window, Vec<u
             }
             let decoded = decoded(&buffer, &window);
             window.start += dropped;
+            window.literal += dropped;
             window.end += dropped;
             all.push((window, decoded));
         }
-        held = finder.held();
+        held = finder.held(buffer.len());
         assert!(
             finished
                 || held.dense + (20 << 10) > buffer.len()
@@ -403,7 +408,7 @@ fn streamed(text: &[u8], random: &mut Random, most: usize) -> Vec<(Window, Vec<u
             finder.dropped(count);
             buffer.drain(..count);
             dropped += count;
-            held = finder.held();
+            held = finder.held(buffer.len());
         }
         at = if finished { text.len() + 1 } else { end };
     }
@@ -570,7 +575,7 @@ fn an_endless_run_is_held_in_part() {
             buffer.extend_from_slice(unit.repeat(40).as_bytes());
             finder.advance(&buffer, false, &mut found);
             found.clear();
-            let keep = finder.held().buffer;
+            let keep = finder.held(buffer.len()).buffer;
             finder.dropped(keep);
             buffer.drain(..keep);
             assert!(buffer.len() < 20 << 10, "{unit}");

@@ -1,7 +1,7 @@
 //! Base64: standard and URL-safe alphabet, padded or not, wrapped or not, in every phase.
 
 use super::runs::{class, line_break, next_run, Break, Class, LINE};
-use super::track::{Dense, Phase};
+use super::track::{Cut, Dense, Phase};
 use super::{inflate, Encoding, Piece, Reading, Window};
 
 /// Shortest run that can hold [`super::MIN_TEXT`] bytes, and no longer than a line that can go on.
@@ -125,6 +125,7 @@ pub(super) struct Base64 {
     last: u32,
     places: [usize; 4],
     phases: [Phase; 4],
+    cut: Cut,
     packed: inflate::Run,
 }
 
@@ -139,6 +140,7 @@ impl Base64 {
             last: 0,
             places: [0; 4],
             phases: [Phase::default(); 4],
+            cut: Cut::default(),
             packed: inflate::Run::new(packed_bytes),
         }
     }
@@ -164,6 +166,7 @@ impl Base64 {
             }
             match line_break(text, self.at, self.line, finished, |byte| value(byte).is_some()) {
                 Break::Joins(width) => {
+                    self.breaks(found);
                     self.at += width;
                     self.line = 0;
                     continue;
@@ -220,24 +223,22 @@ impl Base64 {
         self.packed.grows(self.at, Reading::Base64, found);
     }
 
-    fn end(&mut self, end: usize, found: &mut Vec<Window>) {
-        let mixed = self.kinds == ALL_KINDS;
-        for phase in 0..4 {
-            // Two characters behind the last whole group of a phase are one byte, three are two.
-            let over = (self.length + 4 - phase) % 4;
-            let bytes = match over {
-                2 => (self.last >> 4).to_be_bytes(),
-                _ => (self.last >> 2).to_be_bytes(),
-            };
-            if let (2 | 3, [.., first, second]) = (over, bytes) {
-                let bytes = if over == 2 { &[second][..] } else { &[first, second] };
-                let unit = Dense { start: self.places[4 - over], end, bytes, mixed };
-                if self.length >= over {
-                    self.phases[phase].unit(unit, Reading::Base64, found);
-                }
+    /// A line ended at `at`, and perhaps the run with it.
+    fn breaks(&mut self, found: &mut Vec<Window>) {
+        let Self { at, length, last, places, .. } = *self;
+        let (mut phases, mixed) = (self.phases, self.kinds == ALL_KINDS);
+        self.cut.at_break(self.line, found, |found| {
+            if phases.iter().any(Phase::may_end) {
+                end_phases(&mut phases, length, last, places, at, mixed, found);
             }
-            self.phases[phase].end(end, mixed, Reading::Base64, found);
-        }
+        });
+    }
+
+    fn end(&mut self, end: usize, found: &mut Vec<Window>) {
+        let Self { length, last, places, .. } = *self;
+        let mixed = self.kinds == ALL_KINDS;
+        self.cut.at_line(self.line, found);
+        end_phases(&mut self.phases, length, last, places, end, mixed, found);
         self.packed.end(end, Reading::Base64, found);
         self.length = 0;
         self.line = 0;
@@ -248,7 +249,7 @@ impl Base64 {
         if self.length == 0 {
             return self.at;
         }
-        let phases = self.phases.iter().filter_map(Phase::held);
+        let phases = self.phases.iter().filter_map(Phase::held).chain(self.cut.held());
         let open = self.places[4 - self.length.min(3)];
         phases.chain([open, self.at]).chain(self.packed.held()).min().unwrap_or(self.at)
     }
@@ -258,7 +259,36 @@ impl Base64 {
         self.looked = self.looked.saturating_sub(count);
         self.places = self.places.map(|at| at.saturating_sub(count));
         self.phases.iter_mut().for_each(|phase| phase.dropped(count));
+        self.cut.dropped(count);
         self.packed.dropped(count);
+    }
+}
+
+/// Ends the four phases of a run of `length` characters at `end`.
+fn end_phases(
+    phases: &mut [Phase; 4],
+    length: usize,
+    last: u32,
+    places: [usize; 4],
+    end: usize,
+    mixed: bool,
+    found: &mut Vec<Window>,
+) {
+    for (number, phase) in phases.iter_mut().enumerate() {
+        // Two characters behind the last whole group of a phase are one byte, three are two.
+        let over = (length + 4 - number) % 4;
+        let bytes = match over {
+            2 => (last >> 4).to_be_bytes(),
+            _ => (last >> 2).to_be_bytes(),
+        };
+        if let (2 | 3, [.., first, second]) = (over, bytes) {
+            let bytes = if over == 2 { &[second][..] } else { &[first, second] };
+            let unit = Dense { start: places[4 - over], end, bytes, mixed };
+            if length >= over {
+                phase.unit(unit, Reading::Base64, found);
+            }
+        }
+        phase.end(end, mixed, Reading::Base64, found);
     }
 }
 

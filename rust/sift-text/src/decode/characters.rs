@@ -12,6 +12,8 @@ use crate::floor_char;
 pub(super) struct Characters;
 
 impl Grammar for Characters {
+    const JOINS: bool = true;
+
     fn skip(text: &[u8], from: usize) -> usize {
         // In other scripts the next place is the next byte.
         if text.get(from).is_some_and(|byte| !byte.is_ascii()) {

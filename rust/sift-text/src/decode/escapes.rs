@@ -13,6 +13,8 @@ pub(super) struct Escapes;
 const BACKSLASHES: usize = 8;
 
 impl Grammar for Escapes {
+    const JOINS: bool = false;
+
     fn skip(text: &[u8], from: usize) -> usize {
         let rest = text.get(from..).unwrap_or_default();
         memchr::memchr3(b'%', b'&', b'\\', rest).map_or(text.len(), |at| from + at)

@@ -1,7 +1,7 @@
 //! Hexadecimal digits: in one run, or in pairs with something between them.
 
 use super::runs::{class, line_break, next_run, Break, Class, LINE};
-use super::track::{Dense, Glance, Phase};
+use super::track::{Cut, Dense, Glance, Phase};
 use super::{hex_value, inflate, Encoding, Piece, Reading, Window, MIN_TEXT};
 
 /// Shortest run that can be a line of one that holds [`MIN_TEXT`] bytes.
@@ -62,6 +62,7 @@ pub(super) struct Hex {
     head: [u8; 3],
     start: usize,
     phases: [Phase; 2],
+    cut: Cut,
     packed: inflate::Run,
 }
 
@@ -77,6 +78,7 @@ impl Hex {
             head: [0; 3],
             start: 0,
             phases: [Phase::default(); 2],
+            cut: Cut::default(),
             packed: inflate::Run::new(packed_bytes),
         }
     }
@@ -100,6 +102,12 @@ impl Hex {
             }
             match line_break(text, self.at, self.line, finished, is_digit) {
                 Break::Joins(width) => {
+                    let (mut phases, at) = (self.phases, self.at);
+                    self.cut.at_break(self.line, found, |found| {
+                        for phase in phases.iter_mut().filter(|phase| phase.may_end()) {
+                            phase.end(at, true, Reading::Hex, found);
+                        }
+                    });
                     self.at += width;
                     self.line = 0;
                     continue;
@@ -109,6 +117,7 @@ impl Hex {
             }
             let more = self.at < text.len();
             if self.length > 0 && (more || finished) {
+                self.cut.at_line(self.line, found);
                 for phase in &mut self.phases {
                     phase.end(self.at, true, Reading::Hex, found);
                 }
@@ -153,7 +162,7 @@ impl Hex {
         if self.length == 0 {
             return self.at;
         }
-        let phases = self.phases.iter().filter_map(Phase::held);
+        let phases = self.phases.iter().filter_map(Phase::held).chain(self.cut.held());
         // Until six digits were read, all of them may begin compressed data.
         let open = if self.length < 6 { self.start } else { self.place };
         phases.chain([open]).chain(self.packed.held()).min().unwrap_or(self.at)
@@ -165,6 +174,7 @@ impl Hex {
         self.place = self.place.saturating_sub(count);
         self.start = self.start.saturating_sub(count);
         self.phases.iter_mut().for_each(|phase| phase.dropped(count));
+        self.cut.dropped(count);
         self.packed.dropped(count);
     }
 }

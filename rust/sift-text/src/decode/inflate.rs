@@ -33,7 +33,7 @@ impl Run {
         found: &mut Vec<Window>,
     ) {
         if let Some((start, form)) = self.open.filter(|(start, _)| end - start >= self.limit) {
-            found.push(Window { start, end, reading: reading(form), open: true });
+            found.push(Window { start, literal: start, end, reading: reading(form), open: true });
             self.open = None;
         }
     }
@@ -45,7 +45,7 @@ impl Run {
         found: &mut Vec<Window>,
     ) {
         if let Some((start, form)) = self.open.take().filter(|(start, _)| end - start >= SHORTEST) {
-            found.push(Window { start, end, reading: reading(form), open: false });
+            found.push(Window { start, literal: start, end, reading: reading(form), open: false });
         }
     }
 

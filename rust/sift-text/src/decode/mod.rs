@@ -51,6 +51,7 @@
 //! the cut at the edge of the window.
 
 mod base64;
+mod chain;
 mod characters;
 mod escapes;
 mod hex;
@@ -63,6 +64,7 @@ mod sparse;
 mod track;
 mod veiled;
 
+pub use chain::Chain;
 pub use characters::{invisible, Invisible, InvisibleKind};
 pub use map::Map;
 pub use nesting::{Level, Nesting, Outcome};
@@ -144,6 +146,11 @@ impl Encoding {
         Self::Rot13,
     ];
 
+    /// The encoding of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|encoding| encoding.as_str() == name)
+    }
+
     /// The name in findings and reports.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -173,6 +180,19 @@ impl Encoding {
 pub struct Encodings(u32);
 
 impl Encodings {
+    /// All of them.
+    pub const ALL: Self = Self((1 << Encoding::ALL.len()) - 1);
+
+    /// Whether they have one in common.
+    pub const fn meet(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// Whether all of them are in `other`.
+    pub const fn within(self, other: Self) -> bool {
+        self.0 & !other.0 == 0
+    }
+
     /// Whether there is none.
     pub const fn is_empty(self) -> bool {
         self.0 == 0
@@ -235,6 +255,9 @@ pub enum Form {
 pub struct Window {
     /// First byte.
     pub start: usize,
+    /// Bytes of a sparse window before this stand for themselves, whatever they look like: until its first loud
+    /// unit a window reads as the text around it does. `start` where all is read.
+    pub literal: usize,
     /// End.
     pub end: usize,
     /// How it is encoded.
@@ -254,11 +277,20 @@ pub struct Limits {
     pub packed_bytes: usize,
     /// Bytes that a compressed run may become.
     pub unpacked_bytes: usize,
+    /// What is undone. Decoders that read nothing of it do not look for windows; others read a window as a
+    /// whole, and whoever counts findings asks [`Level::touched`].
+    pub encodings: Encodings,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { depth: 3, work: 4, packed_bytes: 16 << 10, unpacked_bytes: 64 << 10 }
+        Self {
+            depth: 3,
+            work: 4,
+            packed_bytes: 16 << 10,
+            unpacked_bytes: 64 << 10,
+            encodings: Encodings::ALL,
+        }
     }
 }
 
@@ -302,7 +334,7 @@ impl Window {
         let block = hit / STRIDE * STRIDE;
         let start = block.saturating_sub(STRIDE / 2).min(length);
         let end = length.min(block + STRIDE + STRIDE / 2);
-        Self { start, end, reading, open: end < length }
+        Self { start, literal: start, end, reading, open: end < length }
     }
 
     /// Whether only rules for injections should read the window: secrets in it would be chance.
@@ -333,8 +365,8 @@ impl Window {
             Reading::Hex(_) => hex::pieces(inside, self.start, tell),
             Reading::Pairs(_) => hex::pair_pieces(inside, self.start, tell),
             // What stands behind the window may be looked at, as it was when the window was found.
-            Reading::Escapes => sparse::pieces::<Escapes>(text, self.start, self.end, tell),
-            Reading::Characters => sparse::pieces::<Characters>(text, self.start, self.end, tell),
+            Reading::Escapes => sparse::pieces::<Escapes>(text, *self, tell),
+            Reading::Characters => sparse::pieces::<Characters>(text, *self, tell),
             Reading::Spaced | Reading::Leet | Reading::Reversed | Reading::Rot13 => {
                 veiled::pieces(self.reading, inside, self.start, tell);
             }
@@ -370,19 +402,28 @@ impl<'a> Piece<'a> {
 /// let (mut finder, mut found) = (Finder::new(&Limits::default()), Vec::new());
 /// let mut buffer = b"what is c2VjcmV0LXdvcm".to_vec();
 /// finder.advance(&buffer, false, &mut found);
-/// assert_eq!(finder.held().dense, 8);
+/// assert_eq!(finder.held(buffer.len()).dense, 8);
 /// buffer.extend_from_slice(b"RzLWluLWhlcmU=?");
 /// finder.advance(&buffer, true, &mut found);
 /// assert_eq!((found[0].start, found[0].end), (8, 36));
 /// ```
 #[derive(Clone, Debug)]
 pub struct Finder {
-    base64: Base64,
-    hex: Hex,
-    pairs: Pairs,
-    escapes: Sparse<Escapes>,
-    characters: Sparse<Characters>,
+    base64: Option<Base64>,
+    hex: Option<(Hex, Pairs)>,
+    escapes: Option<Sparse<Escapes>>,
+    characters: Option<Sparse<Characters>>,
 }
+
+/// What each of the sparse decoders undoes.
+const ESCAPES: Encodings =
+    Encodings(0).with(Encoding::Percent).with(Encoding::Entity).with(Encoding::Escape);
+const CHARACTERS: Encodings = Encodings(0)
+    .with(Encoding::Tag)
+    .with(Encoding::Selector)
+    .with(Encoding::Invisible)
+    .with(Encoding::Styled)
+    .with(Encoding::Lookalike);
 
 /// What a stream may not release yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -400,12 +441,19 @@ pub struct Held {
 impl Finder {
     /// A finder at the beginning of a text.
     pub fn new(limits: &Limits) -> Self {
+        Self::behind(limits, 0)
+    }
+
+    /// A finder that takes no sparse unit for one that ends at `literal` or before: see [`Window::literal`].
+    fn behind(limits: &Limits, literal: usize) -> Self {
+        let wanted = limits.encodings;
         Self {
-            base64: Base64::new(limits.packed_bytes),
-            hex: Hex::new(limits.packed_bytes),
-            pairs: Pairs::default(),
-            escapes: Sparse::new(Reading::Escapes),
-            characters: Sparse::new(Reading::Characters),
+            base64: wanted.contains(Encoding::Base64).then(|| Base64::new(limits.packed_bytes)),
+            hex: wanted
+                .contains(Encoding::Hex)
+                .then(|| (Hex::new(limits.packed_bytes), Pairs::default())),
+            escapes: wanted.meet(ESCAPES).then(|| Sparse::new(Reading::Escapes, literal)),
+            characters: wanted.meet(CHARACTERS).then(|| Sparse::new(Reading::Characters, literal)),
         }
     }
 
@@ -414,28 +462,59 @@ impl Finder {
     /// `finished` says that nothing follows. Each byte is read once by each decoder, but for the last few
     /// ones of a piece, which may be half a unit.
     pub fn advance(&mut self, text: &[u8], finished: bool, found: &mut Vec<Window>) {
-        self.base64.advance(text, finished, found);
-        self.hex.advance(text, finished, found);
-        self.pairs.advance(text, finished, found);
-        self.escapes.advance(text, finished, found);
-        self.characters.advance(text, finished, found);
+        self.advance_dense(text, finished, found);
+        self.advance_sparse(text, finished, found);
     }
 
-    /// What must be held after [`advance`](Self::advance).
-    pub fn held(&self) -> Held {
-        let dense = self.base64.held().min(self.hex.held()).min(self.pairs.held());
-        let sparse = self.escapes.held().min(self.characters.held());
-        let buffer = self.escapes.buffer().min(self.characters.buffer()).min(dense);
+    /// As [`advance`](Self::advance), for the dense decoders alone.
+    pub fn advance_dense(&mut self, text: &[u8], finished: bool, found: &mut Vec<Window>) {
+        if let Some(base64) = &mut self.base64 {
+            base64.advance(text, finished, found);
+        }
+        if let Some((hex, pairs)) = &mut self.hex {
+            hex.advance(text, finished, found);
+            pairs.advance(text, finished, found);
+        }
+    }
+
+    /// As [`advance`](Self::advance), for the sparse decoders alone.
+    pub fn advance_sparse(&mut self, text: &[u8], finished: bool, found: &mut Vec<Window>) {
+        if let Some(escapes) = &mut self.escapes {
+            escapes.advance(text, finished, found);
+        }
+        if let Some(characters) = &mut self.characters {
+            characters.advance(text, finished, found);
+        }
+    }
+
+    /// What must be held after [`advance`](Self::advance), of a text of `length` bytes so far.
+    pub fn held(&self, length: usize) -> Held {
+        let base64 = self.base64.as_ref().map(Base64::held);
+        let hex = self.hex.as_ref().map(|(hex, pairs)| hex.held().min(pairs.held()));
+        let dense = base64.into_iter().chain(hex).fold(length, usize::min);
+        let escapes = self.escapes.as_ref().map(|it| (it.held(), it.buffer()));
+        let characters = self.characters.as_ref().map(|it| (it.held(), it.buffer()));
+        let both = escapes.into_iter().chain(characters);
+        let sparse = both.clone().map(|(held, _)| held).fold(length, usize::min);
+        let buffer = both.map(|(_, buffer)| buffer).fold(dense, usize::min);
         Held { dense, sparse, buffer }
     }
 
     /// The caller dropped `count` bytes from the front of its buffer, at most [`Held::buffer`].
     pub fn dropped(&mut self, count: usize) {
-        self.base64.dropped(count);
-        self.hex.dropped(count);
-        self.pairs.dropped(count);
-        self.escapes.dropped(count);
-        self.characters.dropped(count);
+        if let Some(base64) = &mut self.base64 {
+            base64.dropped(count);
+        }
+        if let Some((hex, pairs)) = &mut self.hex {
+            hex.dropped(count);
+            pairs.dropped(count);
+        }
+        if let Some(escapes) = &mut self.escapes {
+            escapes.dropped(count);
+        }
+        if let Some(characters) = &mut self.characters {
+            characters.dropped(count);
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! Decoding what was decoded, to a bounded depth and amount of work.
 
-use super::{Encodings, Finder, Limits, Map, Window};
+use std::cell::OnceCell;
+
+use super::{Chain, Encodings, Finder, Limits, Map, Window};
 
 /// Undoes encodings inside encodings; keeps its buffers between texts.
 ///
@@ -42,9 +44,29 @@ pub struct Level<'t> {
     text: &'t [u8],
     window: Window,
     outer: Option<&'t Level<'t>>,
+    /// Made for the first finding.
+    map: OnceCell<Map>,
 }
 
 impl Level<'_> {
+    fn map(&self) -> &Map {
+        self.map.get_or_init(|| {
+            let mut map = Map::default();
+            self.window.map(self.text, &mut map);
+            map
+        })
+    }
+
+    /// The level around this one.
+    pub fn outer(&self) -> Option<&Self> {
+        self.outer
+    }
+
+    /// Decoded bytes that stand for themselves before the first unit: see [`Window::literal`].
+    pub fn literal(&self) -> usize {
+        self.window.literal - self.window.start
+    }
+
     /// The window, in the text or in the decoded bytes of the level around it.
     pub fn window(&self) -> Window {
         self.window
@@ -61,26 +83,48 @@ impl Level<'_> {
     }
 
     /// Where the decoded bytes `start..end` stood in the text, level by level: see [`Map::span`].
-    ///
-    /// Linear in the windows; whoever has many spans of one window keeps a [`Map`] for each level.
     pub fn span(&self, start: usize, end: usize) -> (usize, usize) {
-        let mut map = Map::default();
-        self.window.map(self.text, &mut map);
-        let (start, end) = map.span(start, end);
+        let (start, end) = self.inner_span(start, end);
         self.outer.map_or((start, end), |outer| outer.span(start, end))
+    }
+
+    /// Where the decoded bytes `start..end` stood in what this level was decoded from.
+    pub fn inner_span(&self, start: usize, end: usize) -> (usize, usize) {
+        self.map().span(start, end)
+    }
+
+    /// Bytes of what this level was decoded from.
+    pub fn around(&self) -> usize {
+        self.text.len()
+    }
+
+    /// How the decoded bytes `start..end` are encoded at this level alone: see [`Map::touched`].
+    pub fn inner_touched(&self, start: usize, end: usize) -> Encodings {
+        self.map().touched(start, end)
+    }
+
+    /// The encodings of the decoded bytes `start..end`, from the outermost to the innermost.
+    pub fn chain(&self, start: usize, end: usize) -> Chain {
+        let (from, to) = self.inner_span(start, end);
+        let outer = self.outer.map_or(Chain::default(), |outer| outer.chain(from, to));
+        self.inner_touched(start, end).iter().fold(outer, Chain::with)
     }
 
     /// The encodings of the decoded bytes `start..end`, of all levels: see [`Map::touched`].
     pub fn touched(&self, start: usize, end: usize) -> Encodings {
-        let mut map = Map::default();
-        self.window.map(self.text, &mut map);
-        let here = map.touched(start, end);
-        let (start, end) = map.span(start, end);
+        let here = self.inner_touched(start, end);
+        let (start, end) = self.inner_span(start, end);
         self.outer.map_or(here, |outer| here.union(outer.touched(start, end)))
     }
 }
 
 impl Nesting {
+    /// Bytes of memory that its buffers have.
+    pub fn memory(&self) -> usize {
+        let windows = std::mem::size_of::<Window>();
+        self.spare.iter().map(|(bytes, found)| bytes.capacity() + found.capacity() * windows).sum()
+    }
+
     /// Decodes `window` of `text`, and what is encoded in it, and in that, and tells all of it.
     ///
     /// What is told depends on the window alone, so a stream tells what the whole text tells: the budget is
@@ -98,7 +142,7 @@ impl Nesting {
             return outcome;
         }
         let mut budget = None;
-        let level = Level { text, window, outer: None };
+        let level = Level { text, window, outer: None, map: OnceCell::new() };
         self.level(&level, 1, limits, &mut budget, &mut outcome, tell);
         outcome
     }
@@ -130,7 +174,8 @@ impl Nesting {
         tell(level, &decoded);
         // A window that decodes to itself would be found again.
         if !decoded.is_empty() {
-            Finder::new(limits).advance(&decoded, true, &mut found);
+            // What reads as the text around the window has been looked at there.
+            Finder::behind(limits, level.literal()).advance(&decoded, true, &mut found);
         }
         for window in found.drain(..) {
             let size = window.end - window.start;
@@ -138,7 +183,7 @@ impl Nesting {
                 outcome.skipped += 1;
                 continue;
             }
-            let inner = Level { text: &decoded, window, outer: Some(level) };
+            let inner = Level { text: &decoded, window, outer: Some(level), map: OnceCell::new() };
             self.level(&inner, depth + 1, limits, budget, outcome, tell);
         }
         self.spare.push((decoded, found));

@@ -7,12 +7,19 @@ use super::{Encoding, Piece, Reading, Window, REACH, STRIDE, WINDOW};
 /// Whatever is asked about a place depends on at most [`BEHIND`] bytes before it and on a bounded number
 /// behind it.
 pub(super) trait Grammar {
+    /// Whether quiet units that stand directly in front of a loud one are decoded with it: letters of one
+    /// alphabet. Otherwise a window is literal up to the loud one.
+    const JOINS: bool;
+
     /// The next place at or behind `from` where a unit could begin, or the end.
     fn skip(text: &[u8], from: usize) -> usize;
 
     /// What begins at `at`, where [`skip`](Self::skip) stopped.
     fn parse(text: &[u8], at: usize, finished: bool) -> Parsed;
 }
+
+/// Bytes of quiet units in front of a loud one that are decoded with it.
+const MOST_QUIET: usize = 64;
 
 /// Bytes in front of a place that a grammar may look at.
 pub(super) const BEHIND: usize = 64;
@@ -63,6 +70,10 @@ pub(super) struct Sparse<G> {
     reading: Reading,
     /// Read up to here, a place between units.
     at: usize,
+    /// Where quiet units begin that end at `at`.
+    quiet: Option<usize>,
+    /// Units that end here or before are taken for what they are written with.
+    literal: usize,
     region: Option<Region>,
     grammar: std::marker::PhantomData<G>,
 }
@@ -83,8 +94,15 @@ struct Region {
 }
 
 impl<G: Grammar> Sparse<G> {
-    pub(super) fn new(reading: Reading) -> Self {
-        Self { reading, at: 0, region: None, grammar: std::marker::PhantomData }
+    pub(super) fn new(reading: Reading, literal: usize) -> Self {
+        Self {
+            reading,
+            at: 0,
+            quiet: None,
+            literal,
+            region: None,
+            grammar: std::marker::PhantomData,
+        }
     }
 
     pub(super) fn advance(&mut self, text: &[u8], finished: bool, found: &mut Vec<Window>) {
@@ -98,6 +116,9 @@ impl<G: Grammar> Sparse<G> {
                     self.region = None;
                 }
             }
+            if next > self.at {
+                self.quiet = None;
+            }
             self.at = next;
             if next >= text.len() {
                 if let Some(region) = self.region.take_if(|_| finished) {
@@ -105,16 +126,21 @@ impl<G: Grammar> Sparse<G> {
                 }
                 return;
             }
-            let (end, loud) = match G::parse(text, next, finished) {
-                Parsed::Unit(unit) => (unit.end, unit.loud),
-                Parsed::Literal(end) => (end, false),
+            let (end, unit, loud) = match G::parse(text, next, finished) {
+                Parsed::Unit(unit) if unit.end <= self.literal => (unit.end, false, false),
+                Parsed::Unit(unit) => (unit.end, true, unit.loud),
+                Parsed::Literal(end) => (end, false, false),
                 Parsed::Unknown => return,
             };
+            // Far back they are let go: a stream would hold them for ever.
+            let quiet = self.quiet.filter(|&from| unit && next - from < MOST_QUIET);
+            self.quiet = (G::JOINS && unit && !loud).then(|| quiet.unwrap_or(next));
             if loud {
+                let first = quiet.unwrap_or(next);
                 let region = self.region.get_or_insert(Region {
-                    start: next.saturating_sub(REACH),
+                    start: first.saturating_sub(REACH),
                     next: None,
-                    first: next,
+                    first,
                     last: end,
                     told: 0,
                 });
@@ -132,17 +158,19 @@ impl<G: Grammar> Sparse<G> {
     }
 
     pub(super) fn held(&self) -> usize {
-        self.region.map_or(self.at, |region| region.first.max(region.start).min(self.at))
+        let open = self.quiet.unwrap_or(self.at);
+        self.region.map_or(open, |region| region.first.max(region.start).min(open))
     }
 
     pub(super) fn buffer(&self) -> usize {
-        let reach = self.at.saturating_sub(REACH);
+        let reach = self.quiet.unwrap_or(self.at).saturating_sub(REACH);
         let start = self.region.map_or(reach, |region| region.start.min(reach));
         start.saturating_sub(BEHIND)
     }
 
     pub(super) fn dropped(&mut self, count: usize) {
         self.at = self.at.saturating_sub(count);
+        self.quiet = self.quiet.map(|at| at.saturating_sub(count));
         if let Some(region) = &mut self.region {
             region.start = region.start.saturating_sub(count);
             region.next = region.next.map(|at| at.saturating_sub(count));
@@ -164,27 +192,26 @@ impl Region {
                 return;
             }
             let end = from.max(self.start + WINDOW);
-            found.push(Window { start: self.start, end, reading, open: true });
+            found.push(self.window(end, reading, true));
             self.told = end;
             self.start = self.next.take().unwrap_or(end);
         }
     }
 
+    fn window(&self, end: usize, reading: Reading, open: bool) -> Window {
+        Window { start: self.start, literal: self.start.max(self.first), end, reading, open }
+    }
+
     fn close(self, end: usize, reading: Reading, found: &mut Vec<Window>) {
         if end > self.told {
-            found.push(Window { start: self.start, end, reading, open: false });
+            found.push(self.window(end, reading, false));
         }
     }
 }
 
 /// The pieces of a window.
-pub(super) fn pieces<G: Grammar>(
-    text: &[u8],
-    start: usize,
-    end: usize,
-    tell: &mut dyn FnMut(Piece<'_>),
-) {
-    let mut at = start;
+pub(super) fn pieces<G: Grammar>(text: &[u8], window: Window, tell: &mut dyn FnMut(Piece<'_>)) {
+    let Window { start, literal: mut at, end, .. } = window;
     let literal = |from: usize, to: usize, tell: &mut dyn FnMut(Piece<'_>)| {
         if let Some(bytes) = text.get(from..to).filter(|bytes| !bytes.is_empty()) {
             tell(Piece::Literal { start: from, bytes });

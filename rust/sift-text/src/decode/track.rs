@@ -122,6 +122,12 @@ impl Phase {
         *self = Self::default();
     }
 
+    /// Whether a window would be told if the run ended now.
+    pub(super) fn may_end(&self) -> bool {
+        let long = |stretch: &Stretch, least| stretch.alive && stretch.length >= least;
+        long(&self.text, MIN_TEXT) || long(&self.utf16, 2 * MIN_TEXT)
+    }
+
     /// Where the first window begins that may yet be told, if one may.
     pub(super) fn held(&self) -> Option<usize> {
         let utf16 = self.utf16.alive.then_some(self.utf16.start);
@@ -134,6 +140,51 @@ impl Phase {
         self.text.dropped(count);
         self.utf16.dropped(count);
         self.before = self.before.map(|at| at.saturating_sub(count));
+    }
+}
+
+/// The windows of a run that ends at its last line break, should what follows be no line of it.
+///
+/// A value at the end of a line and a word at the beginning of the next one look like a wrapped run. The lines of
+/// one have the same length, but for the last: where the next line has not, both readings are told.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Cut {
+    windows: Vec<Window>,
+    /// Characters of the line before the break.
+    line: usize,
+}
+
+impl Cut {
+    /// A line of `line` characters ended; `windows` adds those of a run that ends there.
+    pub(super) fn at_break(
+        &mut self,
+        line: usize,
+        found: &mut Vec<Window>,
+        windows: impl FnOnce(&mut Vec<Window>),
+    ) {
+        self.at_line(line, found);
+        windows(&mut self.windows);
+        self.line = line;
+    }
+
+    /// The line behind the break has `line` characters, or the run has ended with it.
+    pub(super) fn at_line(&mut self, line: usize, found: &mut Vec<Window>) {
+        if line != self.line {
+            found.append(&mut self.windows);
+        }
+        self.windows.clear();
+    }
+
+    pub(super) fn held(&self) -> Option<usize> {
+        self.windows.iter().map(|window| window.start).min()
+    }
+
+    pub(super) fn dropped(&mut self, count: usize) {
+        for window in &mut self.windows {
+            window.start = window.start.saturating_sub(count);
+            window.literal = window.literal.saturating_sub(count);
+            window.end = window.end.saturating_sub(count);
+        }
     }
 }
 
@@ -158,6 +209,7 @@ impl Stretch {
             if self.ascii || unit.mixed {
                 found.push(Window {
                     start: self.start,
+                    literal: self.start,
                     end: unit.end,
                     reading: reading(form),
                     open: true,
@@ -179,7 +231,8 @@ impl Stretch {
     ) {
         let told = end <= self.told || !self.ascii && !mixed;
         if self.alive && self.length >= least && !told {
-            found.push(Window { start: self.start, end, reading: reading(form), open: false });
+            let start = self.start;
+            found.push(Window { start, literal: start, end, reading: reading(form), open: false });
         }
         self.alive = false;
     }

@@ -210,7 +210,8 @@ mod tests {
         for flavour in 0..400 {
             let length = random.below(STRIDE);
             let text = text(&mut random, flavour, length);
-            let window = |reading| Window { start: 0, end: text.len(), reading, open: false };
+            let window =
+                |reading| Window { start: 0, literal: 0, end: text.len(), reading, open: false };
             for reading in [Reading::Reversed, Reading::Rot13] {
                 let (once, map) = read(&text, window(reading));
                 assert_eq!(once.len(), text.len());

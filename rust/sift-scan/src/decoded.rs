@@ -1,0 +1,513 @@
+//! What is written in base64, hex, escapes or disguised characters: found as in any text, at its place in the
+//! original.
+//!
+//! Each window of [`sift_text::decode`] is a small text of its own, read by the same engines; what is found in it
+//! is a candidate like all others, with the span of the whole encoding units. Which candidates count depends on
+//! the window and on a bounded number of bytes alone, so a stream counts the same ones.
+//!
+//! **What a stream needs.** A candidate of a dense window begins in the window, which is held until it is
+//! told. One of a sparse window may begin left of its first unit, where the view reads as the text does. It
+//! counts only if it needs what the unit says ([`Scanner::needs_unit`]): then the text itself, read up to the
+//! unit, has a candidate under way that begins there, and the hold automaton holds it. A candidate that does
+//! not need the unit is one of the text.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use sift_rules::{Category, View, MAX_AFTER};
+use sift_text::decode::{
+    windows, Chain, Finder, Form, Held, Level, Limits, Nesting, Reading, Window, REACH, STRIDE,
+};
+
+use crate::candidate::{Candidate, Extent};
+use crate::error::ScanError;
+use crate::limits::Incomplete;
+use crate::resolve::Part;
+use crate::scanner::{
+    widen, Explained, Mode, Operation, Scan, Scanner, Scratch, Work, LOOK_BEHIND,
+};
+
+/// Buffers for decoded views.
+#[derive(Default)]
+pub(crate) struct Decoding {
+    windows: Vec<Window>,
+    nesting: Nesting,
+    scratch: Scratch,
+}
+
+impl Decoding {
+    fn memory(&self) -> usize {
+        self.windows.capacity() * std::mem::size_of::<Window>()
+            + self.nesting.memory()
+            + self.scratch.memory()
+    }
+}
+
+impl std::fmt::Debug for Decoding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The buffers hold text.
+        f.debug_struct("Decoding").finish_non_exhaustive()
+    }
+}
+
+thread_local! {
+    /// Buffers that outlive a scan; taken for its duration.
+    static DECODING: Cell<Decoding> = Cell::new(Decoding::default());
+}
+
+/// How windows are read.
+#[derive(Clone, Copy)]
+pub(crate) struct Pass<'a> {
+    pub(crate) operation: Operation,
+    pub(crate) mode: Mode<'a>,
+    pub(crate) deadline: Option<Instant>,
+    /// Where the buffer begins in the text.
+    pub(crate) base: usize,
+}
+
+impl Scanner {
+    /// Adds what is found in the decoded views of a whole text to `candidates`.
+    #[expect(clippy::too_many_arguments, reason = "what a scan is, and where its results go")]
+    pub(crate) fn read_decoded(
+        &self,
+        text: &[u8],
+        operation: Operation,
+        mode: Mode<'_>,
+        deadline: Option<Instant>,
+        candidates: &mut Vec<Candidate>,
+        scan: &mut Scan,
+        dropped: &mut Option<Vec<Explained>>,
+    ) -> Result<(), ScanError> {
+        let mut decoding = DECODING.take();
+        let mut found = std::mem::take(&mut decoding.windows);
+        found.clear();
+        windows(text, self.decode(), &mut found);
+        let first = candidates.len();
+        let pass = Pass { operation, mode, deadline, base: 0 };
+        let mut result = Ok(());
+        for window in &found {
+            if deadline.is_some_and(|at| Instant::now() > at) {
+                scan.incomplete.insert(Incomplete::TIME);
+                break;
+            }
+            let mut accept = |candidate| candidates.push(candidate);
+            result =
+                self.read_window(text, *window, pass, &mut decoding, scan, dropped, &mut accept);
+            if result.is_err() {
+                break;
+            }
+        }
+        let open = |candidate: &Candidate| candidate.run.is_some();
+        if candidates.iter().skip(first).any(open) {
+            found.sort_unstable_by_key(|window| window.start);
+            for candidate in candidates.iter_mut().skip(first) {
+                follow(candidate, &found);
+                candidate.extent = Extent::Closed(candidate.extent.reach());
+            }
+        }
+        decoding.windows = found;
+        DECODING.set(decoding);
+        result
+    }
+
+    /// Reads a window of `text` and what is encoded in it, and tells the candidates.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the buffers are borrowed apart from one another"
+    )]
+    pub(crate) fn read_window(
+        &self,
+        text: &[u8],
+        window: Window,
+        pass: Pass<'_>,
+        decoding: &mut Decoding,
+        scan: &mut Scan,
+        dropped: &mut Option<Vec<Explained>>,
+        accept: &mut dyn FnMut(Candidate),
+    ) -> Result<(), ScanError> {
+        let Decoding { nesting, scratch, .. } = decoding;
+        let mut result = Ok(());
+        let outcome = nesting.visit(text, window, self.decode(), &mut |level, view| {
+            if result.is_ok() {
+                result = self.read_level(level, view, pass, scratch, scan, dropped, accept);
+            }
+        });
+        scan.work.decoded += outcome.decoded as u64;
+        if outcome.skipped > 0 {
+            scan.incomplete.insert(Incomplete::DECODE);
+        }
+        result
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the buffers are borrowed apart from one another"
+    )]
+    fn read_level(
+        &self,
+        level: &Level<'_>,
+        view: &[u8],
+        pass: Pass<'_>,
+        scratch: &mut Scratch,
+        scan: &mut Scan,
+        dropped: &mut Option<Vec<Explained>>,
+        accept: &mut dyn FnMut(Candidate),
+    ) -> Result<(), ScanError> {
+        let Pass { operation, mode, deadline, base } = pass;
+        let veiled = level.is_for_injection();
+        let keeps = |rule: u32| {
+            let category = self.rules().rules()[rule as usize].category;
+            veiled && category != Category::Injection || (mode.keeps)(rule)
+        };
+        // Offsets in a view are no places between characters of the text.
+        let inside = Mode { characters: false, complete: true, least: mode.least, keeps: &keeps };
+        scratch.candidates.clear();
+        let lines = dropped.as_ref().map_or(0, Vec::len);
+        self.read(view, operation, inside, deadline, scratch, scan, dropped)?;
+        if let Some(all) = dropped {
+            for mut line in all.split_off(lines) {
+                if let Some(decoded) = self.undone(level, line.start, line.end) {
+                    let (start, end) = level.span(line.start, line.end);
+                    (line.start, line.end, line.decoded) = (base + start, base + end, decoded);
+                    all.push(line);
+                }
+            }
+        }
+        let mut found = std::mem::take(&mut scratch.candidates);
+        for mut candidate in found.drain(..) {
+            let (start, end) = (candidate.start, candidate.extent.reach());
+            let Some(decoded) = self.undone(level, start, end) else { continue };
+            if !self.needs_unit(level, view, &candidate, base, scratch, scan)? {
+                continue;
+            }
+            let (from, group_end) = level.span(start, candidate.group_end);
+            let (to, run) = reach(level, start, end, view.len());
+            candidate.start = base + from;
+            candidate.group_end = base + group_end;
+            candidate.extent = match run {
+                Some(_) => Extent::Open(base + to),
+                None => Extent::Closed(base + to),
+            };
+            (candidate.decoded, candidate.seen, candidate.run) = (decoded, base + to, run);
+            accept(candidate);
+        }
+        scratch.candidates = found;
+        Ok(())
+    }
+
+    /// How the bytes `start..end` of a view were encoded; none if what was looked at there stands in what is
+    /// around the window as well, or if one of the encodings is not to be undone.
+    fn undone(&self, level: &Level<'_>, start: usize, end: usize) -> Option<Chain> {
+        let (mut from, mut to) = (start.saturating_sub(LOOK_BEHIND), end + MAX_AFTER);
+        let wide = (from, to);
+        let mut at = Some(level);
+        while let Some(level) = at {
+            if level.window().is_sparse() && level.inner_touched(from, to).is_empty() {
+                return None;
+            }
+            (from, to) = level.inner_span(from, to);
+            at = level.outer();
+        }
+        let mut chain = level.chain(start, end);
+        if chain.is_empty() {
+            chain = level.chain(wide.0, wide.1);
+        }
+        let wanted = self.decode().encodings;
+        let veiled = level.is_for_injection();
+        (veiled || chain.iter().all(|it| wanted.contains(it))).then_some(chain)
+    }
+
+    /// Whether a candidate that begins left of the first unit of a sparse window could not have been found
+    /// there without it, and begins where the text around the window has one under way as well.
+    fn needs_unit(
+        &self,
+        level: &Level<'_>,
+        view: &[u8],
+        candidate: &Candidate,
+        base: usize,
+        scratch: &mut Scratch,
+        scan: &mut Scan,
+    ) -> Result<bool, ScanError> {
+        let pattern = &self.rules().patterns()[candidate.pattern as usize];
+        if pattern.view != View::Identity {
+            return Ok(true);
+        }
+        let literal = level.literal();
+        if level.window().is_sparse() && candidate.start < literal {
+            let before = pattern.parts().map_or(usize::MAX, |parts| parts.before_width);
+            // What was cut off could have been the beginning of a longer word.
+            if is_cut(level, base) && candidate.start <= before {
+                return Ok(false);
+            }
+            if candidate.group_end <= literal {
+                let automata = self.automata(candidate.pattern as usize)?;
+                let known = view.get(..literal).unwrap_or(view);
+                let (ends, steps) = (&mut scratch.ends, &mut scan.work.steps);
+                let without = automata.candidate(known, candidate.start, ends, steps);
+                if without == Some(candidate.group_end) {
+                    return Ok(false);
+                }
+            }
+        }
+        // A run that crosses the first unit is one of the text up to there, unless it only looks like one
+        // because its beginning was cut off.
+        let mut at = Some(level);
+        while let Some(level) = at {
+            at = level.outer();
+            let (window, Some(outer)) = (level.window(), at) else { break };
+            if window.is_sparse() || !outer.window().is_sparse() || window.start >= outer.literal()
+            {
+                continue;
+            }
+            let cut = window.start == 0 && is_cut(outer, base) && !is_anywhere(window.reading);
+            if window.end <= outer.literal() || cut {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Whether the reading of a run is the same wherever in the run one begins.
+fn is_anywhere(reading: Reading) -> bool {
+    matches!(
+        reading,
+        Reading::Base64(Form::Text | Form::Utf16) | Reading::Hex(Form::Text | Form::Utf16)
+    )
+}
+
+/// Whether something stands before the view of a level that is not in it.
+fn is_cut(level: &Level<'_>, base: usize) -> bool {
+    let start = level.window().start;
+    match level.outer() {
+        None => base + start > 0,
+        Some(outer) => start > 0 || outer.window().is_sparse() && is_cut(outer, base),
+    }
+}
+
+/// Where the bytes `start..end` of a view of `length` bytes end in the text, and how the run is read if it may go
+/// on there: what reaches the end of a window that is not the end of its run, and is too long to be whole in the
+/// next window.
+fn reach(level: &Level<'_>, start: usize, end: usize, length: usize) -> (usize, Option<Reading>) {
+    let (mut start, mut end, mut open) = (start, end, end == length);
+    let mut level = level;
+    loop {
+        let window = level.window();
+        let (from, to) = level.inner_span(start, end);
+        open &= window.open && from < window.start + STRIDE;
+        let Some(outer) = level.outer() else {
+            return if open { (window.end, Some(window.reading)) } else { (to, None) };
+        };
+        // Where it ends is not looked for in here: it is taken to the end of what was decoded.
+        (start, end) = (from, if open { level.around() } else { to });
+        open |= end == level.around();
+        level = outer;
+    }
+}
+
+/// Takes a candidate with an open end along the windows of its run, of which `windows` are sorted by their
+/// beginnings.
+pub(crate) fn follow(candidate: &mut Candidate, windows: &[Window]) {
+    let Some(reading) = candidate.run else { return };
+    let mut reach = candidate.extent.reach();
+    for window in windows.iter().filter(|window| window.reading == reading) {
+        if window.start >= reach {
+            break;
+        }
+        reach = reach.max(window.end);
+    }
+    candidate.extent = Extent::Open(reach);
+}
+
+/// Longest encoding unit, in bytes: a pair of surrogates, each behind eight backslashes.
+const UNIT: usize = 40;
+
+/// Where decoding stands in a stream: windows that are not complete, and candidates beyond the frontier.
+#[derive(Debug)]
+pub(crate) struct Undecided {
+    finder: Finder,
+    /// Windows that became certain with the last piece; in the text, not in the buffer, once they are read.
+    told: Vec<Window>,
+    /// Up to where decoders have read and decided, in the text.
+    held: Held,
+    /// For some places what the frontier of a text that went up to there was, without sparse windows.
+    known: VecDeque<(usize, usize)>,
+    pending: Vec<Candidate>,
+    decoding: Decoding,
+}
+
+impl Undecided {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self {
+            finder: Finder::new(limits),
+            told: Vec::new(),
+            held: Held { dense: 0, sparse: 0, buffer: 0 },
+            known: VecDeque::from([(0, 0)]),
+            pending: Vec::new(),
+            decoding: Decoding::default(),
+        }
+    }
+
+    /// Reads what was added to the buffer `text`, which begins at `base`, behind `read`. `advance` lets the hold
+    /// automaton read from one place to another and tells its frontier. Returns the frontier: no candidate
+    /// that is still to come begins before.
+    pub(crate) fn take(
+        &mut self,
+        text: &[u8],
+        base: usize,
+        read: usize,
+        advance: &mut dyn FnMut(usize, usize) -> usize,
+    ) -> usize {
+        let length = base + text.len();
+        self.finder.advance_sparse(text, false, &mut self.told);
+        let sparse = base + self.finder.held(text.len()).sparse;
+        // Of a unit inside a unit a part may stand before it.
+        let near =
+            text.get((sparse - base).saturating_sub(UNIT)..sparse - base).unwrap_or_default();
+        let begins = |byte: &u8| !byte.is_ascii() || matches!(byte, b'%' | b'&' | b'\\');
+        let part = near.iter().position(begins).map_or(0, |at| near.len() - at);
+        let place = sparse - part;
+        let mut at = read;
+        if place > read {
+            at = place;
+            self.advance(text, base, read, at, advance);
+        }
+        if length > at {
+            self.advance(text, base, at, length, advance);
+        }
+        while self.known.get(1).is_some_and(|known| known.0 <= place) {
+            self.known.pop_front();
+        }
+        let last = self.known.back().map_or(0, |known| known.1);
+        self.known.front().map_or(0, |known| known.1).min(last)
+    }
+
+    fn advance(
+        &mut self,
+        text: &[u8],
+        base: usize,
+        from: usize,
+        to: usize,
+        advance: &mut dyn FnMut(usize, usize) -> usize,
+    ) {
+        let frontier = advance(from, to);
+        let text = text.get(..to - base).unwrap_or_default();
+        self.finder.advance_dense(text, false, &mut self.told);
+        let held = self.finder.held(text.len());
+        self.held = Held {
+            dense: base + held.dense,
+            sparse: base + held.sparse,
+            buffer: base + held.buffer,
+        };
+        self.known.push_back((to, frontier.min(self.held.dense)));
+    }
+
+    /// Nothing follows.
+    pub(crate) fn finish(&mut self, text: &[u8]) {
+        self.finder.advance(text, true, &mut self.told);
+    }
+
+    /// Reads the windows that became certain.
+    pub(crate) fn read(
+        &mut self,
+        scanner: &Scanner,
+        text: Part<'_>,
+        mode: Mode<'_>,
+        work: &mut Work,
+        incomplete: &mut Incomplete,
+    ) -> Result<(), ScanError> {
+        let pass = Pass { operation: Operation::Redact, mode, deadline: None, base: text.base };
+        let mut scan = Scan::default();
+        for window in &mut self.told {
+            let mut accept = |candidate| self.pending.push(candidate);
+            let decoding = &mut self.decoding;
+            scanner.read_window(
+                text.bytes,
+                *window,
+                pass,
+                decoding,
+                &mut scan,
+                &mut None,
+                &mut accept,
+            )?;
+            window.start += text.base;
+            window.literal += text.base;
+            window.end += text.base;
+        }
+        self.told.sort_unstable_by_key(|window| window.start);
+        work.hits += scan.work.hits;
+        work.steps += scan.work.steps;
+        work.decoded += scan.work.decoded;
+        if let Some(name) = scan.incomplete.without(Incomplete::DECODE).names().next() {
+            return Err(ScanError::Limit(name));
+        }
+        incomplete.insert(scan.incomplete);
+        Ok(())
+    }
+
+    /// Follows an open end along the windows that became certain.
+    pub(crate) fn follow(&self, candidate: &mut Candidate, text: Part<'_>, mode: Mode<'_>) {
+        follow(candidate, &self.told);
+        let reach = candidate.extent.reach();
+        let sparse = matches!(candidate.run, Some(Reading::Escapes | Reading::Characters));
+        // No window that is not told begins before.
+        let next = if sparse { self.held.sparse.saturating_sub(REACH) } else { self.held.dense };
+        if mode.complete || next >= reach {
+            // Its beginning may be gone: the edit of an open end is given out before the end is known.
+            let inside = reach.saturating_sub(text.base);
+            let whole =
+                if mode.characters { sift_text::ceil_char(text.bytes, inside) } else { inside };
+            candidate.extent = Extent::Closed(text.base + whole);
+        }
+    }
+
+    /// Moves the candidates that begin before `frontier` to `queue`. Returns whether there are any.
+    pub(crate) fn decide(
+        &mut self,
+        frontier: usize,
+        complete: bool,
+        text: Part<'_>,
+        mode: Mode<'_>,
+        queue: &mut Vec<Candidate>,
+    ) -> bool {
+        let mut pending = std::mem::take(&mut self.pending);
+        for candidate in pending.iter_mut().filter(|candidate| candidate.run.is_some()) {
+            if matches!(candidate.extent, Extent::Open(_)) {
+                self.follow(candidate, text, mode);
+            }
+        }
+        self.told.clear();
+        let known = queue.len();
+        let decided = |candidate: &mut Candidate| complete || candidate.start < frontier;
+        queue.extend(pending.extract_if(.., decided));
+        self.pending = pending;
+        if mode.characters {
+            queue.iter_mut().skip(known).for_each(|candidate| widen(candidate, text));
+        }
+        queue.len() > known
+    }
+
+    /// The text must go back to here, of a buffer that begins at `base` and has `length` bytes.
+    pub(crate) fn needed(&self, base: usize, length: usize) -> usize {
+        let pending = self.pending.iter().map(|candidate| candidate.start).min();
+        let buffer = base + self.finder.held(length).buffer;
+        // The look at what stands before a unit.
+        let buffer = buffer.min(self.held.sparse).saturating_sub(UNIT);
+        pending.map_or(buffer, |start| start.min(buffer))
+    }
+
+    /// The buffer lost `count` bytes at its front.
+    pub(crate) fn dropped(&mut self, count: usize) {
+        self.finder.dropped(count);
+    }
+
+    /// Bytes of memory beyond its own.
+    pub(crate) fn memory(&self) -> usize {
+        std::mem::size_of::<Self>()
+            + self.told.capacity() * std::mem::size_of::<Window>()
+            + self.pending.capacity() * std::mem::size_of::<Candidate>()
+            + self.known.capacity() * std::mem::size_of::<(usize, usize)>()
+            + self.decoding.memory()
+    }
+}

@@ -1,0 +1,210 @@
+//! Everything that is found as it stands is found in every encoding, at the whole units it was written in.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "helpers of tests: a panic is the report"
+)]
+
+use std::sync::Arc;
+
+use sift_rules::format::Rng;
+use sift_rules::RuleSet;
+use sift_scan::verify::{fill, Example};
+use sift_scan::{Finding, Options, Outcome, Scanner};
+use sift_testkit::encodings::{Encoded, Way, WAYS};
+use sift_testkit::{cut_points, random_cuts, Bench};
+use sift_text::decode::{Encodings, MIN_TEXT, STRIDE};
+
+fn scanner(sets: &[&str]) -> Arc<Scanner> {
+    let rules = Arc::new(RuleSet::select(sets, &[]).unwrap());
+    let options = Options { decode: Encodings::ALL, ..Options::default() };
+    Arc::new(Scanner::new(rules, options).unwrap())
+}
+
+/// One example of each rule that is found as it stands: text, secret, rule.
+fn examples(scanner: &Scanner) -> Vec<(String, Finding)> {
+    let mut all = Vec::new();
+    let mut rng = Rng::new(11);
+    for (number, rule) in scanner.rules().rules().iter().enumerate() {
+        let Some(template) = rule.examples.first() else { continue };
+        let Example { text, .. } = fill(rule, template, &mut rng, 0).unwrap();
+        // Longer ones are in two windows.
+        if !text.is_ascii() || text.len() > 240 {
+            continue;
+        }
+        let found = scanner.scan(text.as_bytes()).unwrap().findings;
+        if let Some(found) =
+            found.into_iter().find(|it| it.rule == number as u32 && it.decoded.is_empty())
+        {
+            all.push((text, found));
+        }
+    }
+    all
+}
+
+/// What stands around an encoded text: at the beginning of a line, as some rules want it.
+const BEFORE: &str = "take this:\n";
+
+/// Whether the finding is there, at its units. Another rule may win the place: tag characters are a finding of
+/// their own.
+fn is_found(scanner: &Scanner, finding: &Finding, encoded: &Encoded, ways: &[Way]) -> bool {
+    let text = [BEFORE.as_bytes(), &encoded.text, b"\nand go on"].concat();
+    let (start, end) = encoded.span(finding.start, finding.end);
+    let span = (start + BEFORE.len(), end + BEFORE.len());
+    let expected: Vec<&str> = ways.iter().flat_map(|way| way.decoded).copied().collect();
+    let lines = scanner.explain(&text).unwrap();
+    lines.iter().any(|it| {
+        let names: Vec<&str> = it.decoded.iter().map(|it| it.as_str()).collect();
+        let kept = matches!(it.outcome, Outcome::Found | Outcome::Overlapped);
+        it.rule == finding.rule && (it.start, it.end) == span && names == expected && kept
+    })
+}
+
+/// Rules whose examples begin or end with bytes that no decoder takes for text, or with signs alone.
+const ODD: [&str; 5] = [
+    "leak.sql.injection",
+    "leak.terminal.escape",
+    "leak.terminal.hyperlink",
+    "injection.indirect.hidden-comment",
+    "injection.turn.instruction-template",
+];
+
+#[test]
+fn every_finding_is_found_in_every_encoding() {
+    let scanner = scanner(&["default", "pii"]);
+    let examples = examples(&scanner);
+    assert!(examples.len() > 500, "{}", examples.len());
+    let mut missed = Vec::new();
+    for way in WAYS {
+        let mut tried = 0;
+        for (text, finding) in &examples {
+            let encoded = (way.write)(text.as_bytes());
+            let id = scanner.rules().rules()[finding.rule as usize].id.as_str();
+            let odd = ODD.contains(&id) || way.printable && text.contains(char::is_control);
+            if encoded.text.len() > STRIDE || text.len() < MIN_TEXT || odd {
+                continue;
+            }
+            tried += 1;
+            if !is_found(&scanner, finding, &encoded, &[way]) {
+                missed.push((way.name, id));
+            }
+        }
+        assert!(tried > 300, "{}: {tried}", way.name);
+    }
+    assert_eq!(missed, []);
+}
+
+#[test]
+fn every_finding_is_found_in_two_encodings() {
+    let scanner = scanner(&["default", "pii"]);
+    let examples = examples(&scanner);
+    let (mut missed, mut tried) = (Vec::new(), 0);
+    for (number, (text, finding)) in examples.iter().enumerate() {
+        let id = scanner.rules().rules()[finding.rule as usize].id.as_str();
+        for (at, inner) in WAYS.iter().enumerate() {
+            let outer = WAYS[(number + at) % WAYS.len()];
+            let once = (inner.write)(text.as_bytes());
+            // Characters are no bytes: not every way writes them.
+            let lines = |text: &[u8]| text.iter().any(u8::is_ascii_control);
+            let odd = ODD.contains(&id)
+                || inner.printable && lines(text.as_bytes())
+                || outer.printable && lines(&once.text);
+            if !once.text.is_ascii() || text.len() < MIN_TEXT || odd {
+                continue;
+            }
+            let twice = once.again(outer);
+            if twice.text.len() > STRIDE || once.text.len() > STRIDE {
+                continue;
+            }
+            tried += 1;
+            // Of one alphabet in another, the finding may name what it touches only.
+            if !is_found(&scanner, finding, &twice, &[outer, *inner]) {
+                missed.push((outer.name, inner.name, id));
+            }
+        }
+    }
+    println!("{tried} tried, {} missed", missed.len());
+    assert_eq!(missed, []);
+}
+
+/// A text of examples, encoded once or twice or not at all, cut off, glued together and with noise between.
+fn mixture(examples: &[(String, Finding)], rng: &mut Rng) -> String {
+    const NOISE: [&str; 24] = [
+        " ",
+        "\n",
+        "a",
+        "=",
+        "%",
+        "%3D",
+        "%2",
+        "&",
+        "&lt;",
+        "&#",
+        "\\",
+        "\\n",
+        "\\\"",
+        "\\u00",
+        "\\x",
+        "\u{200b}",
+        "\u{ff21}",
+        "\u{ff0e}",
+        "p\u{430}ss",
+        "41 42 ",
+        "0x",
+        "H4sI",
+        "the lazy dog ",
+        "QUJD",
+    ];
+    let mut text = String::new();
+    for _ in 0..1 + rng.below(5) {
+        match rng.below(4) {
+            0 => (0..rng.below(12)).for_each(|_| text += NOISE[rng.below(NOISE.len())]),
+            _ => {
+                let (example, _) = &examples[rng.below(examples.len())];
+                let mut encoded = Encoded { text: example.as_bytes().to_vec(), units: Vec::new() };
+                for _ in 0..rng.below(3) {
+                    let from = if rng.below(3) == 0 { rng.below(encoded.text.len()) } else { 0 };
+                    let way = WAYS[rng.below(WAYS.len())];
+                    let mut inner = encoded.text.clone();
+                    if !inner.is_ascii() {
+                        break;
+                    }
+                    let tail = (way.write)(&inner[from..]).text;
+                    inner.truncate(from);
+                    inner.extend(tail);
+                    encoded.text = inner;
+                }
+                let part = String::from_utf8(encoded.text).unwrap();
+                let skip = if rng.below(4) == 0 { rng.below(part.len()) } else { 0 };
+                text.extend(part.chars().skip(skip));
+            }
+        }
+    }
+    text
+}
+
+#[test]
+fn every_cut_gives_the_whole() {
+    let sets = ["secrets", "pii"];
+    let examples = examples(&scanner(&sets));
+    let bench = Bench::decoding(RuleSet::select(&sets, &[]).unwrap(), Encodings::ALL).unwrap();
+    let mut rng = Rng::new(17);
+    let texts: usize = std::env::var("SIFT_SPLIT_TEXTS").map_or(150, |n| n.parse().unwrap());
+    let mut found = 0;
+    for number in 0..texts {
+        let text = mixture(&examples, &mut rng);
+        let characters = number % 2 == 0;
+        let points = cut_points(text.as_bytes(), characters);
+        let whole = bench.whole(text.as_bytes(), characters).unwrap();
+        found += whole.findings.iter().filter(|it| !it.decoded.is_empty()).count();
+        let mut cuts = vec![points.clone(), Vec::new()];
+        cuts.extend((0..12).map(|_| random_cuts(&points, &mut rng)));
+        cuts.extend((0..12).map(|_| vec![points[rng.below(points.len())]]));
+        for cut in cuts {
+            let streamed = bench.streamed(text.as_bytes(), characters, &cut, |_| {}).unwrap();
+            assert!(streamed == whole, "text {number} of seed 17 differs at one of its cuts");
+        }
+    }
+    assert!(found > texts / 2, "{found}");
+}
