@@ -22,8 +22,10 @@ CLEAN, FINDINGS, ERROR, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
 COMMANDS = {
     "bench": "Measure the scanner on your own files.",
     "config": "Check the guard's configuration; its schema and reference.",
+    "escalations": "List and decide what waits for a person.",
     "explain": "Show every candidate in a text and what became of it.",
     "redact": "Copy a text with its findings replaced.",
+    "report": "Summarise an event file of the guard.",
     "rules": "List, show, check, measure and test rules.",
     "scan": "Find secrets, injections and leaks in files.",
 }

@@ -186,7 +186,11 @@ class HttpJudge:
             with _opener().open(request, timeout=self._timeout) as response:
                 document = json.loads(response.read(_MAX_ANSWER))
             return Opinion(document["score"], str(document.get("reason", "custom")))
-        except (urllib.error.URLError, OSError, ValueError, KeyError, TypeError) as error:
+        except urllib.error.HTTPError as error:
+            # It holds the connection.
+            error.close()
+            raise StateUnavailable(f"the judge gave no answer: status {error.code}") from None
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise StateUnavailable(f"the judge gave no answer: {type(error).__name__}") from None
 
 

@@ -24,6 +24,7 @@ from sift_fast.guard.config import GuardConfig
 from sift_fast.guard.escalation import Desk
 from sift_fast.guard.events import JsonLines, Recorder
 from sift_fast.guard.metrics import Metrics
+from sift_fast.guard.notify import Notifier
 from sift_fast.guard.verdict import (
     RANK,
     Document,
@@ -128,6 +129,7 @@ class Guard:
         limits = config.limits
         self._memories = Memories(limits.conversations, limits.conversation_ttl_s)
         self._desk = desk or Desk(config.path(config.escalation.file) if config.escalation.file else None)
+        self._notifier = Notifier(config.escalation) if config.escalation.webhook else None
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], **arguments: Any) -> Guard:
@@ -153,6 +155,11 @@ class Guard:
     def scanner(self) -> Scanner:
         """The scanner that all guardrails share."""
         return self._state.scanner
+
+    @property
+    def notifier(self) -> Notifier | None:
+        """What sends notifications of records; None without a webhook."""
+        return self._notifier
 
     @property
     def desk(self) -> Desk:
@@ -732,6 +739,11 @@ class _Job:
                 expires_s=settings.expires_s,
             )
             self.guard.metrics.escalations += 1
+            notifier = self.guard._notifier
+            if notifier is not None:
+                record = self.guard._desk.get(verdict.escalation)
+                if record is not None:
+                    notifier.send(record)
         except StateUnavailable:
             self.broken("escalation")
             verdict.text = verdict.value = None
