@@ -352,6 +352,18 @@ class Guard:
 
         return OutputStream(self, self._state, source, context, say=say)
 
+    def rescrub(self, text: str, context: RequestContext) -> str:
+        """A text of an earlier turn that is sent again, without the secrets and personal data that `input` takes out.
+
+        Nothing is decided, counted or remembered: it was when the text was new.
+
+        Raises:
+            LimitExceeded: the text is too long, or a limit was hit.
+            TypeError: `text` is no `str`.
+        """
+        job = _Job(self, "input", text, context, quiet=True)
+        return job.state.scanner.redact(text, *job.operators()).text  # type: ignore[no-any-return]
+
     def forget(self, tenant: str, conversation: str) -> None:
         """Drop what is remembered of a conversation."""
         self._memories.forget(tenant, conversation)

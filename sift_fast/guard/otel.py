@@ -1,6 +1,7 @@
 """Attributes of a verdict for OpenTelemetry, `gen_ai.guardrail.*`.
 
-The conventions are experimental: the names are here only. Nothing is imported: give the attributes to a span or an event of your own.
+The conventions are experimental: the names are here only. Nothing is imported:
+give the attributes to a span or an event of your own.
 """
 
 from __future__ import annotations

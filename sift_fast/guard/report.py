@@ -18,8 +18,8 @@ def report(lines: Iterable[str]) -> dict[str, Any]:
 
     Returns:
         `events`, `broken` (lines that are no event), `decisions`, `statuses`, `stages`; `guardrails` with, for each,
-        how often it stood for what and how often that was enforced; `tenants` by refusals; `latency_us` with P50, P95 and
-        P99 by stage. Allow events are sampled: they weigh by their sampling.
+        how often it stood for what and how often that was not enforced; `tenants` by refusals; `latency_us` with P50,
+        P95 and P99 by stage. Allow events are sampled: they weigh by their sampling.
     """
     decisions: Counter[str] = Counter()
     statuses: Counter[str] = Counter()
