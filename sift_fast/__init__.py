@@ -10,6 +10,8 @@ False
 `errors` draws the tree of exceptions. numpy, pyarrow, asyncio and rich are imported where they are used.
 """
 
+import typing
+
 from sift_fast._core import (
     Batch,
     Explanation,
@@ -51,15 +53,21 @@ from sift_fast.scanner import Scanner
 from sift_fast.types import Limits
 from sift_fast.vault import Vault
 
+if typing.TYPE_CHECKING:
+    from sift_fast.guard import Document, Guard, GuardConfig, Opinion, RequestContext, Verdict
+
 __all__ = [
     "ActionDenied",
     "Batch",
     "ConfigError",
+    "Document",
     "Encrypt",
     "Explanation",
     "Finding",
     "Findings",
+    "Guard",
     "GuardBlocked",
+    "GuardConfig",
     "Hash",
     "InvalidReceipt",
     "InvalidSignature",
@@ -71,11 +79,13 @@ __all__ = [
     "LimitExceeded",
     "Limits",
     "Mask",
+    "Opinion",
     "PolicyError",
     "Pseudonym",
     "Redaction",
     "Remove",
     "Replace",
+    "RequestContext",
     "Restorer",
     "Rule",
     "RuleError",
@@ -85,8 +95,34 @@ __all__ = [
     "StateUnavailable",
     "Stream",
     "Vault",
+    "Verdict",
     "__version__",
     "build_info",
 ]
 
 __version__ = "0.1.0"
+
+# Loaded when first asked for: who only scans does not pay for them.
+_LAZY = {
+    "Document": "guard",
+    "Guard": "guard",
+    "GuardConfig": "guard",
+    "Opinion": "guard",
+    "RequestContext": "guard",
+    "Verdict": "guard",
+}
+
+
+def __getattr__(name: str) -> typing.Any:
+    module = _LAZY.get(name)
+    if module is None:
+        raise AttributeError(f"module `sift_fast` has no attribute `{name}`")
+    import importlib
+
+    value = getattr(importlib.import_module(f"sift_fast.{module}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

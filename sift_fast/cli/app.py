@@ -21,8 +21,11 @@ CLEAN, FINDINGS, ERROR, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
 #: Where each command is written. A command's file is imported when the command is called or listed.
 COMMANDS = {
     "bench": "Measure the scanner on your own files.",
+    "config": "Check the guard's configuration; its schema and reference.",
+    "escalations": "List and decide what waits for a person.",
     "explain": "Show every candidate in a text and what became of it.",
     "redact": "Copy a text with its findings replaced.",
+    "report": "Summarise an event file of the guard.",
     "rules": "List, show, check, measure and test rules.",
     "scan": "Find secrets, injections and leaks in files.",
 }

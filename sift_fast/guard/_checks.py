@@ -1,0 +1,315 @@
+"""The guardrails that come with the guard, each a small object that reads a call and answers with a signal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sift_fast.errors import ConfigError
+from sift_fast.guard import config as tables
+from sift_fast.guard.verdict import Document, Edit, RequestContext, Signal, Stage
+
+if TYPE_CHECKING:
+    from sift_fast._core import Finding, Findings
+    from sift_fast.guard._memory import Memory
+
+__all__ = ["Acl", "Call", "Check", "Length", "ListCheck", "ScanCheck", "Split", "SplitCheck", "Tools", "Topics"]
+
+
+class Call:
+    """One text on its way through a stage, with what its checks share."""
+
+    __slots__ = ("context", "findings", "memory", "message_of", "stage", "text", "tool", "value")
+
+    def __init__(
+        self,
+        stage: Stage,
+        text: str,
+        context: RequestContext,
+        memory: Memory | None,
+        findings: Findings | Sequence[Finding] = (),
+        tool: str = "",
+        value: Any = None,
+    ) -> None:
+        self.stage = stage
+        self.text = text
+        self.context = context
+        self.memory = memory
+        self.findings = findings
+        self.tool = tool
+        self.value = value
+
+
+class Check:
+    """A guardrail with its settings.
+
+    `needs_findings`: has nothing to say where the scan found nothing, and is not asked then.
+    `final`: reads the finished text, so it has no part in streams before their end.
+    """
+
+    needs_findings = False
+    slow = False
+
+    def __init__(self, name: str, table: tables.GuardrailConfig) -> None:
+        self.name = name
+        self.table = table
+
+    def run(self, call: Call) -> Signal | None:
+        """What it says about a call; None if nothing."""
+        raise NotImplementedError
+
+
+class ScanCheck(Check):
+    """Findings of one category."""
+
+    needs_findings = True
+
+    def __init__(self, name: str, table: tables.ScanConfig, owned: frozenset[str]) -> None:
+        super().__init__(name, table)
+        self.category = CATEGORIES[table.kind]
+        self._only = frozenset(table.entities)
+        self._not = frozenset(table.exclude)
+        self._owned = owned
+        self._least = table.min_score
+        # Secrets and personal data are edited by the scanner itself, which streams do alike.
+        self.rescrubs = table.kind in {"secrets", "pii"}
+
+    def covers(self, entity_type: str) -> bool:
+        """Whether an entity type of its category is this guardrail's."""
+        return (not self._only or entity_type in self._only) and entity_type not in self._not
+
+    def wants(self, finding: Finding) -> bool:
+        """Whether a finding is this guardrail's."""
+        return (
+            finding.category == self.category
+            and finding.rule_id not in self._owned
+            and (not self._only or finding.entity_type in self._only)
+            and finding.entity_type not in self._not
+            and finding.rule_id not in self._not
+        )
+
+    def run(self, call: Call) -> Signal | None:
+        """The surest finding decides; all are edited."""
+        mine = [finding for finding in call.findings if finding.score >= self._least and self.wants(finding)]
+        if not mine:
+            return None
+        edits: tuple[Edit, ...] = ()
+        if not self.rescrubs:
+            edits = tuple(Edit(finding.start, finding.end, f"<{finding.entity_type}>") for finding in mine)
+        return Signal(
+            f"{self.category}.rule",
+            max(finding.score for finding in mine),
+            edits,
+            tuple(dict.fromkeys(finding.rule_id for finding in mine)),
+            rescrub=self.rescrubs,
+        )
+
+
+CATEGORIES = {"secrets": "secret", "pii": "pii", "injection": "injection", "leak": "leak"}
+
+
+class ListCheck(Check):
+    """Findings of the rule that was made for a word list or the canaries."""
+
+    needs_findings = True
+
+    def __init__(self, name: str, table: tables.GuardrailConfig, rules: frozenset[str], reason: str) -> None:
+        super().__init__(name, table)
+        self._rules = rules
+        self._reason = reason
+
+    def run(self, call: Call) -> Signal | None:
+        """All that is found is edited."""
+        mine = [finding for finding in call.findings if finding.rule_id in self._rules]
+        if not mine:
+            return None
+        edits = tuple(Edit(finding.start, finding.end, f"<{finding.entity_type}>") for finding in mine)
+        return Signal(self._reason, 1.0, edits, tuple(dict.fromkeys(finding.rule_id for finding in mine)))
+
+
+class Topics(Check):
+    """Denied topics, and allowed ones if there are any."""
+
+    def __init__(self, name: str, table: tables.TopicsConfig, rules: Mapping[str, str]) -> None:
+        super().__init__(name, table)
+        self._rules = rules
+        self._deny = table.deny
+        self._allow = bool(table.allow)
+        self._short = table.short
+        self.needs_findings = not self._allow
+
+    def run(self, call: Call) -> Signal | None:
+        """A denied topic comes first; its answer is the one that is given."""
+        allowed = not self._allow or len(call.text) <= self._short
+        for finding in call.findings:
+            side, _, topic = self._rules.get(finding.rule_id, "").partition(":")
+            if side == "deny":
+                return Signal("topics.denied", rules=(finding.rule_id,), message=self._deny[topic].answer or None)
+            allowed = allowed or side == "allow"
+        return None if allowed else Signal("topics.not_allowed")
+
+
+class Length(Check):
+    """Length, tokens and turns."""
+
+    def __init__(self, name: str, table: tables.LengthConfig) -> None:
+        super().__init__(name, table)
+        self.most = table.max_chars
+        if table.max_tokens is not None:
+            self.most = min(self.most, int(table.max_tokens * table.chars_per_token))
+        self._turns = table.max_turns
+        self._total = table.max_conversation_chars
+
+    def run(self, call: Call) -> Signal | None:
+        """Counts the user's turns and characters on the way."""
+        if len(call.text) > self.most:
+            return Signal("length.text")
+        memory = call.memory
+        if memory is not None and call.stage == "input":
+            memory.turns += 1
+            memory.chars += len(call.text)
+            if self._turns is not None and memory.turns > self._turns:
+                return Signal("length.turns")
+            if self._total is not None and memory.chars > self._total:
+                return Signal("length.conversation")
+        return None
+
+
+class Split:
+    """Earlier turns and the new one as one text, and where the new one begins."""
+
+    def __init__(self, window: str, text: str, most: int) -> None:
+        self.text = f"{window} {text[:most]}"
+        self.seam = len(window)
+
+
+class SplitCheck(Check):
+    """Risk that adds up over turns, and attacks that are split over them.
+
+    The last characters of the conversation and the first of the new turn are scanned together; an injection that
+    lies across the seam is one that no turn shows by itself.
+    """
+
+    def __init__(self, name: str, table: tables.ConversationConfig, scan: Callable[[str], Findings]) -> None:
+        super().__init__(name, table)
+        self._scan = scan
+        self._window = table.window_chars
+        self._decay = table.decay
+        self._risk = table.risk_at
+
+    def run(self, call: Call) -> Signal | None:
+        """Adds the turn to what is remembered."""
+        memory = call.memory
+        if memory is None:
+            return None
+        across: tuple[str, ...] = ()
+        score = 0.0
+        for finding in call.findings:
+            if finding.category == "injection":
+                score = max(score, finding.score)
+        if memory.window and self._window:
+            split = Split(memory.window, call.text, self._window)
+            found = self._scan(split.text)
+            if found:
+                crossing = [
+                    finding
+                    for finding in found
+                    if finding.category == "injection" and finding.start < split.seam < finding.end
+                ]
+                across = tuple(dict.fromkeys(finding.rule_id for finding in crossing))
+                score = max([score, *(finding.score for finding in crossing)])
+        memory.risk = memory.risk * self._decay + score
+        if self._window:
+            memory.window = f"{memory.window} {call.text[-self._window :]}".strip()[-self._window :]
+        if across:
+            return Signal("conversation.split", score, rules=across, decision="block")
+        if memory.risk >= self._risk:
+            return Signal("conversation.risk", min(1.0, memory.risk / self._risk))
+        return None
+
+
+class Acl(Check):
+    """Whose a retrieved document is, read from its metadata before anything reads its text."""
+
+    def __init__(self, name: str, table: tables.AclConfig) -> None:
+        super().__init__(name, table)
+        self._acl = table
+
+    def allows(self, document: Document, context: RequestContext) -> bool:
+        """Whether this caller may read it. What the metadata does not say is refused."""
+        acl, metadata = self._acl, document.metadata
+        tenant = metadata.get(acl.tenant_key)
+        if not isinstance(tenant, str) or (tenant != context.tenant and tenant not in acl.shared_tenants):
+            return False
+        if acl.roles_key and not _names(metadata.get(acl.roles_key), context.role):
+            return False
+        return not acl.users_key or _names(metadata.get(acl.users_key), context.user)
+
+    def condition(self, context: RequestContext) -> list[tuple[str, tuple[str, ...]]]:
+        """The same in the words of a query: each key must hold one of the values."""
+        acl = self._acl
+        out = [(acl.tenant_key, (context.tenant, *acl.shared_tenants))]
+        if acl.roles_key:
+            out.append((acl.roles_key, (context.role,)))
+        if acl.users_key:
+            out.append((acl.users_key, (context.user or "",)))
+        return out
+
+
+def _names(value: Any, wanted: str | None) -> bool:
+    if isinstance(value, str):
+        return wanted is not None and value == wanted
+    return isinstance(value, list | tuple | set | frozenset) and wanted is not None and wanted in value
+
+
+class Tools(Check):
+    """Which tool may be called by whom and when, and what it takes and returns."""
+
+    def __init__(self, name: str, table: tables.ToolsConfig, tools: Mapping[str, tables.ToolConfig]) -> None:
+        from sift_fast.guard._json import Schema
+
+        super().__init__(name, table)
+        self._tools = tools
+        self._unlisted = table.unlisted
+        self._args = {key: Schema(tool.args, f"tool `{key}`: args") for key, tool in tools.items() if tool.args}
+        self._returns = {
+            key: Schema(tool.returns, f"tool `{key}`: returns") for key, tool in tools.items() if tool.returns
+        }
+
+    def run(self, call: Call) -> Signal | None:
+        """At `tool_input` the right to call and the arguments, at `tool_output` the result's shape."""
+        tool = self._tools.get(call.tool)
+        if tool is None:
+            return None if self._unlisted == "allow" else Signal("tools.unlisted")
+        if call.stage == "tool_output":
+            returns = self._returns.get(call.tool)
+            return Signal("tools.result") if returns is not None and returns.error(call.value) else None
+        context = call.context
+        if tool.roles and context.role not in tool.roles:
+            return Signal("tools.role")
+        if tool.states and context.state not in tool.states:
+            return Signal("tools.state")
+        args = self._args.get(call.tool)
+        if args is not None and args.error(call.value) is not None:
+            return Signal("tools.arguments")
+        return Signal("tools.escalate", decision="escalate") if tool.escalate else None
+
+    def hidden(self, tool: str, role: str) -> list[str]:
+        """Fields of a tool's result that a role does not see."""
+        table = self._tools.get(tool)
+        return [] if table is None else [field for field, roles in table.personal.items() if role not in roles]
+
+
+def check_edits(name: str, table: tables.GuardrailConfig) -> None:
+    """Refuse a redaction that a guardrail cannot do, before the first text.
+
+    Raises:
+        ConfigError: its kind has nothing to edit, or the scanner edits at another score.
+    """
+    if table.on_violation != "redact":
+        return
+    if table.kind in {"secrets", "pii"}:
+        if table.min_score != 0.5:
+            raise ConfigError(f"guardrail `{name}`: what is redacted scores 0.5 or more; leave `min_score` at 0.5")
+    elif table.kind not in {"injection", "leak", "words"}:
+        raise ConfigError(f"guardrail `{name}`: kind `{table.kind}` has nothing to redact; choose another violation")

@@ -1,0 +1,119 @@
+"""What the guard remembers of conversations: bounded, in this process, forgotten when unused."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+from sift_fast.vault import Vault
+
+if TYPE_CHECKING:
+    from sift_fast.guard._taint import Fingerprints
+
+__all__ = ["Memories", "Memory"]
+
+#: Values one conversation's vault holds; a conversation is no corpus.
+_VAULT_ENTRIES = 10_000
+_VAULT_BYTES = 4 << 20
+_SOURCE_NAMES = 10_000
+
+
+class Memory:
+    """One conversation."""
+
+    __slots__ = (
+        "_vault",
+        "chars",
+        "fingerprints",
+        "lock",
+        "retries",
+        "risk",
+        "source_names",
+        "sources",
+        "turns",
+        "used",
+        "window",
+    )
+
+    def __init__(self) -> None:
+        self.window = ""
+        self.risk = 0.0
+        self.turns = 0
+        self.chars = 0
+        #: Retrieved text, for grounding.
+        self.sources: list[str] = []
+        #: Ids of the documents, for citations.
+        self.source_names: set[str] = set()
+        #: Answers of a wrong shape in a row.
+        self.retries = 0
+        self.fingerprints: Fingerprints | None = None
+        self.used = 0.0
+        self.lock = threading.Lock()
+        self._vault: Vault | None = None
+
+    @property
+    def vault(self) -> Vault | None:
+        """The conversation's vault, if something was ever put into it."""
+        return self._vault
+
+    def make_vault(self) -> Vault:
+        """The conversation's vault, made when it is first needed."""
+        with self.lock:
+            if self._vault is None:
+                self._vault = Vault(secrets.token_bytes(32), max_entries=_VAULT_ENTRIES, max_bytes=_VAULT_BYTES)
+            return self._vault
+
+    def remember_source(self, text: str, name: str, most: int) -> None:
+        """Keep a retrieved text for grounding, the oldest given up beyond `most` characters."""
+        with self.lock:
+            if name and len(self.source_names) < _SOURCE_NAMES:
+                self.source_names.add(name)
+            self.sources.append(text[:most])
+            while sum(map(len, self.sources)) > most and len(self.sources) > 1:
+                self.sources.pop(0)
+
+
+class Memories:
+    """Conversations by tenant and name, the longest unused given up first.
+
+    Args:
+        most: how many.
+        ttl_s: seconds an unused one is kept.
+    """
+
+    def __init__(self, most: int, ttl_s: int) -> None:
+        self._most = most
+        self._ttl = ttl_s
+        self._lock = threading.Lock()
+        self._all: OrderedDict[tuple[str, str], Memory] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def get(self, tenant: str, conversation: str | None) -> Memory | None:
+        """The memory of a conversation, made if it is new; None for a request without one."""
+        if conversation is None:
+            return None
+        key = (tenant, conversation)
+        now = time.monotonic()
+        with self._lock:
+            memory = self._all.get(key)
+            if memory is not None and now - memory.used > self._ttl:
+                del self._all[key]
+                memory = None
+            if memory is None:
+                memory = self._all[key] = Memory()
+                while len(self._all) > self._most:
+                    self._all.popitem(last=False)
+            else:
+                self._all.move_to_end(key)
+            memory.used = now
+            return memory
+
+    def forget(self, tenant: str, conversation: str) -> None:
+        """Drop what is known of a conversation, its vault with it."""
+        with self._lock:
+            self._all.pop((tenant, conversation), None)

@@ -1,0 +1,212 @@
+"""A configuration made ready: the checks of every stage, for one combination of overrides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from sift_fast.errors import ConfigError
+from sift_fast.guard import _checks
+from sift_fast.guard import config as tables
+from sift_fast.guard.verdict import STAGES, RequestContext, Stage
+from sift_fast.redact import Keep, Mask, Pseudonym, Remove, Replace
+
+if TYPE_CHECKING:
+    from sift_fast.guard._slow import Slow
+    from sift_fast.guard._taint import Provenance
+    from sift_fast.redact import Operator
+    from sift_fast.scanner import Scanner
+
+__all__ = ["Plan", "StagePlan", "Stuff"]
+
+
+class Stuff:
+    """What checks are made from and what all callers share."""
+
+    def __init__(
+        self,
+        config: tables.GuardConfig,
+        scanner: Scanner,
+        owners: Mapping[str, tuple[str, str]],
+        make_slow: Callable[[str, tables.GuardrailConfig], Slow],
+    ) -> None:
+        self.config = config
+        self.scanner = scanner
+        self.owners = owners
+        self.make_slow = make_slow
+        self.cache: dict[Any, Any] = {}
+
+    def once(self, key: Any, make: Callable[[], Any]) -> Any:
+        """Something that is made once for all plans."""
+        if key not in self.cache:
+            self.cache[key] = make()
+        return self.cache[key]
+
+
+class StagePlan:
+    """The checks of one stage, in the order in which they run: the cheap ones first."""
+
+    __slots__ = ("always", "before", "found", "keyed", "operators", "pseudonyms", "rescrubs", "slow")
+
+    def __init__(self, checks: Iterable[_checks.Check], scanner: Scanner) -> None:
+        every = list(checks)
+        self.slow: tuple[Any, ...] = tuple(check for check in every if check.slow)
+        fast = [check for check in every if not check.slow]
+        #: Asked only where the scan found something.
+        self.found = tuple(check for check in fast if check.needs_findings)
+        #: Asked before the scan.
+        self.before = tuple(check for check in fast if isinstance(check, _checks.Length))
+        self.always = tuple(check for check in fast if not check.needs_findings and check not in self.before)
+        self.rescrubs = tuple(
+            check for check in self.found if isinstance(check, _checks.ScanCheck) and check.rescrubs and _edits(check)
+        )
+        self.operators = _operators(self.rescrubs, scanner, pseudonym=True)
+        #: The same for a request without a conversation, where nothing can be put back.
+        self.keyed = _operators(self.rescrubs, scanner, pseudonym=False)
+        self.pseudonyms = any(check.table.operator == "pseudonym" for check in self.rescrubs)  # type: ignore[attr-defined]
+
+    @property
+    def checks(self) -> tuple[Any, ...]:
+        """All of them."""
+        return (*self.before, *self.always, *self.found, *self.slow)
+
+
+def _edits(check: _checks.Check) -> bool:
+    return check.table.mode == "enforce" and check.table.on_violation in {"redact", "escalate", "block"}
+
+
+def _operators(checks: Iterable[_checks.ScanCheck], scanner: Scanner, *, pseudonym: bool) -> dict[str, Operator]:
+    """What the scanner does with each entity type: what is nobody's stays."""
+    out: dict[str, Operator] = {"default": Keep()}
+    for check in checks:
+        name = check.table.operator  # type: ignore[attr-defined]
+        operator: Operator
+        if name == "mask":
+            operator = Mask(keep_last=4)
+        elif name == "remove":
+            operator = Remove()
+        elif name == "pseudonym" and pseudonym:
+            operator = Pseudonym()
+        else:
+            operator = Replace()
+        # Most entity types are secrets: as the default they need no entries of their own.
+        if check.table.kind == "secrets" and not check.table.entities:  # type: ignore[attr-defined]
+            out["default"] = operator
+            for rule in scanner.rules:
+                if rule.category != "secret" or not check.covers(rule.entity_type):
+                    out.setdefault(rule.entity_type, Keep())
+        else:
+            for rule in scanner.rules:
+                if rule.category == check.category and check.covers(rule.entity_type):
+                    out[rule.entity_type] = operator
+    return out
+
+
+class Plan:
+    """The stages for one combination of overrides.
+
+    Raises:
+        ConfigError: a guardrail's settings contradict one another.
+    """
+
+    def __init__(self, stuff: Stuff, guardrails: Mapping[str, tables.GuardrailConfig]) -> None:
+        self.acl: _checks.Acl | None = None
+        self.tools: _checks.Tools | None = None
+        stages: dict[Stage, list[_checks.Check]] = {stage: [] for stage in STAGES}
+        for name, table in guardrails.items():
+            if not table.enabled:
+                continue
+            _checks.check_edits(name, table)
+            check = _make(stuff, name, table)
+            if isinstance(check, _checks.Acl):
+                self.acl = check
+                continue
+            if isinstance(check, _checks.Tools):
+                self.tools = check
+            for stage in table.stages:
+                stages[stage].append(check)
+        provenance = [check for check in stages["tool_input"] if check.table.kind == "provenance"]
+        #: Kept apart: every stage tells it what came in.
+        self.provenance: Provenance | None = provenance[0] if provenance else None  # type: ignore[assignment]
+        self.grounds = any(check.table.kind == "grounding" for check in stages["output"])
+        self.stages = {stage: StagePlan(checks, stuff.scanner) for stage, checks in stages.items()}
+
+
+# One branch per kind.
+def _make(stuff: Stuff, name: str, table: tables.GuardrailConfig) -> _checks.Check:  # noqa: C901, PLR0912
+    mine = {rule: part for rule, (owner, part) in stuff.owners.items() if owner == name}
+    if isinstance(table, tables.ScanConfig):
+        known = {rule.id for rule in stuff.scanner.rules}
+        if table.kind in {"secrets", "pii"} and any(entry in known for entry in table.exclude):
+            raise ConfigError(f"guardrail `{name}`: `exclude` takes entity types here; rules are excluded in [scanner]")
+        return _checks.ScanCheck(name, table, frozenset(stuff.owners))
+    if isinstance(table, tables.WordsConfig):
+        return _checks.ListCheck(name, table, frozenset(mine), "words.denied")
+    if isinstance(table, tables.TopicsConfig):
+        return _checks.Topics(name, table, mine)
+    if isinstance(table, tables.LengthConfig):
+        return _checks.Length(name, table)
+    if isinstance(table, tables.AclConfig):
+        return _checks.Acl(name, table)
+    if isinstance(table, tables.ToolsConfig):
+        return _checks.Tools(name, table, stuff.config.tools)
+    if isinstance(table, tables.ConversationConfig):
+        return _checks.SplitCheck(name, table, stuff.scanner.scan)
+    if isinstance(table, tables.PromptLeakConfig):
+        from sift_fast.guard._prompt import PromptLeak, prompt_runs
+
+        prompt = table.prompt
+        if table.prompt_file:
+            prompt += "\n" + tables.read_text(stuff.config.path(table.prompt_file))
+        runs = stuff.once(("prompt", name, table.words), lambda: prompt_runs(prompt, table.words))
+        return PromptLeak(name, table, frozenset(mine), runs)
+    if isinstance(table, tables.GroundingConfig):
+        from sift_fast.guard._grounding import Grounding
+
+        return Grounding(name, table)
+    if isinstance(table, tables.SchemaConfig):
+        from sift_fast.guard._answer import AnswerSchema
+
+        return AnswerSchema(name, table, stuff.config)
+    if isinstance(table, tables.ProvenanceConfig):
+        from sift_fast.guard._taint import Provenance
+
+        return Provenance(name, table, stuff.config.tools)
+    return stuff.once(("slow", name, table), lambda: stuff.make_slow(name, table))  # type: ignore[no-any-return]
+
+
+class Plans:
+    """Plans by caller; callers with the same overrides share one."""
+
+    _MOST = 10_000
+
+    def __init__(self, stuff: Stuff) -> None:
+        self._stuff = stuff
+        self._overrides = stuff.config.override
+        self._plans: dict[tuple[int, ...], Plan] = {(): Plan(stuff, stuff.config.guardrails)}
+        self._callers: dict[tuple[str, str], Plan] = {}
+        # A contradiction in an override is found now, not with the first request of that tenant.
+        for override in self._overrides:
+            self._plan(override.tenant or "", override.role or "")
+
+    def of(self, context: RequestContext) -> Plan:
+        """The plan for a request."""
+        if not self._overrides:
+            return self._plans[()]
+        key = (context.tenant, context.role)
+        plan = self._callers.get(key)
+        if plan is None:
+            plan = self._plan(*key)
+            if len(self._callers) < self._MOST:
+                self._callers[key] = plan
+        return plan
+
+    def _plan(self, tenant: str, role: str) -> Plan:
+        matching = tuple(
+            number
+            for number, override in enumerate(self._overrides)
+            if override.tenant in {None, tenant} and override.role in {None, role}
+        )
+        if matching not in self._plans:
+            self._plans[matching] = Plan(self._stuff, self._stuff.config.guardrails_for(tenant, role))
+        return self._plans[matching]

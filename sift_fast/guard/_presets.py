@@ -1,0 +1,53 @@
+"""The presets: what a configuration begins with. Plain tables, so that a file changes them key by key."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["PRESETS"]
+
+_INPUT = {
+    "length": {"max_chars": 100_000},
+    "secrets": {"on_violation": "redact", "min_score": 0.5},
+    "pii": {"on_violation": "redact", "min_score": 0.5, "operator": "pseudonym"},
+    # Rules of 0.8 and more name an attack in words that benign text does not use; below they are hints that add up.
+    "injection": {"on_violation": "flag", "min_score": 0.4, "block_at": 0.7},
+    "conversation": {"on_violation": "escalate"},
+    "leak": {"on_violation": "flag", "min_score": 0.4, "block_at": 0.6},
+    "prompt_leak": {"on_violation": "block"},
+}
+
+_RETRIEVAL = {"acl": {"on_violation": "block"}}
+
+_CHAT: dict[str, Any] = {"guardrails": _INPUT}
+_RAG: dict[str, Any] = {
+    "guardrails": {**_INPUT, **_RETRIEVAL, "grounding": {"on_violation": "flag"}},
+}
+_AGENT: dict[str, Any] = {
+    "guardrails": {
+        **_INPUT,
+        **_RETRIEVAL,
+        "tools": {"on_violation": "block"},
+        "provenance": {"on_violation": "block"},
+    },
+}
+_STRICT: dict[str, Any] = {
+    "guardrails": {
+        **_AGENT["guardrails"],
+        "length": {"max_chars": 20_000},
+        "secrets": {"on_violation": "block", "min_score": 0.3},
+        "injection": {"on_violation": "block", "min_score": 0.4},
+        "leak": {"on_violation": "block", "min_score": 0.4},
+        "grounding": {"on_violation": "escalate"},
+    },
+    "escalation": {"on_block": True},
+}
+_MONITOR: dict[str, Any] = {"mode": "monitor", "guardrails": _AGENT["guardrails"], "events": {"sample_allow": 0.01}}
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "chat": _CHAT,
+    "rag": _RAG,
+    "agent": _AGENT,
+    "strict": _STRICT,
+    "monitor-only": _MONITOR,
+}

@@ -1,0 +1,269 @@
+"""Guardrails that wait for something: the classifier, your own, and judges behind HTTP. They only tighten.
+
+Each has its own threads, deadline and circuit breaker, gets the text and the stage and nothing else, and what it
+answers is checked: no number between 0 and 1, no answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import inspect
+import json
+import math
+import os
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from sift_fast.errors import ConfigError, LimitExceeded, StateUnavailable
+from sift_fast.guard._checks import Call, Check
+from sift_fast.guard.config import ClassifierConfig, CustomConfig, ExternalConfig, GuardrailConfig
+from sift_fast.guard.verdict import Classifier, Guardrail, Opinion, Signal, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Background", "HttpJudge", "Slow", "load_entry_point"]
+
+_CACHE_ENTRIES = 4_096
+_CACHE_S = 60.0
+_MAX_ANSWER = 64 * 1024
+
+
+class Slow(Check):
+    """A guardrail that waits.
+
+    Args:
+        name: its name.
+        table: its settings.
+        judge: what is asked.
+        workers: most questions at a time that wait in threads.
+    """
+
+    slow = True
+
+    def __init__(self, name: str, table: GuardrailConfig, judge: Callable[[str, Stage], Any], workers: int) -> None:
+        super().__init__(name, table)
+        self._judge = judge
+        self._is_async = inspect.iscoroutinefunction(judge)
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix=f"sift-{name}") if not self._is_async else None
+        self._busy = 0
+        self._most = workers
+        self._key = secrets.token_bytes(32)
+        self._seen: OrderedDict[bytes, tuple[float, Opinion]] = OrderedDict()
+        self._lock = threading.Lock()
+        self._failures = 0
+        self._resume = 0.0
+        self._limit = table.failures if isinstance(table, ExternalConfig) else 0
+        self._pause = table.pause_ms / 1_000 if isinstance(table, ExternalConfig) else 0.0
+        self._chars = table.max_chars if isinstance(table, ClassifierConfig) else None
+        self._reason = f"{table.kind}.score"
+
+    async def ask(self, call: Call) -> Signal | None:
+        """What it says about a call, within its deadline.
+
+        Raises:
+            LimitExceeded: the text is longer than it reads.
+            StateUnavailable: its circuit is open, or it is asked too much at a time.
+            TimeoutError: it does not answer in time.
+            TypeError: it answers something that is no score.
+        """
+        text = call.text
+        if self._chars is not None and len(text) > self._chars:
+            raise LimitExceeded(f"guardrail `{self.name}` reads at most {self._chars} characters")
+        key = hashlib.blake2b(
+            f"{call.stage}\0{text}".encode("utf-8", "surrogatepass"), digest_size=16, key=self._key
+        ).digest()
+        opinion = self._remembered(key)
+        if opinion is None:
+            opinion = await self._asked(text, call.stage)
+            with self._lock:
+                self._seen[key] = (time.monotonic(), opinion)
+                while len(self._seen) > _CACHE_ENTRIES:
+                    self._seen.popitem(last=False)
+        if opinion.score <= 0:
+            return None
+        return Signal(self._reason if opinion.reason == "custom" else opinion.reason, opinion.score)
+
+    def _remembered(self, key: bytes) -> Opinion | None:
+        with self._lock:
+            entry = self._seen.get(key)
+            if entry is None or time.monotonic() - entry[0] > _CACHE_S:
+                return None
+            self._seen.move_to_end(key)
+            return entry[1]
+
+    async def _asked(self, text: str, stage: Stage) -> Opinion:
+        if self._limit and time.monotonic() < self._resume:
+            raise StateUnavailable(f"guardrail `{self.name}` is not asked: it failed too often")
+        with self._lock:
+            if self._busy >= self._most:
+                raise StateUnavailable(f"guardrail `{self.name}` is not asked: too many questions at a time")
+            self._busy += 1
+        try:
+            # The deadline covers waiting for a thread as well.
+            answer = await asyncio.wait_for(self._answer(text, stage), self.table.timeout_ms / 1_000)
+            opinion = _opinion(answer, self.name)
+        except BaseException:
+            with self._lock:
+                self._failures += 1
+                if self._limit and self._failures >= self._limit:
+                    self._resume = time.monotonic() + self._pause
+            raise
+        else:
+            self._failures = 0
+            return opinion
+
+    async def _answer(self, text: str, stage: Stage) -> Any:
+        if self._is_async:
+            try:
+                return await self._judge(text, stage)
+            finally:
+                self._done()
+        # A thread that hangs is counted until it ends: what it holds up is refused, not queued without end.
+        future = asyncio.get_running_loop().run_in_executor(self._pool, self._in_thread, text, stage)
+        return await future
+
+    def _in_thread(self, text: str, stage: Stage) -> Any:
+        try:
+            return self._judge(text, stage)
+        finally:
+            self._done()
+
+    def _done(self) -> None:
+        with self._lock:
+            self._busy -= 1
+
+
+def _opinion(answer: Any, name: str) -> Opinion:
+    opinion = answer if isinstance(answer, Opinion) else Opinion(answer)
+    # Whatever the type says, others wrote it.
+    score: Any = opinion.score
+    reason: Any = opinion.reason
+    if isinstance(score, bool) or not isinstance(score, int | float) or not math.isfinite(score):
+        raise TypeError(f"guardrail `{name}` answered something that is no score")
+    if not 0 <= score <= 1 or not isinstance(reason, str) or len(reason) > 64:
+        raise TypeError(f"guardrail `{name}` answered a score that is not from 0 to 1, or no short reason")
+    return Opinion(float(score), "".join(c if c.isalnum() or c in "._-" else "_" for c in reason))
+
+
+class HttpJudge:
+    """A judge or moderation endpoint: `POST {"text", "stage"}`, answered by `{"score", "reason"}`.
+
+    Args:
+        table: its settings.
+
+    Raises:
+        ConfigError: the environment variable with its token is not set.
+    """
+
+    def __init__(self, table: ExternalConfig) -> None:
+        self._url = table.url
+        self._timeout = table.timeout_ms / 1_000
+        self._headers = {"content-type": "application/json"}
+        if table.token_env:
+            token = os.environ.get(table.token_env)
+            if not token:
+                raise ConfigError(f"the environment variable `{table.token_env}` is not set")
+            self._headers["authorization"] = f"Bearer {token}"
+
+    def check(self, text: str, stage: Stage) -> Opinion:
+        """Ask it; blocks.
+
+        Raises:
+            StateUnavailable: it cannot be reached, or its answer is no such document.
+        """
+        import urllib.error
+        import urllib.request
+
+        body = json.dumps({"text": text, "stage": stage}).encode()
+        request = urllib.request.Request(self._url, body, self._headers, method="POST")  # noqa: S310 -- checked when loaded
+        try:
+            with _opener().open(request, timeout=self._timeout) as response:
+                document = json.loads(response.read(_MAX_ANSWER))
+            return Opinion(document["score"], str(document.get("reason", "custom")))
+        except urllib.error.HTTPError as error:
+            # It holds the connection.
+            error.close()
+            raise StateUnavailable(f"the judge gave no answer: status {error.code}") from None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise StateUnavailable(f"the judge gave no answer: {type(error).__name__}") from None
+
+
+def _opener() -> Any:
+    import urllib.request
+
+    class NoRedirect(urllib.request.HTTPRedirectHandler):
+        """A judge that sends its questions elsewhere is not followed: the text would go along."""
+
+        def redirect_request(self, *_: Any) -> None:
+            return None
+
+    return urllib.request.build_opener(NoRedirect)
+
+
+def load_entry_point(name: str) -> Guardrail:
+    """A guardrail from the entry point group `sift_fast.guardrails`.
+
+    Raises:
+        ConfigError: there is none of that name, or it cannot be loaded.
+    """
+    from importlib.metadata import entry_points
+
+    found = entry_points(group="sift_fast.guardrails", name=name)
+    if not found:
+        raise ConfigError(f"no installed package has a guardrail `{name}`")
+    try:
+        loaded = next(iter(found)).load()
+        guardrail: Guardrail = loaded() if isinstance(loaded, type) else loaded
+    except Exception as error:
+        raise ConfigError(f"the guardrail `{name}` cannot be loaded: {type(error).__name__}") from error
+    return guardrail
+
+
+def make_slow(
+    name: str,
+    table: GuardrailConfig,
+    classifier: Classifier | None,
+    guardrails: dict[str, Guardrail],
+) -> Slow:
+    """A waiting guardrail from its settings.
+
+    Raises:
+        ConfigError: what it needs was not given.
+    """
+    if isinstance(table, ClassifierConfig):
+        if classifier is None:
+            raise ConfigError(f"guardrail `{name}` needs a classifier: `Guard(config, classifier=...)`")
+        model = classifier
+        return Slow(name, table, lambda text, _stage: model.score(text), 4)
+    if isinstance(table, ExternalConfig):
+        return Slow(name, table, HttpJudge(table).check, table.concurrency)
+    assert isinstance(table, CustomConfig)  # noqa: S101 -- the kinds are these three
+    guardrail = load_entry_point(table.entry_point) if table.entry_point else guardrails.get(name)
+    if guardrail is None:
+        raise ConfigError(f"guardrail `{name}` was not given: `Guard(config, guardrails={{...}})`")
+    return Slow(name, table, guardrail.check, 16)
+
+
+class Background:
+    """An event loop on a thread, for synchronous callers of guardrails that wait. Made when first needed."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._owner = 0
+
+    def run(self, coroutine: Any) -> Any:
+        """Run a coroutine to its end from any thread."""
+        with self._lock:
+            if self._loop is None or self._owner != os.getpid():
+                self._loop = asyncio.new_event_loop()
+                self._owner = os.getpid()
+                threading.Thread(target=self._loop.run_forever, name="sift-guard", daemon=True).start()
+            loop = self._loop
+        return asyncio.run_coroutine_threadsafe(coroutine, loop).result()

@@ -1,0 +1,272 @@
+"""An answer that is checked while it arrives.
+
+Three filters in a row. The scanner's stream edits secrets and personal data exactly as it would the whole text. Then
+what it gives out is read once more together with what was given out before, and what would complete a finding that
+stops the answer is not released: `scan` of everything that ever came out has no such finding. Last, placeholders of
+the conversation become what they stand for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from typing import TYPE_CHECKING, Any
+
+from sift_fast.guard._checks import Call, Check
+from sift_fast.guard._prompt import PromptLeak, PromptStream
+from sift_fast.guard.verdict import RANK, Signal, Verdict
+
+if TYPE_CHECKING:
+    from sift_fast.guard.guard import Guard
+    from sift_fast.guard.verdict import RequestContext
+
+__all__ = ["OutputStream"]
+
+#: Characters that were given out and are read again with what comes next: more than the widest rule of text.
+_LOOK_BEHIND = 2_048
+#: Characters that an answer may have which must be seen whole.
+_MAX_WHOLE = 4 << 20
+
+
+class OutputStream:
+    """An asynchronous iterator of the pieces that may be shown, and at its end the verdict.
+
+    For streams with a protocol of their own, `feed` and `finish` do the same piece by piece.
+
+    Attributes:
+        verdict: None until the end.
+    """
+
+    def __init__(
+        self,
+        guard: Guard,
+        state: Any,
+        source: AsyncIterable[str] | Iterable[str] | None,
+        context: RequestContext,
+        *,
+        say: bool,
+    ) -> None:
+        from sift_fast.guard.guard import _Job
+
+        self.verdict: Verdict | None = None
+        self._source = source
+        self._say = say
+        self._job = _Job(guard, "output", "", context)
+        plan, memory = self._job.stage_plan, self._job.call.memory
+        self._fast = (*plan.found, *(check for check in plan.always if isinstance(check, PromptLeak)))
+        self._final = tuple(check for check in (*plan.always, *plan.slow) if not isinstance(check, PromptLeak))
+        self._whole = any(_stops(check) for check in self._final) or bool(plan.slow)
+        self._lengths = plan.before
+        self._prompts = [
+            (check, PromptStream(check.runs)) for check in self._fast if isinstance(check, PromptLeak) and check.runs
+        ]
+        self._stream = state.scanner.stream(plan.keyed)
+        self._seen = 0
+        self._restorer = None if memory is None or memory.vault is None else memory.vault.restorer()
+        self._guard = guard
+        #: What came out of the scanner's stream: what waits, what was given out last, and all of it where that counts.
+        self._waiting = ""
+        self._behind = ""
+        self._known: set[tuple[str, int]] = set()
+        self._at = 0
+        self._all: list[str] = []
+        self._chars = 0
+        self._iterator: AsyncIterator[str] | None = None
+
+    def __aiter__(self) -> AsyncIterator[str]:
+        if self._iterator is None:
+            self._iterator = self._run()
+        return self._iterator
+
+    async def __anext__(self) -> str:
+        return await anext(self.__aiter__())
+
+    async def aclose(self) -> None:
+        """Leave it early: what is held is discarded."""
+        if self._iterator is not None:
+            await self._iterator.aclose()  # type: ignore[attr-defined]
+        self._stream.abort()
+
+    def is_stopped(self) -> bool:
+        """Whether nothing more comes out."""
+        return RANK[self._job.tally.decision] >= RANK["escalate"]
+
+    async def _run(self) -> AsyncIterator[str]:
+        source = self._source
+        close = getattr(source, "aclose", None)
+        try:
+            async for piece in _each(source):
+                if out := self.feed(piece):
+                    yield out
+                if self.is_stopped():
+                    break
+        except Exception:
+            # What the model's side raises is its own; what is held is not given out.
+            self._stream.abort()
+            raise
+        finally:
+            # A model that is not listened to any more is told to stop.
+            if close is not None:
+                await close()
+        if out := await self.finish_async():
+            yield out
+
+    def feed(self, piece: str) -> str:
+        """Take a piece; returns what may be shown, often nothing."""
+        if self.is_stopped():
+            return ""
+        self._chars += len(piece)
+        self._length()
+        try:
+            return self._gate(self._stream.feed(piece))
+        except Exception:  # noqa: BLE001 -- whatever a check raises, the rest is not shown
+            self._break()
+            return ""
+
+    def finish(self) -> str:
+        """End the answer; returns the rest, with the message for the user if it was stopped. Blocks while guardrails
+        wait.
+        """
+        out = self._ending()
+        if self._asks():
+            self._guard._background.run(self._guard._waited(self._job))
+        return self._close(out)
+
+    async def finish_async(self) -> str:
+        """As `finish`, without blocking."""
+        out = self._ending()
+        if self._asks():
+            await self._guard._waited(self._job)
+        return self._close(out)
+
+    # --- the gate --------------------------------------------------------------------------------------------------
+
+    def _length(self) -> None:
+        for check in self._lengths:
+            # Only the number counts, and it is what a text of that length would give.
+            if self._chars > check.most:
+                self._job.take(check, Signal("length.text"))
+
+    def _gate(self, text: str, *, last: bool = False) -> str:
+        """Judge what the scanner's stream gave out; returns what of it, and of what waits, may go."""
+        self._edited()
+        if self.is_stopped():
+            return ""
+        hold = 0
+        for check, prompt in self._prompts:
+            leaked, wait = prompt.feed(text, last=last)
+            hold = max(hold, wait)
+            if leaked:
+                self._job.take(check, Signal("prompt_leak.words"))
+        self._waiting += text
+        if self._waiting:
+            self._read(self._behind + self._waiting)
+        if self.is_stopped():
+            self._waiting = ""
+            return ""
+        ready = self._waiting[: len(self._waiting) - hold]
+        self._waiting = self._waiting[len(ready) :]
+        moved = self._behind + ready
+        self._behind = moved[-_LOOK_BEHIND:]
+        self._at += len(moved) - len(self._behind)
+        if self._whole or self._final:
+            self._all.append(ready)
+            if self._chars > _MAX_WHOLE:
+                self._break()
+        return "" if self._whole else self._shown(ready)
+
+    def _edited(self) -> None:
+        """What the scanner's stream has edited counts as a finding like any other."""
+        findings = self._stream.findings
+        if len(findings) > self._seen:
+            self._ask(Call("output", "", self._job.call.context, self._job.call.memory, findings[self._seen :]))
+            self._seen = len(findings)
+
+    def _read(self, window: str) -> None:
+        found = self._job.state.scanner.scan(window)
+        new = [finding for finding in found if (finding.rule_id, self._at + finding.start) not in self._known]
+        if not new:
+            return
+        self._known.update((finding.rule_id, self._at + finding.start) for finding in new)
+        self._ask(Call("output", window, self._job.call.context, self._job.call.memory, new), gate=True)
+
+    def _ask(self, call: Call, *, gate: bool = False) -> None:
+        for check in self._fast:
+            try:
+                signal = check.canary(call) if isinstance(check, PromptLeak) else check.run(call)
+            except Exception:  # noqa: BLE001 -- whatever it raises, the rest is not shown
+                self._job.failed("error", "error", (check,))
+                continue
+            if signal is None:
+                continue
+            # Here nothing can be edited any more: what would be redacted stops the answer.
+            if gate and not signal.rescrub:
+                signal = signal._replace(edits=())
+            self._job.take(check, signal)
+
+    def _shown(self, text: str) -> str:
+        return text if self._restorer is None else self._restorer.feed(text)
+
+    def _break(self) -> None:
+        self._job.broken("stream")
+        self._waiting = ""
+
+    # --- the end ---------------------------------------------------------------------------------------------------
+
+    def _ending(self) -> str:
+        if self.is_stopped():
+            self._stream.abort()
+            return ""
+        try:
+            out = self._gate(self._stream.finish(), last=True)
+            if self._final and not self.is_stopped():
+                job = self._job
+                job.call.text = "".join(self._all)
+                for check in self._final:
+                    if not check.slow:
+                        job.ask(check)
+                if self._whole and not self.is_stopped():
+                    out = self._shown(job.call.text)
+            if self._restorer is not None and not self.is_stopped():
+                out += self._restorer.finish()
+        except Exception:  # noqa: BLE001 -- whatever a check raises, the rest is not shown
+            self._break()
+            return ""
+        return "" if self.is_stopped() else out
+
+    def _asks(self) -> bool:
+        return bool(self._job.slow) and not self.is_stopped()
+
+    def _close(self, out: str) -> str:
+        job = self._job
+        if self.verdict is None:
+            findings = self._stream.findings
+            verdict = Verdict(
+                job.tally.decision,
+                "output",
+                findings=findings,
+                policy_id=job.state.config.policy_id,
+                policy_version=job.state.config.hash,
+            )
+            job.close(verdict)
+            self.verdict = verdict
+        if self.is_stopped():
+            return self.verdict.message if self._say else ""
+        return out
+
+
+async def _each(source: AsyncIterable[str] | Iterable[str] | None) -> AsyncIterator[str]:
+    if isinstance(source, AsyncIterable):
+        async for piece in source:
+            yield piece
+    else:
+        for piece in source or ():
+            yield piece
+
+
+def _stops(check: Check) -> bool:
+    table = check.table
+    return table.mode == "enforce" and (
+        table.on_violation in {"escalate", "block", "redact"}
+        or table.block_at is not None
+        or table.escalate_at is not None
+    )

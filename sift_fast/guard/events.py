@@ -1,0 +1,176 @@
+"""The record of what was decided: event schema 1, written as JSON lines by a thread of its own.
+
+An event says who, where, what and why, never what was read. Every verdict other than `allow` is recorded; allow events
+are sampled, and each says by how much. `docs/guard-events.md` tells the fields.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import random
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Protocol
+
+from sift_fast.errors import ConfigError, StateUnavailable
+
+if TYPE_CHECKING:
+    from sift_fast.guard.verdict import RequestContext, Verdict
+
+__all__ = ["SCHEMA_VERSION", "EventSink", "JsonLines", "Recorder", "make_event"]
+
+SCHEMA_VERSION = 1
+_BACK_PRESSURE_S = 1.0
+
+
+class EventSink(Protocol):
+    """Where events go. `write` may be called from any thread; an exception blocks the text it is about."""
+
+    def write(self, event: dict[str, Any]) -> None:
+        """Take one event."""
+        ...
+
+
+def make_event(verdict: Verdict, context: RequestContext, *, tenant: bool, sampled: float) -> dict[str, Any]:
+    """A verdict as an event: no text, no user, no offsets."""
+    event: dict[str, Any] = {
+        "schema": SCHEMA_VERSION,
+        "type": "verdict",
+        "time_ms": time.time_ns() // 1_000_000,
+        "stage": verdict.stage,
+        "decision": verdict.decision,
+        "status": verdict.status,
+        "reason": verdict.reason,
+        "policy_id": verdict.policy_id,
+        "policy_version": verdict.policy_version,
+        "latency_us": round(verdict.latency_us, 1),
+        "guardrails": [
+            {
+                "name": result.guardrail,
+                "decision": result.decision,
+                "enforced": result.enforced,
+                "reason": result.reason,
+                "score": round(result.score, 3),
+                "status": result.status,
+                "rules": list(result.rules),
+            }
+            for result in verdict.results
+        ],
+        "role": context.role,
+        "trace_id": context.trace_id,
+        "model": context.model,
+        "escalation": verdict.escalation,
+        "dropped": verdict.dropped,
+        "sampled": sampled,
+    }
+    if tenant:
+        event["tenant"] = context.tenant
+    return event
+
+
+class JsonLines:
+    """Appends events to a file, one JSON document a line, in the order in which they came.
+
+    A thread writes what waits and flushes it to the disk once for all. A full queue makes verdicts wait for a second;
+    then, and when the disk fails, they fail, and so does the text.
+
+    Args:
+        path: the file; made for its owner only.
+        most: most events that wait.
+
+    Raises:
+        ConfigError: the file cannot be opened.
+    """
+
+    def __init__(self, path: str, most: int = 10_000) -> None:
+        try:
+            self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            reason = (error.strerror or "not writable").lower()
+            raise ConfigError(f"events: `{os.path.basename(path)}` cannot be opened: {reason}") from None
+        self._queue: queue.Queue[bytes | threading.Event] = queue.Queue(most)
+        self._failed = False
+        self._thread = threading.Thread(target=self._work, name="sift-events", daemon=True)
+        self._thread.start()
+        self._owner = os.getpid()
+
+    def write(self, event: dict[str, Any]) -> None:
+        """Queue one event.
+
+        Raises:
+            StateUnavailable: the disk failed, the queue stays full, or the process is a forked child.
+        """
+        if self._failed or os.getpid() != self._owner:
+            raise StateUnavailable("events cannot be written: the file failed or belongs to another process")
+        try:
+            self._queue.put(json.dumps(event, separators=(",", ":")).encode() + b"\n", timeout=_BACK_PRESSURE_S)
+        except queue.Full:
+            raise StateUnavailable("events cannot be written: the queue is full") from None
+
+    @property
+    def lag(self) -> int:
+        """Events that wait."""
+        return self._queue.qsize()
+
+    def flush(self, timeout_s: float = 5.0) -> None:
+        """Wait until everything queued so far is on the disk.
+
+        Raises:
+            StateUnavailable: it is not.
+        """
+        done = threading.Event()
+        self._queue.put(done)
+        if not done.wait(timeout_s) or self._failed:
+            raise StateUnavailable("events are not on the disk")
+
+    def _work(self) -> None:
+        while True:
+            batch = [self._queue.get()]
+            try:
+                while len(batch) < 1_000:
+                    batch.append(self._queue.get_nowait())
+            except queue.Empty:
+                pass
+            data = b"".join(item for item in batch if isinstance(item, bytes))
+            try:
+                view = memoryview(data)
+                while view:
+                    view = view[os.write(self._file, view) :]
+                if data:
+                    os.fdatasync(self._file)
+            except OSError:
+                self._failed = True
+            for item in batch:
+                if isinstance(item, threading.Event):
+                    item.set()
+
+
+class Recorder:
+    """Decides which verdicts become events and hands them to the sinks."""
+
+    def __init__(self, sinks: tuple[EventSink, ...], *, sample_allow: float, tenant: bool) -> None:
+        self._sinks = sinks
+        self._sample = sample_allow
+        self._tenant = tenant
+        self._random = random.Random()
+
+    def wants(self, verdict: Verdict) -> bool:
+        """Whether a verdict is recorded: all but plain allows, and a sample of those."""
+        if not self._sinks:
+            return False
+        if verdict.decision != "allow" or verdict.status != "ok" or verdict.results:
+            return True
+        return self._sample > 0 and self._random.random() < self._sample
+
+    def record(self, verdict: Verdict, context: RequestContext) -> None:
+        """Write one event to every sink; what a sink raises goes on."""
+        plain = verdict.decision == "allow" and verdict.status == "ok" and not verdict.results
+        event = make_event(verdict, context, tenant=self._tenant, sampled=self._sample if plain else 1.0)
+        self.write(event)
+
+    def write(self, event: dict[str, Any]) -> None:
+        """Write an event that is no verdict."""
+        for sink in self._sinks:
+            sink.write(event)

@@ -1,0 +1,922 @@
+"""`Guard`: one configured object in front of a model. Five stages, one verdict each.
+
+Every check runs behind a handler that turns whatever goes wrong into a decision: a text that could not be checked does
+not go on.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sift_fast.errors import ConfigError, LimitExceeded, StateUnavailable
+from sift_fast.guard import _edits
+from sift_fast.guard._checks import Call, Check
+from sift_fast.guard._json import drop_fields, render
+from sift_fast.guard._memory import Memories
+from sift_fast.guard._plan import Plan, Plans, StagePlan, Stuff
+from sift_fast.guard._rules import make_scanner
+from sift_fast.guard._slow import Background, make_slow
+from sift_fast.guard.config import GuardConfig
+from sift_fast.guard.escalation import Desk
+from sift_fast.guard.events import JsonLines, Recorder
+from sift_fast.guard.metrics import Metrics
+from sift_fast.guard.notify import Notifier
+from sift_fast.guard.verdict import (
+    RANK,
+    Document,
+    Edit,
+    RequestContext,
+    Result,
+    Signal,
+    Stage,
+    Verdict,
+    stricter,
+    worse,
+)
+from sift_fast.scanner import Scanner
+
+if TYPE_CHECKING:
+    from sift_fast.guard._stream import OutputStream
+    from sift_fast.guard.events import EventSink
+    from sift_fast.guard.verdict import Classifier, Decision, Guardrail, Status
+
+__all__ = ["Guard", "Tally"]
+
+_OF_KERNEL: dict[str, Decision] = {"allow": "allow", "escalate": "escalate", "deny": "block"}
+#: Texts up to this many characters are checked in the event loop, longer ones on a thread.
+_INLINE = 64 * 1024
+
+
+class Tally:
+    """What the checks of one text have said so far."""
+
+    __slots__ = ("decision", "edits", "message", "reason", "rescrub", "results", "status")
+
+    def __init__(self) -> None:
+        self.decision: Decision = "allow"
+        self.reason = "ok"
+        self.message = ""
+        self.status: Status = "ok"
+        self.results: list[Result] = []
+        self.edits: list[Edit] = []
+        self.rescrub = False
+
+    @property
+    def stopped(self) -> bool:
+        """Whether nothing can make it stricter."""
+        return self.decision == "block"
+
+
+class _State:
+    """What belongs to one configuration and is exchanged whole when it is loaded again."""
+
+    __slots__ = ("config", "plans", "recorder", "scanner")
+
+    def __init__(self, config: GuardConfig, scanner: Scanner, plans: Plans, recorder: Recorder) -> None:
+        self.config = config
+        self.scanner = scanner
+        self.plans = plans
+        self.recorder = recorder
+
+
+class Guard:
+    """The layers in front of a model, from one configuration.
+
+    Args:
+        config: a `GuardConfig`, or a mapping as `sift.toml` would give.
+        classifier: scores texts for guardrails of kind `classifier`.
+        guardrails: your own, by the name of their table.
+        kernel: authorizes actions in `check_tool_input`; None for none.
+        sinks: where events go, besides the configured file.
+        desk: where escalation records lie; None for the configured file.
+
+    Raises:
+        ConfigError: the configuration is wrong, or something that it needs was not given.
+        RuleError: a rule document is wrong.
+
+    Example:
+        >>> guard = Guard({"version": 1, "preset": "chat"})
+        >>> guard.check_input_sync("What is the weather like?", RequestContext()).decision
+        'allow'
+    """
+
+    def __init__(
+        self,
+        config: GuardConfig | Mapping[str, Any],
+        *,
+        classifier: Classifier | None = None,
+        guardrails: Mapping[str, Guardrail] | None = None,
+        kernel: Any = None,
+        sinks: Iterable[EventSink] = (),
+        desk: Desk | None = None,
+    ) -> None:
+        if not isinstance(config, GuardConfig):
+            config = GuardConfig.from_dict(config)
+        self._classifier = classifier
+        self._guardrails = dict(guardrails or {})
+        self._kernel = kernel
+        self._sinks = tuple(sinks)
+        self._files: dict[str, JsonLines] = {}
+        self._path: str | None = None
+        self._background = Background()
+        self._reloading = threading.Lock()
+        self.metrics = Metrics()
+        self._state = self._make(config)
+        limits = config.limits
+        self._memories = Memories(limits.conversations, limits.conversation_ttl_s)
+        self._desk = desk or Desk(config.path(config.escalation.file) if config.escalation.file else None)
+        self._notifier = Notifier(config.escalation) if config.escalation.webhook else None
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str], **arguments: Any) -> Guard:
+        """A guard from a file, `sift.toml`.
+
+        Args:
+            path: the file.
+            arguments: as for `Guard`.
+
+        Raises:
+            ConfigError: as for `Guard`, or the file cannot be read.
+        """
+        guard = cls(GuardConfig.load(path), **arguments)
+        guard._path = os.fspath(path)
+        return guard
+
+    @property
+    def config(self) -> GuardConfig:
+        """The configuration in force."""
+        return self._state.config
+
+    @property
+    def scanner(self) -> Scanner:
+        """The scanner that all guardrails share."""
+        return self._state.scanner
+
+    @property
+    def notifier(self) -> Notifier | None:
+        """What sends notifications of records; None without a webhook."""
+        return self._notifier
+
+    @property
+    def desk(self) -> Desk:
+        """The escalation records."""
+        return self._desk
+
+    def reload(self, config: GuardConfig | None = None) -> str:
+        """Take a new configuration, at once and whole; an error leaves the old one in force.
+
+        Checks that run finish with the configuration they began with. Conversations, records and counters stay;
+        `[limits]` of conversations and `[escalation] file` are read at the start only.
+
+        Args:
+            config: the new one; None to read the file again.
+
+        Returns:
+            The hash of the configuration in force.
+
+        Raises:
+            ConfigError: the new one is wrong, or there is no file to read.
+            RuleError: a rule document is wrong.
+        """
+        with self._reloading:
+            if config is None:
+                if self._path is None:
+                    raise ConfigError("this guard was not opened from a file: give it the new configuration")
+                config = GuardConfig.load(self._path)
+            self._state = self._make(config)
+        return config.hash
+
+    def _make(self, config: GuardConfig) -> _State:
+        scanner, owners = make_scanner(config)
+        stuff = Stuff(
+            config,
+            scanner,
+            owners,
+            lambda name, table: make_slow(name, table, self._classifier, self._guardrails),
+        )
+        sinks = list(self._sinks)
+        if config.events.file:
+            path = config.path(config.events.file)
+            if path not in self._files:
+                self._files[path] = JsonLines(path, config.events.queue)
+            sinks.append(self._files[path])
+        recorder = Recorder(tuple(sinks), sample_allow=config.events.sample_allow, tenant=config.events.tenant)
+        return _State(config, scanner, Plans(stuff), recorder)
+
+    # --- the five stages -------------------------------------------------------------------------------------------
+
+    async def check_input(self, text: str, context: RequestContext) -> Verdict:
+        """Check what a user says, before the model reads it.
+
+        Args:
+            text: the user's turn.
+            context: who asks.
+
+        Returns:
+            A verdict; go on with its `text` if it is `allowed`.
+
+        Raises:
+            TypeError: `text` is no `str`.
+        """
+        return await self._checked(_Job(self, "input", text, context))
+
+    def check_input_sync(self, text: str, context: RequestContext) -> Verdict:
+        """As `check_input`, for callers without an event loop; blocks while guardrails wait."""
+        return self._checked_sync(_Job(self, "input", text, context))
+
+    async def check_output(self, text: str, context: RequestContext) -> Verdict:
+        """Check what the model says, before anybody sees it; personal data that was taken out is put back.
+
+        Args:
+            text: the whole answer.
+            context: who asked.
+
+        Raises:
+            TypeError: `text` is no `str`.
+        """
+        return await self._checked(_Job(self, "output", text, context))
+
+    def check_output_sync(self, text: str, context: RequestContext) -> Verdict:
+        """As `check_output`, for callers without an event loop."""
+        return self._checked_sync(_Job(self, "output", text, context))
+
+    async def check_tool_input(
+        self,
+        tool: str,
+        args: Mapping[str, Any],
+        context: RequestContext,
+        *,
+        request: Any = None,
+        credential: Any = None,
+    ) -> Verdict:
+        """Check a tool call before it has an effect.
+
+        Args:
+            tool: its name.
+            args: its arguments, containers as JSON has.
+            context: on whose behalf.
+            request: an `ActionRequest` for the kernel; with a kernel there must be one.
+            credential: what authenticates it.
+
+        Returns:
+            A verdict; call the tool with its `value` if it is `allowed`. `labels` say which arguments repeat a source.
+
+        Raises:
+            TypeError: `args` is no mapping.
+        """
+        verdict = await self._checked(_ToolJob(self, "tool_input", tool, args, context))
+        return await self._authorized_async(verdict, request, credential, context)
+
+    def check_tool_input_sync(
+        self,
+        tool: str,
+        args: Mapping[str, Any],
+        context: RequestContext,
+        *,
+        request: Any = None,
+        credential: Any = None,
+    ) -> Verdict:
+        """As `check_tool_input`, for callers without an event loop."""
+        verdict = self._checked_sync(_ToolJob(self, "tool_input", tool, args, context))
+        return self._authorized(verdict, request, credential, context)
+
+    async def check_tool_output(self, tool: str, result: Any, context: RequestContext) -> Verdict:
+        """Check a tool's result before the model reads it.
+
+        Args:
+            tool: its name.
+            result: text, or containers as JSON has.
+            context: on whose behalf it was called.
+
+        Returns:
+            A verdict; go on with its `text` for text, its `value` for containers.
+        """
+        return await self._checked(_ToolJob(self, "tool_output", tool, result, context))
+
+    def check_tool_output_sync(self, tool: str, result: Any, context: RequestContext) -> Verdict:
+        """As `check_tool_output`, for callers without an event loop."""
+        return self._checked_sync(_ToolJob(self, "tool_output", tool, result, context))
+
+    async def check_retrieval(self, documents: Iterable[Any], context: RequestContext) -> Verdict:
+        """Check retrieved documents before the model reads them.
+
+        A document that this caller may not read, or whose metadata does not say so, is dropped before anything reads
+        it; of the rest, those that would be blocked are dropped as well.
+
+        Args:
+            documents: `Document`s, mappings with `text`, `metadata` and `id`, or the documents of LangChain and
+                LlamaIndex.
+            context: who asks.
+
+        Returns:
+            A verdict with the `documents` that may be read; `redact` if some were dropped or edited.
+        """
+        import asyncio
+
+        job = _RetrievalJob(self, documents, context)
+        parts = job.begin()
+        if job.size > _INLINE:
+            await asyncio.to_thread(_fast, parts)
+        else:
+            for part in parts:
+                part.fast()
+        await asyncio.gather(*(self._waited(part) for part in parts if part.slow))
+        return job.conclude([part.finish() for part in parts])
+
+    def check_retrieval_sync(self, documents: Iterable[Any], context: RequestContext) -> Verdict:
+        """As `check_retrieval`, for callers without an event loop."""
+        job = _RetrievalJob(self, documents, context)
+        return job.conclude([self._checked_sync(part) for part in job.begin()])
+
+    def stream_output(
+        self, source: AsyncIterable[str] | Iterable[str], context: RequestContext, *, say: bool = True
+    ) -> OutputStream:
+        """Check an answer while it arrives.
+
+        What comes out never holds what would be edited or stopped. A guardrail that must see the whole answer and
+        may stop it makes everything wait for the end. `verdict` of the stream is there when it has ended.
+
+        Args:
+            source: pieces of the answer.
+            context: who asked.
+            say: whether an answer that is stopped ends with the message for the user.
+
+        Returns:
+            An asynchronous iterator of pieces, with `verdict`.
+        """
+        from sift_fast.guard._stream import OutputStream
+
+        return OutputStream(self, self._state, source, context, say=say)
+
+    def rescrub(self, text: str, context: RequestContext) -> str:
+        """A text of an earlier turn that is sent again, without the secrets and personal data that `input` takes out.
+
+        Nothing is decided, counted or remembered: it was when the text was new.
+
+        Raises:
+            LimitExceeded: the text is too long, or a limit was hit.
+            TypeError: `text` is no `str`.
+        """
+        job = _Job(self, "input", text, context, quiet=True)
+        return job.state.scanner.redact(text, *job.operators()).text  # type: ignore[no-any-return]
+
+    def forget(self, tenant: str, conversation: str) -> None:
+        """Drop what is remembered of a conversation."""
+        self._memories.forget(tenant, conversation)
+
+    def retrieval_condition(self, context: RequestContext) -> list[tuple[str, tuple[str, ...]]]:
+        """What a query must ask for, so that only documents come back which this caller may read.
+
+        Returns:
+            Metadata keys, and for each the values of which it must have one. `sift_fast.guard.filters` writes it for
+            vector stores.
+
+        Raises:
+            ConfigError: the configuration has no guardrail of kind `acl`.
+        """
+        acl = self._state.plans.of(context).acl
+        if acl is None:
+            raise ConfigError("the configuration has no guardrail of kind `acl`")
+        return acl.condition(context)
+
+    # --- how a text is checked -------------------------------------------------------------------------------------
+
+    async def _checked(self, job: _Job) -> Verdict:
+        if job.size <= _INLINE:
+            job.fast()
+            if not job.slow and not (job.opens and self._state.config.escalation.file):
+                return job.finish()
+            if job.slow:
+                await self._waited(job)
+        else:
+            import asyncio
+
+            await asyncio.to_thread(job.fast)
+            if job.slow:
+                await self._waited(job)
+            return await asyncio.to_thread(job.finish)
+        if job.opens and self._state.config.escalation.file:
+            import asyncio
+
+            return await asyncio.to_thread(job.finish)
+        return job.finish()
+
+    def _checked_sync(self, job: _Job) -> Verdict:
+        job.fast()
+        if job.slow:
+            self._background.run(self._waited(job))
+        return job.finish()
+
+    async def _waited(self, job: _Job) -> None:
+        """Ask the guardrails that wait, all at once; the first that blocks cancels the others."""
+        import asyncio
+
+        deadline = self._state.config.limits.deadline_ms / 1_000
+        tasks = [asyncio.ensure_future(self._ask(check, job)) for check in job.slow]
+        try:
+            for done in asyncio.as_completed(tasks, timeout=deadline):
+                await done
+                if job.tally.stopped:
+                    break
+        except TimeoutError:
+            job.failed("timeout", "deadline", job.stage_plan.slow)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _ask(self, check: Any, job: _Job) -> None:
+        began = time.perf_counter_ns()
+        try:
+            signal = await check.ask(job.call)
+        except TimeoutError:
+            job.failed("timeout", "timeout", (check,))
+        except LimitExceeded:
+            job.failed("error", "limit", (check,), limit=True)
+        except Exception:  # noqa: BLE001 -- whatever a guardrail of others raises, the text is not checked
+            job.failed("error", "error", (check,))
+        else:
+            if signal is not None:
+                job.take(check, signal)
+        finally:
+            self.metrics.waited(check.name, (time.perf_counter_ns() - began) / 1_000)
+
+    # --- the kernel ------------------------------------------------------------------------------------------------
+
+    async def _authorized_async(
+        self, verdict: Verdict, request: Any, credential: Any, context: RequestContext
+    ) -> Verdict:
+        import asyncio
+
+        if self._kernel is None or not verdict.allowed:
+            return verdict
+        return await asyncio.to_thread(self._authorized, verdict, request, credential, context)
+
+    def _authorized(self, verdict: Verdict, request: Any, credential: Any, context: RequestContext) -> Verdict:
+        """The kernel's decision on top of the guard's; without an answer the call is blocked."""
+        if self._kernel is None or not verdict.allowed:
+            return verdict
+        try:
+            authorization = self._kernel.authorize(request, credential)
+            decision = _OF_KERNEL[authorization.decision]
+            status: Status = "ok"
+            reason = f"kernel.{authorization.reason}"
+        except Exception:  # noqa: BLE001 -- whatever the kernel raises, the action is not authorized
+            authorization, decision, status, reason = None, "block", "error", "kernel.error"
+        verdict.authorization = authorization
+        verdict.status = worse(verdict.status, status)
+        if RANK[decision] > RANK[verdict.decision]:
+            verdict.decision, verdict.reason = decision, reason
+            answers = self._state.config.answers
+            verdict.message = _with_contact(answers.block if decision == "block" else answers.escalate, answers.contact)
+            if decision == "block":
+                verdict.value = None
+            result = Result("kernel", decision, decision, reason, 1.0, status, ())
+            verdict.results = (*verdict.results, result)
+            self.metrics.result("kernel", verdict.stage, decision, decision, status)
+            try:
+                self._state.recorder.record(verdict, context)
+            except Exception:  # noqa: BLE001 -- it is blocked or waits already; the status says that the record failed
+                verdict.status = "error"
+        return verdict
+
+
+def _fast(parts: Iterable[_Job]) -> None:
+    for part in parts:
+        part.fast()
+
+
+def _with_contact(answer: str, contact: str) -> str:
+    return f"{answer} {contact}" if contact else answer
+
+
+class _Job:
+    """One text on its way through one stage.
+
+    Args:
+        quiet: part of something larger, which is recorded instead.
+    """
+
+    __slots__ = ("began", "call", "guard", "plan", "quiet", "size", "stage", "stage_plan", "state", "tally")
+
+    def __init__(self, guard: Guard, stage: Stage, text: str, context: RequestContext, *, quiet: bool = False) -> None:
+        self.began = time.perf_counter_ns()
+        if not isinstance(text, str):
+            raise TypeError("a text to be checked must be a str")
+        self.guard = guard
+        self.state = guard._state
+        self.stage = stage
+        self.plan: Plan = self.state.plans.of(context)
+        self.stage_plan: StagePlan = self.plan.stages[stage]
+        memory = None if context.conversation is None else guard._memories.get(context.tenant, context.conversation)
+        self.call = Call(stage, text, context, memory)
+        self.tally = Tally()
+        self.size = len(text)
+        self.quiet = quiet
+
+    @property
+    def slow(self) -> tuple[Any, ...]:
+        """Guardrails that wait; none for a text that is blocked already."""
+        return () if self.tally.stopped else self.stage_plan.slow
+
+    @property
+    def opens(self) -> bool:
+        """Whether a record for people is opened."""
+        decision = self.tally.decision
+        on_block = self.state.config.escalation.on_block
+        return not self.quiet and (decision == "escalate" or (on_block and decision == "block"))
+
+    # --- asking ----------------------------------------------------------------------------------------------------
+
+    def fast(self) -> None:
+        """Scan once, and ask every guardrail that does not wait."""
+        call, plan = self.call, self.stage_plan
+        # Length comes before the scan: what is too long is not read.
+        for length in plan.before:
+            self.ask(length)
+        if self.tally.stopped:
+            return
+        try:
+            call.findings = self.state.scanner.scan(call.text)
+        except LimitExceeded:
+            self.failed("error", "limit", plan.found, limit=True)
+        except Exception:  # noqa: BLE001 -- whatever the scan raises, the text is not checked
+            self.failed("error", "scan", plan.found)
+        for check in plan.always:
+            self.ask(check)
+        if call.findings:
+            if getattr(call.findings, "incomplete", ()):
+                self.failed("error", "limit", plan.found, limit=True)
+            for check in plan.found:
+                self.ask(check)
+        self.remember()
+
+    def ask(self, check: Check) -> None:
+        """Ask one guardrail that does not wait; whatever it raises is an error of the check."""
+        try:
+            signal = check.run(self.call)
+        except LimitExceeded:
+            self.failed("error", "limit", (check,), limit=True)
+        except Exception:  # noqa: BLE001 -- whatever it raises, the text is not checked
+            self.failed("error", "error", (check,))
+        else:
+            if signal is not None:
+                self.take(check, signal)
+
+    def remember(self) -> None:
+        """Keep what later checks of the conversation need."""
+        provenance = self.plan.provenance
+        if provenance is not None and self.stage == "input":
+            prints = provenance.prints(self.call)
+            if prints is not None:
+                prints.say(self.call.text)
+
+    def bring(self, text: str, source: str, name: str) -> None:
+        """Keep what a document or a tool brought into the conversation, once the model may read it."""
+        memory = self.call.memory
+        if memory is None:
+            return
+        provenance = self.plan.provenance
+        if provenance is not None:
+            prints = provenance.prints(self.call)
+            if prints is not None:
+                prints.add(text, source)
+        if self.plan.grounds:
+            memory.remember_source(text, name, self.state.config.limits.source_chars)
+
+    # --- deciding --------------------------------------------------------------------------------------------------
+
+    def take(self, check: Check, signal: Signal) -> None:
+        """Turn a signal into a decision by the guardrail's settings."""
+        table = check.table
+        if signal.decision is None and signal.score < table.min_score:
+            return
+        watched = table.mode == "monitor" or self.state.config.mode == "monitor"
+        if signal.decision is not None:
+            decision: Decision = signal.decision
+        elif table.on_violation == "monitor":
+            decision = "flag"
+        else:
+            decision = table.on_violation
+        raised = decision
+        if table.escalate_at is not None and signal.score >= table.escalate_at:
+            raised = stricter(raised, "escalate")
+        if table.block_at is not None and signal.score >= table.block_at:
+            raised = stricter(raised, "block")
+        if table.on_violation == "monitor" and raised == decision:
+            watched = True
+        if raised == "redact" and not signal.rescrub and not self.can_edit(signal):
+            raised = "block"
+        self.add(check, raised, "allow" if watched else raised, signal)
+
+    def can_edit(self, signal: Signal) -> bool:
+        """Whether what a signal is about can be taken out of this kind of value."""
+        return bool(signal.edits)
+
+    def failed(self, status: Status, reason: str, checks: Iterable[Check], *, limit: bool = False) -> None:
+        """What it means that guardrails could not do their work."""
+        for check in checks:
+            table = check.table
+            decision: Decision = "allow" if (table.on_limit if limit else table.on_error) == "fail_open" else "block"
+            watched = table.mode == "monitor" or self.state.config.mode == "monitor"
+            signal = Signal(f"{table.kind}.{reason}", 1.0, status=status)
+            self.add(check, decision, "allow" if watched else decision, signal)
+
+    def add(self, check: Check, decision: Decision, enforced: Decision, signal: Signal) -> None:
+        """Join one guardrail's contribution with the others: decisions by maximum, edits by union."""
+        tally = self.tally
+        tally.results.append(
+            Result(check.name, decision, enforced, signal.reason, signal.score, signal.status, signal.rules)
+        )
+        tally.status = worse(tally.status, signal.status)
+        if RANK[enforced] > RANK[tally.decision]:
+            tally.decision = enforced
+            tally.reason = signal.reason
+            tally.message = signal.message or check.table.message
+        if RANK[enforced] >= RANK["redact"]:
+            tally.edits += signal.edits
+            tally.rescrub = tally.rescrub or signal.rescrub
+        if not self.quiet:
+            self.guard.metrics.result(check.name, self.stage, decision, enforced, signal.status)
+
+    # --- answering -------------------------------------------------------------------------------------------------
+
+    def edited(self) -> tuple[str | None, Any]:
+        """The text, or the value, without what must not go on."""
+        return self.edit_text(self.call.text), None
+
+    def edit_text(self, text: str) -> str:
+        """Edits of the scanner and of other guardrails in one text."""
+        tally = self.tally
+        if tally.rescrub:
+            redaction = self.state.scanner.redact(text, *self.operators())
+            if not tally.edits:
+                text = redaction.text
+            else:
+                text = _edits.apply(text, [*_edits.of_redaction(redaction), *tally.edits])
+        elif tally.edits:
+            text = _edits.apply(text, tally.edits)
+        return self.restored(text) if self.stage == "output" else text
+
+    def restored(self, text: str) -> str:
+        """A text for the user, with the personal data that was taken out of his own turns."""
+        memory = self.call.memory
+        if memory is None or memory.vault is None:
+            return text
+        return memory.vault.restore(text)
+
+    def operators(self) -> tuple[Any, Any]:
+        """What is put in the place of findings, and the vault that keeps them."""
+        plan, memory = self.stage_plan, self.call.memory
+        # What is put back for a user was taken from what he may see; in his own answer there is nothing to keep.
+        if memory is None or not plan.pseudonyms or self.stage == "output":
+            return plan.keyed, None
+        return plan.operators, memory.make_vault()
+
+    def finish(self) -> Verdict:
+        """The verdict, recorded."""
+        tally, config = self.tally, self.state.config
+        text: str | None = None
+        value: Any = None
+        if tally.decision != "block":
+            try:
+                text, value = self.edited()
+            except Exception:  # noqa: BLE001 -- a text that cannot be edited does not go on
+                self.broken("edit")
+                text = value = None
+        verdict = Verdict(
+            tally.decision,
+            self.stage,
+            text=text,
+            value=value,
+            findings=self.call.findings,
+            policy_id=config.policy_id,
+            policy_version=config.hash,
+        )
+        self.close(verdict)
+        return verdict
+
+    def close(self, verdict: Verdict) -> None:
+        """Open a record, say why, write the event, count."""
+        guard, tally, config = self.guard, self.tally, self.state.config
+        if self.opens:
+            self.escalate(verdict)
+        self.explain(verdict)
+        verdict.latency_us = (time.perf_counter_ns() - self.began) / 1_000
+        if self.quiet:
+            return
+        recorder = self.state.recorder
+        if recorder.wants(verdict):
+            try:
+                recorder.record(verdict, self.call.context)
+                guard.metrics.events += 1
+            except Exception:  # noqa: BLE001 -- what is not on record does not go on
+                if config.mode == "enforce":
+                    self.broken("record")
+                    verdict.text = verdict.value = None
+                    verdict.documents = ()
+                tally.status = "error"
+                self.explain(verdict)
+        guard.metrics.verdict(self.stage, verdict.decision, verdict.status, verdict.latency_us)
+
+    def explain(self, verdict: Verdict) -> None:
+        """Put what the tally says into the verdict."""
+        tally = self.tally
+        verdict.decision, verdict.status, verdict.reason = tally.decision, tally.status, tally.reason
+        verdict.results = tuple(tally.results)
+        if RANK[tally.decision] >= RANK["escalate"]:
+            answers = self.state.config.answers
+            answer = tally.message
+            if not answer:
+                failed = tally.status in {"error", "timeout"}
+                answer = answers.error if failed else answers.block if tally.decision == "block" else answers.escalate
+            verdict.message = _with_contact(answer, answers.contact)
+
+    def escalate(self, verdict: Verdict) -> None:
+        """Open a record; without one nothing goes on."""
+        settings, tally = self.state.config.escalation, self.tally
+        try:
+            verdict.escalation = self.guard._desk.open(
+                self.call.context,
+                stage=self.stage,
+                decision=tally.decision,
+                reason=tally.reason,
+                rules=tuple(dict.fromkeys(rule for result in tally.results for rule in result.rules)),
+                policy_version=self.state.config.hash,
+                owner=settings.owner,
+                expires_s=settings.expires_s,
+            )
+            self.guard.metrics.escalations += 1
+            notifier = self.guard._notifier
+            if notifier is not None:
+                record = self.guard._desk.get(verdict.escalation)
+                if record is not None:
+                    notifier.send(record)
+        except StateUnavailable:
+            self.broken("escalation")
+            verdict.text = verdict.value = None
+
+    def broken(self, reason: str) -> None:
+        """The guard itself failed: blocked, whatever was decided before."""
+        tally = self.tally
+        tally.decision, tally.status, tally.reason, tally.message = "block", "error", f"guard.{reason}", ""
+        tally.results.append(Result("guard", "block", "block", tally.reason, 1.0, "error", ()))
+
+
+class _ToolJob(_Job):
+    """A tool's arguments or its result: text, or containers as JSON has."""
+
+    __slots__ = ("labels", "source")
+
+    def __init__(self, guard: Guard, stage: Stage, tool: str, value: Any, context: RequestContext) -> None:
+        if not isinstance(tool, str):
+            raise TypeError("a tool's name must be a str")
+        if stage == "tool_input" and not isinstance(value, Mapping):
+            raise TypeError("a tool's arguments must be a mapping")
+        super().__init__(guard, stage, "", context)
+        self.call.tool = tool
+        self.source = value
+        self.labels: Mapping[str, tuple[str, ...]] = {}
+        # What is read is what would go on: a field that a role does not see is gone before anything looks at it.
+        if stage == "tool_output" and self.plan.tools is not None:
+            hidden = self.plan.tools.hidden(tool, context.role)
+            if hidden:
+                self.source, _ = drop_fields(value, hidden)
+        try:
+            self.call.text = render(self.source)
+            self.call.value = value if stage == "tool_output" else self.put_back(self.source)
+        except (LimitExceeded, TypeError, StateUnavailable):
+            self.broken("value")
+        self.size = len(self.call.text)
+
+    def fast(self) -> None:
+        """As for a text; a result is remembered as a source once it may be read."""
+        if self.tally.stopped:
+            return
+        super().fast()
+        provenance = self.plan.provenance
+        if provenance is None:
+            pass
+        elif self.stage == "tool_input":
+            try:
+                self.labels = provenance.labels(self.call)
+            except LimitExceeded:
+                self.failed("error", "limit", (provenance,), limit=True)
+        if self.stage == "tool_output" and not self.tally.stopped:
+            trusted = provenance is not None and not provenance.takes(self.call.tool)
+            if not trusted:
+                self.bring(self.call.text, f"tool:{self.call.tool}", "")
+
+    def can_edit(self, signal: Signal) -> bool:
+        """Spans of the text that rules read are no spans of a container."""
+        return bool(signal.edits) and isinstance(self.source, str)
+
+    def put_back(self, value: Any) -> Any:
+        """Arguments with the values that placeholders stand for: a tool needs the address itself."""
+        memory = self.call.memory
+        if memory is None or memory.vault is None:
+            return value
+        return memory.vault.restore_json(value, urls=True)
+
+    def edited(self) -> tuple[str | None, Any]:
+        """Text for text, containers for containers."""
+        if isinstance(self.source, str):
+            return self.edit_text(self.source), None
+        value = self.source
+        if self.tally.rescrub:
+            operators, vault = self.operators()
+            value = self.state.scanner.redact_json(value, operators, vault).value
+        return None, self.put_back(value) if self.stage == "tool_input" else value
+
+    def close(self, verdict: Verdict) -> None:
+        """As for a text, with the labels."""
+        verdict.labels = self.labels
+        super().close(verdict)
+
+
+class _RetrievalJob(_Job):
+    """Documents: first whose they are, then what is in them."""
+
+    __slots__ = ("documents", "inner", "kept", "outer")
+
+    def __init__(self, guard: Guard, documents: Iterable[Any], context: RequestContext) -> None:
+        super().__init__(guard, "retrieval", "", context)
+        self.documents = list(documents)
+        self.inner: list[tuple[int, Document, _Job]] = []
+
+    def begin(self) -> list[_Job]:
+        """A job for each document that this caller may read."""
+        from sift_fast.guard.filters import as_document
+
+        acl, context = self.plan.acl, self.call.context
+        most = self.state.config.limits.documents
+        watched = self.state.config.mode == "monitor" or (acl is not None and acl.table.mode == "monitor")
+        for number, given in enumerate(self.documents):
+            try:
+                document = as_document(given)
+                allowed = number < most and (acl is None or acl.allows(document, context))
+            except Exception:  # noqa: BLE001 -- metadata that cannot be read allows nothing
+                document, allowed = None, False
+            if document is None or not (allowed or watched):
+                continue
+            if not allowed and acl is not None:
+                self.add(acl, "block", "allow", Signal("acl.refused"))
+            job = _Job(self.guard, "retrieval", document.text, context, quiet=True)
+            job.call.memory = self.call.memory
+            self.inner.append((number, document, job))
+        refused = len(self.documents) - len(self.inner)
+        if refused:
+            # One result however many documents: their number is in `dropped`.
+            check = acl if acl is not None else _Nobody()
+            self.add(check, "redact", "redact", Signal("acl.refused"))
+        self.size = sum(job.size for _, _, job in self.inner)
+        return [job for _, _, job in self.inner]
+
+    def conclude(self, verdicts: Sequence[Verdict]) -> Verdict:
+        """One verdict for all documents."""
+        out: list[Document] = []
+        kept: list[int] = []
+        tally = self.tally
+        person = False
+        for (number, document, job), verdict in zip(self.inner, verdicts, strict=True):
+            person = person or verdict.decision == "escalate"
+            for result in verdict.results:
+                self.guard.metrics.result(*result[:1], self.stage, result.decision, result.enforced, result.status)
+            tally.results += verdict.results
+            tally.status = worse(tally.status, verdict.status)
+            if RANK[verdict.decision] > RANK["allow"]:
+                capped: Decision = "flag" if verdict.decision == "flag" else "redact"
+                if RANK[capped] >= RANK[tally.decision]:
+                    tally.decision, tally.reason = capped, verdict.reason
+            if not verdict.allowed or verdict.text is None:
+                continue
+            name = document.id or f"{number + 1}"
+            job.bring(document.text, f"document:{name}", name)
+            kept.append(number)
+            out.append(Document(verdict.text, document.metadata, document.id))
+        verdict = Verdict(
+            tally.decision,
+            "retrieval",
+            documents=tuple(out),
+            dropped=len(self.documents) - len(out),
+            policy_id=self.state.config.policy_id,
+            policy_version=self.state.config.hash,
+        )
+        verdict.kept = tuple(kept)
+        if person:
+            self.escalate(verdict)
+        self.close(verdict)
+        return verdict
+
+
+class _Nobody(Check):
+    """Stands for the guard where a document could not be read and there is no guardrail `acl`."""
+
+    def __init__(self) -> None:
+        from sift_fast.guard.config import GuardrailConfig
+
+        super().__init__("guard", GuardrailConfig(kind="acl"))

@@ -1,0 +1,73 @@
+"""What an event file says: how often each guardrail acts, who is refused most, what is slow."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+__all__ = ["report"]
+
+
+def report(lines: Iterable[str]) -> dict[str, Any]:
+    """A summary of event schema 1.
+
+    Args:
+        lines: of an event file.
+
+    Returns:
+        `events`, `broken` (lines that are no event), `decisions`, `statuses`, `stages`; `guardrails` with, for each,
+        how often it stood for what and how often that was not enforced; `tenants` by refusals; `latency_us` with P50,
+        P95 and P99 by stage. Allow events are sampled: they weigh by their sampling.
+    """
+    decisions: Counter[str] = Counter()
+    statuses: Counter[str] = Counter()
+    stages: Counter[str] = Counter()
+    tenants: Counter[str] = Counter()
+    guardrails: dict[str, Counter[str]] = defaultdict(Counter)
+    latency: dict[str, list[float]] = defaultdict(list)
+    events = broken = 0
+    for line in lines:
+        try:
+            event = json.loads(line)
+            if event["schema"] != 1 or event["type"] != "verdict":
+                continue
+            weight = 1 / event["sampled"] if event["sampled"] else 1.0
+            stage, decision = event["stage"], event["decision"]
+            parts = [(part["name"], part["decision"], part["enforced"], part["status"]) for part in event["guardrails"]]
+            took = float(event["latency_us"])
+        except (ValueError, KeyError, TypeError):
+            broken += 1
+            continue
+        events += 1
+        decisions[decision] += round(weight)
+        statuses[event["status"]] += round(weight)
+        stages[stage] += round(weight)
+        latency[stage].append(took)
+        if decision in {"block", "escalate"} and "tenant" in event:
+            tenants[event["tenant"]] += 1
+        for name, stood, enforced, status in parts:
+            guardrails[name][stood] += 1
+            if stood != enforced:
+                guardrails[name]["not enforced"] += 1
+            if status != "ok":
+                guardrails[name][status] += 1
+    return {
+        "events": events,
+        "broken": broken,
+        "decisions": dict(decisions.most_common()),
+        "statuses": dict(statuses.most_common()),
+        "stages": dict(stages.most_common()),
+        "guardrails": {name: dict(guardrails[name]) for name in sorted(guardrails)},
+        "tenants": dict(tenants.most_common(20)),
+        "latency_us": {stage: _quantiles(values) for stage, values in sorted(latency.items())},
+    }
+
+
+def _quantiles(values: list[float]) -> dict[str, float]:
+    ordered = sorted(values)
+    return {name: ordered[min(len(ordered) - 1, int(part * len(ordered)))] for name, part in _PARTS}
+
+
+_PARTS = (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
