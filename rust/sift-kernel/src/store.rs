@@ -37,6 +37,17 @@ pub struct Undo {
     pub args: Vec<u8>,
 }
 
+/// How the last kernel left a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Before {
+    /// There was none.
+    None,
+    /// It stopped at this time, milliseconds since 1970, and has accepted nothing since.
+    Closed(i64),
+    /// It crashed; this is the latest time it noted.
+    Crashed(i64),
+}
+
 /// Durable state of one kernel.
 pub trait Store: Send + Sync {
     /// Takes up to `wanted` units of an account out of what `cap` still leaves.
@@ -95,8 +106,10 @@ pub trait Store: Send + Sync {
     /// Takes one out; false when somebody else did.
     fn take_undo(&self, trace_id: &str, request_id: &str) -> Result<bool, StoreError>;
 
-    /// The latest wall clock that was noted, milliseconds since 1970; 0 at first.
-    fn clock_ms(&self) -> Result<i64, StoreError>;
-    /// Notes the wall clock; it never goes back.
+    /// Notes that a kernel works with this store, and says how the last one left it.
+    fn begin(&self) -> Result<Before, StoreError>;
+    /// Notes the latest wall clock, milliseconds since 1970; it never goes back.
     fn note_clock(&self, wall_ms: i64) -> Result<(), StoreError>;
+    /// Notes that the kernel has stopped cleanly, at this time.
+    fn finish(&self, wall_ms: i64) -> Result<(), StoreError>;
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Mutex;
 
-use super::{AccountKey, Store, Undo};
+use super::{AccountKey, Before, Store, Undo};
 use crate::approval::{ApprovalRecord, ApprovalState, Signed};
 use crate::error::StoreError;
 use crate::revocation::Subject;
@@ -18,6 +18,15 @@ struct State {
     elevations: BTreeMap<String, (i64, Vec<u8>)>,
     undos: BTreeMap<String, BTreeMap<(i64, String), Undo>>,
     clock: i64,
+    phase: Phase,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Phase {
+    #[default]
+    Fresh,
+    Open,
+    Closed,
 }
 
 /// See the module.
@@ -194,11 +203,26 @@ impl Store for MemoryStore {
         })
     }
 
-    fn clock_ms(&self) -> Result<i64, StoreError> {
-        self.state("read the clock", |state| state.clock)
+    fn begin(&self) -> Result<Before, StoreError> {
+        self.state("begin", |state| {
+            let before = match state.phase {
+                Phase::Fresh => Before::None,
+                Phase::Open => Before::Crashed(state.clock),
+                Phase::Closed => Before::Closed(state.clock),
+            };
+            state.phase = Phase::Open;
+            before
+        })
     }
 
     fn note_clock(&self, wall_ms: i64) -> Result<(), StoreError> {
         self.state("note the clock", |state| state.clock = state.clock.max(wall_ms))
+    }
+
+    fn finish(&self, wall_ms: i64) -> Result<(), StoreError> {
+        self.state("finish", |state| {
+            state.clock = state.clock.max(wall_ms);
+            state.phase = Phase::Closed;
+        })
     }
 }

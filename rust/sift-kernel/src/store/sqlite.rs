@@ -11,7 +11,7 @@ use std::sync::Mutex;
 
 use rusqlite::{params, Connection, OpenFlags, OptionalExtension, Row};
 
-use super::{AccountKey, Store, Undo};
+use super::{AccountKey, Before, Store, Undo};
 use crate::approval::{ApprovalRecord, ApprovalState, Sealed, Signed, Verdict};
 use crate::error::StoreError;
 use crate::revocation::{Subject, SubjectKind};
@@ -48,8 +48,9 @@ create table undo (
     trace text not null, request text not null, place integer not null, tool text not null,
     args blob not null,
     primary key (trace, request)) strict, without rowid;
-create table clock (one integer primary key check (one = 1), wall_ms integer not null) strict;
-insert into clock values (1, 0);
+create table kernel (
+    one integer primary key check (one = 1), phase text not null, wall_ms integer not null) strict;
+insert into kernel values (1, 'fresh', 0);
 ";
 
 /// See the module.
@@ -462,17 +463,34 @@ impl Store for SqliteStore {
         })
     }
 
-    fn clock_ms(&self) -> Result<i64, StoreError> {
-        self.look("read the clock", |connection| {
-            connection.query_row("select wall_ms from clock", [], |row| row.get(0))
+    fn begin(&self) -> Result<Before, StoreError> {
+        self.run("begin", |transaction| {
+            let (phase, wall_ms): (String, i64) = transaction
+                .query_row("select phase, wall_ms from kernel", [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let before = match phase.as_str() {
+                "fresh" => Before::None,
+                "open" => Before::Crashed(wall_ms),
+                "closed" => Before::Closed(wall_ms),
+                other => return Err(unknown(other)),
+            };
+            transaction.execute("update kernel set phase = 'open'", [])?;
+            Ok(before)
         })
     }
 
     fn note_clock(&self, wall_ms: i64) -> Result<(), StoreError> {
         self.run("note the clock", |transaction| {
             transaction
-                .prepare_cached("update clock set wall_ms = max(wall_ms, ?)")?
+                .prepare_cached("update kernel set wall_ms = max(wall_ms, ?)")?
                 .execute([wall_ms])
+                .map(drop)
+        })
+    }
+
+    fn finish(&self, wall_ms: i64) -> Result<(), StoreError> {
+        self.run("finish", |transaction| {
+            transaction
+                .execute("update kernel set phase = 'closed', wall_ms = max(wall_ms, ?)", [wall_ms])
                 .map(drop)
         })
     }
