@@ -229,44 +229,9 @@ fn write_float(number: f64, out: &mut Vec<u8>) -> Result<(), JcsError> {
     if !number.is_finite() {
         return Err(JcsError::Number);
     }
-    if number == 0.0 {
-        out.push(b'0');
-        return Ok(());
-    }
-    // Rust writes the shortest digits that read back as the same double, the nearest among them: the digits
-    // that ECMAScript asks for. Only where the point goes differs.
-    let text = format!("{:e}", number.abs());
-    let (mantissa, exponent) = text.split_once('e').ok_or(JcsError::Number)?;
-    let exponent: i32 = exponent.parse().map_err(|_| JcsError::Number)?;
-    let digits: Vec<u8> = mantissa.bytes().filter(|byte| *byte != b'.').collect();
-    let count = i32::try_from(digits.len()).map_err(|_| JcsError::Number)?;
-    if number < 0.0 {
-        out.push(b'-');
-    }
-    // The value is 0.DIGITS times ten to the power of `point`.
-    let point = exponent + 1;
-    let zeros = |count: i32| std::iter::repeat_n(b'0', usize::try_from(count).unwrap_or(0));
-    if (count..=21).contains(&point) {
-        out.extend_from_slice(&digits);
-        out.extend(zeros(point - count));
-    } else if (1..=21).contains(&point) {
-        let (whole, fraction) = digits.split_at(usize::try_from(point).unwrap_or(0));
-        out.extend_from_slice(whole);
-        out.push(b'.');
-        out.extend_from_slice(fraction);
-    } else if (-5..=0).contains(&point) {
-        out.extend_from_slice(b"0.");
-        out.extend(zeros(-point));
-        out.extend_from_slice(&digits);
-    } else {
-        let (first, rest) = digits.split_at(1);
-        out.extend_from_slice(first);
-        if !rest.is_empty() {
-            out.push(b'.');
-            out.extend_from_slice(rest);
-        }
-        out.extend_from_slice(format!("e{exponent:+}").as_bytes());
-    }
+    // Not the standard library: of two shortest texts that are equally near it takes the upper one, ECMAScript
+    // the even one (1424953923781206.25 is one of the vectors).
+    out.extend_from_slice(ryu_js::Buffer::new().format_finite(number).as_bytes());
     Ok(())
 }
 
