@@ -392,6 +392,10 @@ impl Ledgers {
         Ok(Self { budgets, keys, store, bounds, start_us, books: Mutex::default() })
     }
 
+    pub(crate) fn budgets(&self) -> &Budgets {
+        &self.budgets
+    }
+
     fn store_key(&self, place: &Place) -> AccountKey {
         AccountKey {
             limit: self.keys.get(place.limit).cloned().unwrap_or_default(),

@@ -921,7 +921,7 @@ impl Kernel {
         self.check_usable()?;
         let now = self.now()?;
         self.check_elevation(signed, now.wall)?;
-        let bytes = encode_elevation(signed);
+        let bytes = signed.to_json()?;
         self.store.add_elevation(&signed.elevation.id, signed.elevation.expires_at_ms, &bytes)?;
         let mut elevations = write(&self.elevations);
         elevations.retain(|one| one.expires_at_ms > now.wall && one.id != signed.elevation.id);
@@ -966,7 +966,7 @@ impl Kernel {
         let mut elevations = Vec::new();
         for bytes in self.store.elevations(now_ms)? {
             // Verified again: a file that was changed adds nothing.
-            if let Some(signed) = decode_elevation(&bytes) {
+            if let Ok(signed) = SignedElevation::from_json(&bytes) {
                 if self.check_elevation(&signed, now_ms).is_ok() {
                     elevations.push(signed.elevation);
                 }
