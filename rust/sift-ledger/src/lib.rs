@@ -8,9 +8,13 @@
 pub mod dsse;
 pub mod jcs;
 pub mod keys;
+pub mod log;
 pub mod merkle;
 pub mod note;
 pub mod receipt;
+pub mod storage;
 pub mod tiles;
 
+mod journal;
 mod text;
+mod tree;
