@@ -3,6 +3,7 @@
 //! Values are built here from parsed JSON by the type the manifest declares. Cedar's own JSON form is not used: there
 //! a member named `__entity` or `__extn` in untrusted arguments would become an entity or an extension value.
 
+use crate::compile::Constant;
 use crate::json::{Object, Value};
 use crate::manifest::{Manifest, Tool};
 use crate::request::Request;
@@ -42,6 +43,19 @@ pub(crate) enum Uid<'a> {
     Action(&'a str),
 }
 
+impl Uid<'_> {
+    pub(crate) fn type_name(self) -> &'static str {
+        match self {
+            Uid::Agent(..) => "Agent",
+            Uid::Role(_) | Uid::TenantRole(..) => "Role",
+            Uid::Tenant(_) => "Tenant",
+            Uid::Tool(_) => "Tool",
+            Uid::Action(_) => "Action",
+        }
+    }
+}
+
+/// Records of the context.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Rec<'a> {
     Context(&'a Facts<'a>),
@@ -57,6 +71,7 @@ pub(crate) enum Rec<'a> {
 pub(crate) enum SetVal<'a> {
     Json(&'a Type, &'a [Value]),
     Strings(&'a [Cow<'a, str>]),
+    Constants(&'a [Constant]),
 }
 
 /// A request and what follows from it.
@@ -296,20 +311,42 @@ fn typed<'a>(ty: &'a Type, value: &'a Value) -> Option<Val<'a>> {
 }
 
 impl<'a> SetVal<'a> {
-    pub(crate) fn iter(self) -> impl Iterator<Item = Val<'a>> {
-        let (json, strings) = match self {
-            SetVal::Json(ty, items) => {
-                (Some(items.iter().filter_map(move |item| typed(ty, item))), None)
-            }
-            SetVal::Strings(strings) => (None, Some(strings.iter().map(|text| Val::Str(text)))),
-        };
-        json.into_iter().flatten().chain(strings.into_iter().flatten())
+    pub(crate) fn iter(self) -> SetIter<'a> {
+        match self {
+            SetVal::Json(ty, items) => SetIter::Json(ty, items.iter()),
+            SetVal::Strings(strings) => SetIter::Strings(strings.iter()),
+            SetVal::Constants(constants) => SetIter::Constants(constants.iter()),
+        }
+    }
+
+    pub(crate) fn len(self) -> usize {
+        match self {
+            SetVal::Json(_, items) => items.len(),
+            SetVal::Strings(strings) => strings.len(),
+            SetVal::Constants(constants) => constants.len(),
+        }
     }
 
     pub(crate) fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Members of a set.
+pub(crate) enum SetIter<'a> {
+    Json(&'a Type, std::slice::Iter<'a, Value>),
+    Strings(std::slice::Iter<'a, Cow<'a, str>>),
+    Constants(std::slice::Iter<'a, Constant>),
+}
+
+impl<'a> Iterator for SetIter<'a> {
+    type Item = Val<'a>;
+
+    fn next(&mut self) -> Option<Val<'a>> {
         match self {
-            SetVal::Json(_, items) => items.is_empty(),
-            SetVal::Strings(strings) => strings.is_empty(),
+            SetIter::Json(ty, items) => typed(ty, items.next()?),
+            SetIter::Strings(strings) => strings.next().map(|text| Val::Str(text)),
+            SetIter::Constants(constants) => constants.next()?.value(),
         }
     }
 }

@@ -553,7 +553,6 @@ impl<'a> Parser<'a> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may stop at what it does not expect")]
     use super::*;
 
     fn kind(text: &[u8]) -> JsonErrorKind {

@@ -36,17 +36,21 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod compile;
 mod error;
 mod facts;
+mod index;
 pub mod json;
 mod manifest;
 mod policy;
 mod request;
+mod rule;
 mod schema;
+mod tally;
 
 pub use error::PolicyError;
 pub use manifest::{Amount, ApprovalRule, Charge, Kind, Risk, Tool, Undo};
-pub use policy::{Policy, ShadowCounters};
+pub use policy::{Engine, Policy, ShadowCounters};
 pub use request::{
     Approver, ArgumentFinding, ChargeAmount, Effect, Evaluation, Outcome, Reason, Request,
     ShadowResult, Taint,

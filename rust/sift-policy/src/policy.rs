@@ -1,10 +1,16 @@
 //! A loaded policy: reading, validation, and the decision.
 
+use crate::compile::Stop;
 use crate::error::PolicyError;
 use crate::facts::{cedar_schema, datetime_text, is_name, Facts, TypeNames};
-use crate::manifest::{is_word, ApprovalRule, Manifest, Tool};
-use crate::request::{Approver, Effect, Evaluation, Outcome, Reason, Request, ShadowResult};
-use cedar_policy::{Authorizer, Entities, PolicyId, PolicySet, Schema, ValidationMode, Validator};
+use crate::index::Index;
+use crate::manifest::{Manifest, Tool};
+use crate::request::{Evaluation, Outcome, Reason, Request, ShadowResult};
+use crate::rule::Rule;
+use crate::tally::{deny, Tally};
+use cedar_policy::{
+    AuthorizationError, Authorizer, Entities, PolicySet, Schema, ValidationMode, Validator,
+};
 use miette::Diagnostic as _;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -18,14 +24,15 @@ use std::sync::Arc;
 const MAX_BYTES: usize = 64 << 20;
 /// Policies in one set.
 const MAX_POLICIES: usize = 100_000;
-/// Annotations that mean something here or to a reader; any other is refused, for it may be a misspelt one.
-const ANNOTATIONS: [&str; 7] = ["id", "reason", "message", "approval", "shadow", "doc", "owner"];
 
 /// An immutable policy. Share it in an `Arc`; a reload makes another one and swaps the `Arc`.
 pub struct Policy {
     manifest: Manifest,
     /// Sorted by id.
     rules: Vec<Rule>,
+    index: Index,
+    /// All permits, all forbids.
+    whole: [PolicySet; 2],
     entities: Vec<Entities>,
     names: TypeNames,
     authorizer: Authorizer,
@@ -34,24 +41,15 @@ pub struct Policy {
     hash: [u8; 32],
 }
 
-/// One policy of a file.
-struct Rule {
-    id: Arc<str>,
-    forbid: bool,
-    reason: Option<Arc<str>>,
-    message: Option<Arc<str>>,
-    approval: Option<ApprovalRule>,
-    shadow: Option<Counters>,
-    /// The policy alone, so that its result is its own.
-    alone: PolicySet,
-}
-
-#[derive(Default)]
-struct Counters {
-    evaluated: AtomicU64,
-    satisfied: AtomicU64,
-    errors: AtomicU64,
-    would_change: AtomicU64,
+/// Ways to evaluate; all decide the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// Candidates from the index, conditions compiled; Cedar's evaluator for what is not compiled.
+    Compiled,
+    /// Candidates from the index, each evaluated by Cedar.
+    Sliced,
+    /// Cedar's authorizer over all policies.
+    Whole,
 }
 
 /// How often a shadow policy did what, since the policy was loaded.
@@ -135,8 +133,9 @@ impl Policy {
         let schema = Schema::from_json_value(schema_json)
             .map_err(|error| schema_error(error.to_string()))?;
 
-        let mut rules: BTreeMap<Arc<str>, (Rule, &str)> = BTreeMap::new();
-        let mut whole = PolicySet::new();
+        let mut rules: BTreeMap<Arc<str>, Rule> = BTreeMap::new();
+        let mut whole = [PolicySet::new(), PolicySet::new()];
+        let mut all = PolicySet::new();
         for &(file, text) in policies {
             let parsed = PolicySet::from_str(text).map_err(|error| PolicyError::Parse {
                 file: file.to_owned(),
@@ -157,9 +156,11 @@ impl Policy {
                         .map_or_else(|| policy.id().to_string(), str::to_owned),
                     problem,
                 };
-                let (rule, policy) = Rule::read(policy).map_err(refuse)?;
-                whole.add(policy).map_err(|_| refuse("its @id is used twice".to_owned()))?;
-                rules.insert(rule.id.clone(), (rule, file));
+                let (rule, policy) = Rule::read(policy, &manifest).map_err(refuse)?;
+                let twice = |_| refuse("its @id is used twice".to_owned());
+                whole[usize::from(rule.forbid)].add(policy.clone()).map_err(twice)?;
+                all.add(policy).map_err(twice)?;
+                rules.insert(rule.id.clone(), rule);
             }
         }
         if rules.len() > MAX_POLICIES {
@@ -168,7 +169,7 @@ impl Policy {
                 limit: MAX_POLICIES,
             });
         }
-        let result = Validator::new(schema).validate(&whole, ValidationMode::Strict);
+        let result = Validator::new(schema).validate(&all, ValidationMode::Strict);
         let mut problems: Vec<_> = result.validation_errors().map(ToString::to_string).collect();
         if !problems.is_empty() {
             problems.sort_unstable();
@@ -188,9 +189,12 @@ impl Policy {
             })
             .collect::<Option<Vec<_>>>()
             .ok_or_else(|| schema_error("entities of the tools".to_owned()))?;
+        let rules: Vec<_> = rules.into_values().collect();
         Ok(Policy {
             manifest,
-            rules: rules.into_values().map(|(rule, _)| rule).collect(),
+            index: Index::new(&rules),
+            rules,
+            whole,
             entities,
             names,
             authorizer: Authorizer::new(),
@@ -218,6 +222,11 @@ impl Policy {
     /// Ids of all policies, sorted.
     pub fn rule_ids(&self) -> impl ExactSizeIterator<Item = &Arc<str>> {
         self.rules.iter().map(|rule| &rule.id)
+    }
+
+    /// Ids of policies with a condition that is not compiled; Cedar evaluates them.
+    pub fn left_to_cedar(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.rules.iter().filter(|rule| !rule.conditions.is_compiled()).map(|rule| &rule.id)
     }
 
     /// The schema that policies are validated against, in Cedar's notation, for a reviewer.
@@ -248,8 +257,13 @@ impl Policy {
 
     /// Decides one request. Pure but for the counters of shadow policies; total; whatever fails denies.
     pub fn decide(&self, request: &Request<'_>) -> Outcome {
+        self.decide_by(Engine::Compiled, request)
+    }
+
+    /// The same decision by another way of evaluation, for tests and for a second opinion.
+    pub fn decide_by(&self, engine: Engine, request: &Request<'_>) -> Outcome {
         match self.facts(request) {
-            Ok(facts) => self.evaluate(&facts),
+            Ok(facts) => self.evaluate(&facts, engine),
             Err(reason) => deny(reason),
         }
     }
@@ -276,17 +290,46 @@ impl Policy {
         Facts::new(request, tool).ok_or(Reason::InvalidArguments)
     }
 
-    fn evaluate(&self, facts: &Facts<'_>) -> Outcome {
-        let Some(cedar) = self.cedar(facts) else { return deny(Reason::PolicyError) };
+    fn evaluate<'p>(&'p self, facts: &Facts<'_>, engine: Engine) -> Outcome {
         let mut tally = Tally::default();
         let mut shadows = Vec::new();
-        for rule in &self.rules {
-            let result = self.ask_cedar(rule, &cedar);
-            match &rule.shadow {
-                None => tally.add(rule, result, facts.request),
-                Some(counters) => shadows.push((rule, counters, result)),
+        let mut take = |rule: &'p Rule, result| match rule {
+            Rule { shadow: None, .. } => tally.add(rule, result, facts.request),
+            Rule { shadow: Some(counters), .. } => shadows.push((rule, counters, result)),
+        };
+        let answered = match engine {
+            Engine::Whole => self.ask_whole(facts, take),
+            Engine::Sliced | Engine::Compiled => {
+                let mut cedar = None;
+                let mut answered = Some(());
+                self.index.candidates(facts.request, facts.tool.ordinal, |number| {
+                    let Some(rule) = self.rules.get(number as usize) else { return };
+                    let compiled = match engine {
+                        Engine::Compiled => rule.conditions.hold(facts),
+                        _ => Err(Stop::AskCedar),
+                    };
+                    let result = match compiled {
+                        Ok(true) => Evaluation::Satisfied,
+                        Ok(false) => Evaluation::NotSatisfied,
+                        Err(Stop::Error) => Evaluation::Error,
+                        Err(Stop::AskCedar) => match cedar.get_or_insert_with(|| self.cedar(facts))
+                        {
+                            Some(cedar) => self.ask_cedar(rule, cedar),
+                            None => {
+                                answered = None;
+                                return;
+                            }
+                        },
+                    };
+                    take(rule, result);
+                });
+                answered
             }
+        };
+        if answered.is_none() {
+            return deny(Reason::PolicyError);
         }
+        shadows.sort_unstable_by_key(|(rule, ..)| &rule.id);
         let mut outcome = tally.outcome(facts);
         for (rule, counters, result) in shadows {
             let mut with = tally.clone();
@@ -309,6 +352,36 @@ impl Policy {
         Some((self.names.request(facts, &self.manifest)?, entities))
     }
 
+    /// Every policy by the authorizer over the whole set: permits and forbids apart, so that both are answered.
+    fn ask_whole<'p>(
+        &'p self,
+        facts: &Facts<'_>,
+        mut take: impl FnMut(&'p Rule, Evaluation),
+    ) -> Option<()> {
+        let (request, entities) = self.cedar(facts)?;
+        let responses = self
+            .whole
+            .each_ref()
+            .map(|set| self.authorizer.is_authorized(&request, set, &entities));
+        let of = |error: &AuthorizationError, rule: &Rule| match error {
+            AuthorizationError::PolicyEvaluationError(error) => {
+                *error.policy_id() == rule.policy_id
+            }
+        };
+        for rule in &self.rules {
+            let diagnostics = responses.get(usize::from(rule.forbid))?.diagnostics();
+            let result = if diagnostics.errors().any(|error| of(error, rule)) {
+                Evaluation::Error
+            } else if diagnostics.reason().any(|id| *id == rule.policy_id) {
+                Evaluation::Satisfied
+            } else {
+                Evaluation::NotSatisfied
+            };
+            take(rule, result);
+        }
+        Some(())
+    }
+
     fn ask_cedar(
         &self,
         rule: &Rule,
@@ -323,195 +396,6 @@ impl Policy {
         } else {
             Evaluation::NotSatisfied
         }
-    }
-}
-
-fn deny(reason: Reason) -> Outcome {
-    Outcome {
-        effect: Effect::Deny,
-        reason,
-        message: None,
-        rule_ids: Vec::new(),
-        charges: Vec::new(),
-        shadow: Vec::new(),
-        fulfilled: None,
-    }
-}
-
-/// Results of the policies in force, and what they come to.
-#[derive(Clone, Default)]
-struct Tally<'p> {
-    forbids: Vec<&'p Rule>,
-    errors: Vec<&'p Rule>,
-    /// Forbids that an approval lifts, and that are not lifted.
-    required: Vec<(&'p Rule, &'p ApprovalRule)>,
-    permits: Vec<&'p Rule>,
-    /// Permits that hold once approved.
-    offers: Vec<(&'p Rule, &'p ApprovalRule)>,
-    /// What approvals lifted.
-    lifted: Vec<(&'p Rule, &'p ApprovalRule)>,
-}
-
-impl<'p> Tally<'p> {
-    fn add(&mut self, rule: &'p Rule, result: Evaluation, request: &Request<'_>) {
-        let approval =
-            rule.approval.as_ref().map(|approval| (approval, fulfils(request, approval)));
-        match (result, rule.forbid, approval) {
-            (Evaluation::NotSatisfied, ..) | (Evaluation::Error, false, _) => {}
-            (Evaluation::Error, true, _) => self.errors.push(rule),
-            (Evaluation::Satisfied, true, None) => self.forbids.push(rule),
-            (Evaluation::Satisfied, true, Some((approval, false))) => {
-                self.required.push((rule, approval))
-            }
-            (Evaluation::Satisfied, true, Some((approval, true))) => {
-                self.lifted.push((rule, approval))
-            }
-            (Evaluation::Satisfied, false, None) => self.permits.push(rule),
-            (Evaluation::Satisfied, false, Some((approval, false))) => {
-                self.offers.push((rule, approval))
-            }
-            (Evaluation::Satisfied, false, Some((approval, true))) => {
-                self.permits.push(rule);
-                self.lifted.push((rule, approval));
-            }
-        }
-    }
-
-    fn outcome(&self, facts: &Facts<'_>) -> Outcome {
-        let (tool, request) = (facts.tool, facts.request);
-        let refusing: Vec<_> = self.forbids.iter().chain(&self.errors).copied().collect();
-        if let Some(first) = self.forbids.first().or(self.errors.first()) {
-            let otherwise =
-                if self.forbids.is_empty() { Reason::PolicyError } else { Reason::Forbidden };
-            return decided(Effect::Deny, otherwise, Some(first), &refusing);
-        }
-        if self.permits.is_empty() && self.offers.is_empty() {
-            return deny(Reason::NoPermit);
-        }
-        let Some(charges) = tool.charge(request.args, request.estimate) else {
-            return deny(Reason::InvalidCharge);
-        };
-        let by_tool = tool.approval.as_ref().map(|approval| (approval, fulfils(request, approval)));
-        // Of several approvals that are all needed the hardest is asked for first; of several offers the easiest.
-        let hardest = self.required.iter().map(|(rule, approval)| (Some(*rule), *approval));
-        let by_manifest =
-            by_tool.filter(|(_, fulfilled)| !fulfilled).map(|(approval, _)| (None, approval));
-        let required = hardest.chain(by_manifest).max_by_key(|(rule, approval)| {
-            (approval.m, std::cmp::Reverse((&approval.name, rule.map(|rule| &rule.id))))
-        });
-        let offer = self
-            .offers
-            .iter()
-            .min_by_key(|(rule, approval)| (approval.m, &approval.name, &rule.id));
-        let wanted = required.or(match self.permits.is_empty() {
-            true => offer.map(|(rule, approval)| (Some(*rule), *approval)),
-            false => None,
-        });
-        let mut deciding = self.permits.clone();
-        let mut outcome = match wanted {
-            Some((rule, approval)) => {
-                deciding.extend(self.offers.iter().map(|(rule, _)| *rule));
-                deciding.extend(self.required.iter().map(|(rule, _)| *rule));
-                decided(
-                    Effect::Escalate(approval.clone()),
-                    Reason::ApprovalRequired,
-                    rule,
-                    &deciding,
-                )
-            }
-            None => {
-                deciding.extend(self.lifted.iter().map(|(rule, _)| *rule));
-                decided(Effect::Allow, Reason::Allowed, None, &deciding)
-            }
-        };
-        if by_tool.is_some() {
-            outcome.rule_ids.push(format!("tool:{}", tool.name).into());
-        }
-        outcome.charges = charges;
-        if outcome.effect == Effect::Allow {
-            let lifted = self.lifted.iter().map(|(_, approval)| *approval);
-            let fulfilled = lifted
-                .chain(by_tool.map(|(approval, _)| approval))
-                .max_by_key(|rule| (rule.m, &rule.name));
-            outcome.fulfilled = fulfilled.cloned();
-        }
-        outcome
-    }
-}
-
-fn decided(effect: Effect, otherwise: Reason, by: Option<&Rule>, deciding: &[&Rule]) -> Outcome {
-    let mut rule_ids: Vec<_> = deciding.iter().map(|rule| rule.id.clone()).collect();
-    rule_ids.sort_unstable();
-    rule_ids.dedup();
-    Outcome {
-        effect,
-        reason: by.and_then(|rule| rule.reason.clone()).map_or(otherwise, Reason::Policy),
-        message: by.and_then(|rule| rule.message.clone()),
-        rule_ids,
-        charges: Vec::new(),
-        shadow: Vec::new(),
-        fulfilled: None,
-    }
-}
-
-/// Whether enough different members of the group approved; whoever asks does not count.
-fn fulfils(request: &Request<'_>, rule: &ApprovalRule) -> bool {
-    let member = |approver: &&Approver| {
-        approver.name != request.agent && approver.groups.iter().any(|group| **group == *rule.group)
-    };
-    let mut names: Vec<_> =
-        request.approved_by.iter().filter(member).map(|approver| &approver.name).collect();
-    names.sort_unstable();
-    names.dedup();
-    names.len() >= rule.m as usize
-}
-
-impl Rule {
-    fn read(policy: &cedar_policy::Policy) -> Result<(Self, cedar_policy::Policy), String> {
-        if let Some((name, _)) = policy.annotations().find(|(name, _)| !ANNOTATIONS.contains(name))
-        {
-            return Err(format!(
-                "annotation @{name} is not known; known are {}",
-                ANNOTATIONS.join(", ")
-            ));
-        }
-        let id = policy.annotation("id").filter(|id| is_word(id)).ok_or(
-            "it needs an @id(\"..\") of letters, digits and `_ - .`: receipts and messages name it"
-                .to_owned(),
-        )?;
-        let reason = policy.annotation("reason");
-        if let Some(reason) = reason {
-            let word =
-                |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
-            if !(1..=64).contains(&reason.len()) || !reason.bytes().all(word) {
-                return Err("@reason is a code of lower-case letters, digits and `_`, at most 64"
-                    .to_owned());
-            }
-        }
-        let shadow = match policy.annotation("shadow") {
-            None => None,
-            Some("") => Some(Counters::default()),
-            Some(_) => {
-                return Err(
-                    "@shadow takes no value; remove the annotation to put the policy in force"
-                        .to_owned(),
-                )
-            }
-        };
-        let approval = policy.annotation("approval").map(ApprovalRule::parse).transpose()?;
-        let policy = policy.new_id(PolicyId::new(id));
-        let alone =
-            PolicySet::from_policies([policy.clone()]).map_err(|error| error.to_string())?;
-        let rule = Self {
-            id: id.into(),
-            forbid: policy.effect() == cedar_policy::Effect::Forbid,
-            reason: reason.map(Into::into),
-            message: policy.annotation("message").map(Into::into),
-            approval,
-            shadow,
-            alone,
-        };
-        Ok((rule, policy))
     }
 }
 
