@@ -11,13 +11,14 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use serde::Deserialize;
 
 use crate::clock::Now;
 use crate::config::Window;
-use crate::error::{KernelError, Result, StoreError};
+use crate::error::{file, KernelError, Result, StoreError};
 use crate::store::{AccountKey, Store};
 use crate::sync::lock;
 use crate::wire::{hex, random};
@@ -221,6 +222,18 @@ impl Budgets {
             }
         }
         Ok(budgets)
+    }
+
+    /// Reads `budgets.toml` in a folder; a folder without one has no budgets.
+    ///
+    /// Errors: as above, and a file that cannot be read.
+    pub fn load(folder: &Path) -> Result<Self> {
+        let path = folder.join("budgets.toml");
+        match std::fs::read_to_string(&path) {
+            Ok(text) => Self::from_text(&text),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(error) => Err(file(&path, "read", &error)),
+        }
     }
 
     /// Whether some limit caps a budget in a unit: what no limit caps must not be charged.

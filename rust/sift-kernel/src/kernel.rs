@@ -1,12 +1,14 @@
 //! The kernel: authenticate, evaluate, reserve, decide, record. In this order, and nowhere else.
 
 use std::collections::{BTreeMap, HashMap};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use sift_ledger::keys::{Keyring, PrivateKey, PublicKey, Purpose};
+use sift_ledger::log::LogConfig;
 use sift_ledger::receipt::{self, Class, Fields};
 use sift_policy::json::{JsonLimits, Value};
 use sift_policy::{Approver, ArgumentFinding, Effect, Policy, Request, Taint, Tool};
@@ -15,8 +17,8 @@ use crate::approval::{digest, seal_label, ApprovalRecord, ApprovalState, Sealed,
 use crate::budget::{Bounds, Budgets, Charge, Ledgers, Outcome, Refused, Who};
 use crate::clock::{Clock, ClockGuard, Now, SystemClock};
 use crate::config::{Config, ReceiptClass, Release};
-use crate::error::{KernelError, Result};
-use crate::journal::{Journal, Pending, Placed};
+use crate::error::{file, KernelError, Result};
+use crate::journal::{Journal, LedgerJournal, Pending, Placed};
 use crate::nonce::{Nonces, Reserved};
 use crate::permit::Permit;
 use crate::process::Hold;
@@ -24,7 +26,7 @@ use crate::request::{preimage, ActionRequest, Credential, Proof};
 use crate::revocation::{Revocations, Subject};
 use crate::seal;
 use crate::session::{Elevation, Session, SessionGrant, SignedElevation, SignedGrant};
-use crate::store::{Before, Store};
+use crate::store::{Before, SqliteStore, Store};
 use crate::sync::{lock, read, write};
 use crate::wire::{hex, random};
 
@@ -121,10 +123,17 @@ pub struct Authorization {
 /// The receipt on its way, and what the permit will say.
 #[derive(Clone)]
 struct Record {
-    receipt: Arc<Vec<u8>>,
+    receipt: Arc<[u8]>,
     pending: Arc<dyn Pending>,
     permit: Option<Arc<Permit>>,
     wait: bool,
+}
+
+impl Record {
+    /// A denial's receipt is waited for in any case: nothing is gained by not doing so.
+    fn waits(&self) -> bool {
+        self.wait || self.permit.is_none()
+    }
 }
 
 /// What is handed out once a receipt is durable.
@@ -252,7 +261,7 @@ const ENGINE: &str = concat!("sift-kernel ", env!("CARGO_PKG_VERSION"));
 
 /// Roles that an agent's key may act in.
 fn roles(key: &PublicKey) -> &[String] {
-    &key.groups
+    &key.roles
 }
 
 /// The person behind an approver's key: two keys of one person are one approval.
@@ -261,6 +270,52 @@ fn person(key: &PublicKey) -> &str {
 }
 
 impl Kernel {
+    /// Opens the kernel of a folder: `kernel.toml`, `keys.toml`, `budgets.toml`, `tools.toml`, `policy/*.cedar`,
+    /// its private keys and its state.
+    ///
+    /// Args: the folder; what looks into arguments; what tells where they came from.
+    ///
+    /// Errors: `Config` for files that are missing or wrong, and for a folder that another process works with
+    /// (it is named); `Policy` for policies and manifest; `Unavailable` for state that is damaged.
+    pub fn open(
+        folder: &Path,
+        scanner: Option<Arc<dyn ArgumentScanner>>,
+        taint: Option<Arc<dyn TaintSource>>,
+    ) -> Result<Self> {
+        let config = Config::load(folder)?;
+        let config_error = |error: sift_ledger::keys::KeyError| KernelError::Config(error.to_string());
+        let keys = Keyring::load(&folder.join("keys.toml")).map_err(config_error)?;
+        let budgets = Budgets::load(folder)?;
+        let policy = Policy::load(folder).map_err(|error| KernelError::Policy(error.to_string()))?;
+        let receipt_key = PrivateKey::read(&config.receipt_key).map_err(config_error)?;
+        let log_key = PrivateKey::read(&config.log_key).map_err(config_error)?;
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&config.state)
+            .map_err(|error| file(&config.state, "make", &error))?;
+        let hold = Hold::take(&config.state)?;
+        let store = SqliteStore::open(&config.state.join("kernel.sqlite"))?;
+        let mut log = LogConfig::new(&config.origin, log_key);
+        log.keys = keys.clone();
+        log.interval = Duration::from_micros(config.log.interval_us);
+        let journal = LedgerJournal::open(&config.state.join("ledger"), log)?;
+        let mut kernel = Self::from_parts(Parts {
+            config,
+            keys,
+            budgets,
+            policy,
+            receipt_key,
+            store: Arc::new(store),
+            journal: Arc::new(journal),
+            clock: Arc::new(SystemClock),
+            scanner,
+            taint,
+        })?;
+        kernel.hold = Some(hold);
+        Ok(kernel)
+    }
+
     /// Makes a kernel from its parts.
     ///
     /// Errors: `Config` for charges that no limit caps, an agent's key without tenant, agent or role, a receipt
@@ -741,11 +796,10 @@ impl Kernel {
             class: self.class(),
             details: &[],
         };
-        let entry = self.seal_receipt(&fields)?;
-        let receipt = Arc::new(entry.clone());
+        let receipt: Arc<[u8]> = self.seal_receipt(&fields)?.into();
         let pending = self
             .journal
-            .append(entry)
+            .append(Arc::clone(&receipt))
             .map_err(|error| KernelError::Unavailable(error.to_string()))?;
         let permit = answer.lease.as_ref().map(|lease| {
             Arc::new(Permit {
@@ -791,21 +845,64 @@ impl Kernel {
     pub fn durable(&self, answer: &Authorization) -> Result<Option<Durable>> {
         self.check_usable()?;
         let Some(record) = &answer.record else { return Ok(None) };
-        let placed = if record.wait || record.permit.is_none() {
+        let placed = if record.waits() {
             let wait = Duration::from_millis(self.config.log.wait_ms);
             Some(record.pending.wait(wait).map_err(|error| KernelError::Unavailable(error.to_string()))?)
         } else {
             None
         };
+        self.hand_out(record, placed).map(Some)
+    }
+
+    /// As [`Self::durable`] without waiting: calls back, once, when it can be told. On the thread that commits
+    /// receipts or on this one; the callback must be quick.
+    ///
+    /// Returns whether there is a receipt; without one nothing is called.
+    pub fn when_durable(
+        &self,
+        answer: &Authorization,
+        told: impl FnOnce(std::result::Result<Option<Placed>, KernelError>) + Send + 'static,
+    ) -> bool {
+        let Some(record) = &answer.record else { return false };
+        if record.waits() {
+            record.pending.tell(Box::new(move |done| {
+                told(done.map(Some).map_err(|error| KernelError::Unavailable(error.to_string())));
+            }));
+        } else {
+            told(Ok(None));
+        }
+        true
+    }
+
+    /// What [`Self::durable`] returns, for a place that [`Self::when_durable`] told.
+    ///
+    /// Errors: a closed kernel, an answer without receipt.
+    pub fn finish_durable(&self, answer: &Authorization, placed: Option<Placed>) -> Result<Durable> {
+        self.check_usable()?;
+        match &answer.record {
+            Some(record) => self.hand_out(record, placed),
+            None => Err(KernelError::Invalid("there is no receipt of this answer".to_owned())),
+        }
+    }
+
+    fn hand_out(&self, record: &Record, placed: Option<Placed>) -> Result<Durable> {
         let permit = match &record.permit {
             None => None,
             Some(permit) => {
-                let index = placed.and_then(|placed| i64::try_from(placed.index).ok());
+                let index = placed.as_ref().and_then(|placed| i64::try_from(placed.index).ok());
                 let permit = Permit { index, ..Permit::clone(permit) };
                 Some(permit.sign(&self.config.receipt_key_id, &self.receipt_key)?)
             }
         };
-        Ok(Some(Durable { receipt: record.receipt.to_vec(), permit, placed }))
+        Ok(Durable { receipt: record.receipt.to_vec(), permit, placed })
+    }
+
+    /// The proof that a receipt is in the log, a `.tlog-proof`.
+    ///
+    /// Errors: `Unavailable` when there is no such receipt or the log cannot be read.
+    pub fn proof(&self, index: u64) -> Result<String> {
+        self.check_usable()?;
+        self.journal.proof(index).map_err(|error| KernelError::Unavailable(error.to_string()))
     }
 
     /// The action happened and cost this much.
@@ -1254,7 +1351,7 @@ impl Kernel {
         };
         let entry = self.seal_receipt(&fields)?;
         let pending =
-            self.journal.append(entry).map_err(|error| KernelError::Unavailable(error.to_string()))?;
+            self.journal.append(entry.into()).map_err(|error| KernelError::Unavailable(error.to_string()))?;
         pending
             .wait(Duration::from_millis(self.config.log.wait_ms))
             .map_err(|error| KernelError::Unavailable(error.to_string()))?;
