@@ -47,13 +47,16 @@ from sift_fast.redact import (
     Remove,
     Replace,
 )
+from sift_fast.receipts import Audit, Check, Keys, Receipt, Statement, Verified, audit_ledger, check_receipt, verify_receipt
 from sift_fast.scanner import Scanner
 from sift_fast.types import Limits
 from sift_fast.vault import Vault
 
 __all__ = [
     "ActionDenied",
+    "Audit",
     "Batch",
+    "Check",
     "ConfigError",
     "Encrypt",
     "Explanation",
@@ -67,12 +70,14 @@ __all__ = [
     "JsonItem",
     "JsonRedaction",
     "Keep",
+    "Keys",
     "LeaseConflict",
     "LimitExceeded",
     "Limits",
     "Mask",
     "PolicyError",
     "Pseudonym",
+    "Receipt",
     "Redaction",
     "Remove",
     "Replace",
@@ -83,10 +88,15 @@ __all__ = [
     "Scanner",
     "SiftError",
     "StateUnavailable",
+    "Statement",
     "Stream",
     "Vault",
+    "Verified",
     "__version__",
+    "audit_ledger",
     "build_info",
+    "check_receipt",
+    "verify_receipt",
 ]
 
 __version__ = "0.1.0"

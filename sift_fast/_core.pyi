@@ -35,6 +35,7 @@ __all__ = [
     "Finding",
     "Findings",
     "Item",
+    "Keys",
     "Redaction",
     "Restorer",
     "Rule",
@@ -44,10 +45,12 @@ __all__ = [
     "Vault",
     "_Document",
     "_Key",
+    "_Verifier",
     "_check_mask",
     "_decrypt",
     "_restore_finding",
     "_restore_findings",
+    "audit_ledger",
     "build_info",
     "check_rules",
     "examples",
@@ -920,3 +923,46 @@ def _restore_findings(
     incomplete: list[str],
     unit: str,
 ) -> Findings: ...
+
+@final
+class Keys:
+    """Public keys and what each may sign, as `keys.toml` has them.
+
+    Example:
+        >>> len(Keys(""))
+        0
+    """
+
+    def __new__(cls, text: str) -> Self:
+        """Read the text of a `keys.toml`.
+
+        Raises:
+            ConfigError: A key is wrong, weak, there twice, or there for two uses; nothing was taken in.
+        """
+
+    @staticmethod
+    def load(path: _Path) -> Keys:
+        """Read a file.
+
+        Raises:
+            ConfigError: It cannot be read, or as the constructor.
+        """
+
+    def items(self) -> list[tuple[str, str]]:
+        """Id and purpose of each key."""
+
+    def __len__(self) -> int: ...
+
+_Answer: TypeAlias = tuple[Literal["valid", "missing", "invalid"], str]
+
+@final
+class _Verifier:
+    def __new__(cls, keys: Keys, origin: str | None, witnesses: int) -> Self: ...
+    def verify(
+        self, envelope: bytes | None, proof: str | None, now: int
+    ) -> tuple[str, str, str, _Answer, _Answer, _Answer, int | None]: ...
+
+def audit_ledger(
+    folder: _Path, keys: Keys, origin: str | None, seen: list[str], now: int
+) -> tuple[int, str, list[str], int, list[str], int, int, list[tuple[int, str]]]:
+    """Audit the ledger in a folder; `sift_fast.receipts` has the one to use."""

@@ -25,6 +25,7 @@ COMMANDS = {
     "redact": "Copy a text with its findings replaced.",
     "rules": "List, show, check, measure and test rules.",
     "scan": "Find secrets, injections and leaks in files.",
+    "verify": "Verify receipts or a ledger, offline.",
 }
 
 EPILOG = """\b

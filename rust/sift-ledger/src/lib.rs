@@ -2,9 +2,10 @@
 //!
 //! A receipt is an in-toto Statement in a DSSE envelope ([`receipt`], [`dsse`]). Envelopes are the leaves of an
 //! RFC 6962 Merkle tree ([`merkle`]), kept as C2SP tlog-tiles with signed checkpoints ([`tiles`], [`note`],
-//! `log`). Public keys come from `keys.toml` ([`keys`]). [`audit`] reads a whole ledger and says what was done
+//! [`log`]). Public keys come from `keys.toml` ([`keys`]). [`audit`] reads a whole ledger and says what was done
 //! to it. Nothing here reads a clock or knows what a policy is.
 
+pub mod audit;
 pub mod dsse;
 pub mod jcs;
 pub mod keys;

@@ -11,6 +11,8 @@ mod raised {
     pyo3::import_exception!(sift_fast.errors, ConfigError);
     pyo3::import_exception!(sift_fast.errors, LimitExceeded);
     pyo3::import_exception!(sift_fast.errors, StateUnavailable);
+    #[cfg(feature = "kernel")]
+    pyo3::import_exception!(sift_fast.errors, InvalidReceipt);
 }
 
 /// An argument or an option that is wrong.
@@ -50,4 +52,16 @@ pub(crate) fn vault(error: &VaultError) -> PyErr {
         VaultError::Full(_) => limit(error.to_string()),
         _ => raised::StateUnavailable::new_err(error.to_string()),
     }
+}
+
+/// A receipt or ledger that does not say what it should.
+#[cfg(feature = "kernel")]
+pub(crate) fn receipt(message: impl Into<String>) -> PyErr {
+    raised::InvalidReceipt::new_err(message.into())
+}
+
+/// State that cannot be read or trusted.
+#[cfg(feature = "kernel")]
+pub(crate) fn unavailable(message: impl Into<String>) -> PyErr {
+    raised::StateUnavailable::new_err(message.into())
 }
