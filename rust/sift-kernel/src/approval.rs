@@ -152,13 +152,21 @@ impl ApprovalRecord {
     /// Args: the kernel it is for; the id of the approver's key; the key.
     ///
     /// Errors: `Invalid` when there is no copy for this key, or it is not the action that is to be approved.
-    pub fn open(&self, audience: &str, key_id: &str, key: &PrivateKey) -> Result<Zeroizing<Vec<u8>>> {
-        let copy = self.sealed.iter().find(|sealed| sealed.approver == key_id).ok_or_else(|| {
-            KernelError::Invalid(format!("there is no copy of the action for key `{key_id}`"))
-        })?;
+    pub fn open(
+        &self,
+        audience: &str,
+        key_id: &str,
+        key: &PrivateKey,
+    ) -> Result<Zeroizing<Vec<u8>>> {
+        let copy =
+            self.sealed.iter().find(|sealed| sealed.approver == key_id).ok_or_else(|| {
+                KernelError::Invalid(format!("there is no copy of the action for key `{key_id}`"))
+            })?;
         let action = seal::open(&key.scalar(), &seal_label(audience, &self.id), &copy.bytes)?;
         if digest(&action).as_slice() != self.action {
-            return Err(KernelError::Invalid("the copy is not the action that is to be approved".to_owned()));
+            return Err(KernelError::Invalid(
+                "the copy is not the action that is to be approved".to_owned(),
+            ));
         }
         Ok(action)
     }

@@ -25,7 +25,7 @@ use crate::process::Hold;
 use crate::request::{preimage, ActionRequest, Credential, Proof};
 use crate::revocation::{Revocations, Subject};
 use crate::seal;
-use crate::session::{Elevation, Session, SessionGrant, SignedElevation, SignedGrant};
+use crate::session::{Elevation, Session, SignedElevation, SignedGrant};
 use crate::store::{Before, SqliteStore, Store};
 use crate::sync::{lock, read, write};
 use crate::wire::{hex, random};
@@ -283,10 +283,12 @@ impl Kernel {
         taint: Option<Arc<dyn TaintSource>>,
     ) -> Result<Self> {
         let config = Config::load(folder)?;
-        let config_error = |error: sift_ledger::keys::KeyError| KernelError::Config(error.to_string());
+        let config_error =
+            |error: sift_ledger::keys::KeyError| KernelError::Config(error.to_string());
         let keys = Keyring::load(&folder.join("keys.toml")).map_err(config_error)?;
         let budgets = Budgets::load(folder)?;
-        let policy = Policy::load(folder).map_err(|error| KernelError::Policy(error.to_string()))?;
+        let policy =
+            Policy::load(folder).map_err(|error| KernelError::Policy(error.to_string()))?;
         let receipt_key = PrivateKey::read(&config.receipt_key).map_err(config_error)?;
         let log_key = PrivateKey::read(&config.log_key).map_err(config_error)?;
         std::fs::DirBuilder::new()
@@ -321,8 +323,18 @@ impl Kernel {
     /// Errors: `Config` for charges that no limit caps, an agent's key without tenant, agent or role, a receipt
     /// key that is not in the ring; `Unavailable` for a store that fails or a clock that went back.
     pub fn from_parts(parts: Parts) -> Result<Self> {
-        let Parts { config, keys, budgets, policy, receipt_key, store, journal, clock, scanner, taint } =
-            parts;
+        let Parts {
+            config,
+            keys,
+            budgets,
+            policy,
+            receipt_key,
+            store,
+            journal,
+            clock,
+            scanner,
+            taint,
+        } = parts;
         check_keys(&keys, &config, &receipt_key)?;
         check_charges(&policy, &budgets)?;
         let (wall, steady) = (clock.wall_ms(), clock.steady_ms());
@@ -332,7 +344,8 @@ impl Kernel {
         if let Before::Closed(noted) | Before::Crashed(noted) = before {
             if wall < noted.saturating_sub(skew) {
                 return Err(KernelError::Unavailable(
-                    "the clock is behind the last time that the store knows: set it right".to_owned(),
+                    "the clock is behind the last time that the store knows: set it right"
+                        .to_owned(),
                 ));
             }
         }
@@ -409,7 +422,8 @@ impl Kernel {
     fn now(&self) -> Result<Now> {
         self.guard.now(self.clock.as_ref()).ok_or_else(|| {
             KernelError::Unavailable(
-                "the clock was set while the kernel ran: set it right, or open the kernel again".to_owned(),
+                "the clock was set while the kernel ran: set it right, or open the kernel again"
+                    .to_owned(),
             )
         })
     }
@@ -491,7 +505,9 @@ impl Kernel {
         // A session that is named must be open, however the request is proven.
         let session = match &request.session {
             None => None,
-            Some(id) => Some(read(&self.sessions).get(id).cloned().ok_or_else(|| refuse("unknown_session"))?),
+            Some(id) => Some(
+                read(&self.sessions).get(id).cloned().ok_or_else(|| refuse("unknown_session"))?,
+            ),
         };
         let key_id = match (&credential.proof, &session) {
             (Proof::Signature { key_id, .. }, _) => Some(key_id.as_str()),
@@ -515,8 +531,12 @@ impl Kernel {
                 Some(key.clone())
             }
         };
-        let revoked =
-            self.revocations.find(&request.tenant, &request.agent, request.session.as_deref(), key_id);
+        let revoked = self.revocations.find(
+            &request.tenant,
+            &request.agent,
+            request.session.as_deref(),
+            key_id,
+        );
         if let Some(kind) = revoked {
             return Err(refuse(match kind {
                 crate::revocation::SubjectKind::Tenant => "tenant_revoked",
@@ -537,7 +557,9 @@ impl Kernel {
             return Err(refuse("request_expired"));
         }
         // The key of a session does not outlive the process, so its requests cannot be older.
-        if !matches!(credential.proof, Proof::Mac { .. }) && stamp.issued_at_ms < self.accept_from_ms {
+        if !matches!(credential.proof, Proof::Mac { .. })
+            && stamp.issued_at_ms < self.accept_from_ms
+        {
             return Err(refuse("issued_before_start"));
         }
         let canonical = request.canonical().map_err(|_| refuse("invalid_request"))?;
@@ -593,7 +615,11 @@ impl Kernel {
         let stamp = &credential.stamp;
         let mut answer = match verdict {
             Ok(granted) => Authorization {
-                decision: if granted.lease.is_some() { Decision::Allow } else { Decision::Escalate },
+                decision: if granted.lease.is_some() {
+                    Decision::Allow
+                } else {
+                    Decision::Escalate
+                },
                 reason: granted.reason,
                 message: case.message.take(),
                 rule_ids: granted.rules,
@@ -724,8 +750,11 @@ impl Kernel {
         let used = match approved.filter(|_| outcome.fulfilled.is_some()) {
             None => None,
             Some(approved) => {
-                let taken =
-                    self.store.move_approval(&approved.id, ApprovalState::Approved, ApprovalState::Consumed);
+                let taken = self.store.move_approval(
+                    &approved.id,
+                    ApprovalState::Approved,
+                    ApprovalState::Consumed,
+                );
                 if !matches!(taken, Ok(true)) {
                     let _ = self.ledgers.cancel(&lease, now);
                     return Err(match taken {
@@ -763,7 +792,8 @@ impl Kernel {
                 amount: charge.amount,
             })
             .collect();
-        let expires = caller.now.wall.saturating_add(self.config.permit_seconds.saturating_mul(1_000));
+        let expires =
+            caller.now.wall.saturating_add(self.config.permit_seconds.saturating_mul(1_000));
         let version = hex(answer.policy_hash.get(..6).unwrap_or_default());
         let fields = Fields {
             event: "authorization",
@@ -847,7 +877,12 @@ impl Kernel {
         let Some(record) = &answer.record else { return Ok(None) };
         let placed = if record.waits() {
             let wait = Duration::from_millis(self.config.log.wait_ms);
-            Some(record.pending.wait(wait).map_err(|error| KernelError::Unavailable(error.to_string()))?)
+            Some(
+                record
+                    .pending
+                    .wait(wait)
+                    .map_err(|error| KernelError::Unavailable(error.to_string()))?,
+            )
         } else {
             None
         };
@@ -877,7 +912,11 @@ impl Kernel {
     /// What [`Self::durable`] returns, for a place that [`Self::when_durable`] told.
     ///
     /// Errors: a closed kernel, an answer without receipt.
-    pub fn finish_durable(&self, answer: &Authorization, placed: Option<Placed>) -> Result<Durable> {
+    pub fn finish_durable(
+        &self,
+        answer: &Authorization,
+        placed: Option<Placed>,
+    ) -> Result<Durable> {
         self.check_usable()?;
         match &answer.record {
             Some(record) => self.hand_out(record, placed),
@@ -973,23 +1012,31 @@ impl Kernel {
         key.check_time(now.wall).map_err(bad)?;
         key.verify(&signed.preimage(), &signed.signature).map_err(bad)?;
         if key.tenant.as_ref() != Some(&grant.tenant) || key.agent.as_ref() != Some(&grant.agent) {
-            return Err(KernelError::Signature("the key is of another agent than the grant".to_owned()));
+            return Err(KernelError::Signature(
+                "the key is of another agent than the grant".to_owned(),
+            ));
         }
         if self
             .revocations
             .find(&grant.tenant, &grant.agent, Some(&grant.session), Some(&signed.key_id))
             .is_some()
         {
-            return Err(KernelError::Signature("tenant, agent, session or key is revoked".to_owned()));
+            return Err(KernelError::Signature(
+                "tenant, agent, session or key is revoked".to_owned(),
+            ));
         }
         if !grant.roles.iter().all(|role| roles(key).contains(role)) {
-            return Err(KernelError::Invalid("the grant names a role that the key does not have".to_owned()));
+            return Err(KernelError::Invalid(
+                "the grant names a role that the key does not have".to_owned(),
+            ));
         }
         let longest = self.config.session.seconds.saturating_mul(1_000);
         if grant.expires_at_ms <= now.wall
             || grant.expires_at_ms.saturating_sub(now.wall.max(grant.not_before_ms)) > longest
         {
-            return Err(KernelError::Invalid("the grant is over, or lasts longer than it may".to_owned()));
+            return Err(KernelError::Invalid(
+                "the grant is over, or lasts longer than it may".to_owned(),
+            ));
         }
         let mut sessions = write(&self.sessions);
         if let Some(open) = sessions.get(&grant.session) {
@@ -1031,7 +1078,8 @@ impl Kernel {
         elevation.check()?;
         let Some(group) = &self.config.approval.elevation_group else {
             return Err(KernelError::Signature(
-                "nobody may elevate: `approval.elevation_group` of kernel.toml names no group".to_owned(),
+                "nobody may elevate: `approval.elevation_group` of kernel.toml names no group"
+                    .to_owned(),
             ));
         };
         if signed.audience != self.config.audience {
@@ -1042,7 +1090,9 @@ impl Kernel {
         let key = keys.get(&signed.key_id, Purpose::Approver).map_err(bad)?;
         key.check_time(now_ms).map_err(bad)?;
         key.verify(&signed.preimage(), &signed.signature).map_err(bad)?;
-        if !key.groups.contains(group) || key.tenant.as_ref().is_some_and(|tenant| *tenant != elevation.tenant) {
+        if !key.groups.contains(group)
+            || key.tenant.as_ref().is_some_and(|tenant| *tenant != elevation.tenant)
+        {
             return Err(KernelError::Signature(format!(
                 "the key is not of the group `{group}`, or of another tenant"
             )));
@@ -1054,7 +1104,9 @@ impl Kernel {
         if elevation.expires_at_ms <= now_ms
             || elevation.expires_at_ms.saturating_sub(elevation.not_before_ms) > longest
         {
-            return Err(KernelError::Invalid("the elevation is over, or lasts longer than it may".to_owned()));
+            return Err(KernelError::Invalid(
+                "the elevation is over, or lasts longer than it may".to_owned(),
+            ));
         }
         Ok(())
     }
@@ -1100,7 +1152,9 @@ impl Kernel {
         if let Some(id) = waiting.get(&caller.action) {
             let known = self.store.approval(id).map_err(unavailable)?;
             if known.is_some_and(|one| {
-                one.state == ApprovalState::Pending && now < one.expires_ms && one.rule == *rule.name
+                one.state == ApprovalState::Pending
+                    && now < one.expires_ms
+                    && one.rule == *rule.name
             }) {
                 return Ok(id.clone());
             }
@@ -1178,7 +1232,8 @@ impl Kernel {
             && key.tenant.as_ref().is_none_or(|one| one == tenant)
             && key.check_time(now_ms).is_ok()
             && self.revocations.find(tenant, "", None, Some(&key.id)).is_none()
-            && requester.is_none_or(|one| one.to_bytes() != key.to_bytes() && person(one) != person(key))
+            && requester
+                .is_none_or(|one| one.to_bytes() != key.to_bytes() && person(one) != person(key))
     }
 
     fn expire(
@@ -1188,7 +1243,11 @@ impl Kernel {
     ) -> std::result::Result<(), crate::error::StoreError> {
         for approval in self.store.approvals(ApprovalState::Pending)? {
             if approval.expires_ms <= now_ms {
-                self.store.move_approval(&approval.id, ApprovalState::Pending, ApprovalState::Expired)?;
+                self.store.move_approval(
+                    &approval.id,
+                    ApprovalState::Pending,
+                    ApprovalState::Expired,
+                )?;
                 waiting.retain(|_, id| *id != approval.id);
             }
         }
@@ -1207,7 +1266,10 @@ impl Kernel {
             .approval(id)
             .map_err(|_| broken("store_unavailable"))?
             .ok_or_else(|| refuse("approval_unknown"))?;
-        if record.action != caller.action || record.tenant != request.tenant || record.agent != request.agent {
+        if record.action != caller.action
+            || record.tenant != request.tenant
+            || record.agent != request.agent
+        {
             return Err(refuse("approval_of_another_action"));
         }
         if caller.now.wall >= record.expires_ms {
@@ -1228,7 +1290,13 @@ impl Kernel {
             let Ok(key) = keys.get(&signed.approver, Purpose::Approver) else { continue };
             let bytes = record.preimage(&self.config.audience, &caller.action, signed.verdict);
             if signed.verdict != Verdict::Approve
-                || !self.may_approve(key, &record.group, request, caller.key.as_ref(), caller.now.wall)
+                || !self.may_approve(
+                    key,
+                    &record.group,
+                    request,
+                    caller.key.as_ref(),
+                    caller.now.wall,
+                )
                 || key.verify(&bytes, &signed.signature).is_err()
                 || by.iter().any(|one| one.name == person(key))
             {
@@ -1281,7 +1349,9 @@ impl Kernel {
         let now = self.now()?.wall;
         // One at a time: how many have signed is counted before it is written.
         let mut waiting = lock(&self.waiting);
-        let gone = || KernelError::Invalid("the approval is not known, or does not wait any more".to_owned());
+        let gone = || {
+            KernelError::Invalid("the approval is not known, or does not wait any more".to_owned())
+        };
         let record = self.store.approval(id)?.ok_or_else(gone)?;
         if record.state != ApprovalState::Pending {
             return Err(gone());
@@ -1299,13 +1369,16 @@ impl Kernel {
                 "the key may not sign this: wrong group or tenant, not valid, revoked, or of whoever asks".to_owned(),
             ));
         }
-        key.verify(&record.preimage(&self.config.audience, &record.action, verdict), signature).map_err(bad)?;
+        key.verify(&record.preimage(&self.config.audience, &record.action, verdict), signature)
+            .map_err(bad)?;
         if record.signatures.iter().any(|one| one.name == person(key)) {
             return Err(KernelError::Signature("this person has signed already".to_owned()));
         }
         let then = match verdict {
             Verdict::Reject => ApprovalState::Rejected,
-            Verdict::Approve if record.signatures.len() + 1 >= record.m as usize => ApprovalState::Approved,
+            Verdict::Approve if record.signatures.len() + 1 >= record.m as usize => {
+                ApprovalState::Approved
+            }
             Verdict::Approve => ApprovalState::Pending,
         };
         let signed = Signed {
@@ -1327,7 +1400,12 @@ impl Kernel {
     }
 
     /// A receipt of what an approver said.
-    fn record_approval(&self, record: &ApprovalRecord, signed: &Signed, then: ApprovalState) -> Result<()> {
+    fn record_approval(
+        &self,
+        record: &ApprovalRecord,
+        signed: &Signed,
+        then: ApprovalState,
+    ) -> Result<()> {
         let policy = self.policy();
         let fields = Fields {
             event: "approval",
@@ -1350,8 +1428,10 @@ impl Kernel {
             ..Fields::default()
         };
         let entry = self.seal_receipt(&fields)?;
-        let pending =
-            self.journal.append(entry.into()).map_err(|error| KernelError::Unavailable(error.to_string()))?;
+        let pending = self
+            .journal
+            .append(entry.into())
+            .map_err(|error| KernelError::Unavailable(error.to_string()))?;
         pending
             .wait(Duration::from_millis(self.config.log.wait_ms))
             .map_err(|error| KernelError::Unavailable(error.to_string()))?;
@@ -1431,7 +1511,10 @@ fn check_keys(keys: &Keyring, config: &Config, receipt_key: &PrivateKey) -> Resu
     let wrong = |message: String| Err(KernelError::Config(format!("keys.toml: {message}")));
     for key in keys.of(Purpose::Agent) {
         if key.tenant.is_none() || key.agent.is_none() || roles(key).is_empty() {
-            return wrong(format!("agent key `{}` needs a `tenant`, an `agent` and at least one role", key.id));
+            return wrong(format!(
+                "agent key `{}` needs a `tenant`, an `agent` and at least one role",
+                key.id
+            ));
         }
     }
     match keys.get(&config.receipt_key_id, Purpose::Receipt) {
@@ -1440,7 +1523,9 @@ fn check_keys(keys: &Keyring, config: &Config, receipt_key: &PrivateKey) -> Resu
             "key `{}` is not the public half of the receipt key that kernel.toml names",
             config.receipt_key_id
         )),
-        Err(_) => wrong(format!("receipt key `{}` of kernel.toml is missing", config.receipt_key_id)),
+        Err(_) => {
+            wrong(format!("receipt key `{}` of kernel.toml is missing", config.receipt_key_id))
+        }
     }
 }
 

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sift_kernel::{
-    sign, ActionRequest, ApprovalState, ArgumentScanner, Authorization, Budgets, Config, Credential,
-    Decision, Elevation, Kernel, KernelError, ManualClock, MemoryJournal, MemoryStore, Parts, Permit,
-    Proof, Register, SessionGrant, Stamp, Status, Store, Subject, SubjectKind, Verdict,
+    sign, ActionRequest, ApprovalState, ArgumentScanner, Authorization, Budgets, Config,
+    Credential, Decision, Elevation, Kernel, KernelError, ManualClock, MemoryJournal, MemoryStore,
+    Parts, Permit, Proof, Register, SessionGrant, Stamp, Status, Store, Subject, SubjectKind,
+    Verdict,
 };
 use sift_ledger::keys::{Keyring, PrivateKey, PublicKey, Purpose};
 use sift_policy::json::{parse, JsonLimits, Value};
@@ -234,7 +235,10 @@ fn an_action_from_request_to_settlement() {
         .kernel
         .settle(&lease, BTreeMap::from([("usd_micros".to_owned(), 1_000_000)]))
         .unwrap();
-    assert_eq!(outcome.charged.iter().map(|charge| charge.amount).collect::<Vec<_>>(), [1_000_000, 1]);
+    assert_eq!(
+        outcome.charged.iter().map(|charge| charge.amount).collect::<Vec<_>>(),
+        [1_000_000, 1]
+    );
     assert_eq!(durable.receipt, *bench.journal.entries()[0]);
     let receipt = String::from_utf8_lossy(&durable.receipt).into_owned();
     assert!(!receipt.contains("o-1"), "arguments are not in receipts");
@@ -296,7 +300,10 @@ fn strangers_change_nothing() {
         (with(|it| it.stamp.expires_at_ms = i64::MIN), "lifetime_too_long"),
         (with(|it| it.stamp.issued_at_ms += 5_001), "issued_in_future"),
         (with(|it| it.proof = Proof::Process), "process_not_trusted"),
-        (with(|it| it.proof = Proof::Mac { session: "s".to_owned(), tag: [0; 32] }), "unknown_session"),
+        (
+            with(|it| it.proof = Proof::Mac { session: "s".to_owned(), tag: [0; 32] }),
+            "unknown_session",
+        ),
         (with_key("nobody"), "unknown_key"),
         (with_key("ann"), "unknown_key"),
         (with_key("kernel-1"), "unknown_key"),
@@ -305,7 +312,10 @@ fn strangers_change_nothing() {
         denied(&bench.kernel.authorize(&request, &credential, None), reason);
     }
     for (other, reason) in [
-        (ActionRequest { args: json(r#"{"order":"o-1","cents":101}"#), ..request.clone() }, "invalid_signature"),
+        (
+            ActionRequest { args: json(r#"{"order":"o-1","cents":101}"#), ..request.clone() },
+            "invalid_signature",
+        ),
         (ActionRequest { role: "admin".to_owned(), ..request.clone() }, "invalid_signature"),
         (ActionRequest { tool: "mail".to_owned(), ..request.clone() }, "invalid_signature"),
         (ActionRequest { tenant: "other".to_owned(), ..request.clone() }, "key_of_another_agent"),
@@ -329,8 +339,14 @@ fn what_is_known_and_not_allowed_is_recorded() {
     for (request, reason) in [
         (ActionRequest { role: "admin".to_owned(), ..base.clone() }, "role_not_granted"),
         (ActionRequest { tool: "payout".to_owned(), ..base.clone() }, "unknown_tool"),
-        (ActionRequest { args: json(r#"{"order":"o-1","cents":"100"}"#), ..base.clone() }, "invalid_arguments"),
-        (ActionRequest { args: json(r#"{"order":"o-1","cents":100,"x":1}"#), ..base.clone() }, "invalid_arguments"),
+        (
+            ActionRequest { args: json(r#"{"order":"o-1","cents":"100"}"#), ..base.clone() },
+            "invalid_arguments",
+        ),
+        (
+            ActionRequest { args: json(r#"{"order":"o-1","cents":100,"x":1}"#), ..base.clone() },
+            "invalid_arguments",
+        ),
         (refund(200_000), "no_permit"),
     ] {
         let before = bench.journal.entries().len();
@@ -413,7 +429,10 @@ fn a_session_authenticates_by_mac_and_only_narrows() {
         ..in_session(refund(1))
     };
     denied(&ask(&mail), "session_tool");
-    denied(&ask(&ActionRequest { conversation: Some("c2".to_owned()), ..in_session(refund(1)) }), "session_conversation");
+    denied(
+        &ask(&ActionRequest { conversation: Some("c2".to_owned()), ..in_session(refund(1)) }),
+        "session_conversation",
+    );
     // The grant holds for a signed request of the session as well.
     denied(&bench.ask(&mail), "session_tool");
     // A tag that is not for this request.
@@ -424,7 +443,14 @@ fn a_session_authenticates_by_mac_and_only_narrows() {
     let wider = SessionGrant { tools: None, ..grant(&bench) };
     let wider = wider.sign("kernel.acme", "bot-1", &private("bot-1")).unwrap();
     assert!(matches!(bench.kernel.open_session(&wider), Err(KernelError::Invalid(_))));
-    bench.kernel.revoke(&Subject { kind: SubjectKind::Session, name: "s1".to_owned(), tenant: String::new() }).unwrap();
+    bench
+        .kernel
+        .revoke(&Subject {
+            kind: SubjectKind::Session,
+            name: "s1".to_owned(),
+            tenant: String::new(),
+        })
+        .unwrap();
     denied(&ask(&in_session(refund(1))), "session_revoked");
 }
 
@@ -434,12 +460,24 @@ fn a_grant_that_is_not_right_opens_nothing() {
     let base = grant(&bench);
     let sign = |grant: SessionGrant, id: &str| grant.sign("kernel.acme", id, &private(id)).unwrap();
     for (what, signed) in [
-        ("role", sign(SessionGrant { roles: ["admin".to_owned()].into(), ..base.clone() }, "bot-1")),
+        (
+            "role",
+            sign(SessionGrant { roles: ["admin".to_owned()].into(), ..base.clone() }, "bot-1"),
+        ),
         ("agent", sign(SessionGrant { agent: "else".to_owned(), ..base.clone() }, "bot-1")),
         ("other key", sign(base.clone(), "other-1")),
         ("approver's key", sign(base.clone(), "ann")),
-        ("over", sign(SessionGrant { not_before_ms: 0, expires_at_ms: START - 1, ..base.clone() }, "bot-1")),
-        ("too long", sign(SessionGrant { expires_at_ms: START + 90_000_000, ..base.clone() }, "bot-1")),
+        (
+            "over",
+            sign(
+                SessionGrant { not_before_ms: 0, expires_at_ms: START - 1, ..base.clone() },
+                "bot-1",
+            ),
+        ),
+        (
+            "too long",
+            sign(SessionGrant { expires_at_ms: START + 90_000_000, ..base.clone() }, "bot-1"),
+        ),
         ("audience", base.clone().sign("kernel.other", "bot-1", &private("bot-1")).unwrap()),
         ("forged", base.clone().sign("kernel.acme", "bot-1", &private("ann")).unwrap()),
     ] {
@@ -450,8 +488,8 @@ fn a_grant_that_is_not_right_opens_nothing() {
 #[test]
 fn an_elevation_widens_a_session_for_a_while() {
     let scanner: Arc<dyn ArgumentScanner> = Arc::new(Scanner(Ok(Vec::new())));
-    let bench =
-        open_with(Arc::default(), Arc::new(ManualClock::new(START)), CONFIG, Some(scanner)).unwrap();
+    let bench = open_with(Arc::default(), Arc::new(ManualClock::new(START)), CONFIG, Some(scanner))
+        .unwrap();
     let signed = grant(&bench).sign("kernel.acme", "bot-1", &private("bot-1")).unwrap();
     bench.kernel.open_session(&signed).unwrap();
     let mail = ActionRequest {
@@ -473,7 +511,10 @@ fn an_elevation_widens_a_session_for_a_while() {
         assert!(matches!(bench.kernel.elevate(&signed), Err(KernelError::Signature(_))), "{who}");
     }
     let long = Elevation { expires_at_ms: START + 4_000_000, ..elevation.clone() };
-    assert!(bench.kernel.elevate(&long.sign("kernel.acme", "sam", &private("sam")).unwrap()).is_err());
+    assert!(bench
+        .kernel
+        .elevate(&long.sign("kernel.acme", "sam", &private("sam")).unwrap())
+        .is_err());
     bench.kernel.elevate(&elevation.sign("kernel.acme", "sam", &private("sam")).unwrap()).unwrap();
     assert_eq!(bench.ask(&mail).decision, Decision::Allow);
     bench.clock.advance(60_000);
@@ -496,7 +537,8 @@ fn an_approval_takes_two_people_and_is_used_once() {
     let action = record.open("kernel.acme", "ann", &private("ann")).unwrap();
     assert_eq!(action.as_slice(), request.canonical().unwrap());
     assert!(bench.approve(&id, "owner", Verdict::Approve).is_err());
-    let forced = private("owner").sign(&record.preimage("kernel.acme", &record.action, Verdict::Approve));
+    let forced =
+        private("owner").sign(&record.preimage("kernel.acme", &record.action, Verdict::Approve));
     assert!(matches!(
         bench.kernel.sign_approval(&id, "owner", Verdict::Approve, &forced),
         Err(KernelError::Signature(_))
@@ -543,14 +585,20 @@ fn an_approval_ends_by_a_no_and_by_time() {
     let id = bench.ask(&refund(6_000)).approval.unwrap();
     assert_eq!(bench.approve(&id, "ann", Verdict::Reject).unwrap(), ApprovalState::Rejected);
     let request = refund(6_000);
-    denied(&bench.kernel.authorize(&request, &bench.sign(&request), Some(&id)), "approval_rejected");
+    denied(
+        &bench.kernel.authorize(&request, &bench.sign(&request), Some(&id)),
+        "approval_rejected",
+    );
     assert!(bench.approve(&id, "ben", Verdict::Approve).is_err());
     let id = bench.ask(&refund(6_000)).approval.unwrap();
     bench.approve(&id, "ben", Verdict::Approve).unwrap();
     bench.approve(&id, "ann", Verdict::Approve).unwrap();
     bench.clock.advance(900_000);
     denied(&bench.kernel.authorize(&request, &bench.sign(&request), Some(&id)), "approval_expired");
-    denied(&bench.kernel.authorize(&request, &bench.sign(&request), Some("none")), "approval_unknown");
+    denied(
+        &bench.kernel.authorize(&request, &bench.sign(&request), Some("none")),
+        "approval_unknown",
+    );
 }
 
 #[test]
@@ -571,13 +619,20 @@ fn an_approver_whose_key_is_revoked_does_not_count() {
     let id = bench.ask(&request).approval.unwrap();
     bench.approve(&id, "ben", Verdict::Approve).unwrap();
     bench.approve(&id, "ann", Verdict::Approve).unwrap();
-    bench.kernel.revoke(&Subject { kind: SubjectKind::Key, name: "ben".to_owned(), tenant: String::new() }).unwrap();
-    denied(&bench.kernel.authorize(&request, &bench.sign(&request), Some(&id)), "approval_not_enough");
+    bench
+        .kernel
+        .revoke(&Subject { kind: SubjectKind::Key, name: "ben".to_owned(), tenant: String::new() })
+        .unwrap();
+    denied(
+        &bench.kernel.authorize(&request, &bench.sign(&request), Some(&id)),
+        "approval_not_enough",
+    );
 }
 
 #[test]
 fn arguments_are_scanned_or_the_action_is_denied() {
-    let mail = ActionRequest { tool: "mail".to_owned(), args: json(r#"{"text":"hello"}"#), ..refund(1) };
+    let mail =
+        ActionRequest { tool: "mail".to_owned(), args: json(r#"{"text":"hello"}"#), ..refund(1) };
     let with = |scanner: Option<Arc<dyn ArgumentScanner>>| {
         open_with(Arc::default(), Arc::new(ManualClock::new(START)), CONFIG, scanner).unwrap()
     };
@@ -629,7 +684,9 @@ fn a_full_memory_of_nonces_refuses() {
     let answers: Vec<_> = (0..200).map(|_| bench.ask(&refund(1))).collect();
     let full = answers.iter().filter(|answer| answer.reason == "nonce_memory_full").count();
     assert!(full >= 200 - 16, "{full}");
-    assert!(answers.iter().all(|answer| answer.decision == Decision::Allow || answer.status == Status::Error));
+    assert!(answers
+        .iter()
+        .all(|answer| answer.decision == Decision::Allow || answer.status == Status::Error));
 }
 
 #[test]
@@ -639,7 +696,8 @@ fn after_a_crash_no_old_request_is_accepted() {
     let used = bench.sign(&request);
     assert_eq!(bench.kernel.authorize(&request, &used, None).decision, Decision::Allow);
     // As far ahead as clocks may be apart.
-    let ahead = Stamp { issued_at_ms: START + 5_000, expires_at_ms: START + 65_000, ..bench.stamp() };
+    let ahead =
+        Stamp { issued_at_ms: START + 5_000, expires_at_ms: START + 65_000, ..bench.stamp() };
     let ahead = sign(&request, "bot-1", &private("bot-1"), ahead).unwrap();
     assert_eq!(bench.kernel.authorize(&request, &ahead, None).decision, Decision::Allow);
     let Bench { kernel, clock, store, .. } = bench;
@@ -666,7 +724,10 @@ fn a_clock_that_went_back_opens_nothing() {
     let bench = open_with(store.clone(), Arc::new(ManualClock::new(START)), CONFIG, None).unwrap();
     bench.kernel.close().unwrap();
     let early = Arc::new(ManualClock::new(START - 5_001));
-    assert!(matches!(open_with(store.clone(), early, CONFIG, None), Err(KernelError::Unavailable(_))));
+    assert!(matches!(
+        open_with(store.clone(), early, CONFIG, None),
+        Err(KernelError::Unavailable(_))
+    ));
     store.break_down(true);
     let clock = Arc::new(ManualClock::new(START));
     assert!(matches!(open_with(store, clock, CONFIG, None), Err(KernelError::Unavailable(_))));
@@ -696,8 +757,13 @@ fn what_no_limit_caps_cannot_be_opened_or_loaded() {
 fn a_new_policy_holds_for_the_next_request() {
     let bench = bench();
     let before = bench.ask(&refund(1));
-    let stricter = format!("{POLICY}\n@id(\"stop\") forbid (principal, action == Action::\"refund\", resource);");
-    bench.kernel.set_policy(Policy::from_texts(TOOLS, &[("acme.cedar", &stricter)]).unwrap()).unwrap();
+    let stricter = format!(
+        "{POLICY}\n@id(\"stop\") forbid (principal, action == Action::\"refund\", resource);"
+    );
+    bench
+        .kernel
+        .set_policy(Policy::from_texts(TOOLS, &[("acme.cedar", &stricter)]).unwrap())
+        .unwrap();
     let after = bench.ask(&refund(1));
     denied(&after, "forbidden");
     assert_ne!(before.policy_hash, after.policy_hash);

@@ -13,6 +13,12 @@ mod raised {
     pyo3::import_exception!(sift_fast.errors, StateUnavailable);
     #[cfg(feature = "kernel")]
     pyo3::import_exception!(sift_fast.errors, InvalidReceipt);
+    #[cfg(feature = "kernel")]
+    pyo3::import_exception!(sift_fast.errors, InvalidSignature);
+    #[cfg(feature = "kernel")]
+    pyo3::import_exception!(sift_fast.errors, LeaseConflict);
+    #[cfg(feature = "kernel")]
+    pyo3::import_exception!(sift_fast.errors, PolicyError);
 }
 
 /// An argument or an option that is wrong.
@@ -64,4 +70,20 @@ pub(crate) fn receipt(message: impl Into<String>) -> PyErr {
 #[cfg(feature = "kernel")]
 pub(crate) fn unavailable(message: impl Into<String>) -> PyErr {
     raised::StateUnavailable::new_err(message.into())
+}
+
+/// Any error of the kernel.
+#[cfg(feature = "kernel")]
+pub(crate) fn kernel(error: &sift_kernel::KernelError) -> PyErr {
+    use sift_kernel::KernelError;
+    let message = error.to_string();
+    match error {
+        KernelError::Config(_) | KernelError::Invalid(_) => config(message),
+        KernelError::Policy(_) => raised::PolicyError::new_err(message),
+        KernelError::Signature(_) => raised::InvalidSignature::new_err(message),
+        KernelError::LeaseConflict(_) => raised::LeaseConflict::new_err(message),
+        KernelError::Limit(_) => limit(message),
+        KernelError::Permit(_) => receipt(message),
+        _ => unavailable(message),
+    }
 }

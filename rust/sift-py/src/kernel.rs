@@ -3,7 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pyo3::exceptions::PyTypeError;
@@ -15,9 +16,9 @@ use sift_ledger::keys::{KeyError, PrivateKey};
 use sift_policy::json::{parse, JsonLimits, Object, Value};
 use sift_policy::{ArgumentFinding, Policy};
 
+use crate::errors;
 use crate::receipts::Keys;
 use crate::scanner::Scanner;
-use crate::errors;
 
 /// How deep arguments are nested at most, whatever a kernel allows: the walk is recursive.
 const DEPTH: usize = 128;
@@ -77,10 +78,18 @@ fn to_value(object: &Bound<'_, PyAny>, depth: usize) -> PyResult<Value> {
         return Ok(Value::Object(object));
     }
     if let Ok(list) = object.cast::<PyList>() {
-        return list.iter().map(|item| to_value(&item, depth)).collect::<PyResult<_>>().map(Value::List);
+        return list
+            .iter()
+            .map(|item| to_value(&item, depth))
+            .collect::<PyResult<_>>()
+            .map(Value::List);
     }
     if let Ok(tuple) = object.cast::<PyTuple>() {
-        return tuple.iter().map(|item| to_value(&item, depth)).collect::<PyResult<_>>().map(Value::List);
+        return tuple
+            .iter()
+            .map(|item| to_value(&item, depth))
+            .collect::<PyResult<_>>()
+            .map(Value::List);
     }
     Err(PyTypeError::new_err(format!(
         "`args` holds JSON: dict, list, str, int, float, bool and None, not `{}`",
@@ -414,8 +423,8 @@ pub(crate) struct SignedGrant {
 impl SignedGrant {
     #[staticmethod]
     fn from_json(text: &[u8]) -> PyResult<Self> {
-        let core =
-            core::SignedGrant::from_json(text).map_err(|error| errors::config(error.to_string()))?;
+        let core = core::SignedGrant::from_json(text)
+            .map_err(|error| errors::config(error.to_string()))?;
         Ok(Self { core })
     }
 
@@ -780,19 +789,31 @@ impl Authorization {
 
     /// Calls `told()` from another thread when the receipt is durable or lost; false when there is nothing to
     /// wait for.
-    fn _when_durable(slf: &Bound<'_, Self>, told: Py<PyAny>) -> bool {
-        let this = slf.get();
-        if this.durable.get().is_some() {
-            return false;
+    fn _when_durable(&self, told: Py<PyAny>) -> PyResult<bool> {
+        if self.durable.get().is_some() {
+            return Ok(false);
         }
-        let owner = slf.clone().unbind();
-        this.kernel.when_durable(&this.core, move |_| {
-            // The interpreter may be on its way out; then nobody waits.
-            let _ = Python::try_attach(|py| {
-                let _ = told.call0(py);
-                drop(owner);
-            });
-        })
+        let sender = notifier()?;
+        Ok(self.kernel.when_durable(&self.core, move |_| {
+            // Nobody listens when the interpreter is on its way out; then nobody waits either.
+            let _ = sender.send(told);
+        }))
+    }
+
+    /// A coroutine that gives the receipt once it is durable.
+    fn durable<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        slf.py().import("sift_fast.kernel")?.call_method1("_durable", (slf,))
+    }
+
+    /// As `durable`, waiting here.
+    fn durable_sync<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        slf.get()._wait(slf.py())?;
+        Self::receipt(slf)
+    }
+
+    #[getter]
+    fn receipt<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        slf.py().import("sift_fast.kernel")?.call_method1("_receipt", (slf,))
     }
 
     fn __repr__(&self) -> String {
@@ -802,6 +823,40 @@ impl Authorization {
             self.core.reason
         )
     }
+}
+
+/// Where callbacks go that Python waits for: a thread of their own makes the calls, since whoever commits
+/// receipts must not wait for the interpreter.
+fn notifier() -> PyResult<Sender<Py<PyAny>>> {
+    static NOTIFIER: Mutex<Option<(u32, Sender<Py<PyAny>>)>> = Mutex::new(None);
+    let mut notifier = NOTIFIER.lock().unwrap_or_else(PoisonError::into_inner);
+    let process = std::process::id();
+    if let Some((owner, sender)) = &*notifier {
+        // A forked child has the sender and not the thread.
+        if *owner == process {
+            return Ok(sender.clone());
+        }
+    }
+    let (sender, receiver) = mpsc::channel::<Py<PyAny>>();
+    std::thread::Builder::new()
+        .name("sift-fast-durable".to_owned())
+        .spawn(move || {
+            while let Ok(first) = receiver.recv() {
+                let waiting: Vec<_> = std::iter::once(first).chain(receiver.try_iter()).collect();
+                let attached = Python::try_attach(|py| {
+                    for told in waiting {
+                        // It wakes a loop and can only fail when that is closed.
+                        let _ = told.call0(py);
+                    }
+                });
+                if attached.is_none() {
+                    break;
+                }
+            }
+        })
+        .map_err(|error| errors::sift(format!("cannot start a thread: {error}")))?;
+    *notifier = Some((process, sender.clone()));
+    Ok(sender)
 }
 
 /// Looks into the arguments of an action with a scanner.
@@ -911,7 +966,8 @@ impl Kernel {
     #[new]
     fn new(py: Python<'_>, folder: PathBuf, scanner: Option<&Scanner>) -> PyResult<Self> {
         let scanner = scanner.map(|scanner| {
-            Arc::new(Contents { scanner: Arc::clone(scanner.core()) }) as Arc<dyn core::ArgumentScanner>
+            Arc::new(Contents { scanner: Arc::clone(scanner.core()) })
+                as Arc<dyn core::ArgumentScanner>
         });
         let core = run(py, || core::Kernel::open(&folder, scanner, None))?;
         Ok(Self { core: Arc::new(core), folder })
@@ -942,10 +998,19 @@ impl Kernel {
             }
         }
         let core = py.detach(|| self.core.authorize(&request.core, &credential.core, approval));
-        Ok(Authorization { core, kernel: Arc::clone(&self.core), durable: std::sync::OnceLock::new() })
+        Ok(Authorization {
+            core,
+            kernel: Arc::clone(&self.core),
+            durable: std::sync::OnceLock::new(),
+        })
     }
 
-    fn _settle(&self, py: Python<'_>, lease: &str, actual: BTreeMap<String, i64>) -> PyResult<Ended> {
+    fn _settle(
+        &self,
+        py: Python<'_>,
+        lease: &str,
+        actual: BTreeMap<String, i64>,
+    ) -> PyResult<Ended> {
         run(py, || self.core.settle(lease, actual)).map(ended)
     }
 
@@ -1008,8 +1073,8 @@ impl Kernel {
         run(py, || {
             let keys = sift_ledger::keys::Keyring::load(&self.folder.join("keys.toml"))
                 .map_err(|error| KernelError::Config(error.to_string()))?;
-            let policy =
-                Policy::load(&self.folder).map_err(|error| KernelError::Policy(error.to_string()))?;
+            let policy = Policy::load(&self.folder)
+                .map_err(|error| KernelError::Policy(error.to_string()))?;
             self.core.set_policy(policy)?;
             self.core.set_keys(keys)
         })
@@ -1057,7 +1122,9 @@ impl PermitRegister {
     fn new(path: Option<PathBuf>, most: usize) -> PyResult<Self> {
         let core = match path {
             None => core::Register::in_memory(now_ms(), most),
-            Some(path) => core::Register::open(&path, most).map_err(|error| errors::kernel(&error))?,
+            Some(path) => {
+                core::Register::open(&path, most).map_err(|error| errors::kernel(&error))?
+            }
         };
         Ok(Self { core })
     }

@@ -15,6 +15,8 @@ mod errors;
 mod files;
 mod findings;
 #[cfg(feature = "kernel")]
+mod kernel;
+#[cfg(feature = "kernel")]
 mod receipts;
 mod redact;
 mod rules;
@@ -48,6 +50,13 @@ mod _core {
     use crate::files::{FileFinding, FileReport, FileScan};
     #[pymodule_export]
     use crate::findings::{restore_finding, restore_findings, Explanation, Finding, Findings};
+    #[cfg(feature = "kernel")]
+    #[pymodule_export]
+    use crate::kernel::{
+        sign_elevation, sign_grant, sign_request, trusted_credential, verify_permit, ActionRequest,
+        Approval, ApprovalSignature, Authorization, Credential, Kernel, Permit, PermitRegister,
+        Session, SignedElevation, SignedGrant, SigningKey,
+    };
     #[cfg(feature = "kernel")]
     #[pymodule_export]
     use crate::receipts::{audit_ledger, Keys, Verifier};

@@ -42,7 +42,11 @@ impl MemoryStore {
         self.broken.store(broken, Ordering::SeqCst);
     }
 
-    fn state<T>(&self, what: &'static str, work: impl FnOnce(&mut State) -> T) -> Result<T, StoreError> {
+    fn state<T>(
+        &self,
+        what: &'static str,
+        work: impl FnOnce(&mut State) -> T,
+    ) -> Result<T, StoreError> {
         if self.broken.load(Ordering::SeqCst) {
             return Err(StoreError { what, reason: "it was told to".to_owned() });
         }

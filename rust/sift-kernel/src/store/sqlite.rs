@@ -286,7 +286,9 @@ impl Store for SqliteStore {
     fn reinstate(&self, subject: &Subject) -> Result<(), StoreError> {
         self.run("reinstate", |transaction| {
             transaction
-                .prepare_cached("delete from revocation where kind = ? and name = ? and tenant = ?")?
+                .prepare_cached(
+                    "delete from revocation where kind = ? and name = ? and tenant = ?",
+                )?
                 .execute(params![subject.kind.word(), subject.name, subject.tenant])
                 .map(drop)
         })
@@ -311,7 +313,9 @@ impl Store for SqliteStore {
     fn add_approval(&self, approval: &ApprovalRecord) -> Result<(), StoreError> {
         self.run("add an approval", |transaction| {
             transaction
-                .prepare_cached("insert into approval values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?
+                .prepare_cached(
+                    "insert into approval values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                )?
                 .execute(params![
                     approval.id,
                     approval.action,
@@ -465,8 +469,10 @@ impl Store for SqliteStore {
 
     fn begin(&self) -> Result<Before, StoreError> {
         self.run("begin", |transaction| {
-            let (phase, wall_ms): (String, i64) = transaction
-                .query_row("select phase, wall_ms from kernel", [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let (phase, wall_ms): (String, i64) =
+                transaction.query_row("select phase, wall_ms from kernel", [], |row| {
+                    Ok((row.get(0)?, row.get(1)?))
+                })?;
             let before = match phase.as_str() {
                 "fresh" => Before::None,
                 "open" => Before::Crashed(wall_ms),
