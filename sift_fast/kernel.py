@@ -342,7 +342,9 @@ class Kernel(_core._Kernel):
     Example:
         ```python
         kernel = sf.Kernel.open("governance")
-        request = sf.ActionRequest(tenant="acme", agent="support-bot", role="support", tool="refund", args={"cents": 500})
+        request = sf.ActionRequest(
+            tenant="acme", agent="support-bot", role="support", tool="refund", args={"cents": 500}
+        )
         request, credential = sf.sign_request(request, key)
         async with kernel.action(request, credential) as permit:
             await refund(permit, request)
@@ -410,7 +412,9 @@ class Kernel(_core._Kernel):
         """
         return Action(self, request, credential, approval)
 
-    def tool(self, name: str, *, sign: _Sign) -> Callable[[Callable[_Arguments, _Result]], Callable[_Arguments, _Result]]:
+    def tool(
+        self, name: str, *, sign: _Sign
+    ) -> Callable[[Callable[_Arguments, _Result]], Callable[_Arguments, _Result]]:
         """Decorate a tool function, so that every call is authorized first and settled afterwards.
 
         Args:
@@ -558,7 +562,7 @@ def _subject(tenant: str | None, agent: str | None, session: str | None, key: st
     match tenant, agent, session, key:
         case str(), None, None, None:
             return "tenant", tenant, ""
-        case (str() | None), str(), None, None:
+        case ((str() | None), str(), None, None):
             return "agent", agent, tenant or ""
         case None, None, str(), None:
             return "session", session, ""

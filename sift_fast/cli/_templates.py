@@ -87,7 +87,12 @@ reversible = true
 exports = false
 scan_args = false
 charges = [{ budget = "calls", unit = "calls", amount = 1 }]
-args = { type = "object", required = ["order"], additionalProperties = false, properties = { order = { type = "string", maxLength = 64 } } }
+[tool.read_order.args]
+type = "object"
+required = ["order"]
+additionalProperties = false
+[tool.read_order.args.properties]
+order = { type = "string", maxLength = 64 }
 
 [tool.refund]
 description = "Pay money back to the customer of an order"
@@ -99,7 +104,13 @@ charges = [
     { budget = "refunds", unit = "usd_micros", argument = "/cents", times = 10_000 },
     { budget = "calls", unit = "calls", amount = 1 },
 ]
-args = { type = "object", required = ["order", "cents"], additionalProperties = false, properties = { order = { type = "string", maxLength = 64 }, cents = { type = "integer", minimum = 1 } } }
+[tool.refund.args]
+type = "object"
+required = ["order", "cents"]
+additionalProperties = false
+[tool.refund.args.properties]
+order = { type = "string", maxLength = 64 }
+cents = { type = "integer", minimum = 1 }
 
 [tool.send_mail]
 description = "Write to a customer"
@@ -108,7 +119,13 @@ risk = "medium"
 reversible = false
 exports = true
 charges = [{ budget = "calls", unit = "calls", amount = 1 }]
-args = { type = "object", required = ["to", "text"], additionalProperties = false, properties = { to = { type = "string", maxLength = 320 }, text = { type = "string", maxLength = 20000 } } }
+[tool.send_mail.args]
+type = "object"
+required = ["to", "text"]
+additionalProperties = false
+[tool.send_mail.args.properties]
+to = { type = "string", maxLength = 320 }
+text = { type = "string", maxLength = 20000 }
 """,
     policy="""\
 // Nothing is allowed unless a permit below says so, and a forbid always wins.
@@ -174,7 +191,12 @@ reversible = true
 exports = false
 scan_args = false
 charges = [{ budget = "calls", unit = "calls", amount = 1 }]
-args = { type = "object", required = ["ref"], additionalProperties = false, properties = { ref = { type = "string", maxLength = 128 } } }
+[tool.run_tests.args]
+type = "object"
+required = ["ref"]
+additionalProperties = false
+[tool.run_tests.args.properties]
+ref = { type = "string", maxLength = 128 }
 
 [tool.open_pull_request]
 action = "write"
@@ -182,7 +204,13 @@ risk = "medium"
 reversible = true
 exports = true
 charges = [{ budget = "calls", unit = "calls", amount = 1 }]
-args = { type = "object", required = ["title", "body"], additionalProperties = false, properties = { title = { type = "string", maxLength = 256 }, body = { type = "string", maxLength = 60000 } } }
+[tool.open_pull_request.args]
+type = "object"
+required = ["title", "body"]
+additionalProperties = false
+[tool.open_pull_request.args.properties]
+title = { type = "string", maxLength = 256 }
+body = { type = "string", maxLength = 60000 }
 
 [tool.deploy]
 action = "release"
@@ -190,7 +218,13 @@ risk = "critical"
 reversible = true
 exports = false
 charges = [{ budget = "deploys", unit = "calls", amount = 1 }]
-args = { type = "object", required = ["ref", "environment"], additionalProperties = false, properties = { ref = { type = "string", pattern = "^[0-9a-f]{40}$" }, environment = { type = "string", enum = ["staging", "production"] } } }
+[tool.deploy.args]
+type = "object"
+required = ["ref", "environment"]
+additionalProperties = false
+[tool.deploy.args.properties]
+ref = { type = "string", pattern = "^[0-9a-f]{40}$" }
+environment = { type = "string", enum = ["staging", "production"] }
 """,
     policy="""\
 // Nothing is allowed unless a permit below says so, and a forbid always wins.
@@ -264,7 +298,12 @@ reversible = true
 exports = false
 scan_args = false
 charges = [{ budget = "calls", unit = "calls", amount = 1 }]
-args = { type = "object", required = ["symbol"], additionalProperties = false, properties = { symbol = { type = "string", pattern = "^[A-Z.]{1,12}$" } } }
+[tool.quote.args]
+type = "object"
+required = ["symbol"]
+additionalProperties = false
+[tool.quote.args.properties]
+symbol = { type = "string", pattern = "^[A-Z.]{1,12}$" }
 
 [tool.place_order]
 action = "trade"
@@ -276,7 +315,14 @@ charges = [
     { budget = "exposure", unit = "usd_micros", argument = "/notional_cents", times = 10_000 },
     { budget = "calls", unit = "calls", amount = 1 },
 ]
-args = { type = "object", required = ["symbol", "side", "notional_cents"], additionalProperties = false, properties = { symbol = { type = "string", pattern = "^[A-Z.]{1,12}$" }, side = { type = "string", enum = ["buy", "sell"] }, notional_cents = { type = "integer", minimum = 1 } } }
+[tool.place_order.args]
+type = "object"
+required = ["symbol", "side", "notional_cents"]
+additionalProperties = false
+[tool.place_order.args.properties]
+symbol = { type = "string", pattern = "^[A-Z.]{1,12}$" }
+side = { type = "string", enum = ["buy", "sell"] }
+notional_cents = { type = "integer", minimum = 1 }
 """,
     policy="""\
 // Nothing is allowed unless a permit below says so, and a forbid always wins.

@@ -30,9 +30,7 @@ Examples:
 @click.option("--key", "key_file", metavar="FILE", help="Private key of the approver.")
 @click.option("--key-id", metavar="NAME", help="Its id in keys.toml.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def approvals(
-    folder: str, step: str, approval: str | None, key_file: str | None, key_id: str | None, form: str
-) -> int:
+def approvals(folder: str, step: str, approval: str | None, key_file: str | None, key_id: str | None, form: str) -> int:
     """List what waits, show an action with an approver's key, approve it or reject it.
 
     Works with the folder itself, so no other process may have it open.

@@ -13,7 +13,7 @@ from sift_fast.cli.app import CLEAN, FINDINGS
 
 EPILOG = """\b
 Examples:
-  sift-fast authorize governance --agent support-bot --role support --tool refund --args '{"order": "o-1", "cents": 500}'
+  sift-fast authorize governance --agent support-bot --tool refund --args '{"order": "o-1", "cents": 500}'
   sift-fast authorize governance ... --approval ID --receipt receipt.tlog-proof --permit permit.json"""
 
 
@@ -23,7 +23,9 @@ Examples:
 @click.option("--agent", required=True, metavar="NAME", help="The agent that asks.")
 @click.option("--role", metavar="NAME", help="[default: the first of the key in keys.toml]")
 @click.option("--tool", required=True, metavar="NAME", help="The tool that is to be called.")
-@click.option("--args", "arguments", default="{}", metavar="JSON", help="Its arguments; `-` reads them from standard input.")
+@click.option(
+    "--args", "arguments", default="{}", metavar="JSON", help="Its arguments; `-` reads them from standard input."
+)
 @click.option("--conversation", metavar="NAME")
 @click.option("--estimate", multiple=True, metavar="UNIT=N", help="Expected cost. May be given again.")
 @click.option("--key", "key_file", metavar="FILE", help="Private key of the agent.  [default: DIR/keys/AGENT.key]")

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import click
 
 from sift_fast.cli._output import say
 from sift_fast.cli._templates import KERNEL, TEMPLATES
 from sift_fast.cli.app import CLEAN
+
+if TYPE_CHECKING:
+    from sift_fast._core import SigningKey
 
 EPILOG = """\b
 Examples:
@@ -27,7 +31,9 @@ Examples:
 )
 @click.option("--tenant", default="acme", show_default=True, metavar="NAME", help="The tenant of the agent.")
 @click.option("--audience", metavar="NAME", help="Name of this kernel.  [default: kernel.TENANT]")
-@click.option("--origin", metavar="NAME", help="Name of its ledger, such as example.com/actions.  [default: TENANT/actions]")
+@click.option(
+    "--origin", metavar="NAME", help="Name of its ledger, such as example.com/actions.  [default: TENANT/actions]"
+)
 def init(folder: str, template: str, tenant: str, audience: str | None, origin: str | None) -> int:
     """Write a governance folder: settings, manifest, budgets, policies and keys.
 
@@ -45,13 +51,12 @@ def init(folder: str, template: str, tenant: str, audience: str | None, origin: 
         raise ConfigError(f"`{folder}` is not empty: name a new folder")
     os.makedirs(os.path.join(folder, "policy"))
     os.makedirs(os.path.join(folder, "keys"), mode=0o700)
-    people = ["approver-1", "approver-2"]
-    entries = [
+    entries: list[tuple[str, str, str, dict[str, object]]] = [
         ("receipt-1", "receipt", "receipt", {}),
         ("log-1", "log", "log", {"name": origin}),
         (f"{chosen.agent}-1", chosen.agent, "agent", {"tenant": tenant, "agent": chosen.agent, "roles": [chosen.role]}),
-        *((name, name, "approver", {"groups": [chosen.group]}) for name in people),
     ]
+    entries += [(name, name, "approver", {"groups": [chosen.group]}) for name in ("approver-1", "approver-2")]
     lines = ["# Public keys: who may sign what. Private halves are in files that only their owners read.\n"]
     for key_id, file, purpose, fields in entries:
         key = _core.SigningKey.generate(key_id, audience)
@@ -70,10 +75,10 @@ def init(folder: str, template: str, tenant: str, audience: str | None, origin: 
     return CLEAN
 
 
-def entry(key: object, purpose: str, fields: dict[str, object]) -> str:
+def entry(key: SigningKey, purpose: str, fields: dict[str, object]) -> str:
     """One `[[key]]` of `keys.toml`."""
     import json
 
     # A JSON string or list of strings is one of TOML as well.
-    rows = {"id": key.id, "purpose": purpose, "algorithm": "ed25519", "public": key.public, **fields}  # type: ignore[attr-defined]
+    rows = {"id": key.id, "purpose": purpose, "algorithm": "ed25519", "public": key.public, **fields}
     return "[[key]]\n" + "".join(f"{name} = {json.dumps(value, ensure_ascii=False)}\n" for name, value in rows.items())

@@ -105,8 +105,10 @@ def _text(row: dict[str, Any]) -> str:
         return f"{lines[0]}\n  {row['error']}\n"
     said = row["statement"]
     # Names in a receipt were chosen by others: no control characters reach a terminal.
-    shown = {name: "".join(c if c.isprintable() else "?" for c in str(said.get(name, ""))) for name in
-             ("event", "decision", "reason", "tenant", "agent", "tool")}
+    shown = {
+        name: "".join(c if c.isprintable() else "?" for c in str(said.get(name, "")))
+        for name in ("event", "decision", "reason", "tenant", "agent", "tool")
+    }
     lines.append("  statement  " + " ".join(f"{name}={value}" for name, value in shown.items() if value))
     lines += [f"  {name:<9}  {row[name]['answer']:<7}  {row[name]['detail']}" for name in _QUESTIONS]
     return "\n".join(lines) + "\n"

@@ -236,8 +236,10 @@ pub struct Kernel {
     journal: Arc<dyn Journal>,
     clock: Arc<dyn Clock>,
     guard: ClockGuard,
-    /// Requests with a signature that were issued before this are refused.
-    accept_from_ms: i64,
+    /// Requests without a MAC that were issued up to this moment are refused.
+    accept_after_ms: i64,
+    /// The latest moment at which one that was accepted had been issued.
+    issued_ms: AtomicI64,
     noted_ms: AtomicI64,
     nonces: Nonces,
     revocations: Revocations,
@@ -341,7 +343,7 @@ impl Kernel {
         let now = Now { wall, steady };
         let skew = config.request.skew_ms;
         let before = store.begin()?;
-        if let Before::Closed(noted) | Before::Crashed(noted) = before {
+        if let Before::Closed { at_ms: noted, .. } | Before::Crashed(noted) = before {
             if wall < noted.saturating_sub(skew) {
                 return Err(KernelError::Unavailable(
                     "the clock is behind the last time that the store knows: set it right"
@@ -349,12 +351,12 @@ impl Kernel {
                 ));
             }
         }
-        // Nonces are not durable. Nothing was accepted after the last kernel ended, and what it accepted was
-        // issued `skew` later at most.
-        let accept_from_ms = match before {
+        // Nonces are not durable. After a clean close it is known up to which time of issue requests were
+        // accepted. After a crash that much: before now, and issued `skew` later at most.
+        let accept_after_ms = match before {
             Before::None => i64::MIN,
-            Before::Closed(at) => at.saturating_add(skew).saturating_add(1),
-            Before::Crashed(_) => wall.saturating_add(skew).saturating_add(1),
+            Before::Closed { issued_ms, .. } => issued_ms,
+            Before::Crashed(_) => wall.saturating_add(skew),
         };
         store.note_clock(wall)?;
         store.forget_approvals(wall.saturating_sub(30 * 86_400_000))?;
@@ -377,7 +379,8 @@ impl Kernel {
                 ..JsonLimits::default()
             },
             guard: ClockGuard::new(clock.as_ref(), skew.max(1_000)),
-            accept_from_ms,
+            accept_after_ms,
+            issued_ms: AtomicI64::new(accept_after_ms),
             noted_ms: AtomicI64::new(wall),
             nonces: Nonces::new(config.request.window_ms(), config.request.nonces),
             revocations,
@@ -557,9 +560,8 @@ impl Kernel {
             return Err(refuse("request_expired"));
         }
         // The key of a session does not outlive the process, so its requests cannot be older.
-        if !matches!(credential.proof, Proof::Mac { .. })
-            && stamp.issued_at_ms < self.accept_from_ms
-        {
+        let outlives = !matches!(credential.proof, Proof::Mac { .. });
+        if outlives && stamp.issued_at_ms <= self.accept_after_ms {
             return Err(refuse("issued_before_start"));
         }
         let canonical = request.canonical().map_err(|_| refuse("invalid_request"))?;
@@ -579,6 +581,9 @@ impl Kernel {
             _ => return Err(refuse("unknown_key")),
         }
         match self.nonces.reserve((&request.tenant, &request.agent), &stamp.nonce, now.steady) {
+            Reserved::Fresh if outlives => {
+                self.issued_ms.fetch_max(stamp.issued_at_ms, Ordering::SeqCst);
+            }
             Reserved::Fresh => {}
             Reserved::Seen => return Err(refuse("replayed")),
             Reserved::Full => return Err(broken("nonce_memory_full")),
@@ -1459,13 +1464,20 @@ impl Kernel {
         }
         self.journal.close().map_err(|error| KernelError::Unavailable(error.to_string()))?;
         self.ledgers.close()?;
-        self.store.finish(self.clock.wall_ms())?;
+        self.store.finish(self.clock.wall_ms(), self.issued_ms.load(Ordering::SeqCst))?;
         Ok(())
     }
 }
 
 impl Drop for Kernel {
     fn drop(&mut self) {
+        if std::process::id() != self.process {
+            // A forked child has neither the log's threads, which closing waits for, nor a right to close what
+            // the parent works with: SQLite would let go of the parent's locks. Both are left to the exit.
+            std::mem::forget(Arc::clone(&self.journal));
+            std::mem::forget(Arc::clone(&self.store));
+            return;
+        }
         // Without a chance to report; what is not written counts as a crash.
         let _ = self.close();
     }

@@ -146,13 +146,13 @@ pub(crate) struct SigningKey {
 #[pymethods]
 impl SigningKey {
     #[staticmethod]
-    fn generate(id: String, audience: String) -> PyResult<Self> {
-        Ok(Self { key: PrivateKey::generate().map_err(key_error)?, id, audience })
+    fn generate(key_id: String, audience: String) -> PyResult<Self> {
+        Ok(Self { key: PrivateKey::generate().map_err(key_error)?, id: key_id, audience })
     }
 
     #[staticmethod]
-    fn load(path: PathBuf, id: String, audience: String) -> PyResult<Self> {
-        Ok(Self { key: PrivateKey::read(&path).map_err(key_error)?, id, audience })
+    fn load(path: PathBuf, key_id: String, audience: String) -> PyResult<Self> {
+        Ok(Self { key: PrivateKey::read(&path).map_err(key_error)?, id: key_id, audience })
     }
 
     fn save(&self, path: PathBuf) -> PyResult<()> {
@@ -1036,20 +1036,20 @@ impl Kernel {
         Ok(pending.into_iter().map(|core| Approval { core, audience: audience.clone() }).collect())
     }
 
-    fn _approval(&self, py: Python<'_>, id: &str) -> PyResult<Option<Approval>> {
+    fn _approval(&self, py: Python<'_>, approval: &str) -> PyResult<Option<Approval>> {
         let audience = &self.core.config().audience;
-        let found = run(py, || self.core.approval(id))?;
+        let found = run(py, || self.core.approval(approval))?;
         Ok(found.map(|core| Approval { core, audience: audience.clone() }))
     }
 
     fn _sign_approval(
         &self,
         py: Python<'_>,
-        id: &str,
+        approval: &str,
         signature: &ApprovalSignature,
     ) -> PyResult<&'static str> {
         let state = run(py, || {
-            self.core.sign_approval(id, &signature.key_id, signature.verdict, &signature.signature)
+            self.core.sign_approval(approval, &signature.key_id, signature.verdict, &signature.signature)
         })?;
         Ok(state.word())
     }

@@ -49,8 +49,9 @@ create table undo (
     args blob not null,
     primary key (trace, request)) strict, without rowid;
 create table kernel (
-    one integer primary key check (one = 1), phase text not null, wall_ms integer not null) strict;
-insert into kernel values (1, 'fresh', 0);
+    one integer primary key check (one = 1), phase text not null, wall_ms integer not null,
+    issued_ms integer not null) strict;
+insert into kernel values (1, 'fresh', 0, 0);
 ";
 
 /// See the module.
@@ -469,14 +470,15 @@ impl Store for SqliteStore {
 
     fn begin(&self) -> Result<Before, StoreError> {
         self.run("begin", |transaction| {
-            let (phase, wall_ms): (String, i64) =
-                transaction.query_row("select phase, wall_ms from kernel", [], |row| {
-                    Ok((row.get(0)?, row.get(1)?))
-                })?;
+            let (phase, at_ms, issued_ms): (String, i64, i64) = transaction.query_row(
+                "select phase, wall_ms, issued_ms from kernel",
+                [],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+            )?;
             let before = match phase.as_str() {
                 "fresh" => Before::None,
-                "open" => Before::Crashed(wall_ms),
-                "closed" => Before::Closed(wall_ms),
+                "open" => Before::Crashed(at_ms),
+                "closed" => Before::Closed { at_ms, issued_ms },
                 other => return Err(unknown(other)),
             };
             transaction.execute("update kernel set phase = 'open'", [])?;
@@ -493,10 +495,13 @@ impl Store for SqliteStore {
         })
     }
 
-    fn finish(&self, wall_ms: i64) -> Result<(), StoreError> {
+    fn finish(&self, wall_ms: i64, issued_ms: i64) -> Result<(), StoreError> {
         self.run("finish", |transaction| {
             transaction
-                .execute("update kernel set phase = 'closed', wall_ms = max(wall_ms, ?)", [wall_ms])
+                .execute(
+                    "update kernel set phase = 'closed', wall_ms = max(wall_ms, ?), issued_ms = ?",
+                    [wall_ms, issued_ms],
+                )
                 .map(drop)
         })
     }
