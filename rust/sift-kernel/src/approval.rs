@@ -5,7 +5,11 @@
 //! for their key; what they sign holds the digest of what they read.
 
 use sha2::{Digest, Sha256};
+use sift_ledger::keys::PrivateKey;
+use zeroize::Zeroizing;
 
+use crate::error::{KernelError, Result};
+use crate::seal;
 use crate::wire::Preimage;
 
 /// Where an approval stands.
@@ -139,6 +143,48 @@ impl ApprovalRecord {
             .number(self.expires_ms)
             .text(verdict.word())
             .finish()
+    }
+}
+
+impl ApprovalRecord {
+    /// The action, as an approver reads it: canonical JSON.
+    ///
+    /// Args: the kernel it is for; the id of the approver's key; the key.
+    ///
+    /// Errors: `Invalid` when there is no copy for this key, or it is not the action that is to be approved.
+    pub fn open(
+        &self,
+        audience: &str,
+        key_id: &str,
+        key: &PrivateKey,
+    ) -> Result<Zeroizing<Vec<u8>>> {
+        let copy =
+            self.sealed.iter().find(|sealed| sealed.approver == key_id).ok_or_else(|| {
+                KernelError::Invalid(format!("there is no copy of the action for key `{key_id}`"))
+            })?;
+        let action = seal::open(&key.scalar(), &seal_label(audience, &self.id), &copy.bytes)?;
+        if digest(&action).as_slice() != self.action {
+            return Err(KernelError::Invalid(
+                "the copy is not the action that is to be approved".to_owned(),
+            ));
+        }
+        Ok(action)
+    }
+
+    /// An approver's signature, over what was read and not over what the kernel says it is.
+    ///
+    /// Args: as for [`Self::open`]; what is said.
+    ///
+    /// Errors: as for [`Self::open`].
+    pub fn sign(
+        &self,
+        audience: &str,
+        key_id: &str,
+        key: &PrivateKey,
+        verdict: Verdict,
+    ) -> Result<[u8; 64]> {
+        let action = self.open(audience, key_id, key)?;
+        Ok(key.sign(&self.preimage(audience, &digest(&action), verdict)))
     }
 }
 

@@ -11,13 +11,14 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use serde::Deserialize;
 
 use crate::clock::Now;
 use crate::config::Window;
-use crate::error::{KernelError, Result, StoreError};
+use crate::error::{file, KernelError, Result, StoreError};
 use crate::store::{AccountKey, Store};
 use crate::sync::lock;
 use crate::wire::{hex, random};
@@ -101,7 +102,8 @@ pub struct Only {
 
 impl Only {
     fn holds(&self, who: &Who<'_>) -> bool {
-        let fits = |wanted: &Option<String>, is: &str| wanted.as_ref().is_none_or(|name| name == is);
+        let fits =
+            |wanted: &Option<String>, is: &str| wanted.as_ref().is_none_or(|name| name == is);
         fits(&self.tenant, who.tenant)
             && fits(&self.role, who.role)
             && fits(&self.agent, who.agent)
@@ -201,10 +203,17 @@ impl Budgets {
         let wrong = |message: String| Err(KernelError::Config(format!("budgets.toml: {message}")));
         for (number, limit) in budgets.limit.iter().enumerate() {
             if limit.cap < 0 || limit.block.is_some_and(|block| block < 1) {
-                return wrong(format!("limit `{}`: `cap` and `block` must be positive", limit.key()));
+                return wrong(format!(
+                    "limit `{}`: `cap` and `block` must be positive",
+                    limit.key()
+                ));
             }
             let same = |other: &&Limit| other.key() == limit.key();
-            if budgets.limit.iter().skip(number + 1).any(|other| same(&other) && other.only == limit.only)
+            if budgets
+                .limit
+                .iter()
+                .skip(number + 1)
+                .any(|other| same(&other) && other.only == limit.only)
             {
                 return wrong(format!("limit `{}` is there twice", limit.key()));
             }
@@ -221,6 +230,18 @@ impl Budgets {
             }
         }
         Ok(budgets)
+    }
+
+    /// Reads `budgets.toml` in a folder; a folder without one has no budgets.
+    ///
+    /// Errors: as above, and a file that cannot be read.
+    pub fn load(folder: &Path) -> Result<Self> {
+        let path = folder.join("budgets.toml");
+        match std::fs::read_to_string(&path) {
+            Ok(text) => Self::from_text(&text),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(error) => Err(file(&path, "read", &error)),
+        }
     }
 
     /// Whether some limit caps a budget in a unit: what no limit caps must not be charged.
@@ -369,7 +390,12 @@ pub struct Ledgers {
 impl Ledgers {
     /// Args: what is capped; where it is durable; bounds; the time at the start, since a rate begins without
     /// its burst: how much of it was used before a restart is not known.
-    pub(crate) fn new(budgets: Budgets, store: Arc<dyn Store>, bounds: Bounds, now: Now) -> Result<Self> {
+    pub(crate) fn new(
+        budgets: Budgets,
+        store: Arc<dyn Store>,
+        bounds: Bounds,
+        now: Now,
+    ) -> Result<Self> {
         let keys: Vec<String> = budgets
             .limit
             .iter()
@@ -415,7 +441,10 @@ impl Ledgers {
         for charge in charges {
             let mut places = Vec::new();
             for (number, limit) in self.budgets.limit.iter().enumerate() {
-                if limit.budget != charge.budget || limit.unit != charge.unit || !limit.only.holds(who) {
+                if limit.budget != charge.budget
+                    || limit.unit != charge.unit
+                    || !limit.only.holds(who)
+                {
                     continue;
                 }
                 let Some(scope) = who.account(limit.scope) else {
@@ -474,7 +503,8 @@ impl Ledgers {
                     if books.accounts.get(place).is_some_and(|account| account.exhausted) {
                         return Err(Refused::Exceeded(name()));
                     }
-                    if books.accounts.len() >= self.bounds.entries && !books.accounts.contains_key(place)
+                    if books.accounts.len() >= self.bounds.entries
+                        && !books.accounts.contains_key(place)
                     {
                         return Err(Refused::Full);
                     }
@@ -500,10 +530,8 @@ impl Ledgers {
             // Without the lock: a commit takes milliseconds. The store alone keeps to the cap, so that two
             // that draw at once get too much for themselves at worst, never more than there is.
             for (place, missing, block, cap, name) in short {
-                let granted = self
-                    .store
-                    .draw(&self.store_key(place), block, cap)
-                    .map_err(Refused::Store)?;
+                let granted =
+                    self.store.draw(&self.store_key(place), block, cap).map_err(Refused::Store)?;
                 let mut books = lock(&self.books);
                 let account = books.accounts.entry(place.clone()).or_default();
                 account.drawn = account.drawn.saturating_add(granted);
@@ -592,13 +620,7 @@ impl Ledgers {
     }
 
     /// Ends a lease that has not ended. Returns what must be charged to the store beyond what was drawn.
-    fn end_in(
-        &self,
-        books: &mut Books,
-        id: &str,
-        ending: Ending,
-        now: Now,
-    ) -> Vec<(Place, i64)> {
+    fn end_in(&self, books: &mut Books, id: &str, ending: Ending, now: Now) -> Vec<(Place, i64)> {
         let mut beyond = Vec::new();
         let Books { accounts, leases, ended, open, .. } = books;
         let Some(lease) = leases.get_mut(id).filter(|lease| lease.ended.is_none()) else {
@@ -616,7 +638,9 @@ impl Ledgers {
         };
         for (charge, places) in &lease.items {
             let amount = match &ending {
-                Ending::Settle(actual) => actual.get(&charge.unit).copied().unwrap_or(charge.amount),
+                Ending::Settle(actual) => {
+                    actual.get(&charge.unit).copied().unwrap_or(charge.amount)
+                }
                 Ending::Cancel => 0,
                 Ending::Abandon | Ending::Expire => charge.amount,
             };
@@ -661,7 +685,9 @@ impl Ledgers {
             if let Ending::Settle(actual) = &ending {
                 for (unit, amount) in actual {
                     if *amount < 0 {
-                        return Err(KernelError::Invalid(format!("`actual` of `{unit}` is negative")));
+                        return Err(KernelError::Invalid(format!(
+                            "`actual` of `{unit}` is negative"
+                        )));
                     }
                     if !lease.items.iter().any(|(charge, _)| charge.unit == *unit) {
                         return Err(KernelError::Invalid(format!(
@@ -673,7 +699,9 @@ impl Ledgers {
             let beyond = self.end_in(&mut books, id, ending, now);
             let outcome = books.leases.get(id).and_then(|lease| lease.ended.clone());
             let Some((_, outcome)) = outcome else {
-                return Err(KernelError::Unavailable("the lease is lost: please report this".to_owned()));
+                return Err(KernelError::Unavailable(
+                    "the lease is lost: please report this".to_owned(),
+                ));
             };
             (outcome, beyond)
         };
@@ -684,7 +712,12 @@ impl Ledgers {
     }
 
     /// The action happened and cost this much, by unit; a unit that is not named cost what was reserved.
-    pub(crate) fn settle(&self, id: &str, actual: BTreeMap<String, i64>, now: Now) -> Result<Outcome> {
+    pub(crate) fn settle(
+        &self,
+        id: &str,
+        actual: BTreeMap<String, i64>,
+        now: Now,
+    ) -> Result<Outcome> {
         self.end(id, Ending::Settle(actual), now)
     }
 
@@ -787,10 +820,14 @@ mod tests {
         let books = memory(HIERARCHY);
         books.reserve(&who("acme", "a"), &[charge(600)], NOW).unwrap();
         let refused = books.reserve(&who("acme", "a"), &[charge(1)], NOW).unwrap_err();
-        assert!(matches!(refused, Refused::Exceeded(ref name) if name == "refunds/usd_micros/agent/1h"));
+        assert!(
+            matches!(refused, Refused::Exceeded(ref name) if name == "refunds/usd_micros/agent/1h")
+        );
         books.reserve(&who("acme", "b"), &[charge(400)], NOW).unwrap();
         let refused = books.reserve(&who("acme", "c"), &[charge(1)], NOW).unwrap_err();
-        assert!(matches!(refused, Refused::Exceeded(ref name) if name == "refunds/usd_micros/tenant/1d"));
+        assert!(
+            matches!(refused, Refused::Exceeded(ref name) if name == "refunds/usd_micros/tenant/1d")
+        );
         books.reserve(&who("other", "a"), &[charge(600)], NOW).unwrap();
     }
 
@@ -802,7 +839,10 @@ mod tests {
         let first = books.settle(&lease, actual.clone(), NOW).unwrap();
         assert_eq!((first.state, first.overrun), (LeaseState::Settled, false));
         assert_eq!(books.settle(&lease, actual, later(5)).unwrap(), first);
-        assert!(matches!(books.settle(&lease, BTreeMap::new(), NOW), Err(KernelError::LeaseConflict(_))));
+        assert!(matches!(
+            books.settle(&lease, BTreeMap::new(), NOW),
+            Err(KernelError::LeaseConflict(_))
+        ));
         assert!(matches!(books.cancel(&lease, NOW), Err(KernelError::LeaseConflict(_))));
         let lease = books.reserve(&who("acme", "a"), &[charge(500)], NOW).unwrap();
         assert_eq!(books.cancel(&lease, NOW).unwrap().charged[0].amount, 0);
@@ -859,7 +899,10 @@ mod tests {
         let books = memory(HIERARCHY);
         let tokens = Charge { unit: "tokens".to_owned(), ..charge(1) };
         assert!(matches!(books.reserve(&who("a", "b"), &[tokens], NOW), Err(Refused::Uncapped(_))));
-        assert!(matches!(books.reserve(&who("a", "b"), &[charge(-1)], NOW), Err(Refused::Uncapped(_))));
+        assert!(matches!(
+            books.reserve(&who("a", "b"), &[charge(-1)], NOW),
+            Err(Refused::Uncapped(_))
+        ));
     }
 
     #[test]
@@ -896,7 +939,10 @@ mod tests {
             let books = ledgers(HIERARCHY, store.clone());
             books.reserve(&who("acme", "a"), &[charge(10)], NOW).unwrap();
             books.close().unwrap();
-            assert!(books.reserve(&who("acme", "a"), &[charge(1)], NOW).is_err(), "closed is closed");
+            assert!(
+                books.reserve(&who("acme", "a"), &[charge(1)], NOW).is_err(),
+                "closed is closed"
+            );
         }
         let books = ledgers(HIERARCHY, store);
         assert!(matches!(
@@ -951,7 +997,9 @@ mod tests {
         assert_eq!(count(60_000, 10), 5);
         assert_eq!(count(61_000, 10), 1);
         assert_eq!(
-            (0..1_000).filter(|ms| books.reserve(&who("t", "b"), &[], later(100_000 + ms * 10)).is_ok()).count(),
+            (0..1_000)
+                .filter(|ms| books.reserve(&who("t", "b"), &[], later(100_000 + ms * 10)).is_ok())
+                .count(),
             5 + 9
         );
     }
@@ -1004,7 +1052,8 @@ mod tests {
                     for _ in 0..reservations / threads {
                         let agent = ["a", "b", "c"][next(3) as usize];
                         let amount = next(40);
-                        let Ok(lease) = books.reserve(&who("acme", agent), &[charge(amount)], NOW) else {
+                        let Ok(lease) = books.reserve(&who("acme", agent), &[charge(amount)], NOW)
+                        else {
                             continue;
                         };
                         granted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
@@ -1013,7 +1062,11 @@ mod tests {
                             1 => books.abandon(&lease, NOW),
                             _ => {
                                 let actual = next(amount as u64 + 1);
-                                books.settle(&lease, BTreeMap::from([("usd_micros".to_owned(), actual)]), NOW)
+                                books.settle(
+                                    &lease,
+                                    BTreeMap::from([("usd_micros".to_owned(), actual)]),
+                                    NOW,
+                                )
                             }
                         };
                         let spent = outcome.unwrap().charged[0].amount;
@@ -1027,11 +1080,18 @@ mod tests {
         for (key, (drawn, reserved, settled)) in books.totals() {
             assert_eq!(reserved, 0, "{key:?}");
             assert!(settled <= drawn, "{key:?}: {settled} settled of {drawn} drawn");
-            let expected = if key.scope == "acme" { total } else { charged.get(&key.scope).copied().unwrap_or(0) };
+            let expected = if key.scope == "acme" {
+                total
+            } else {
+                charged.get(&key.scope).copied().unwrap_or(0)
+            };
             assert_eq!(settled, expected, "{key:?}");
             let durable = books.store.drawn(&key).unwrap();
             let cap = if key.scope == "acme" { 20_000 } else { 9_000 };
-            assert!(drawn == durable && durable <= cap, "{key:?}: {drawn} drawn, {durable} durable, cap {cap}");
+            assert!(
+                drawn == durable && durable <= cap,
+                "{key:?}: {drawn} drawn, {durable} durable, cap {cap}"
+            );
         }
         granted.into_inner()
     }
@@ -1055,7 +1115,8 @@ mod tests {
     #[test]
     fn racing_reservations_never_exceed_a_cap() {
         let books = memory(RACED);
-        let wanted = std::env::var("SIFT_RACES").ok().and_then(|n| n.parse().ok()).unwrap_or(50_000);
+        let wanted =
+            std::env::var("SIFT_RACES").ok().and_then(|n| n.parse().ok()).unwrap_or(50_000);
         let granted = race(&books, wanted, 1);
         assert!(granted > 1_000, "{granted} granted");
     }
@@ -1065,17 +1126,21 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(&folder.path().join("kernel.sqlite")).unwrap();
         let books = ledgers(RACED, Arc::new(store));
-        let wanted = std::env::var("SIFT_FILE_RACES").ok().and_then(|n| n.parse().ok()).unwrap_or(2_000);
+        let wanted =
+            std::env::var("SIFT_FILE_RACES").ok().and_then(|n| n.parse().ok()).unwrap_or(2_000);
         assert!(race(&books, wanted, 2) > 100);
     }
 
     #[test]
     fn a_hundred_at_once_and_exactly_fifty_pass() {
-        let text = RACED.replace("20000", "5000000").replace("9000", "5000000").replace("block = 70", "");
+        let text =
+            RACED.replace("20000", "5000000").replace("9000", "5000000").replace("block = 70", "");
         let books = memory(&text);
         let passed: usize = std::thread::scope(|scope| {
             let all: Vec<_> = (0..100)
-                .map(|_| scope.spawn(|| books.reserve(&who("t", "a"), &[charge(100_000)], NOW).is_ok()))
+                .map(|_| {
+                    scope.spawn(|| books.reserve(&who("t", "a"), &[charge(100_000)], NOW).is_ok())
+                })
                 .collect();
             all.into_iter().map(|one| usize::from(one.join().unwrap())).sum()
         });

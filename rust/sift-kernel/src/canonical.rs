@@ -46,7 +46,10 @@ pub(crate) fn write(value: &Value, out: &mut Vec<u8>) -> Result<()> {
     Ok(())
 }
 
-fn object<'a>(members: impl Iterator<Item = (&'a str, &'a Value)>, out: &mut Vec<u8>) -> Result<()> {
+fn object<'a>(
+    members: impl Iterator<Item = (&'a str, &'a Value)>,
+    out: &mut Vec<u8>,
+) -> Result<()> {
     for (place, (name, value)) in members.enumerate() {
         if place > 0 {
             out.push(b',');

@@ -71,23 +71,25 @@ impl Members {
     fn names(&mut self, name: &str) -> Result<Option<BTreeSet<String>>> {
         let Some(value) = self.take(name) else { return Ok(None) };
         let Value::List(items) = value else { return Err(wrong(self.what, name)) };
-        let names = items.iter().map(|item| item.as_str().map(str::to_owned)).collect::<Option<_>>();
+        let names =
+            items.iter().map(|item| item.as_str().map(str::to_owned)).collect::<Option<_>>();
         names.map(Some).ok_or_else(|| wrong(self.what, name))
     }
 
     fn end(self) -> Result<()> {
         match self.left.first() {
             None => Ok(()),
-            Some(_) => Err(KernelError::Invalid(format!("the {} has a member that it should not have", self.what))),
+            Some(_) => Err(KernelError::Invalid(format!(
+                "the {} has a member that it should not have",
+                self.what
+            ))),
         }
     }
 }
 
 fn object(members: Vec<(&str, Option<Value>)>) -> Value {
-    let members = members
-        .into_iter()
-        .filter_map(|(name, value)| Some((Box::from(name), value?)))
-        .collect();
+    let members =
+        members.into_iter().filter_map(|(name, value)| Some((Box::from(name), value?))).collect();
     // The names are ours and differ.
     Value::Object(Object::from_members(members).unwrap_or_default())
 }
@@ -152,8 +154,10 @@ impl ActionRequest {
     /// The other way round.
     pub fn to_value(&self) -> Value {
         let estimate = (!self.estimate.is_empty()).then(|| {
-            let units =
-                self.estimate.iter().map(|(unit, amount)| (unit.as_str().into(), Value::Int(*amount)));
+            let units = self
+                .estimate
+                .iter()
+                .map(|(unit, amount)| (unit.as_str().into(), Value::Int(*amount)));
             Value::Object(Object::from_members(units.collect()).unwrap_or_default())
         });
         object(vec![
@@ -186,9 +190,10 @@ impl Credential {
             audience: members.text("audience")?,
         };
         let proof = match members.text("kind")?.as_str() {
-            "signature" => {
-                Proof::Signature { key_id: members.text("key_id")?, signature: members.bytes("signature")? }
-            }
+            "signature" => Proof::Signature {
+                key_id: members.text("key_id")?,
+                signature: members.bytes("signature")?,
+            },
             "mac" => Proof::Mac { session: members.text("session")?, tag: members.bytes("tag")? },
             "process" => Proof::Process,
             _ => return Err(wrong("credential", "kind")),
@@ -214,7 +219,11 @@ impl Credential {
                 ("signature", bytes(signature)),
             ]),
             Proof::Mac { session, tag } => {
-                members.extend([("kind", text("mac")), ("session", text(session)), ("tag", bytes(tag))]);
+                members.extend([
+                    ("kind", text("mac")),
+                    ("session", text(session)),
+                    ("tag", bytes(tag)),
+                ]);
             }
             Proof::Process => members.push(("kind", text("process"))),
         }
@@ -318,9 +327,11 @@ mod tests {
 
     #[test]
     fn requests_and_credentials_come_back() {
-        let text = br#"{"tenant":"t","agent":"a","role":"r","tool":"x","args":{"n":1},"session":"s",
+        let text =
+            br#"{"tenant":"t","agent":"a","role":"r","tool":"x","args":{"n":1},"session":"s",
             "trace_id":"q","estimate":{"usd_micros":5}}"#;
-        let request = ActionRequest::from_value(parse(text, &JsonLimits::default()).unwrap()).unwrap();
+        let request =
+            ActionRequest::from_value(parse(text, &JsonLimits::default()).unwrap()).unwrap();
         assert_eq!(ActionRequest::from_value(request.to_value()).unwrap(), request);
         let stamp = Stamp::new("k", 5, 10).unwrap();
         for proof in [

@@ -41,10 +41,14 @@ impl TryFrom<String> for Window {
             .find_map(|(unit, length)| {
                 let number: i64 = text.strip_suffix(unit)?.parse().ok()?;
                 // Ten years: longer ones are mistakes, and sums of times stay far from the edge.
-                (number > 0).then(|| number.checked_mul(*length))?.filter(|ms| *ms <= 3_660 * 86_400_000)
+                (number > 0)
+                    .then(|| number.checked_mul(*length))?
+                    .filter(|ms| *ms <= 3_660 * 86_400_000)
             })
             .map(|ms| Self(Some(ms)))
-            .ok_or_else(|| format!("`{text}` is no time: write `30s`, `5m`, `1h`, `1d` or `forever`"))
+            .ok_or_else(|| {
+                format!("`{text}` is no time: write `30s`, `5m`, `1h`, `1d` or `forever`")
+            })
     }
 }
 
@@ -107,7 +111,13 @@ pub struct RequestBounds {
 
 impl Default for RequestBounds {
     fn default() -> Self {
-        Self { max_bytes: 65_536, max_depth: 32, lifetime_ms: 60_000, skew_ms: 5_000, nonces: 4_000_000 }
+        Self {
+            max_bytes: 65_536,
+            max_depth: 32,
+            lifetime_ms: 60_000,
+            skew_ms: 5_000,
+            nonces: 4_000_000,
+        }
     }
 }
 
@@ -375,7 +385,8 @@ mod tests {
             let window = Window::try_from(text.to_owned()).unwrap();
             assert_eq!((window.ms(), window.to_string().as_str()), (ms, shown));
         }
-        for wrong in ["", "0s", "-1s", "1", "s", "1w", "1.5h", "99999999d", "9223372036854775807d"] {
+        for wrong in ["", "0s", "-1s", "1", "s", "1w", "1.5h", "99999999d", "9223372036854775807d"]
+        {
             assert!(Window::try_from(wrong.to_owned()).is_err(), "{wrong}");
         }
     }

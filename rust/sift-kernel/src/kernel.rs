@@ -1,12 +1,14 @@
 //! The kernel: authenticate, evaluate, reserve, decide, record. In this order, and nowhere else.
 
 use std::collections::{BTreeMap, HashMap};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use sift_ledger::keys::{Keyring, PrivateKey, PublicKey, Purpose};
+use sift_ledger::log::LogConfig;
 use sift_ledger::receipt::{self, Class, Fields};
 use sift_policy::json::{JsonLimits, Value};
 use sift_policy::{Approver, ArgumentFinding, Effect, Policy, Request, Taint, Tool};
@@ -15,16 +17,16 @@ use crate::approval::{digest, seal_label, ApprovalRecord, ApprovalState, Sealed,
 use crate::budget::{Bounds, Budgets, Charge, Ledgers, Outcome, Refused, Who};
 use crate::clock::{Clock, ClockGuard, Now, SystemClock};
 use crate::config::{Config, ReceiptClass, Release};
-use crate::error::{KernelError, Result};
-use crate::journal::{Journal, Pending, Placed};
+use crate::error::{file, KernelError, Result};
+use crate::journal::{Journal, LedgerJournal, Pending, Placed};
 use crate::nonce::{Nonces, Reserved};
 use crate::permit::Permit;
 use crate::process::Hold;
 use crate::request::{preimage, ActionRequest, Credential, Proof};
 use crate::revocation::{Revocations, Subject};
 use crate::seal;
-use crate::session::{Elevation, Session, SessionGrant, SignedElevation, SignedGrant};
-use crate::store::{Before, Store};
+use crate::session::{Elevation, Session, SignedElevation, SignedGrant};
+use crate::store::{Before, SqliteStore, Store};
 use crate::sync::{lock, read, write};
 use crate::wire::{hex, random};
 
@@ -121,10 +123,17 @@ pub struct Authorization {
 /// The receipt on its way, and what the permit will say.
 #[derive(Clone)]
 struct Record {
-    receipt: Arc<Vec<u8>>,
+    receipt: Arc<[u8]>,
     pending: Arc<dyn Pending>,
     permit: Option<Arc<Permit>>,
     wait: bool,
+}
+
+impl Record {
+    /// A denial's receipt is waited for in any case: nothing is gained by not doing so.
+    fn waits(&self) -> bool {
+        self.wait || self.permit.is_none()
+    }
 }
 
 /// What is handed out once a receipt is durable.
@@ -227,8 +236,10 @@ pub struct Kernel {
     journal: Arc<dyn Journal>,
     clock: Arc<dyn Clock>,
     guard: ClockGuard,
-    /// Requests with a signature that were issued before this are refused.
-    accept_from_ms: i64,
+    /// Requests without a MAC that were issued up to this moment are refused.
+    accept_after_ms: i64,
+    /// The latest moment at which one that was accepted had been issued.
+    issued_ms: AtomicI64,
     noted_ms: AtomicI64,
     nonces: Nonces,
     revocations: Revocations,
@@ -252,7 +263,7 @@ const ENGINE: &str = concat!("sift-kernel ", env!("CARGO_PKG_VERSION"));
 
 /// Roles that an agent's key may act in.
 fn roles(key: &PublicKey) -> &[String] {
-    &key.groups
+    &key.roles
 }
 
 /// The person behind an approver's key: two keys of one person are one approval.
@@ -261,32 +272,91 @@ fn person(key: &PublicKey) -> &str {
 }
 
 impl Kernel {
+    /// Opens the kernel of a folder: `kernel.toml`, `keys.toml`, `budgets.toml`, `tools.toml`, `policy/*.cedar`,
+    /// its private keys and its state.
+    ///
+    /// Args: the folder; what looks into arguments; what tells where they came from.
+    ///
+    /// Errors: `Config` for files that are missing or wrong, and for a folder that another process works with
+    /// (it is named); `Policy` for policies and manifest; `Unavailable` for state that is damaged.
+    pub fn open(
+        folder: &Path,
+        scanner: Option<Arc<dyn ArgumentScanner>>,
+        taint: Option<Arc<dyn TaintSource>>,
+    ) -> Result<Self> {
+        let config = Config::load(folder)?;
+        let config_error =
+            |error: sift_ledger::keys::KeyError| KernelError::Config(error.to_string());
+        let keys = Keyring::load(&folder.join("keys.toml")).map_err(config_error)?;
+        let budgets = Budgets::load(folder)?;
+        let policy =
+            Policy::load(folder).map_err(|error| KernelError::Policy(error.to_string()))?;
+        let receipt_key = PrivateKey::read(&config.receipt_key).map_err(config_error)?;
+        let log_key = PrivateKey::read(&config.log_key).map_err(config_error)?;
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&config.state)
+            .map_err(|error| file(&config.state, "make", &error))?;
+        let hold = Hold::take(&config.state)?;
+        let store = SqliteStore::open(&config.state.join("kernel.sqlite"))?;
+        let mut log = LogConfig::new(&config.origin, log_key);
+        log.keys = keys.clone();
+        log.interval = Duration::from_micros(config.log.interval_us);
+        let journal = LedgerJournal::open(&config.state.join("ledger"), log)?;
+        let mut kernel = Self::from_parts(Parts {
+            config,
+            keys,
+            budgets,
+            policy,
+            receipt_key,
+            store: Arc::new(store),
+            journal: Arc::new(journal),
+            clock: Arc::new(SystemClock),
+            scanner,
+            taint,
+        })?;
+        kernel.hold = Some(hold);
+        Ok(kernel)
+    }
+
     /// Makes a kernel from its parts.
     ///
     /// Errors: `Config` for charges that no limit caps, an agent's key without tenant, agent or role, a receipt
     /// key that is not in the ring; `Unavailable` for a store that fails or a clock that went back.
     pub fn from_parts(parts: Parts) -> Result<Self> {
-        let Parts { config, keys, budgets, policy, receipt_key, store, journal, clock, scanner, taint } =
-            parts;
+        let Parts {
+            config,
+            keys,
+            budgets,
+            policy,
+            receipt_key,
+            store,
+            journal,
+            clock,
+            scanner,
+            taint,
+        } = parts;
         check_keys(&keys, &config, &receipt_key)?;
         check_charges(&policy, &budgets)?;
         let (wall, steady) = (clock.wall_ms(), clock.steady_ms());
         let now = Now { wall, steady };
         let skew = config.request.skew_ms;
         let before = store.begin()?;
-        if let Before::Closed(noted) | Before::Crashed(noted) = before {
+        if let Before::Closed { at_ms: noted, .. } | Before::Crashed(noted) = before {
             if wall < noted.saturating_sub(skew) {
                 return Err(KernelError::Unavailable(
-                    "the clock is behind the last time that the store knows: set it right".to_owned(),
+                    "the clock is behind the last time that the store knows: set it right"
+                        .to_owned(),
                 ));
             }
         }
-        // Nonces are not durable. Nothing was accepted after the last kernel ended, and what it accepted was
-        // issued `skew` later at most.
-        let accept_from_ms = match before {
+        // Nonces are not durable. After a clean close it is known up to which time of issue requests were
+        // accepted. After a crash that much: before now, and issued `skew` later at most.
+        let accept_after_ms = match before {
             Before::None => i64::MIN,
-            Before::Closed(at) => at.saturating_add(skew).saturating_add(1),
-            Before::Crashed(_) => wall.saturating_add(skew).saturating_add(1),
+            Before::Closed { issued_ms, .. } => issued_ms,
+            Before::Crashed(_) => wall.saturating_add(skew),
         };
         store.note_clock(wall)?;
         store.forget_approvals(wall.saturating_sub(30 * 86_400_000))?;
@@ -309,7 +379,8 @@ impl Kernel {
                 ..JsonLimits::default()
             },
             guard: ClockGuard::new(clock.as_ref(), skew.max(1_000)),
-            accept_from_ms,
+            accept_after_ms,
+            issued_ms: AtomicI64::new(accept_after_ms),
             noted_ms: AtomicI64::new(wall),
             nonces: Nonces::new(config.request.window_ms(), config.request.nonces),
             revocations,
@@ -354,7 +425,8 @@ impl Kernel {
     fn now(&self) -> Result<Now> {
         self.guard.now(self.clock.as_ref()).ok_or_else(|| {
             KernelError::Unavailable(
-                "the clock was set while the kernel ran: set it right, or open the kernel again".to_owned(),
+                "the clock was set while the kernel ran: set it right, or open the kernel again"
+                    .to_owned(),
             )
         })
     }
@@ -436,7 +508,9 @@ impl Kernel {
         // A session that is named must be open, however the request is proven.
         let session = match &request.session {
             None => None,
-            Some(id) => Some(read(&self.sessions).get(id).cloned().ok_or_else(|| refuse("unknown_session"))?),
+            Some(id) => Some(
+                read(&self.sessions).get(id).cloned().ok_or_else(|| refuse("unknown_session"))?,
+            ),
         };
         let key_id = match (&credential.proof, &session) {
             (Proof::Signature { key_id, .. }, _) => Some(key_id.as_str()),
@@ -460,8 +534,12 @@ impl Kernel {
                 Some(key.clone())
             }
         };
-        let revoked =
-            self.revocations.find(&request.tenant, &request.agent, request.session.as_deref(), key_id);
+        let revoked = self.revocations.find(
+            &request.tenant,
+            &request.agent,
+            request.session.as_deref(),
+            key_id,
+        );
         if let Some(kind) = revoked {
             return Err(refuse(match kind {
                 crate::revocation::SubjectKind::Tenant => "tenant_revoked",
@@ -482,7 +560,8 @@ impl Kernel {
             return Err(refuse("request_expired"));
         }
         // The key of a session does not outlive the process, so its requests cannot be older.
-        if !matches!(credential.proof, Proof::Mac { .. }) && stamp.issued_at_ms < self.accept_from_ms {
+        let outlives = !matches!(credential.proof, Proof::Mac { .. });
+        if outlives && stamp.issued_at_ms <= self.accept_after_ms {
             return Err(refuse("issued_before_start"));
         }
         let canonical = request.canonical().map_err(|_| refuse("invalid_request"))?;
@@ -502,6 +581,9 @@ impl Kernel {
             _ => return Err(refuse("unknown_key")),
         }
         match self.nonces.reserve((&request.tenant, &request.agent), &stamp.nonce, now.steady) {
+            Reserved::Fresh if outlives => {
+                self.issued_ms.fetch_max(stamp.issued_at_ms, Ordering::SeqCst);
+            }
             Reserved::Fresh => {}
             Reserved::Seen => return Err(refuse("replayed")),
             Reserved::Full => return Err(broken("nonce_memory_full")),
@@ -538,7 +620,11 @@ impl Kernel {
         let stamp = &credential.stamp;
         let mut answer = match verdict {
             Ok(granted) => Authorization {
-                decision: if granted.lease.is_some() { Decision::Allow } else { Decision::Escalate },
+                decision: if granted.lease.is_some() {
+                    Decision::Allow
+                } else {
+                    Decision::Escalate
+                },
                 reason: granted.reason,
                 message: case.message.take(),
                 rule_ids: granted.rules,
@@ -669,8 +755,11 @@ impl Kernel {
         let used = match approved.filter(|_| outcome.fulfilled.is_some()) {
             None => None,
             Some(approved) => {
-                let taken =
-                    self.store.move_approval(&approved.id, ApprovalState::Approved, ApprovalState::Consumed);
+                let taken = self.store.move_approval(
+                    &approved.id,
+                    ApprovalState::Approved,
+                    ApprovalState::Consumed,
+                );
                 if !matches!(taken, Ok(true)) {
                     let _ = self.ledgers.cancel(&lease, now);
                     return Err(match taken {
@@ -708,7 +797,8 @@ impl Kernel {
                 amount: charge.amount,
             })
             .collect();
-        let expires = caller.now.wall.saturating_add(self.config.permit_seconds.saturating_mul(1_000));
+        let expires =
+            caller.now.wall.saturating_add(self.config.permit_seconds.saturating_mul(1_000));
         let version = hex(answer.policy_hash.get(..6).unwrap_or_default());
         let fields = Fields {
             event: "authorization",
@@ -741,11 +831,10 @@ impl Kernel {
             class: self.class(),
             details: &[],
         };
-        let entry = self.seal_receipt(&fields)?;
-        let receipt = Arc::new(entry.clone());
+        let receipt: Arc<[u8]> = self.seal_receipt(&fields)?.into();
         let pending = self
             .journal
-            .append(entry)
+            .append(Arc::clone(&receipt))
             .map_err(|error| KernelError::Unavailable(error.to_string()))?;
         let permit = answer.lease.as_ref().map(|lease| {
             Arc::new(Permit {
@@ -791,21 +880,73 @@ impl Kernel {
     pub fn durable(&self, answer: &Authorization) -> Result<Option<Durable>> {
         self.check_usable()?;
         let Some(record) = &answer.record else { return Ok(None) };
-        let placed = if record.wait || record.permit.is_none() {
+        let placed = if record.waits() {
             let wait = Duration::from_millis(self.config.log.wait_ms);
-            Some(record.pending.wait(wait).map_err(|error| KernelError::Unavailable(error.to_string()))?)
+            Some(
+                record
+                    .pending
+                    .wait(wait)
+                    .map_err(|error| KernelError::Unavailable(error.to_string()))?,
+            )
         } else {
             None
         };
+        self.hand_out(record, placed).map(Some)
+    }
+
+    /// As [`Self::durable`] without waiting: calls back, once, when it can be told. On the thread that commits
+    /// receipts or on this one; the callback must be quick.
+    ///
+    /// Returns whether there is a receipt; without one nothing is called.
+    pub fn when_durable(
+        &self,
+        answer: &Authorization,
+        told: impl FnOnce(std::result::Result<Option<Placed>, KernelError>) + Send + 'static,
+    ) -> bool {
+        let Some(record) = &answer.record else { return false };
+        if record.waits() {
+            record.pending.tell(Box::new(move |done| {
+                told(done.map(Some).map_err(|error| KernelError::Unavailable(error.to_string())));
+            }));
+        } else {
+            told(Ok(None));
+        }
+        true
+    }
+
+    /// What [`Self::durable`] returns, for a place that [`Self::when_durable`] told.
+    ///
+    /// Errors: a closed kernel, an answer without receipt.
+    pub fn finish_durable(
+        &self,
+        answer: &Authorization,
+        placed: Option<Placed>,
+    ) -> Result<Durable> {
+        self.check_usable()?;
+        match &answer.record {
+            Some(record) => self.hand_out(record, placed),
+            None => Err(KernelError::Invalid("there is no receipt of this answer".to_owned())),
+        }
+    }
+
+    fn hand_out(&self, record: &Record, placed: Option<Placed>) -> Result<Durable> {
         let permit = match &record.permit {
             None => None,
             Some(permit) => {
-                let index = placed.and_then(|placed| i64::try_from(placed.index).ok());
+                let index = placed.as_ref().and_then(|placed| i64::try_from(placed.index).ok());
                 let permit = Permit { index, ..Permit::clone(permit) };
                 Some(permit.sign(&self.config.receipt_key_id, &self.receipt_key)?)
             }
         };
-        Ok(Some(Durable { receipt: record.receipt.to_vec(), permit, placed }))
+        Ok(Durable { receipt: record.receipt.to_vec(), permit, placed })
+    }
+
+    /// The proof that a receipt is in the log, a `.tlog-proof`.
+    ///
+    /// Errors: `Unavailable` when there is no such receipt or the log cannot be read.
+    pub fn proof(&self, index: u64) -> Result<String> {
+        self.check_usable()?;
+        self.journal.proof(index).map_err(|error| KernelError::Unavailable(error.to_string()))
     }
 
     /// The action happened and cost this much.
@@ -876,23 +1017,31 @@ impl Kernel {
         key.check_time(now.wall).map_err(bad)?;
         key.verify(&signed.preimage(), &signed.signature).map_err(bad)?;
         if key.tenant.as_ref() != Some(&grant.tenant) || key.agent.as_ref() != Some(&grant.agent) {
-            return Err(KernelError::Signature("the key is of another agent than the grant".to_owned()));
+            return Err(KernelError::Signature(
+                "the key is of another agent than the grant".to_owned(),
+            ));
         }
         if self
             .revocations
             .find(&grant.tenant, &grant.agent, Some(&grant.session), Some(&signed.key_id))
             .is_some()
         {
-            return Err(KernelError::Signature("tenant, agent, session or key is revoked".to_owned()));
+            return Err(KernelError::Signature(
+                "tenant, agent, session or key is revoked".to_owned(),
+            ));
         }
         if !grant.roles.iter().all(|role| roles(key).contains(role)) {
-            return Err(KernelError::Invalid("the grant names a role that the key does not have".to_owned()));
+            return Err(KernelError::Invalid(
+                "the grant names a role that the key does not have".to_owned(),
+            ));
         }
         let longest = self.config.session.seconds.saturating_mul(1_000);
         if grant.expires_at_ms <= now.wall
             || grant.expires_at_ms.saturating_sub(now.wall.max(grant.not_before_ms)) > longest
         {
-            return Err(KernelError::Invalid("the grant is over, or lasts longer than it may".to_owned()));
+            return Err(KernelError::Invalid(
+                "the grant is over, or lasts longer than it may".to_owned(),
+            ));
         }
         let mut sessions = write(&self.sessions);
         if let Some(open) = sessions.get(&grant.session) {
@@ -934,7 +1083,8 @@ impl Kernel {
         elevation.check()?;
         let Some(group) = &self.config.approval.elevation_group else {
             return Err(KernelError::Signature(
-                "nobody may elevate: `approval.elevation_group` of kernel.toml names no group".to_owned(),
+                "nobody may elevate: `approval.elevation_group` of kernel.toml names no group"
+                    .to_owned(),
             ));
         };
         if signed.audience != self.config.audience {
@@ -945,7 +1095,9 @@ impl Kernel {
         let key = keys.get(&signed.key_id, Purpose::Approver).map_err(bad)?;
         key.check_time(now_ms).map_err(bad)?;
         key.verify(&signed.preimage(), &signed.signature).map_err(bad)?;
-        if !key.groups.contains(group) || key.tenant.as_ref().is_some_and(|tenant| *tenant != elevation.tenant) {
+        if !key.groups.contains(group)
+            || key.tenant.as_ref().is_some_and(|tenant| *tenant != elevation.tenant)
+        {
             return Err(KernelError::Signature(format!(
                 "the key is not of the group `{group}`, or of another tenant"
             )));
@@ -957,7 +1109,9 @@ impl Kernel {
         if elevation.expires_at_ms <= now_ms
             || elevation.expires_at_ms.saturating_sub(elevation.not_before_ms) > longest
         {
-            return Err(KernelError::Invalid("the elevation is over, or lasts longer than it may".to_owned()));
+            return Err(KernelError::Invalid(
+                "the elevation is over, or lasts longer than it may".to_owned(),
+            ));
         }
         Ok(())
     }
@@ -1003,7 +1157,9 @@ impl Kernel {
         if let Some(id) = waiting.get(&caller.action) {
             let known = self.store.approval(id).map_err(unavailable)?;
             if known.is_some_and(|one| {
-                one.state == ApprovalState::Pending && now < one.expires_ms && one.rule == *rule.name
+                one.state == ApprovalState::Pending
+                    && now < one.expires_ms
+                    && one.rule == *rule.name
             }) {
                 return Ok(id.clone());
             }
@@ -1081,7 +1237,8 @@ impl Kernel {
             && key.tenant.as_ref().is_none_or(|one| one == tenant)
             && key.check_time(now_ms).is_ok()
             && self.revocations.find(tenant, "", None, Some(&key.id)).is_none()
-            && requester.is_none_or(|one| one.to_bytes() != key.to_bytes() && person(one) != person(key))
+            && requester
+                .is_none_or(|one| one.to_bytes() != key.to_bytes() && person(one) != person(key))
     }
 
     fn expire(
@@ -1091,7 +1248,11 @@ impl Kernel {
     ) -> std::result::Result<(), crate::error::StoreError> {
         for approval in self.store.approvals(ApprovalState::Pending)? {
             if approval.expires_ms <= now_ms {
-                self.store.move_approval(&approval.id, ApprovalState::Pending, ApprovalState::Expired)?;
+                self.store.move_approval(
+                    &approval.id,
+                    ApprovalState::Pending,
+                    ApprovalState::Expired,
+                )?;
                 waiting.retain(|_, id| *id != approval.id);
             }
         }
@@ -1110,7 +1271,10 @@ impl Kernel {
             .approval(id)
             .map_err(|_| broken("store_unavailable"))?
             .ok_or_else(|| refuse("approval_unknown"))?;
-        if record.action != caller.action || record.tenant != request.tenant || record.agent != request.agent {
+        if record.action != caller.action
+            || record.tenant != request.tenant
+            || record.agent != request.agent
+        {
             return Err(refuse("approval_of_another_action"));
         }
         if caller.now.wall >= record.expires_ms {
@@ -1131,7 +1295,13 @@ impl Kernel {
             let Ok(key) = keys.get(&signed.approver, Purpose::Approver) else { continue };
             let bytes = record.preimage(&self.config.audience, &caller.action, signed.verdict);
             if signed.verdict != Verdict::Approve
-                || !self.may_approve(key, &record.group, request, caller.key.as_ref(), caller.now.wall)
+                || !self.may_approve(
+                    key,
+                    &record.group,
+                    request,
+                    caller.key.as_ref(),
+                    caller.now.wall,
+                )
                 || key.verify(&bytes, &signed.signature).is_err()
                 || by.iter().any(|one| one.name == person(key))
             {
@@ -1184,7 +1354,9 @@ impl Kernel {
         let now = self.now()?.wall;
         // One at a time: how many have signed is counted before it is written.
         let mut waiting = lock(&self.waiting);
-        let gone = || KernelError::Invalid("the approval is not known, or does not wait any more".to_owned());
+        let gone = || {
+            KernelError::Invalid("the approval is not known, or does not wait any more".to_owned())
+        };
         let record = self.store.approval(id)?.ok_or_else(gone)?;
         if record.state != ApprovalState::Pending {
             return Err(gone());
@@ -1202,13 +1374,16 @@ impl Kernel {
                 "the key may not sign this: wrong group or tenant, not valid, revoked, or of whoever asks".to_owned(),
             ));
         }
-        key.verify(&record.preimage(&self.config.audience, &record.action, verdict), signature).map_err(bad)?;
+        key.verify(&record.preimage(&self.config.audience, &record.action, verdict), signature)
+            .map_err(bad)?;
         if record.signatures.iter().any(|one| one.name == person(key)) {
             return Err(KernelError::Signature("this person has signed already".to_owned()));
         }
         let then = match verdict {
             Verdict::Reject => ApprovalState::Rejected,
-            Verdict::Approve if record.signatures.len() + 1 >= record.m as usize => ApprovalState::Approved,
+            Verdict::Approve if record.signatures.len() + 1 >= record.m as usize => {
+                ApprovalState::Approved
+            }
             Verdict::Approve => ApprovalState::Pending,
         };
         let signed = Signed {
@@ -1230,7 +1405,12 @@ impl Kernel {
     }
 
     /// A receipt of what an approver said.
-    fn record_approval(&self, record: &ApprovalRecord, signed: &Signed, then: ApprovalState) -> Result<()> {
+    fn record_approval(
+        &self,
+        record: &ApprovalRecord,
+        signed: &Signed,
+        then: ApprovalState,
+    ) -> Result<()> {
         let policy = self.policy();
         let fields = Fields {
             event: "approval",
@@ -1253,8 +1433,10 @@ impl Kernel {
             ..Fields::default()
         };
         let entry = self.seal_receipt(&fields)?;
-        let pending =
-            self.journal.append(entry).map_err(|error| KernelError::Unavailable(error.to_string()))?;
+        let pending = self
+            .journal
+            .append(entry.into())
+            .map_err(|error| KernelError::Unavailable(error.to_string()))?;
         pending
             .wait(Duration::from_millis(self.config.log.wait_ms))
             .map_err(|error| KernelError::Unavailable(error.to_string()))?;
@@ -1282,13 +1464,20 @@ impl Kernel {
         }
         self.journal.close().map_err(|error| KernelError::Unavailable(error.to_string()))?;
         self.ledgers.close()?;
-        self.store.finish(self.clock.wall_ms())?;
+        self.store.finish(self.clock.wall_ms(), self.issued_ms.load(Ordering::SeqCst))?;
         Ok(())
     }
 }
 
 impl Drop for Kernel {
     fn drop(&mut self) {
+        if std::process::id() != self.process {
+            // A forked child has neither the log's threads, which closing waits for, nor a right to close what
+            // the parent works with: SQLite would let go of the parent's locks. Both are left to the exit.
+            std::mem::forget(Arc::clone(&self.journal));
+            std::mem::forget(Arc::clone(&self.store));
+            return;
+        }
         // Without a chance to report; what is not written counts as a crash.
         let _ = self.close();
     }
@@ -1334,7 +1523,10 @@ fn check_keys(keys: &Keyring, config: &Config, receipt_key: &PrivateKey) -> Resu
     let wrong = |message: String| Err(KernelError::Config(format!("keys.toml: {message}")));
     for key in keys.of(Purpose::Agent) {
         if key.tenant.is_none() || key.agent.is_none() || roles(key).is_empty() {
-            return wrong(format!("agent key `{}` needs a `tenant`, an `agent` and at least one role", key.id));
+            return wrong(format!(
+                "agent key `{}` needs a `tenant`, an `agent` and at least one role",
+                key.id
+            ));
         }
     }
     match keys.get(&config.receipt_key_id, Purpose::Receipt) {
@@ -1343,7 +1535,9 @@ fn check_keys(keys: &Keyring, config: &Config, receipt_key: &PrivateKey) -> Resu
             "key `{}` is not the public half of the receipt key that kernel.toml names",
             config.receipt_key_id
         )),
-        Err(_) => wrong(format!("receipt key `{}` of kernel.toml is missing", config.receipt_key_id)),
+        Err(_) => {
+            wrong(format!("receipt key `{}` of kernel.toml is missing", config.receipt_key_id))
+        }
     }
 }
 

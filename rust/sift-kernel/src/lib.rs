@@ -40,7 +40,7 @@ pub use config::{
     SessionBounds, Window,
 };
 pub use error::{KernelError, Result, StoreError};
-pub use journal::{Journal, JournalError, MemoryJournal, Pending, Placed};
+pub use journal::{Journal, JournalError, LedgerJournal, MemoryJournal, Pending, Placed, Told};
 pub use kernel::{
     ArgumentScanner, Authorization, Decision, Durable, Kernel, Parts, Status, TaintSource,
 };

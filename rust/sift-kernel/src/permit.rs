@@ -86,7 +86,8 @@ impl Permit {
         now_ms: i64,
         skew_ms: i64,
     ) -> Result<Self> {
-        let envelope = Envelope::parse(envelope).map_err(|error| wrong(&format!("is none: {error}")))?;
+        let envelope =
+            Envelope::parse(envelope).map_err(|error| wrong(&format!("is none: {error}")))?;
         if envelope.payload_type != PAYLOAD_TYPE {
             return Err(wrong("is something else"));
         }
@@ -137,7 +138,10 @@ pub struct Register {
 
 enum Kept {
     /// Begun at this moment: what was issued before may have been used before.
-    Memory { begun_ms: i64, used: Mutex<HashMap<String, i64>> },
+    Memory {
+        begun_ms: i64,
+        used: Mutex<HashMap<String, i64>>,
+    },
     File(Mutex<rusqlite::Connection>),
 }
 
@@ -155,7 +159,10 @@ impl Register {
     /// Errors: a file that cannot be opened.
     pub fn open(path: &Path, most: usize) -> Result<Self> {
         let failed = |error: rusqlite::Error| {
-            KernelError::Unavailable(format!("cannot open the register `{}`: {error}", path.display()))
+            KernelError::Unavailable(format!(
+                "cannot open the register `{}`: {error}",
+                path.display()
+            ))
         };
         let connection = rusqlite::Connection::open(path).map_err(failed)?;
         connection
@@ -188,7 +195,9 @@ impl Register {
                     used.retain(|_, expires_ms| *expires_ms > now_ms);
                 }
                 if used.len() >= self.most {
-                    return Err(KernelError::Unavailable("the register of permits is full".to_owned()));
+                    return Err(KernelError::Unavailable(
+                        "the register of permits is full".to_owned(),
+                    ));
                 }
                 used.insert(id, permit.expires_at_ms);
                 Ok(())
@@ -202,7 +211,10 @@ impl Register {
                     .execute("delete from permit where expires_ms <= ?", [now_ms])
                     .map_err(failed)?;
                 let added = connection
-                    .execute("insert or ignore into permit values (?, ?)", (&id, permit.expires_at_ms))
+                    .execute(
+                        "insert or ignore into permit values (?, ?)",
+                        (&id, permit.expires_at_ms),
+                    )
                     .map_err(failed)?;
                 if added == 1 {
                     return Ok(());
@@ -225,7 +237,9 @@ mod tests {
             agent: "bot".to_owned(),
             role: "support".to_owned(),
             tool: "refund".to_owned(),
-            args: Json::Object(Object::from_members(vec![("amount".into(), Json::Int(5))]).unwrap()),
+            args: Json::Object(
+                Object::from_members(vec![("amount".into(), Json::Int(5))]).unwrap(),
+            ),
             session: None,
             conversation: None,
             model: None,
@@ -261,7 +275,8 @@ mod tests {
     fn it_allows_this_call_now_and_no_other() {
         let (key, ring) = keys(Purpose::Receipt);
         let bytes = permit().sign("k1", &key).unwrap();
-        let check = |request: &ActionRequest, now| Permit::verify(&bytes, request, &ring, now, 5_000);
+        let check =
+            |request: &ActionRequest, now| Permit::verify(&bytes, request, &ring, now, 5_000);
         assert_eq!(check(&request(), 2_000).unwrap(), permit());
         assert!(check(&request(), 61_000).unwrap_err().to_string().contains("expired"));
         assert!(check(&request(), -4_001).unwrap_err().to_string().contains("future"));
@@ -301,7 +316,11 @@ mod tests {
         let path = folder.path().join("permits.sqlite");
         for register in [Register::in_memory(500, 10), Register::open(&path, 10).unwrap()] {
             register.redeem(&permit(), 2_000).unwrap();
-            assert!(register.redeem(&permit(), 2_001).unwrap_err().to_string().contains("used before"));
+            assert!(register
+                .redeem(&permit(), 2_001)
+                .unwrap_err()
+                .to_string()
+                .contains("used before"));
             register.redeem(&Permit { lease: "l2".to_owned(), ..permit() }, 2_002).unwrap();
         }
         // The file remembers; memory refuses what is older than itself.

@@ -144,7 +144,8 @@ impl ActionRequest {
         let wrong = |field: &str, what: &str| {
             Err(KernelError::Invalid(format!("`{field}` of the request {what}")))
         };
-        let optional = |name: &Option<String>, fits: fn(&str) -> bool| name.as_deref().is_none_or(fits);
+        let optional =
+            |name: &Option<String>, fits: fn(&str) -> bool| name.as_deref().is_none_or(fits);
         for (field, fits) in [
             ("tenant", is_name(&self.tenant)),
             ("agent", is_name(&self.agent)),
@@ -157,7 +158,10 @@ impl ActionRequest {
             ("trace_id", optional(&self.trace_id, is_name)),
         ] {
             if !fits {
-                return wrong(field, "is no name: 1 to 256 bytes, nothing invisible, and no `/` in most");
+                return wrong(
+                    field,
+                    "is no name: 1 to 256 bytes, nothing invisible, and no `/` in most",
+                );
             }
         }
         if self.args.as_object().is_none() {
@@ -262,7 +266,12 @@ pub(crate) fn preimage(
 /// Args: the request; the id of the key in `keys.toml`; the key; the stamp that makes it unique.
 ///
 /// Errors: arguments that have no canonical form.
-pub fn sign(request: &ActionRequest, key_id: &str, key: &PrivateKey, stamp: Stamp) -> Result<Credential> {
+pub fn sign(
+    request: &ActionRequest,
+    key_id: &str,
+    key: &PrivateKey,
+    stamp: Stamp,
+) -> Result<Credential> {
     let bytes = preimage(request, &request.digest()?, &stamp, ("key", key_id));
     let signature = key.sign(&bytes);
     Ok(Credential { stamp, proof: Proof::Signature { key_id: key_id.to_owned(), signature } })
@@ -367,7 +376,10 @@ mod tests {
             ("tool", ActionRequest { tool: "s3cret".repeat(50), ..base.clone() }),
             ("session", ActionRequest { session: Some("s3cret/".to_owned()), ..base.clone() }),
             ("args", ActionRequest { args: Value::Str("s3cret".into()), ..base.clone() }),
-            ("estimate", ActionRequest { estimate: vec![("s3cret".to_owned(), -1)], ..base.clone() }),
+            (
+                "estimate",
+                ActionRequest { estimate: vec![("s3cret".to_owned(), -1)], ..base.clone() },
+            ),
             (
                 "estimate",
                 ActionRequest {

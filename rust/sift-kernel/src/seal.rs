@@ -17,7 +17,11 @@ use crate::wire::{random, Preimage};
 
 const POINT: usize = 32;
 
-fn key(shared: &MontgomeryPoint, sender: &[u8; POINT], reader: &[u8; POINT]) -> Result<Zeroizing<[u8; 32]>> {
+fn key(
+    shared: &MontgomeryPoint,
+    sender: &[u8; POINT],
+    reader: &[u8; POINT],
+) -> Result<Zeroizing<[u8; 32]>> {
     // A point of small order makes a secret that everybody knows.
     if shared.0 == [0; POINT] {
         return Err(KernelError::Invalid("the key cannot be sealed for".to_owned()));
@@ -55,10 +59,12 @@ pub(crate) fn seal(reader: &[u8; 32], about: &[u8], text: &[u8]) -> Result<Vec<u
 ///
 /// Errors: sealed for another key, about something else, or changed.
 pub(crate) fn open(scalar: &[u8; 32], about: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
-    let wrong = || KernelError::Invalid("the sealed copy is not for this key, or was changed".to_owned());
+    let wrong =
+        || KernelError::Invalid("the sealed copy is not for this key, or was changed".to_owned());
     let (sender, text) = sealed.split_first_chunk::<POINT>().ok_or_else(wrong)?;
     let reader = MontgomeryPoint::mul_base_clamped(*scalar).0;
-    let key = key(&MontgomeryPoint(*sender).mul_clamped(*scalar), sender, &reader).map_err(|_| wrong())?;
+    let key = key(&MontgomeryPoint(*sender).mul_clamped(*scalar), sender, &reader)
+        .map_err(|_| wrong())?;
     XChaCha20Poly1305::new((&*key).into())
         .decrypt(&XNonce::default(), Payload { msg: text, aad: about })
         .map(Zeroizing::new)

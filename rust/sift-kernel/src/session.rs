@@ -55,11 +55,17 @@ impl SessionGrant {
     pub(crate) fn check(&self) -> Result<()> {
         let names = [&self.session, &self.tenant, &self.agent];
         let tools = self.tools.iter().flatten();
-        let fits = names.into_iter().chain(&self.roles).chain(&self.conversation).all(|name| is_name(name))
+        let fits = names
+            .into_iter()
+            .chain(&self.roles)
+            .chain(&self.conversation)
+            .all(|name| is_name(name))
             && tools.into_iter().all(|tool| !tool.is_empty() && tool.len() <= 256)
             && !self.roles.is_empty();
         if !fits {
-            return Err(KernelError::Invalid("the grant has a name that is none, or no role".to_owned()));
+            return Err(KernelError::Invalid(
+                "the grant has a name that is none, or no role".to_owned(),
+            ));
         }
         if self.not_before_ms >= self.expires_at_ms {
             return Err(KernelError::Invalid("the grant ends before it begins".to_owned()));
@@ -186,7 +192,12 @@ impl Elevation {
     /// Signs it; one without a name gets one.
     ///
     /// Errors: no tool, a name that is none, an end before the beginning.
-    pub fn sign(mut self, audience: &str, key_id: &str, key: &PrivateKey) -> Result<SignedElevation> {
+    pub fn sign(
+        mut self,
+        audience: &str,
+        key_id: &str,
+        key: &PrivateKey,
+    ) -> Result<SignedElevation> {
         if self.id.is_empty() {
             self.id = hex(&random::<16>()?);
         }
@@ -209,7 +220,8 @@ impl Elevation {
             return Ok(());
         }
         Err(KernelError::Invalid(
-            "the elevation names no tool, has a name that is none, or ends before it begins".to_owned(),
+            "the elevation names no tool, has a name that is none, or ends before it begins"
+                .to_owned(),
         ))
     }
 }
@@ -279,9 +291,16 @@ impl Session {
     /// Args: the request, which must name this session; the time, milliseconds since 1970; how long it holds.
     ///
     /// Errors: another session, arguments that have no canonical form, no randomness.
-    pub fn mac(&self, request: &ActionRequest, now_ms: i64, lifetime_ms: i64) -> Result<Credential> {
+    pub fn mac(
+        &self,
+        request: &ActionRequest,
+        now_ms: i64,
+        lifetime_ms: i64,
+    ) -> Result<Credential> {
         if request.session.as_deref() != Some(&self.id) {
-            return Err(KernelError::Invalid("`session` of the request names another session".to_owned()));
+            return Err(KernelError::Invalid(
+                "`session` of the request names another session".to_owned(),
+            ));
         }
         let stamp = Stamp::new(&self.audience, now_ms, lifetime_ms)?;
         let bytes = preimage(request, &request.digest()?, &stamp, ("session", &self.id));
@@ -362,7 +381,10 @@ mod tests {
                 None => Some(some_of(next())),
                 Some(_) => Some(some_of(tools & next())),
             },
-            conversation: wide.conversation.clone().or_else(|| (next() % 2 == 0).then(|| "c1".to_owned())),
+            conversation: wide
+                .conversation
+                .clone()
+                .or_else(|| (next() % 2 == 0).then(|| "c1".to_owned())),
             not_before_ms: wide.not_before_ms + (next() % 10) as i64,
             expires_at_ms: wide.expires_at_ms - (next() % 10) as i64,
             ..wide.clone()
@@ -383,7 +405,11 @@ mod tests {
                             let request = request(role, tool, conversation);
                             if narrow.allows(&request, None, now).is_ok() {
                                 allowed += 1;
-                                assert_eq!(wide.allows(&request, None, now), Ok(()), "{wide:?} {narrow:?}");
+                                assert_eq!(
+                                    wide.allows(&request, None, now),
+                                    Ok(()),
+                                    "{wide:?} {narrow:?}"
+                                );
                             }
                         }
                     }
@@ -448,11 +474,13 @@ mod tests {
         let request = request("a", "a", None);
         let credential = session.mac(&request, 1, 10).unwrap();
         let Proof::Mac { tag, .. } = &credential.proof else { panic!("no MAC") };
-        let bytes = preimage(&request, &request.digest().unwrap(), &credential.stamp, ("session", "s1"));
+        let bytes =
+            preimage(&request, &request.digest().unwrap(), &credential.stamp, ("session", "s1"));
         assert!(session.verify(&bytes, tag));
         assert!(!Session::open("s1", "k").unwrap().verify(&bytes, tag));
         let other = ActionRequest { tool: "b".to_owned(), ..request.clone() };
-        let bytes = preimage(&other, &other.digest().unwrap(), &credential.stamp, ("session", "s1"));
+        let bytes =
+            preimage(&other, &other.digest().unwrap(), &credential.stamp, ("session", "s1"));
         assert!(!session.verify(&bytes, tag));
         let elsewhere = ActionRequest { session: None, ..request };
         assert!(session.mac(&elsewhere, 1, 10).is_err());

@@ -42,8 +42,13 @@ pub struct Undo {
 pub enum Before {
     /// There was none.
     None,
-    /// It stopped at this time, milliseconds since 1970, and has accepted nothing since.
-    Closed(i64),
+    /// It stopped, and has accepted nothing since.
+    Closed {
+        /// When, milliseconds since 1970.
+        at_ms: i64,
+        /// The latest time at which a request that was accepted had been issued, milliseconds since 1970.
+        issued_ms: i64,
+    },
     /// It crashed; this is the latest time it noted.
     Crashed(i64),
 }
@@ -110,6 +115,7 @@ pub trait Store: Send + Sync {
     fn begin(&self) -> Result<Before, StoreError>;
     /// Notes the latest wall clock, milliseconds since 1970; it never goes back.
     fn note_clock(&self, wall_ms: i64) -> Result<(), StoreError>;
-    /// Notes that the kernel has stopped cleanly, at this time.
-    fn finish(&self, wall_ms: i64) -> Result<(), StoreError>;
+    /// Notes that the kernel has stopped cleanly: the time, and the latest time at which a request that was
+    /// accepted had been issued.
+    fn finish(&self, wall_ms: i64, issued_ms: i64) -> Result<(), StoreError>;
 }

@@ -14,6 +14,7 @@
 //! to_size = 70000
 //! tenant = "acme"                        # agent and approver: for whom it may speak
 //! agent = "support-bot"
+//! roles = ["support"]                    # agent: in which it may act
 //! groups = ["finance"]
 //! ```
 //!
@@ -132,6 +133,8 @@ pub struct PublicKey {
     pub tenant: Option<String>,
     /// Which agent it is.
     pub agent: Option<String>,
+    /// Roles an agent may act in.
+    pub roles: Vec<String>,
     /// Groups of an approver.
     pub groups: Vec<String>,
     /// First moment of validity, milliseconds since 1970.
@@ -180,6 +183,7 @@ impl PublicKey {
             name: None,
             tenant: None,
             agent: None,
+            roles: Vec::new(),
             groups: Vec::new(),
             not_before: None,
             not_after: None,
@@ -271,6 +275,8 @@ struct KeyEntry {
     name: Option<String>,
     tenant: Option<String>,
     agent: Option<String>,
+    #[serde(default)]
+    roles: Vec<String>,
     #[serde(default)]
     groups: Vec<String>,
     not_before: Option<toml::value::Datetime>,
@@ -426,6 +432,7 @@ impl KeyEntry {
             name: self.name,
             tenant: self.tenant,
             agent: self.agent,
+            roles: self.roles,
             groups: self.groups,
             ..PublicKey::new(&self.id, self.purpose, &bytes)?
         })
@@ -529,6 +536,11 @@ impl PrivateKey {
             .and_then(|()| file.write_all(b"\n-----END PRIVATE KEY-----\n"))
             .and_then(|()| file.sync_all())
             .map_err(wrong)
+    }
+
+    /// The scalar of the key, for agreeing on secrets (X25519) with who holds its public half. Overwrite it.
+    pub fn scalar(&self) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(self.key.to_scalar_bytes())
     }
 
     /// Signs (RFC 8032, pure Ed25519).

@@ -534,12 +534,40 @@ impl Verifier {
                 }
             }
         };
-        let signature = if statement.decided_at > now.saturating_add(SKEW) {
-            Check::Invalid("it is dated in the future: check the clocks".to_owned())
-        } else {
-            check_signature(&envelope, &statement, &self.keys, index)
-        };
+        let signature = self.signature(&envelope, &statement, index, now);
         Ok(Verified { statement, signature, inclusion, witness, index })
+    }
+
+    /// Verifies a receipt that stands at `index` of a ledger that is being audited: its place is known, and the
+    /// audit answers for it.
+    ///
+    /// # Errors
+    /// As [`Verifier::verify`].
+    pub fn verify_entry(
+        &self,
+        envelope_bytes: &[u8],
+        index: u64,
+        now: i64,
+    ) -> Result<Verified, ReceiptError> {
+        let envelope = Envelope::parse(envelope_bytes)?;
+        let statement = Statement::read(&envelope)?;
+        let signature = self.signature(&envelope, &statement, Some(index), now);
+        let inclusion = Check::Valid(format!("entry {index} of the ledger"));
+        let witness = Check::Missing("the ledger's checkpoint has the witnesses".to_owned());
+        Ok(Verified { statement, signature, inclusion, witness, index: Some(index) })
+    }
+
+    fn signature(
+        &self,
+        envelope: &Envelope,
+        statement: &Statement,
+        index: Option<u64>,
+        now: i64,
+    ) -> Check {
+        if statement.decided_at > now.saturating_add(SKEW) {
+            return Check::Invalid("it is dated in the future: check the clocks".to_owned());
+        }
+        check_signature(envelope, statement, &self.keys, index)
     }
 
     fn checkpoint(&mut self, note: &str, now: i64) -> Result<&VerifiedCheckpoint, &NoteError> {

@@ -4,10 +4,12 @@
 //! a member named `__entity` or `__extn` in untrusted arguments would become an entity or an extension value.
 
 use crate::compile::Constant;
+use crate::http::HttpFacts;
 use crate::json::{Object, Value};
-use crate::manifest::{Manifest, Tool};
-use crate::request::Request;
+use crate::manifest::{Kind, Manifest, Tool};
+use crate::request::{Reason, Request};
 use crate::schema::{Field, Type};
+use crate::sql::SqlFacts;
 use cedar_policy::{Context, Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -65,12 +67,15 @@ pub(crate) enum Rec<'a> {
     Taint(&'a Facts<'a>),
     Approvals(&'a Facts<'a>),
     Estimate(&'a Facts<'a>),
+    Sql(&'a SqlFacts),
+    Http(&'a HttpFacts),
 }
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum SetVal<'a> {
     Json(&'a Type, &'a [Value]),
     Strings(&'a [Cow<'a, str>]),
+    Names(&'a [String]),
     Constants(&'a [Constant]),
 }
 
@@ -89,6 +94,8 @@ pub(crate) struct Facts<'a> {
     taint_at: Vec<Cow<'a, str>>,
     approvers: Vec<Cow<'a, str>>,
     approver_groups: Vec<Cow<'a, str>>,
+    sql: Option<SqlFacts>,
+    http: Option<HttpFacts>,
 }
 
 /// Names come from configuration and from authenticated requests; `/` is what joins tenant and name in an entity.
@@ -104,8 +111,24 @@ fn sorted<'a>(values: impl Iterator<Item = Cow<'a, str>>) -> Vec<Cow<'a, str>> {
 }
 
 impl<'a> Facts<'a> {
+    /// Reads the request; a statement or a URL that its tool's rules refuse is the error.
+    pub(crate) fn new(request: &'a Request<'a>, tool: &'a Tool) -> Result<Self, Reason> {
+        let (tenant, args) = (request.tenant, request.args);
+        let (sql, http) = match &tool.kind {
+            Kind::Function => (None, None),
+            Kind::Sql(sql) => (Some(sql.0.check(tenant, args).map_err(Reason::Sql)?), None),
+            Kind::Http(http) => (None, Some(http.0.check(tenant, args).map_err(Reason::Http)?)),
+        };
+        Self::read(request, tool, sql, http).ok_or(Reason::InvalidArguments)
+    }
+
     /// `None` when the arguments are no object; the schema has refused such arguments before.
-    pub(crate) fn new(request: &'a Request<'a>, tool: &'a Tool) -> Option<Self> {
+    fn read(
+        request: &'a Request<'a>,
+        tool: &'a Tool,
+        sql: Option<SqlFacts>,
+        http: Option<HttpFacts>,
+    ) -> Option<Self> {
         let fields = match &tool.args.as_ref()?.ty {
             Type::Record(fields) => fields.as_slice(),
             _ => &[],
@@ -141,6 +164,8 @@ impl<'a> Facts<'a> {
                     .flat_map(|approver| &approver.groups)
                     .map(|group| group.as_str().into()),
             ),
+            sql,
+            http,
         })
     }
 
@@ -199,17 +224,19 @@ impl<'a> Facts<'a> {
     }
 }
 
-const CONTEXT: [&str; 12] = [
+const CONTEXT: [&str; 14] = [
     "approvals",
     "args",
     "conversation",
     "elevation",
     "estimate",
     "findings",
+    "http",
     "model",
     "model_version",
     "now",
     "session",
+    "sql",
     "taint",
     "time",
 ];
@@ -234,6 +261,8 @@ impl<'a> Rec<'a> {
                     "taint" => Some(Val::Record(Rec::Taint(facts))),
                     "approvals" => Some(Val::Record(Rec::Approvals(facts))),
                     "estimate" => Some(Val::Record(Rec::Estimate(facts))),
+                    "sql" => facts.sql.as_ref().map(|sql| Val::Record(Rec::Sql(sql))),
+                    "http" => facts.http.as_ref().map(|http| Val::Record(Rec::Http(http))),
                     "session" => request.session.map(Val::Str),
                     "conversation" => request.conversation.map(Val::Str),
                     "model" => request.model.map(Val::Str),
@@ -272,6 +301,20 @@ impl<'a> Rec<'a> {
                 "groups" => set(&facts.approver_groups),
                 _ => None,
             },
+            Rec::Sql(sql) => match name {
+                "statement" => Some(Val::Str(sql.statement)),
+                "tables" => Some(Val::Set(SetVal::Names(&sql.tables))),
+                "rows" => sql.rows.map(Val::Long),
+                _ => None,
+            },
+            Rec::Http(http) => match name {
+                "scheme" => Some(Val::Str(&http.scheme)),
+                "host" => Some(Val::Str(&http.host)),
+                "port" => Some(Val::Long(http.port)),
+                "method" => Some(Val::Str(&http.method)),
+                "path" => Some(Val::Str(&http.path)),
+                _ => None,
+            },
             Rec::Estimate(facts) => {
                 let estimate = facts.request.estimate;
                 estimate
@@ -291,6 +334,8 @@ impl<'a> Rec<'a> {
             Rec::Findings(_) => vec!["categories", "entity_types", "arguments", "at"],
             Rec::Taint(_) => vec!["sources", "arguments", "at"],
             Rec::Approvals(_) => vec!["count", "approvers", "groups"],
+            Rec::Sql(_) => vec!["statement", "tables", "rows"],
+            Rec::Http(_) => vec!["scheme", "host", "port", "method", "path"],
             Rec::Estimate(_) => manifest.units.iter().map(|unit| &**unit).collect(),
         }
     }
@@ -315,6 +360,7 @@ impl<'a> SetVal<'a> {
         match self {
             SetVal::Json(ty, items) => SetIter::Json(ty, items.iter()),
             SetVal::Strings(strings) => SetIter::Strings(strings.iter()),
+            SetVal::Names(names) => SetIter::Names(names.iter()),
             SetVal::Constants(constants) => SetIter::Constants(constants.iter()),
         }
     }
@@ -323,6 +369,7 @@ impl<'a> SetVal<'a> {
         match self {
             SetVal::Json(_, items) => items.len(),
             SetVal::Strings(strings) => strings.len(),
+            SetVal::Names(names) => names.len(),
             SetVal::Constants(constants) => constants.len(),
         }
     }
@@ -336,6 +383,7 @@ impl<'a> SetVal<'a> {
 pub(crate) enum SetIter<'a> {
     Json(&'a Type, std::slice::Iter<'a, Value>),
     Strings(std::slice::Iter<'a, Cow<'a, str>>),
+    Names(std::slice::Iter<'a, String>),
     Constants(std::slice::Iter<'a, Constant>),
 }
 
@@ -346,6 +394,7 @@ impl<'a> Iterator for SetIter<'a> {
         match self {
             SetIter::Json(ty, items) => typed(ty, items.next()?),
             SetIter::Strings(strings) => strings.next().map(|text| Val::Str(text)),
+            SetIter::Names(names) => names.next().map(|name| Val::Str(name)),
             SetIter::Constants(constants) => constants.next()?.value(),
         }
     }
@@ -511,7 +560,7 @@ pub(crate) fn cedar_schema(manifest: &Manifest) -> serde_json::Value {
         }
         let args =
             tool.args.as_ref().map_or_else(|| record(json!({})), |schema| schema.ty.to_cedar());
-        let context = record(json!({
+        let mut context = json!({
             "args": args,
             "now": {"type": "Extension", "name": "datetime"},
             "time": record(json!({
@@ -530,7 +579,22 @@ pub(crate) fn cedar_schema(manifest: &Manifest) -> serde_json::Value {
             "model": optional(),
             "model_version": optional(),
             "elevation": optional(),
-        }));
+        });
+        let text = || json!({"type": "String"});
+        match &tool.kind {
+            Kind::Function => {}
+            Kind::Sql(_) => {
+                context["sql"] = record(json!({
+                    "statement": text(), "tables": strings(), "rows": {"type": "Long", "required": false},
+                }));
+            }
+            Kind::Http(_) => {
+                context["http"] = record(json!({
+                    "scheme": text(), "host": text(), "port": {"type": "Long"}, "method": text(), "path": text(),
+                }));
+            }
+        }
+        let context = record(context);
         let groups = (tool.action != tool.name).then(|| json!([{"id": &*tool.action}]));
         actions.insert(
             tool.name.to_string(),

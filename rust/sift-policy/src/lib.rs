@@ -39,6 +39,7 @@
 mod compile;
 mod error;
 mod facts;
+pub mod http;
 mod index;
 pub mod json;
 mod manifest;
@@ -46,13 +47,15 @@ mod policy;
 mod request;
 mod rule;
 mod schema;
+mod sql;
 mod tally;
 
 pub use error::PolicyError;
-pub use manifest::{Amount, ApprovalRule, Charge, Kind, Risk, Tool, Undo};
+pub use manifest::{Amount, ApprovalRule, Charge, HttpTool, Kind, Risk, SqlTool, Tool, Undo};
 pub use policy::{Engine, Policy, ShadowCounters};
 pub use request::{
     Approver, ArgumentFinding, ChargeAmount, Effect, Evaluation, Outcome, Reason, Request,
     ShadowResult, Taint,
 };
 pub use schema::{ArgumentError, PersonalField};
+pub use sql::SqlReason;

@@ -1,9 +1,11 @@
 //! `tools.toml`: which tools exist, what their arguments are, what they risk and what they cost.
 
 use crate::error::PolicyError;
+use crate::http::HttpRules;
 use crate::json::Value;
 use crate::request::ChargeAmount;
 use crate::schema::{ArgumentError, PersonalField, Schema};
+use crate::sql::SqlRules;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -113,18 +115,32 @@ pub struct Undo {
     pub args: Vec<(String, String)>,
 }
 
-/// What a tool does with its arguments that the kernel looks into.
+/// What a tool does with its arguments that is looked into.
 #[derive(Debug)]
 pub enum Kind {
     /// Nothing more than its schema says.
     Function,
+    /// One argument is an SQL statement.
+    Sql(SqlTool),
+    /// One argument is a URL.
+    Http(HttpTool),
 }
+
+/// Rules of a tool of `kind = "sql"`.
+#[derive(Debug)]
+pub struct SqlTool(pub(crate) SqlRules);
+
+/// Rules of a tool of `kind = "http"`.
+#[derive(Debug)]
+pub struct HttpTool(pub(crate) HttpRules);
 
 impl Kind {
     /// The word of the manifest.
     pub fn as_str(&self) -> &'static str {
         match self {
             Kind::Function => "function",
+            Kind::Sql(_) => "sql",
+            Kind::Http(_) => "http",
         }
     }
 }
@@ -255,6 +271,8 @@ struct ToolText {
     undo: Option<UndoText>,
     args: Option<SchemaText>,
     returns: Option<SchemaText>,
+    sql: Option<SqlRules>,
+    http: Option<HttpRules>,
 }
 
 #[derive(Deserialize, Default, PartialEq, Clone, Copy)]
@@ -262,6 +280,8 @@ struct ToolText {
 enum KindText {
     #[default]
     Function,
+    Sql,
+    Http,
 }
 
 /// A schema as a table, or as JSON in a string: both are the same schema.
@@ -399,8 +419,20 @@ impl ToolText {
             .into_iter()
             .map(ChargeText::build)
             .collect::<Result<Vec<_>, _>>()?;
-        let kind = match self.kind {
-            KindText::Function => Kind::Function,
+        let kind = match (self.kind, self.sql, self.http) {
+            (KindText::Function, None, None) => Kind::Function,
+            (KindText::Sql, Some(rules), None) => {
+                rules.validate()?;
+                Kind::Sql(SqlTool(rules))
+            }
+            (KindText::Http, None, Some(rules)) => {
+                rules.validate()?;
+                Kind::Http(HttpTool(rules))
+            }
+            _ => return Err(
+                "kind = \"sql\" has a table `sql`, kind = \"http\" a table `http`, others neither"
+                    .to_owned(),
+            ),
         };
         let undo = match self.undo {
             None => None,

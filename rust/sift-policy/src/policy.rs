@@ -287,7 +287,7 @@ impl Policy {
             return Err(Reason::InvalidTime);
         }
         tool.check_args(request.args).map_err(|_| Reason::InvalidArguments)?;
-        Facts::new(request, tool).ok_or(Reason::InvalidArguments)
+        Facts::new(request, tool)
     }
 
     fn evaluate<'p>(&'p self, facts: &Facts<'_>, engine: Engine) -> Outcome {

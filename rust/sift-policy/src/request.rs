@@ -107,6 +107,10 @@ pub enum Reason {
     InvalidArguments,
     /// What the call would charge cannot be computed, or is negative.
     InvalidCharge,
+    /// A rule of `kind = "sql"`.
+    Sql(crate::sql::SqlReason),
+    /// A rule of `kind = "http"`.
+    Http(crate::http::HttpReason),
     /// The clock is outside the years 0 to 9999.
     InvalidTime,
 }
@@ -116,6 +120,8 @@ impl Reason {
     pub fn code(&self) -> &str {
         match self {
             Reason::Policy(code) => code,
+            Reason::Sql(reason) => reason.code(),
+            Reason::Http(reason) => reason.code(),
             Reason::Allowed => "allowed",
             Reason::ApprovalRequired => "approval_required",
             Reason::NoPermit => "no_permit",

@@ -18,6 +18,7 @@ struct State {
     elevations: BTreeMap<String, (i64, Vec<u8>)>,
     undos: BTreeMap<String, BTreeMap<(i64, String), Undo>>,
     clock: i64,
+    issued: i64,
     phase: Phase,
 }
 
@@ -42,7 +43,11 @@ impl MemoryStore {
         self.broken.store(broken, Ordering::SeqCst);
     }
 
-    fn state<T>(&self, what: &'static str, work: impl FnOnce(&mut State) -> T) -> Result<T, StoreError> {
+    fn state<T>(
+        &self,
+        what: &'static str,
+        work: impl FnOnce(&mut State) -> T,
+    ) -> Result<T, StoreError> {
         if self.broken.load(Ordering::SeqCst) {
             return Err(StoreError { what, reason: "it was told to".to_owned() });
         }
@@ -208,7 +213,7 @@ impl Store for MemoryStore {
             let before = match state.phase {
                 Phase::Fresh => Before::None,
                 Phase::Open => Before::Crashed(state.clock),
-                Phase::Closed => Before::Closed(state.clock),
+                Phase::Closed => Before::Closed { at_ms: state.clock, issued_ms: state.issued },
             };
             state.phase = Phase::Open;
             before
@@ -219,9 +224,10 @@ impl Store for MemoryStore {
         self.state("note the clock", |state| state.clock = state.clock.max(wall_ms))
     }
 
-    fn finish(&self, wall_ms: i64) -> Result<(), StoreError> {
+    fn finish(&self, wall_ms: i64, issued_ms: i64) -> Result<(), StoreError> {
         self.state("finish", |state| {
             state.clock = state.clock.max(wall_ms);
+            state.issued = issued_ms;
             state.phase = Phase::Closed;
         })
     }

@@ -49,8 +49,9 @@ create table undo (
     args blob not null,
     primary key (trace, request)) strict, without rowid;
 create table kernel (
-    one integer primary key check (one = 1), phase text not null, wall_ms integer not null) strict;
-insert into kernel values (1, 'fresh', 0);
+    one integer primary key check (one = 1), phase text not null, wall_ms integer not null,
+    issued_ms integer not null) strict;
+insert into kernel values (1, 'fresh', 0, 0);
 ";
 
 /// See the module.
@@ -286,7 +287,9 @@ impl Store for SqliteStore {
     fn reinstate(&self, subject: &Subject) -> Result<(), StoreError> {
         self.run("reinstate", |transaction| {
             transaction
-                .prepare_cached("delete from revocation where kind = ? and name = ? and tenant = ?")?
+                .prepare_cached(
+                    "delete from revocation where kind = ? and name = ? and tenant = ?",
+                )?
                 .execute(params![subject.kind.word(), subject.name, subject.tenant])
                 .map(drop)
         })
@@ -311,7 +314,9 @@ impl Store for SqliteStore {
     fn add_approval(&self, approval: &ApprovalRecord) -> Result<(), StoreError> {
         self.run("add an approval", |transaction| {
             transaction
-                .prepare_cached("insert into approval values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?
+                .prepare_cached(
+                    "insert into approval values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                )?
                 .execute(params![
                     approval.id,
                     approval.action,
@@ -465,12 +470,15 @@ impl Store for SqliteStore {
 
     fn begin(&self) -> Result<Before, StoreError> {
         self.run("begin", |transaction| {
-            let (phase, wall_ms): (String, i64) = transaction
-                .query_row("select phase, wall_ms from kernel", [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let (phase, at_ms, issued_ms): (String, i64, i64) = transaction.query_row(
+                "select phase, wall_ms, issued_ms from kernel",
+                [],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+            )?;
             let before = match phase.as_str() {
                 "fresh" => Before::None,
-                "open" => Before::Crashed(wall_ms),
-                "closed" => Before::Closed(wall_ms),
+                "open" => Before::Crashed(at_ms),
+                "closed" => Before::Closed { at_ms, issued_ms },
                 other => return Err(unknown(other)),
             };
             transaction.execute("update kernel set phase = 'open'", [])?;
@@ -487,10 +495,13 @@ impl Store for SqliteStore {
         })
     }
 
-    fn finish(&self, wall_ms: i64) -> Result<(), StoreError> {
+    fn finish(&self, wall_ms: i64, issued_ms: i64) -> Result<(), StoreError> {
         self.run("finish", |transaction| {
             transaction
-                .execute("update kernel set phase = 'closed', wall_ms = max(wall_ms, ?)", [wall_ms])
+                .execute(
+                    "update kernel set phase = 'closed', wall_ms = max(wall_ms, ?), issued_ms = ?",
+                    [wall_ms, issued_ms],
+                )
                 .map(drop)
         })
     }
