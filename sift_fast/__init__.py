@@ -36,6 +36,17 @@ from sift_fast.errors import (
     SiftError,
     StateUnavailable,
 )
+from sift_fast.receipts import (
+    Audit,
+    Check,
+    Keys,
+    Receipt,
+    Statement,
+    Verified,
+    audit_ledger,
+    check_receipt,
+    verify_receipt,
+)
 from sift_fast.redact import (
     Encrypt,
     Hash,
@@ -47,7 +58,6 @@ from sift_fast.redact import (
     Remove,
     Replace,
 )
-from sift_fast.receipts import Audit, Check, Keys, Receipt, Statement, Verified, audit_ledger, check_receipt, verify_receipt
 from sift_fast.scanner import Scanner
 from sift_fast.types import Limits
 from sift_fast.vault import Vault

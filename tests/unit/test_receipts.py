@@ -58,7 +58,7 @@ def test_the_system_clock_is_the_default(keys):
     assert before.signature == Check("invalid", "it is dated in the future: check the clocks")
     import time
 
-    ahead = NOW > time.time() * 1000
+    ahead = time.time() * 1000 < NOW
     assert sf.check_receipt(read("signed.json"), keys).signature.valid is not ahead
 
 
@@ -71,7 +71,7 @@ def test_what_does_not_hold_raises(keys):
         sf.verify_receipt(forged, keys, now=NOW)
     with pytest.raises(sf.InvalidReceipt, match="does not lead to the root"):
         sf.verify_receipt(sf.Receipt(forged.envelope, receipt.proof), keys, now=NOW)
-    with pytest.raises(sf.InvalidReceipt, match="not of `example.com/other`"):
+    with pytest.raises(sf.InvalidReceipt, match=r"not of `example\.com/other`"):
         sf.verify_receipt(receipt, keys, origin="example.com/other", now=NOW)
     with pytest.raises(sf.InvalidReceipt, match="1 of 2 known witnesses"):
         sf.verify_receipt(receipt, keys, witnesses=2, now=NOW)
@@ -133,10 +133,10 @@ def test_a_ledger_that_was_touched_is_refused(keys, tmp_path):
     bundle = ledger / "tile" / "entries" / "000.p" / "6"
     whole = bundle.read_bytes()
     bundle.write_bytes(whole[:-1] + b" ")
-    with pytest.raises(sf.InvalidReceipt, match="^altered: entry 5 "):
+    with pytest.raises(sf.InvalidReceipt, match=r"^altered: entry 5 "):
         sf.audit_ledger(ledger, keys, now=NOW)
     bundle.write_bytes(whole)
-    with pytest.raises(sf.InvalidReceipt, match="^re-signed: "):
+    with pytest.raises(sf.InvalidReceipt, match=r"^re-signed: "):
         sf.audit_ledger(ledger, sf.Keys(""), now=NOW)
     with pytest.raises(sf.ConfigError, match="checkpoint 1 that was kept"):
         sf.audit_ledger(ledger, keys, seen=["nothing"], now=NOW)
@@ -165,10 +165,10 @@ def test_the_example_needs_cryptography_alone(tmp_path):
             [sys.executable, "-I", str(EXAMPLE), str(path), public[0], public[1]], capture_output=True, text=True
         )
 
-    for name, said in (("signed", "1 signature(s)"), ("batched", "0 signature(s)")):
+    for name, said in (("signed", "kernel: 1"), ("batched", "kernel: 0")):
         done = run(DATA / f"{name}.tlog-proof")
         assert done.returncode == 0, done.stderr
-        assert "in example.com/ledger at" in done.stdout
+        assert "in example.com/ledger, index" in done.stdout
         assert said in done.stdout
     text = (DATA / "signed.tlog-proof").read_text()
     bent = tmp_path / "bent.tlog-proof"
