@@ -24,10 +24,12 @@ COMMANDS = {
     "config": "Check the guard's configuration; its schema and reference.",
     "escalations": "List and decide what waits for a person.",
     "explain": "Show every candidate in a text and what became of it.",
+    "mcp": "Run an MCP server behind the guard.",
     "redact": "Copy a text with its findings replaced.",
     "report": "Summarise an event file of the guard.",
     "rules": "List, show, check, measure and test rules.",
     "scan": "Find secrets, injections and leaks in files.",
+    "serve": "Serve the guard over HTTP.",
 }
 
 EPILOG = """\b

@@ -44,13 +44,14 @@ class OutputStream:
         context: RequestContext,
         *,
         say: bool,
+        quiet: bool = False,
     ) -> None:
         from sift_fast.guard.guard import _Job
 
         self.verdict: Verdict | None = None
         self._source = source
         self._say = say
-        self._job = _Job(guard, "output", "", context)
+        self._job = _Job(guard, "output", "", context, quiet=quiet)
         plan, memory = self._job.stage_plan, self._job.call.memory
         self._fast = (*plan.found, *(check for check in plan.always if isinstance(check, PromptLeak)))
         self._final = tuple(check for check in (*plan.always, *plan.slow) if not isinstance(check, PromptLeak))
@@ -137,6 +138,14 @@ class OutputStream:
         if self._asks():
             await self._guard._waited(self._job)
         return self._close(out)
+
+    def record(self) -> None:
+        """Count and record the verdict of a stream that was quiet: hosts that give the whole text again and again
+        would have it recorded as often.
+        """
+        if self.verdict is not None:
+            self._job.quiet = False
+            self._job.close(self.verdict)
 
     # --- the gate --------------------------------------------------------------------------------------------------
 
