@@ -20,6 +20,8 @@ CLEAN, FINDINGS, ERROR, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
 
 #: Where each command is written. A command's file is imported when the command is called or listed.
 COMMANDS = {
+    "assess": "Say which layers and risks a configuration covers.",
+    "attack": "Play known attacks against a configuration.",
     "bench": "Measure the scanner on your own files.",
     "config": "Check the guard's configuration; its schema and reference.",
     "escalations": "List and decide what waits for a person.",
