@@ -21,6 +21,8 @@ CLEAN, FINDINGS, ERROR, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
 #: Where each command is written. A command's file is imported when the command is called or listed.
 COMMANDS = {
     "approvals": "List, show, approve and reject actions that wait.",
+    "assess": "Say which layers and risks a configuration covers.",
+    "attack": "Play known attacks against a configuration.",
     "authorize": "Ask a kernel about one action.",
     "bench": "Measure the scanner on your own files.",
     "config": "Check the guard's configuration; its schema and reference.",
@@ -28,10 +30,12 @@ COMMANDS = {
     "explain": "Show every candidate in a text and what became of it.",
     "init": "Write a governance folder with keys.",
     "keygen": "Make a key and its entry for keys.toml.",
+    "mcp": "Run an MCP server behind the guard.",
     "redact": "Copy a text with its findings replaced.",
     "report": "Summarise an event file of the guard.",
     "rules": "List, show, check, measure and test rules.",
     "scan": "Find secrets, injections and leaks in files.",
+    "serve": "Serve the guard over HTTP.",
     "verify": "Verify receipts or a ledger, offline.",
 }
 

@@ -20,8 +20,6 @@ __all__ = ["AnswerSchema"]
 class AnswerSchema(Check):
     """Answers that do not fit are blocked with `schema.retry` while there are retries, then go to a person."""
 
-    final = True
-
     def __init__(self, name: str, table: SchemaConfig, config: GuardConfig) -> None:
         super().__init__(name, table)
         document: Any = table.schema

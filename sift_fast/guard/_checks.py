@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,19 @@ if TYPE_CHECKING:
     from sift_fast._core import Finding, Findings
     from sift_fast.guard._memory import Memory
 
-__all__ = ["Acl", "Call", "Check", "Length", "ListCheck", "ScanCheck", "Split", "SplitCheck", "Tools", "Topics"]
+__all__ = [
+    "Acl",
+    "Call",
+    "Check",
+    "Length",
+    "Links",
+    "ListCheck",
+    "ScanCheck",
+    "Split",
+    "SplitCheck",
+    "Tools",
+    "Topics",
+]
 
 
 class Call:
@@ -44,11 +57,12 @@ class Check:
     """A guardrail with its settings.
 
     `needs_findings`: has nothing to say where the scan found nothing, and is not asked then.
-    `final`: reads the finished text, so it has no part in streams before their end.
     """
 
     needs_findings = False
     slow = False
+    #: Reads parts of a text: in streams it judges each piece with what came before it.
+    windowed = False
 
     def __init__(self, name: str, table: tables.GuardrailConfig) -> None:
         self.name = name
@@ -173,6 +187,41 @@ class Length(Check):
             if self._total is not None and memory.chars > self._total:
                 return Signal("length.conversation")
         return None
+
+
+class Links(Check):
+    """Images, and links if asked for, to hosts that are not the application's.
+
+    What follows the host is not read: a stream is stopped before the first character of what would leave with it.
+    """
+
+    windowed = True
+
+    def __init__(self, name: str, table: tables.LinksConfig) -> None:
+        super().__init__(name, table)
+        self._hosts = tuple(host.casefold() for host in table.hosts)
+        self._pattern = _ANY_LINK if table.links else _IMAGE
+
+    def run(self, call: Call) -> Signal | None:
+        """The first host that is not listed decides."""
+        text = call.text
+        # What shows nothing from outside has neither of the two.
+        if "//" not in text:
+            return None
+        for match in self._pattern.finditer(text):
+            host = match.group(1).rpartition("@")[2].casefold()
+            if not any(host == mine or host.endswith("." + mine) for mine in self._hosts):
+                return Signal("links.image" if self._pattern is _IMAGE else "links.host")
+        return None
+
+
+_IMAGE = re.compile(
+    r"(?:!\[[^\]]{0,300}\](?:\(\s{0,8}<?|:\s{0,8}<?)|<(?:img|image|video|audio|source|embed|object|link|iframe)\b[^>]{0,300}?"
+    r"(?:src|srcset|href|data|poster)\s{0,8}=\s{0,8}[\"']?\s{0,8}|url\(\s{0,8}[\"']?|^\s{0,3}\[[^\]]{1,100}\]:\s{0,8}<?)"
+    r"(?:https?:|ftp:)?[/\\\\]{2}([^\s/?#\\\\)\"'<>:]{1,255})(?=[\s/?#\\\\)\"'<>:])",
+    re.IGNORECASE | re.MULTILINE,
+)
+_ANY_LINK = re.compile(r"(?:https?:|ftp:)[/\\\\]{2}([^\s/?#\\\\)\"'<>:]{1,255})(?=[\s/?#\\\\)\"'<>:])", re.IGNORECASE)
 
 
 class Split:

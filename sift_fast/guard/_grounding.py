@@ -84,8 +84,6 @@ def unsupported(text: str, sources: list[str], names: set[str], check: tuple[str
 class Grounding(Check):
     """Reads the whole answer against what was retrieved in the conversation. Silent where nothing was."""
 
-    final = True
-
     def __init__(self, name: str, table: GroundingConfig) -> None:
         super().__init__(name, table)
         self._check = table.check

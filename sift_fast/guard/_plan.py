@@ -160,6 +160,8 @@ def _make(stuff: Stuff, name: str, table: tables.GuardrailConfig) -> _checks.Che
             prompt += "\n" + tables.read_text(stuff.config.path(table.prompt_file))
         runs = stuff.once(("prompt", name, table.words), lambda: prompt_runs(prompt, table.words))
         return PromptLeak(name, table, frozenset(mine), runs)
+    if isinstance(table, tables.LinksConfig):
+        return _checks.Links(name, table)
     if isinstance(table, tables.GroundingConfig):
         from sift_fast.guard._grounding import Grounding
 

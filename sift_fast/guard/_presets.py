@@ -6,14 +6,23 @@ from typing import Any
 
 __all__ = ["PRESETS"]
 
-_INPUT = {
+_INPUT: dict[str, dict[str, Any]] = {
     "length": {"max_chars": 100_000},
     "secrets": {"on_violation": "redact", "min_score": 0.5},
     "pii": {"on_violation": "redact", "min_score": 0.5, "operator": "pseudonym"},
     # Rules of 0.8 and more name an attack in words that benign text does not use; below they are hints that add up.
-    "injection": {"on_violation": "flag", "min_score": 0.4, "block_at": 0.7},
+    "injection": {"stages": ["input"], "on_violation": "flag", "min_score": 0.4, "block_at": 0.7},
+    # A document or a page has no business to speak to a model at all: a weaker sign is enough.
+    "injection_indirect": {
+        "kind": "injection",
+        "stages": ["retrieval", "tool_output"],
+        "on_violation": "flag",
+        "min_score": 0.4,
+        "block_at": 0.6,
+    },
     "conversation": {"on_violation": "escalate"},
     "leak": {"on_violation": "flag", "min_score": 0.4, "block_at": 0.6},
+    "links": {"on_violation": "block"},
     "prompt_leak": {"on_violation": "block"},
 }
 
@@ -37,6 +46,7 @@ _STRICT: dict[str, Any] = {
         "length": {"max_chars": 20_000},
         "secrets": {"on_violation": "block", "min_score": 0.3},
         "injection": {"on_violation": "block", "min_score": 0.4},
+        "injection_indirect": {**_INPUT["injection_indirect"], "on_violation": "block"},
         "leak": {"on_violation": "block", "min_score": 0.4},
         "grounding": {"on_violation": "escalate"},
     },

@@ -44,16 +44,19 @@ class OutputStream:
         context: RequestContext,
         *,
         say: bool,
+        quiet: bool = False,
     ) -> None:
         from sift_fast.guard.guard import _Job
 
         self.verdict: Verdict | None = None
         self._source = source
         self._say = say
-        self._job = _Job(guard, "output", "", context)
+        self._job = _Job(guard, "output", "", context, quiet=quiet)
         plan, memory = self._job.stage_plan, self._job.call.memory
         self._fast = (*plan.found, *(check for check in plan.always if isinstance(check, PromptLeak)))
-        self._final = tuple(check for check in (*plan.always, *plan.slow) if not isinstance(check, PromptLeak))
+        self._windowed = tuple(check for check in plan.always if check.windowed)
+        gated = (*self._windowed, *self._fast)
+        self._final = tuple(check for check in (*plan.always, *plan.slow) if check not in gated)
         self._whole = any(_stops(check) for check in self._final) or bool(plan.slow)
         self._lengths = plan.before
         self._prompts = [
@@ -138,6 +141,14 @@ class OutputStream:
             await self._guard._waited(self._job)
         return self._close(out)
 
+    def record(self) -> None:
+        """Count and record the verdict of a stream that was quiet: hosts that give the whole text again and again
+        would have it recorded as often.
+        """
+        if self.verdict is not None:
+            self._job.quiet = False
+            self._job.close(self.verdict)
+
     # --- the gate --------------------------------------------------------------------------------------------------
 
     def _length(self) -> None:
@@ -182,6 +193,8 @@ class OutputStream:
             self._seen = len(findings)
 
     def _read(self, window: str) -> None:
+        for check in self._windowed:
+            self._job.ask_about(check, Call("output", window, self._job.call.context, None))
         found = self._job.state.scanner.scan(window)
         new = [finding for finding in found if (finding.rule_id, self._at + finding.start) not in self._known]
         if not new:

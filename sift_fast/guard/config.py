@@ -138,6 +138,14 @@ class PromptLeakConfig(GuardrailConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
+class LinksConfig(GuardrailConfig):
+    """Images and, if asked for, links to hosts that are not the application's: where they are shown, data leaves."""
+
+    hosts: tuple[str, ...] = option((), "Hosts that may be linked; `acme.example` stands for its subdomains too.")
+    links: bool = option(False, "Whether plain links count as well, not images only.")
+
+
+@dataclass(frozen=True, kw_only=True)
 class GroundingConfig(GuardrailConfig):
     """Numbers, dates, quotes, links and citations of an answer that no retrieved text holds."""
 
@@ -196,6 +204,7 @@ KINDS: dict[str, tuple[type[GuardrailConfig], tuple[Stage, ...]]] = {
     "provenance": (ProvenanceConfig, ("tool_input",)),
     "conversation": (ConversationConfig, ("input",)),
     "prompt_leak": (PromptLeakConfig, ("output",)),
+    "links": (LinksConfig, ("output",)),
     "grounding": (GroundingConfig, ("output",)),
     "schema": (SchemaConfig, ("output",)),
     "classifier": (ClassifierConfig, ("input", "retrieval", "tool_output")),
@@ -374,6 +383,28 @@ class GuardConfig:
             if override.tenant in {None, tenant} and override.role in {None, role}:
                 tables = self._overridden(tables, override, f"override {number + 1}")
         return tables
+
+    def offline(self) -> GuardConfig:
+        """The same without what reaches outside: no judge is asked, no file is written, nobody is notified."""
+        import copy
+        from dataclasses import replace
+
+        out = copy.copy(self)
+        kept = {
+            name: table
+            for name, table in self.guardrails.items()
+            if table.kind not in {"classifier", "external", "custom"}
+        }
+        put = object.__setattr__
+        put(out, "guardrails", kept)
+        put(out, "events", EventsConfig())
+        put(out, "escalation", replace(self.escalation, file=None, webhook=""))
+        overrides = tuple(
+            replace(entry, guardrails={name: keys for name, keys in entry.guardrails.items() if name in kept})
+            for entry in self.override
+        )
+        put(out, "override", overrides)
+        return out
 
     def path(self, name: str) -> str:
         """A path of the file, relative to where the file is."""

@@ -556,9 +556,13 @@ class _Job:
         self.remember()
 
     def ask(self, check: Check) -> None:
-        """Ask one guardrail that does not wait; whatever it raises is an error of the check."""
+        """Ask one guardrail that does not wait."""
+        self.ask_about(check, self.call)
+
+    def ask_about(self, check: Check, call: Call) -> None:
+        """Ask it about a call, or a part of one; whatever it raises is an error of the check."""
         try:
-            signal = check.run(self.call)
+            signal = check.run(call)
         except LimitExceeded:
             self.failed("error", "limit", (check,), limit=True)
         except Exception:  # noqa: BLE001 -- whatever it raises, the text is not checked

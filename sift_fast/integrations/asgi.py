@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from sift_fast.errors import LimitExceeded
 from sift_fast.guard import RequestContext
-from sift_fast.integrations._openai import Blocked, check_answer, check_request
-from sift_fast.integrations._sse import ChatEvents, HeldEvents
+from sift_fast.guard.protocols.openai import Blocked, check_answer, check_request
+from sift_fast.guard.protocols.sse import ChatEvents, HeldEvents
 
 if TYPE_CHECKING:
     from sift_fast.guard import Guard, Verdict

@@ -9,10 +9,11 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from sift_fast.errors import LimitExceeded
-from sift_fast.integrations._openai import Blocked, check_call
+from sift_fast.guard.protocols.openai import Blocked, check_call
 
 if TYPE_CHECKING:
-    from sift_fast.guard import Guard, RequestContext
+    from sift_fast.guard.guard import Guard
+    from sift_fast.guard.verdict import RequestContext
 
 __all__ = ["ChatEvents", "HeldEvents"]
 

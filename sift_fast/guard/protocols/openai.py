@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sift_fast.guard import Guard, RequestContext, Verdict
+    from sift_fast.guard.guard import Guard
+    from sift_fast.guard.verdict import RequestContext, Verdict
 
 __all__ = ["Blocked", "check_answer", "check_request"]
 
@@ -140,7 +141,7 @@ async def check_call(guard: Guard, name: str, arguments: Any, context: RequestCo
 
 
 def _unreadable(guard: Guard) -> Verdict:
-    from sift_fast.guard import Verdict
+    from sift_fast.guard.verdict import Verdict
 
     return Verdict("block", "tool_input", reason="tools.arguments", status="error", message=guard.config.answers.error)
 

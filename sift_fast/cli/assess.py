@@ -1,0 +1,34 @@
+"""`sift-fast assess`: which of the five layers and of the OWASP risks a configuration covers."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from sift_fast.cli.app import CLEAN, FINDINGS
+
+__all__ = ["assess"]
+
+
+@click.command()
+@click.argument("path", default="sift.toml")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def assess(path: str, as_json: bool) -> int:
+    """Say what the configuration PATH (default: sift.toml) enforces or only watches; exit 1 if a layer is missing.
+
+    It reads the configuration; whether it works is what `sift-fast attack` shows.
+    """
+    from sift_fast.guard.attacks import RISKS
+    from sift_fast.guard.attacks import assess as read
+    from sift_fast.guard.config import GuardConfig
+
+    covered = read(GuardConfig.load(path))
+    if as_json:
+        click.echo(json.dumps(covered, indent=2))
+    else:
+        for name, state in covered["layers"].items():
+            click.echo(f"{name:42} {state}")
+        for risk, state in covered["risks"].items():
+            click.echo(f"{risk} {RISKS[risk]:36} {state}")
+    return FINDINGS if "missing" in covered["layers"].values() else CLEAN

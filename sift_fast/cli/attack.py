@@ -1,0 +1,47 @@
+"""`sift-fast attack`: known attacks and their benign twins against a configuration of yours."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+
+import click
+
+from sift_fast.cli.app import CLEAN, FINDINGS
+
+__all__ = ["attack"]
+
+
+@click.command()
+@click.argument("path", default="sift.toml")
+@click.option("--verbose", is_flag=True, help="Every attack, not only those that get through.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document a line.")
+def attack(path: str, verbose: bool, as_json: bool) -> int:
+    """Play attacks against the configuration PATH (default: sift.toml); exit 1 if one gets through.
+
+    They are played against the rules of the configuration alone: a classifier and guardrails of yours are not asked.
+    """
+    from sift_fast.guard.attacks import RISKS, play
+    from sift_fast.guard.config import GuardConfig
+    from sift_fast.guard.escalation import Desk
+    from sift_fast.guard.guard import Guard
+
+    loaded = GuardConfig.load(path)
+    played = list(play(Guard(loaded.offline(), desk=Desk(None))))
+    counts: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+    for one in played:
+        row = counts[one.risk]
+        row[0] += one.stopped is True
+        row[1] += one.stopped is not None
+        row[2] += one.passed is True
+        row[3] += one.passed is not None
+        bad = one.stopped is False or one.passed is False
+        if as_json:
+            click.echo(json.dumps(one._asdict()))
+        elif bad or verbose:
+            state = "GETS THROUGH" if one.stopped is False else "TWIN REFUSED" if one.passed is False else "stopped"
+            click.echo(f"  {one.id}  {state:12}  {one.reason}")
+    if not as_json:
+        for risk, (stopped, attacks, passed, twins) in counts.items():
+            click.echo(f"{risk} {RISKS[risk]:34} stopped {stopped}/{attacks}  twins passed {passed}/{twins}")
+    return FINDINGS if any(one.stopped is False for one in played) else CLEAN

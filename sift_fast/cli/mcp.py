@@ -1,0 +1,93 @@
+"""`sift-fast mcp -- COMMAND`: a guard between a client of the Model Context Protocol and a server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from sift_fast.errors import ConfigError
+
+if TYPE_CHECKING:
+    from sift_fast.guard.protocols.mcp import McpGuard
+
+__all__ = ["mcp"]
+
+#: Most bytes of one message.
+_MAX_MESSAGE = 16 << 20
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.option("--config", "path", default="sift.toml", show_default=True, help="The guard's configuration.")
+@click.option("--pins", help="JSON file with the hashes of tool definitions; made when it is not there.")
+@click.option("--frozen", is_flag=True, help="Tools without a pin are dropped.")
+@click.option("--tenant", default="default", show_default=True, help="Tenant of the calls.")
+@click.option("--role", default="user", show_default=True, help="Role of the calls.")
+@click.argument("command", nargs=-1, required=True)
+def mcp(path: str, pins: str | None, frozen: bool, tenant: str, role: str, command: tuple[str, ...]) -> int:
+    """Run COMMAND, a server of the Model Context Protocol, and check what passes between it and standard input.
+
+    Calls and results are checked like those of any tool; tools whose definition changes or reads like an attack are
+    not offered. Write `--` before the command.
+    """
+    from sift_fast.guard.guard import Guard
+    from sift_fast.guard.protocols.mcp import McpGuard
+    from sift_fast.guard.verdict import RequestContext
+
+    known = _read(pins)
+    context = RequestContext(tenant=tenant, role=role, conversation=f"mcp-{os.getpid()}")
+    checks = McpGuard(Guard.open(path), context, pins=known, learn=not frozen)
+    try:
+        return asyncio.run(_run(checks, command))
+    finally:
+        if pins is not None and not frozen:
+            _write(pins, known)
+
+
+async def _run(checks: McpGuard, command: tuple[str, ...]) -> int:
+    from sift_fast.guard.protocols.mcp_stdio import Proxy
+
+    process = await asyncio.create_subprocess_exec(
+        *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=_MAX_MESSAGE
+    )
+    assert process.stdin is not None  # noqa: S101 -- asked for above
+    assert process.stdout is not None  # noqa: S101 -- asked for above
+    reader = asyncio.StreamReader(limit=_MAX_MESSAGE)
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+
+    def write(line: bytes) -> None:
+        sys.stdout.buffer.write(line)
+        sys.stdout.buffer.flush()
+
+    try:
+        await Proxy(checks).run(reader, write, process.stdin, process.stdout)
+        return await process.wait()
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            await process.wait()
+
+
+def _read(name: str | None) -> dict[str, str]:
+    if name is None or not os.path.exists(name):
+        return {}
+    try:
+        with open(name, encoding="utf-8") as file:
+            pins = json.load(file)
+    except ValueError:
+        pins = None
+    if not isinstance(pins, dict) or not all(isinstance(pin, str) for pin in pins.values()):
+        raise ConfigError("the file of pins must be a JSON object of strings")
+    return pins
+
+
+def _write(name: str, pins: dict[str, str]) -> None:
+    # Beside it and over it: a crash leaves the old pins.
+    with open(f"{name}.new", "w", encoding="utf-8") as file:
+        json.dump(pins, file, indent=2, sort_keys=True)
+        file.write("\n")
+    os.replace(f"{name}.new", name)

@@ -1,0 +1,183 @@
+"""Messages of the Model Context Protocol, read and rewritten by a guard. Knows no transport.
+
+What a server says about itself is text that a model reads: tool descriptions are scanned, and pinned by hash, so that a
+tool that changes after it was approved disappears. Calls and results are checked like those of any tool.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from sift_fast.guard.verdict import RequestContext
+
+if TYPE_CHECKING:
+    from sift_fast.guard.guard import Guard
+
+__all__ = ["McpGuard", "pin_of"]
+
+
+def pin_of(tool: Mapping[str, Any]) -> str:
+    """The hash of a tool's definition, all a model is shown of it: SHA-256, 64 hexadecimal digits."""
+    return hashlib.sha256(json.dumps(tool, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+class McpGuard:
+    """A guard for one connection.
+
+    Args:
+        guard: decides.
+        context: on whose behalf the client calls.
+        pins: hashes by tool name; those that are missing are added when a tool is first seen.
+        learn: whether a tool without a pin is let through and pinned; False drops it.
+
+    Attributes:
+        dropped: names of tools that were dropped, with the reason.
+    """
+
+    def __init__(
+        self, guard: Guard, context: RequestContext, *, pins: dict[str, str] | None = None, learn: bool = True
+    ) -> None:
+        self._guard = guard
+        self._context = context
+        self.pins = {} if pins is None else pins
+        self._learn = learn
+        self.dropped: dict[str, str] = {}
+
+    async def call(self, params: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any] | None]:
+        """A `tools/call` before it reaches the server.
+
+        Returns:
+            The parameters as they may go on, and None; or, for a call that does not, the result in its place.
+        """
+        name, arguments = params.get("name"), params.get("arguments") or {}
+        if not isinstance(name, str) or not isinstance(arguments, dict):
+            return dict(params), _refusal("the tool call has no name or no arguments")
+        if name in self.dropped:
+            return dict(params), _refusal(f"the tool is not offered: {self.dropped[name]}")
+        verdict = await self._guard.check_tool_input(name, arguments, self._context)
+        if not verdict.allowed:
+            return dict(params), _refusal(verdict.message)
+        return {**params, "arguments": verdict.value}, None
+
+    async def result(self, method: str, params: Mapping[str, Any], result: dict[str, Any]) -> dict[str, Any]:
+        """A result of the server before it reaches the client.
+
+        Args:
+            method: what was asked.
+            params: with which parameters.
+            result: the answer.
+
+        Returns:
+            The result as it may go on.
+        """
+        if method == "tools/list":
+            return {**result, "tools": [tool for tool in result.get("tools") or () if await self._offered(tool)]}
+        if method == "tools/call":
+            return await self._tool_result(str(params.get("name")), result)
+        source = f"{method}:{params.get('uri') or params.get('name') or ''}"
+        if method == "resources/read":
+            contents = [await self._document(source, item) for item in result.get("contents") or ()]
+            return {**result, "contents": [item for item in contents if item is not None]}
+        if method == "prompts/get":
+            messages = [await self._message(source, item) for item in result.get("messages") or ()]
+            return {**result, "messages": [item for item in messages if item is not None]}
+        return result
+
+    async def asked(self, method: str, params: Mapping[str, Any]) -> dict[str, Any] | None:
+        """What a server asks of the client, such as `sampling/createMessage`, as it may go on; None if not."""
+        text = json.dumps(params, ensure_ascii=False)
+        read = await self._read(f"mcp:{method}", text, self._context)
+        # Its parts cannot be edited one by one: it goes on as it is, or not at all.
+        return dict(params) if read == text else None
+
+    async def _offered(self, tool: Any) -> bool:
+        name = tool.get("name") if isinstance(tool, dict) else None
+        if not isinstance(name, str):
+            return False
+        pin = pin_of(tool)
+        known = self.pins.get(name)
+        if known is None and not self._learn:
+            self.dropped[name] = "it is not pinned"
+        elif known is not None and known != pin:
+            self.dropped[name] = "its definition has changed since it was pinned"
+        else:
+            # Without the conversation: a description brings nothing into it that a call could repeat.
+            context = RequestContext(self._context.tenant, self._context.role, self._context.user)
+            text = json.dumps(tool, ensure_ascii=False)
+            if await self._read(f"mcp:{name}", text, context) == text:
+                self.dropped.pop(name, None)
+                self.pins[name] = pin
+                return True
+            self.dropped[name] = "its description reads like an attack"
+        return False
+
+    async def _read(self, source: str, text: str, context: RequestContext) -> str | None:
+        """A text that the server puts before the model, as it may be read; None if it may not."""
+        document = {"text": text, "metadata": self._own(), "id": source}
+        verdict = await self._guard.check_retrieval([document], context)
+        return verdict.documents[0].text if verdict.allowed and verdict.documents else None
+
+    def _own(self) -> dict[str, Any]:
+        """Metadata of a document of this caller, whatever the configuration calls it."""
+        try:
+            condition = self._guard.retrieval_condition(self._context)
+        except Exception:  # noqa: BLE001 -- without access control there is nothing to say
+            return {}
+        return {key: values[0] for key, values in condition}
+
+    async def _tool_result(self, name: str, result: dict[str, Any]) -> dict[str, Any]:
+        out = dict(result)
+        if isinstance(result.get("structuredContent"), dict | list):
+            verdict = await self._guard.check_tool_output(name, result["structuredContent"], self._context)
+            if not verdict.allowed:
+                return _refusal(verdict.message)
+            out["structuredContent"] = verdict.value
+        content = []
+        for item in result.get("content") or ():
+            text = _text_of(item)
+            if text is not None:
+                verdict = await self._guard.check_tool_output(name, text, self._context)
+                if not verdict.allowed:
+                    return _refusal(verdict.message)
+                item = _with_text(item, verdict.text or "")  # noqa: PLW2901 -- the same item, edited
+            content.append(item)
+        out["content"] = content
+        return out
+
+    async def _document(self, source: str, item: Any) -> Any:
+        text = _text_of(item)
+        if text is None:
+            return item
+        read = await self._read(source, text, self._context)
+        return None if read is None else _with_text(item, read)
+
+    async def _message(self, source: str, item: Any) -> Any:
+        if not isinstance(item, dict):
+            return None
+        content = await self._document(source, item.get("content"))
+        return None if content is None else {**item, "content": content}
+
+
+def _text_of(item: Any) -> str | None:
+    """The text of a part, or of the resource in it; None if it has none."""
+    if not isinstance(item, dict):
+        return None
+    if isinstance(item.get("resource"), dict):
+        return _text_of(item["resource"])
+    text = item.get("text")
+    return text if isinstance(text, str) else None
+
+
+def _with_text(item: dict[str, Any], text: str) -> dict[str, Any]:
+    if isinstance(item.get("resource"), dict):
+        return {**item, "resource": _with_text(item["resource"], text)}
+    return {**item, "text": text}
+
+
+def _refusal(message: str) -> dict[str, Any]:
+    """A result that the model reads as an error, and can go on from."""
+    # Newer versions of the protocol want to know that nothing follows; older ones ignore what they do not know.
+    return {"content": [{"type": "text", "text": message}], "isError": True, "resultType": "complete"}

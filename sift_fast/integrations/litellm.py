@@ -1,0 +1,153 @@
+"""LiteLLM: a guardrail for its proxy, with exact hold-back on streams.
+
+    guardrails:
+      - guardrail_name: sift
+        litellm_params: {guardrail: my_guard.guardrail, mode: [pre_call, post_call], default_on: true}
+
+and in `my_guard.py`: `guardrail = SiftGuardrail.of(Guard.open("sift.toml"))`. LiteLLM gives a stream's text from its
+beginning each time; what comes back is the redacted text and how many of its last characters may still change.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+from litellm.exceptions import GuardrailRaisedException
+from litellm.integrations.custom_guardrail import CustomGuardrail
+
+from sift_fast.guard import RequestContext
+from sift_fast.guard._stream import OutputStream
+from sift_fast.guard.protocols.openai import Blocked, check_call
+
+if TYPE_CHECKING:
+    from sift_fast.guard import Guard, Verdict
+
+__all__ = ["SiftGuardrail", "context_of"]
+
+_TOLD = 10_000
+
+
+def context_of(data: Mapping[str, Any]) -> RequestContext:
+    """Who asks, from what the proxy has authenticated: the key's team is the tenant."""
+    metadata = data.get("litellm_metadata") or data.get("metadata") or {}
+    known: dict[str, Any] = dict(metadata) if isinstance(metadata, Mapping) else {}
+    get = known.get
+    return RequestContext(
+        tenant=str(get("user_api_key_team_id") or get("user_api_key_org_id") or "default"),
+        user=str(get("user_api_key_end_user_id") or get("user_api_key_user_id") or "") or None,
+        conversation=str(data.get("litellm_session_id") or data.get("litellm_trace_id") or "") or None,
+        trace_id=str(data.get("litellm_call_id") or "") or None,
+        model=str(data.get("model") or "") or None,
+    )
+
+
+class SiftGuardrail(CustomGuardrail):  # type: ignore[misc]
+    """A guard in LiteLLM.
+
+    Args:
+        guard: decides.
+        arguments: as for LiteLLM's `CustomGuardrail`.
+    """
+
+    # Anything else would drop what is rewritten, or look at every fifth piece only.
+    streaming_transform_mode = "incremental_diff"
+    streaming_sampling_rate = 1
+
+    def __init__(self, guard: Guard, **arguments: Any) -> None:
+        arguments.setdefault("guardrail_name", "sift_fast")
+        super().__init__(**arguments)
+        self._guard = guard
+        self._told: OrderedDict[tuple[str | None, str], None] = OrderedDict()
+
+    @classmethod
+    def of(cls, guard: Guard) -> type[SiftGuardrail]:
+        """A class that LiteLLM can make by itself, with this guard."""
+
+        class Configured(cls):  # type: ignore[misc, valid-type]
+            def __init__(self, **arguments: Any) -> None:
+                super().__init__(guard, **arguments)
+
+        return Configured
+
+    async def apply_guardrail(
+        self,
+        inputs: Any,
+        request_data: dict[str, Any],
+        input_type: Literal["request", "response"],
+        logging_obj: Any = None,  # noqa: ARG002 -- LiteLLM gives it by name
+    ) -> Any:
+        """Check the texts and tool calls of a request or of an answer."""
+        context = context_of(request_data)
+        out = dict(inputs)
+        texts = list(inputs.get("texts") or ())
+        try:
+            if input_type == "request":
+                out["texts"] = await self._asked(texts, inputs.get("structured_messages"), context)
+            else:
+                out["texts"], out["stream_holdback_chars"] = [], []
+                for text in texts:
+                    shown, held = await self._answered(text, context)
+                    out["texts"].append(shown)
+                    out["stream_holdback_chars"].append(held)
+                if inputs.get("tool_calls"):
+                    out["tool_calls"] = [await self._call(call, context) for call in inputs["tool_calls"]]
+        except Blocked as blocked:
+            verdict = blocked.verdict
+            failed = verdict.status in {"error", "timeout"}
+            raise GuardrailRaisedException(
+                guardrail_name=self.guardrail_name,
+                message=verdict.message,
+                should_wrap_with_default_message=False,
+                status_code=503 if failed else 400,
+                blocked_content=not failed,
+            ) from None
+        return out
+
+    async def _asked(self, texts: list[str], messages: Any, context: RequestContext) -> list[str]:
+        """The last text is the new turn; what the service says itself is left alone where roles are known."""
+        roles = [message.get("role") for message in messages or () if isinstance(message, Mapping)]
+        if len(roles) != len(texts):
+            roles = ["user"] * len(texts)
+        out = []
+        for at, (text, role) in enumerate(zip(texts, roles, strict=True)):
+            if role in {"system", "developer"}:
+                out.append(text)
+            elif role == "tool":
+                out.append(_text(await self._guard.check_tool_output("tool", text, context)))
+            elif at == len(texts) - 1:
+                out.append(_text(await self._guard.check_input(text, context)))
+            else:
+                out.append(self._guard.rescrub(text, context))
+        return out
+
+    async def _answered(self, text: str, context: RequestContext) -> tuple[str, int]:
+        stream = OutputStream(self._guard, self._guard._state, None, context, say=False, quiet=True)
+        sure = stream.feed(text)
+        whole = sure + await stream.finish_async()
+        verdict = stream.verdict
+        assert verdict is not None  # noqa: S101 -- there is one once a stream is finished
+        key = (context.trace_id, verdict.decision)
+        if verdict.decision != "allow" and key not in self._told:
+            self._told[key] = None
+            if len(self._told) > _TOLD:
+                self._told.popitem(last=False)
+            stream.record()
+        if not verdict.allowed:
+            raise Blocked(verdict)
+        return whole, len(whole) - len(sure)
+
+    async def _call(self, call: Any, context: RequestContext) -> Any:
+        given = call if isinstance(call, dict) else json.loads(call.model_dump_json())
+        function = given.get("function") or {}
+        name = str(function.get("name"))
+        arguments = await check_call(self._guard, name, function.get("arguments") or "", context)
+        return {**given, "function": {**function, "arguments": arguments}}
+
+
+def _text(verdict: Verdict) -> str:
+    if not verdict.allowed or verdict.text is None:
+        raise Blocked(verdict)
+    return verdict.text
