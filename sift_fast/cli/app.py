@@ -21,6 +21,7 @@ CLEAN, FINDINGS, ERROR, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
 #: Where each command is written. A command's file is imported when the command is called or listed.
 COMMANDS = {
     "bench": "Measure the scanner on your own files.",
+    "calibrate": "Choose thresholds from your own logs.",
     "explain": "Show every candidate in a text and what became of it.",
     "redact": "Copy a text with its findings replaced.",
     "rules": "List, show, check, measure and test rules.",

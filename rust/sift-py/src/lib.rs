@@ -14,6 +14,7 @@ mod door;
 mod errors;
 mod files;
 mod findings;
+mod ngram;
 mod redact;
 mod rules;
 mod scanner;
@@ -33,6 +34,7 @@ const _: () = {
     assert!(align_of::<batch::Batch>() <= 16);
     assert!(align_of::<findings::Findings>() <= 16);
     assert!(align_of::<files::FileScan>() <= 16);
+    assert!(align_of::<ngram::NgramScorer>() <= 16);
 };
 
 /// The native half of sift_fast. Use the package, not this module.
@@ -46,6 +48,8 @@ mod _core {
     use crate::files::{FileFinding, FileReport, FileScan};
     #[pymodule_export]
     use crate::findings::{restore_finding, restore_findings, Explanation, Finding, Findings};
+    #[pymodule_export]
+    use crate::ngram::NgramScorer;
     #[pymodule_export]
     use crate::redact::{check_mask, Document, Item, Redaction};
     #[pymodule_export]

@@ -1,0 +1,162 @@
+//! The best window of the best view of a text.
+
+use sift_text::decode::{self, Encodings, Limits, Nesting, Window};
+use sift_text::{fold, map_spans};
+
+use crate::features::{grams, prepare, words, Chain};
+use crate::model::{Model, BLOCK, BLOCKS};
+use crate::veils::Veils;
+
+/// What a text scores, and which part of it does.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Score {
+    /// Log-odds of an attack, as the model sees them: higher is more like one.
+    pub logit: f32,
+    /// First byte of the window that scored, in the text that was given.
+    pub start: usize,
+    /// Its end.
+    pub end: usize,
+    /// How that window is encoded; empty for plain text.
+    pub decoded: Encodings,
+    /// Whether something encoded was left unread, because it lay too deep or became too much.
+    pub incomplete: bool,
+}
+
+/// Buffers for scoring. One for each thread.
+#[derive(Debug, Default)]
+pub struct Scorer {
+    folded: Vec<u8>,
+    view: Buffers,
+    found: Vec<Window>,
+    nesting: Nesting,
+    veiled: Vec<Window>,
+}
+
+/// What scoring one view needs.
+#[derive(Debug, Default)]
+struct Buffers {
+    folded: Vec<u8>,
+    prepared: Vec<u8>,
+    blocks: Vec<i32>,
+}
+
+/// A window of a folded view and its logit.
+#[derive(Clone, Copy)]
+struct Best {
+    logit: f32,
+    start: usize,
+    end: usize,
+}
+
+impl Scorer {
+    /// Scores a text of any bytes and any length; linear in it.
+    pub fn score(&mut self, model: &Model, text: &[u8]) -> Score {
+        let Self { folded, view, found, nesting, veiled } = self;
+        fold(text, folded);
+        veiled.clear();
+        let plain = best(model, folded, view, Some(veiled));
+        let mut score = Score {
+            logit: plain.logit,
+            start: plain.start,
+            end: plain.end,
+            decoded: Encodings::default(),
+            incomplete: false,
+        };
+        // The best window so far, in offsets of the folded text as long as `in_folded`.
+        let mut in_folded = true;
+        let limits = Limits::default();
+
+        for window in veiled.drain(..) {
+            let outcome = nesting.visit(folded, window, &limits, &mut |level, decoded| {
+                let inner = rescored(model, decoded, view);
+                if inner.logit > score.logit {
+                    let touched = level.touched(0, decoded.len());
+                    let Window { start, end, .. } = window;
+                    score = Score { logit: inner.logit, start, end, decoded: touched, ..score };
+                }
+            });
+            score.incomplete |= outcome.skipped > 0;
+        }
+
+        found.clear();
+        decode::windows(text, &limits, found);
+        for window in found.drain(..) {
+            let outcome = nesting.visit(text, window, &limits, &mut |level, decoded| {
+                let inner = rescored(model, decoded, view);
+                if inner.logit > score.logit {
+                    let touched = level.touched(0, decoded.len());
+                    let Window { start, end, .. } = window;
+                    score = Score { logit: inner.logit, start, end, decoded: touched, ..score };
+                    in_folded = false;
+                }
+            });
+            score.incomplete |= outcome.skipped > 0;
+        }
+
+        if in_folded {
+            let mut span = [(score.start, score.end)];
+            map_spans(text, &mut span);
+            [(score.start, score.end)] = span;
+        }
+        score
+    }
+}
+
+/// The best window of what was decoded. What encodes whole lines of words may carry nothing worth folding.
+fn rescored(model: &Model, decoded: &[u8], view: &mut Buffers) -> Best {
+    let mut folded = std::mem::take(&mut view.folded);
+    fold(decoded, &mut folded);
+    let found = best(model, &folded, view, None);
+    view.folded = folded;
+    found
+}
+
+/// The best window of a folded text; `veiled` gets the places where words may be hidden.
+fn best(
+    model: &Model,
+    folded: &[u8],
+    view: &mut Buffers,
+    veiled: Option<&mut Vec<Window>>,
+) -> Best {
+    let length = folded.len();
+    prepare(folded, &mut view.prepared);
+    let count = length.div_ceil(BLOCK).max(1);
+    view.blocks.clear();
+    view.blocks.resize(count, 0);
+
+    for (number, block) in view.blocks.iter_mut().enumerate() {
+        let (begin, mut sum) = (number * BLOCK, 0);
+        grams(&view.prepared, begin, length.min(begin + BLOCK), &mut |index| {
+            sum += model.weight(index);
+        });
+        *block = sum;
+    }
+
+    let (mut chain, mut veils) = (Chain::default(), Veils::default());
+    let mut veiled = veiled;
+    let blocks = &mut view.blocks;
+    words(&view.prepared, length, &mut |word| {
+        let mut sum = 0;
+        chain.push(word.hash, &mut |index| sum += model.weight(index));
+        if let Some(block) = blocks.get_mut((word.end - 1) / BLOCK) {
+            *block += sum;
+        }
+        if let Some(found) = &mut veiled {
+            veils.see(folded, word, found);
+        }
+    });
+
+    let mut sum: i64 = view.blocks.iter().take(BLOCKS).map(|&block| i64::from(block)).sum();
+    let mut best = Best { logit: f32::NEG_INFINITY, start: 0, end: 0 };
+    for first in 0..=count.saturating_sub(BLOCKS) {
+        let (start, end) = (first * BLOCK, length.min(first * BLOCK + BLOCK * BLOCKS));
+        let logit = model.logit(sum, end - start);
+        if logit > best.logit {
+            best = Best { logit, start, end };
+        }
+        let leaves = view.blocks.get(first).copied().unwrap_or_default();
+        let comes = view.blocks.get(first + BLOCKS).copied().unwrap_or_default();
+        sum += i64::from(comes) - i64::from(leaves);
+    }
+    best
+}
