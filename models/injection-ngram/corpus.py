@@ -284,7 +284,8 @@ def read(path: str) -> str | None:
     try:
         if not os.path.isfile(path) or os.path.getsize(path) > 4 << 20:
             return None
-        raw = gzip.open(path).read(1 << 20) if path.endswith(".gz") else Path(path).read_bytes()[: 1 << 20]
+        with gzip.open(path) if path.endswith(".gz") else open(path, "rb") as file:
+            raw = file.read(1 << 20)
     except (OSError, EOFError):
         return None
     if b"\0" in raw[:4096]:
@@ -302,9 +303,9 @@ def unique(rows: list[Row]) -> list[Row]:
     """Without texts that come again, word for word; and a part of the test split becomes `DEVELOPMENT`."""
     seen: set[str] = set()
     out = []
-    for row in rows:
-        if row.split == TEST and unit_interval(f"dev/{row.text}") < DEVELOPMENT_SHARE:
-            row = replace(row, split=DEVELOPMENT)
+    for given in rows:
+        looked_at = given.split == TEST and unit_interval(f"dev/{given.text}") < DEVELOPMENT_SHARE
+        row = replace(given, split=DEVELOPMENT) if looked_at else given
         key = hashlib.sha256(row.text.encode("utf-8", "surrogatepass")).hexdigest()
         if key not in seen:
             seen.add(key)

@@ -136,6 +136,22 @@ def blob(table: np.ndarray, unit: float, bias: float) -> bytes:
     return MAGIC + struct.pack("<5I2f", *head, unit, bias) + table.tobytes()
 
 
+def manifest(digest: str, size: int, texts: int, attacks: int) -> str:
+    """What the weights are, for whoever loads them."""
+    return f"""# What these weights are; written by train.py. tests/package/test_models.py holds it against the file.
+name = "injection-ngram"
+kind = "hashed n-grams, linear, one signed byte a weight"
+file = "rust/sift-ngram/data/injection.bin"
+sha256 = "{digest}"
+bytes = {size}
+bits = {features.BITS}
+licence = "Apache-2.0"
+seed = {SEED}
+collected_and_local_texts = {texts}
+generated_attacks = {attacks}
+"""
+
+
 def text_score(text: str, weights: np.ndarray, bias: float) -> float:
     """The logit of a text."""
     return float(features.scores(features.fold(text), weights, bias).max())
@@ -162,7 +178,7 @@ def vectors(weights: np.ndarray, bias: float) -> list[dict[str, object]]:
     return out
 
 
-def main() -> None:
+def main() -> None:  # noqa: PLR0915 -- one recipe, from top to bottom
     """Train."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--data", type=Path, required=True, help="folder with train.jsonl.gz and benign_chat.jsonl.gz")
@@ -231,10 +247,13 @@ def main() -> None:
     raw = blob(table, unit, bias)
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "injection.bin").write_bytes(raw)
+    digest = hashlib.sha256(raw).hexdigest()
+    (options.out / "injection.sha256").write_text(f"{digest}\n", encoding="utf-8")
+    (options.out / "manifest.toml").write_text(manifest(digest, len(raw), len(train), len(weight)), encoding="utf-8")
     dequantised = table.astype(np.float64) * unit
     lines = [json.dumps(vector, ensure_ascii=True) for vector in vectors(dequantised, bias)]
     (options.out / "vectors.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    say(f"weights sha256 {hashlib.sha256(raw).hexdigest()}, {len(raw)} bytes, {(table != 0).mean():.1%} not zero")
+    say(f"weights sha256 {digest}, {len(raw)} bytes, {(table != 0).mean():.1%} not zero")
 
 
 if __name__ == "__main__":

@@ -65,7 +65,8 @@ fn row<'py>(py: Python<'py>, unit: Unit, text: &[u8], score: &Score) -> PyResult
         Unit::Byte => (score.start, score.end),
         Unit::CodePoint => CharIndex::new(text).span(score.start, score.end),
     };
-    let decoded = PyTuple::new(py, score.decoded.iter().map(|encoding| encoding.as_str()))?;
+    let names: Vec<&str> = score.decoded.iter().map(|encoding| encoding.as_str()).collect();
+    let decoded = PyTuple::new(py, names)?;
     Ok((score.logit, start, end, decoded, score.incomplete))
 }
 
