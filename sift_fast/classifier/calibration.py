@@ -119,7 +119,7 @@ def threshold_for(scores: Sequence[float], rate: float) -> float:
         rate: 0 to 1.
 
     Returns:
-        A number between two scores, so that rounding moves none across it.
+        A number between two scores, or the highest of them if none may be above.
 
     Raises:
         ConfigError: there are no scores.
@@ -135,9 +135,10 @@ def threshold_for(scores: Sequence[float], rate: float) -> float:
     if allowed >= len(ordered):
         return 0.0
     below = ordered[allowed]
-    above = ordered[allowed - 1] if allowed else 1.0
-    # Several texts with one score: none of them may be above.
-    return (below + above) / 2 if above > below else below
+    # None may be above: the highest itself, for what lies beyond it is not known.
+    above = ordered[allowed - 1] if allowed else below
+    # Several texts with one score are above together or not at all.
+    return (below + above) / 2
 
 
 @final

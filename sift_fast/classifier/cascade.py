@@ -171,6 +171,8 @@ class InjectionClassifier:
 
     def assess_batch(self, texts: Iterable[Text], threads: int | None = None) -> list[Assessment]:
         """`assess` of many texts, on threads. Arguments and errors as for `score_batch`."""
+        if isinstance(texts, str | bytes | bytearray | memoryview):
+            raise TypeError("assess_batch takes many texts: for a single one use `assess`")
         # Texts of two kinds in one batch are told from one another by the scanner, which refuses them.
         held: list[Any] = list(texts)
         batch = self._scanner.scan_batch(held, threads=threads)

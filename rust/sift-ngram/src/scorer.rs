@@ -1,6 +1,6 @@
 //! The best window of the best view of a text.
 
-use sift_text::decode::{self, Encodings, Limits, Nesting, Window};
+use sift_text::decode::{self, Encodings, Limits, Nesting, Reading, Window};
 use sift_text::{fold, map_spans};
 
 use crate::features::{grams, prepare, words, Chain};
@@ -30,6 +30,8 @@ pub struct Scorer {
     found: Vec<Window>,
     nesting: Nesting,
     veiled: Vec<Window>,
+    spans: Vec<(usize, usize)>,
+    again: Vec<u8>,
 }
 
 /// What scoring one view needs.
@@ -51,7 +53,7 @@ struct Best {
 impl Scorer {
     /// Scores a text of any bytes and any length; linear in it.
     pub fn score(&mut self, model: &Model, text: &[u8]) -> Score {
-        let Self { folded, view, found, nesting, veiled } = self;
+        let Self { folded, view, found, nesting, veiled, spans, again } = self;
         fold(text, folded);
         veiled.clear();
         let plain = best(model, folded, view, Some(veiled));
@@ -62,17 +64,29 @@ impl Scorer {
             decoded: Encodings::default(),
             incomplete: false,
         };
-        // The best window so far, in offsets of the folded text as long as `in_folded`.
+        // Until something decoded is better, the best window is one of the folded text.
         let mut in_folded = true;
         let limits = Limits::default();
 
-        for window in veiled.drain(..) {
-            let outcome = nesting.visit(folded, window, &limits, &mut |level, decoded| {
-                let inner = rescored(model, decoded, view);
+        // Hidden words are read where they stand in the text: what folding collapses tells words apart there.
+        spans.clear();
+        spans.extend(veiled.iter().map(|window| (window.start, window.end)));
+        map_spans(text, spans);
+        for (window, &(start, end)) in veiled.iter().zip(spans.iter()) {
+            let window = Window { start, end, reading: window.reading, open: end < text.len() };
+            let outcome = nesting.visit(text, window, &limits, &mut |level, decoded| {
+                let mut inner = rescored(model, decoded, view);
+                if window.reading == Reading::Leet && level.depth() == 1 {
+                    // A digit between digits is read only once its neighbour has become a letter.
+                    let whole = Window { start: 0, end: decoded.len(), ..window };
+                    whole.decode(decoded, &limits, again);
+                    let second = rescored(model, again, view);
+                    inner = if second.logit > inner.logit { second } else { inner };
+                }
                 if inner.logit > score.logit {
                     let touched = level.touched(0, decoded.len());
-                    let Window { start, end, .. } = window;
                     score = Score { logit: inner.logit, start, end, decoded: touched, ..score };
+                    in_folded = false;
                 }
             });
             score.incomplete |= outcome.skipped > 0;

@@ -94,6 +94,33 @@ fn encoded_attacks_are_read() {
     }
 }
 
+/// In the folded text two spaces are one, and spaced words would run into one another.
+#[test]
+fn spaced_words_stay_words() {
+    let words = ATTACK.split(' ');
+    let spaced: Vec<String> =
+        words.map(|word| word.chars().map(String::from).collect::<Vec<_>>().join(" ")).collect();
+    let score = logit(spaced.join("  ").as_bytes());
+    assert!((score - logit(ATTACK.as_bytes())).abs() < 2.0, "{score}");
+}
+
+#[test]
+fn digits_beside_digits_are_read_too() {
+    let leet: String = ATTACK
+        .chars()
+        .map(|c| match c {
+            'a' => '4',
+            'e' => '3',
+            'i' => '1',
+            'o' => '0',
+            's' => '5',
+            't' => '7',
+            _ => c,
+        })
+        .collect();
+    assert!(logit(leet.as_bytes()) > 0.0, "{}", logit(leet.as_bytes()));
+}
+
 #[test]
 fn a_scorer_carries_nothing_over() {
     let model = Model::builtin().unwrap();
