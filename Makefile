@@ -12,14 +12,14 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/sift-fast/target
 
 VENV := .venv
 BENCH_VENV := .venv-bench
-PYTHON_CODE := sift_fast tests benches scripts examples
+PYTHON_CODE := sift_fast tests benches scripts examples models
 # Arguments for the program that a target runs: `make py-test ARGS="-k stream"`.
 ARGS ?=
 # What `make eval` measures rules on: a folder of text; without one, the Python packages in .venv.
 CORPUS ?= $(wildcard $(VENV)/lib/python3.*/site-packages)
 
 .PHONY: help demo test wheel lint format rust-test py-test rules-check bench fuzz eval eval-secrets \
-	eval-pii rules-docs kills asan clean engine venv release-engine lock install
+	eval-pii eval-injection rules-docs kills asan clean engine venv release-engine lock install
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -79,6 +79,10 @@ eval-pii: engine venv ## personal data on cases, in clean text, and its speed: m
 	@scripts/install-wheel.sh $(BENCH_VENV)
 	@$(BENCH_VENV)/bin/python -m benches.pii $(if $(CASES),--cases "$(CASES)") \
 		$(if $(CORPORA),--corpora "$(CORPORA)") $(ARGS)
+
+eval-injection: install ## prompt injections on texts of a folder, never copied: make eval-injection DATA=DIR CORPORA=DIR
+	@$(VENV)/bin/python models/injection-ngram/evaluate.py --data "$(or $(DATA),$(error name the folder of data: DATA=DIR))" \
+		$(if $(CORPORA),--corpora "$(CORPORA)") $(foreach folder,$(PACKAGES),--packages "$(folder)") --out docs $(ARGS)
 
 rules-docs: install ## docs/rules.md and the snapshot of the rules, from the installed wheel
 	@$(VENV)/bin/python scripts/rules_docs.py $(ARGS)

@@ -6,7 +6,7 @@ need_rust
 need_cxx
 cd "$ROOT"
 code=()
-for folder in sift_fast tests benches scripts examples; do
+for folder in sift_fast tests benches scripts examples models; do
     [ ! -d "$folder" ] || code+=("$folder")
 done
 

@@ -632,6 +632,59 @@ class Batch:
         """
 
 @final
+class NgramScorer:
+    """The n-gram scorer for prompt injections: a linear model in half a megabyte, shared by threads.
+
+    Args:
+        path: weights other than the built-in ones.
+        sha256: their expected hash, in hexadecimal digits; goes with `path`.
+
+    Raises:
+        ConfigError: the weights have another hash, or are no weights of this scorer.
+        OSError: the file cannot be read.
+
+    Example:
+        >>> NgramScorer().score("nothing to see here")[0] < 0
+        True
+    """
+
+    def __new__(cls, path: _Path | None = None, sha256: str | None = None) -> Self: ...
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the weights, in hexadecimal digits."""
+
+    def score(self, text: Text, /) -> tuple[float, int, int, tuple[str, ...], bool]:
+        """The log-odds of an attack, and where.
+
+        Args:
+            text: any text of any length; the time is linear in it.
+
+        Returns:
+            Log-odds; begin and end of the window of about 256 bytes that scored, in code points of `str` and bytes of
+            everything else; how that window is encoded; whether something encoded was left unread.
+
+        Raises:
+            TypeError: it is no text.
+        """
+
+    def score_batch(
+        self, texts: Iterable[Text], threads: int | None = None
+    ) -> list[tuple[float, int, int, tuple[str, ...], bool]]:
+        """`score` of many texts, on threads.
+
+        Args:
+            texts: any iterable of texts.
+            threads: 1 to 1024; None for one for each core.
+
+        Returns:
+            What `score` returns, in order.
+
+        Raises:
+            ConfigError: `threads` is out of range.
+            TypeError: something in it is no text.
+        """
+
+@final
 class Rules(Sequence[Rule]):
     """The table of a scanner's rules, sorted by id. Looked up by position, or by id or former id."""
 

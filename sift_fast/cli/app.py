@@ -25,6 +25,7 @@ COMMANDS = {
     "attack": "Play known attacks against a configuration.",
     "authorize": "Ask a kernel about one action.",
     "bench": "Measure the scanner on your own files.",
+    "calibrate": "Choose thresholds from your own logs.",
     "config": "Check the guard's configuration; its schema and reference.",
     "escalations": "List and decide what waits for a person.",
     "explain": "Show every candidate in a text and what became of it.",

@@ -18,6 +18,7 @@ mod findings;
 mod kernel;
 #[cfg(feature = "kernel")]
 mod receipts;
+mod ngram;
 mod redact;
 mod rules;
 mod scanner;
@@ -37,6 +38,7 @@ const _: () = {
     assert!(align_of::<batch::Batch>() <= 16);
     assert!(align_of::<findings::Findings>() <= 16);
     assert!(align_of::<files::FileScan>() <= 16);
+    assert!(align_of::<ngram::NgramScorer>() <= 16);
 };
 
 /// The native half of sift_fast. Use the package, not this module.
@@ -60,6 +62,8 @@ mod _core {
     #[cfg(feature = "kernel")]
     #[pymodule_export]
     use crate::receipts::{audit_ledger, Keys, Verifier};
+    #[pymodule_export]
+    use crate::ngram::NgramScorer;
     #[pymodule_export]
     use crate::redact::{check_mask, Document, Item, Redaction};
     #[pymodule_export]

@@ -20,11 +20,12 @@ LINES = [
     for block in re.findall(r"^```console\n(.*?)^```", DOCUMENT.read_text(), re.MULTILINE | re.DOTALL)
     for line in block.splitlines()
 ]
+COMMANDS = {"scan", "redact", "explain", "rules", "bench", "calibrate"}
 
 
 def test_the_document_has_commands() -> None:
     assert len(LINES) > 12
-    assert {line.split("sift-fast ")[1].split()[0] for line in LINES} == {"scan", "redact", "explain", "rules", "bench"}
+    assert {line.split("sift-fast ")[1].split()[0] for line in LINES} == COMMANDS
 
 
 @pytest.mark.parametrize("line", LINES)
@@ -36,6 +37,7 @@ def test_a_command_of_the_document(line: str, tree: Path, secret: str) -> None:
     (tree / "docs").mkdir()
     (tree / "mine.toml").write_text(GOOD)
     (tree / "cases.toml").write_text('[[case]]\ntext = "nothing"\nexpect = []\n')
+    (tree / "prompts.jsonl").write_text('{"text": "nothing"}\n')
     for name in ("chat.txt", "app.log"):
         (tree / name).write_text(f"my token is {secret}, thanks\n")
     search = f"{Path(sys.executable).parent}:{os.environ['PATH']}"

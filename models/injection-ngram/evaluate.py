@@ -1,0 +1,280 @@
+"""Measures the installed classifier on the test split and writes the tables and the plot of docs/eval-injection.md.
+
+    python evaluate.py --data DIR --corpora DIR --out ../../docs
+
+Thresholds are fixed on the calibration split, harmless text of the sources that were trained with, before anything of
+the test split is read. Nothing of a text is printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import random
+import statistics
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import corpus
+import evasions
+import generate
+
+from sift_fast import Scanner, _core
+from sift_fast.classifier import Independence, InjectionClassifier, Interval
+from sift_fast.classifier.calibration import threshold_for
+from sift_fast.classifier.cascade import RULE_WEIGHT
+
+RATES = (0.01, 0.001)
+#: Texts longer than this are cut: they are pieces of documents anyway.
+LONGEST = 30_000
+SEED = 77
+#: Most texts of one family that thresholds are fixed on.
+FAMILY = 400
+
+Scores = dict[str, list[float]]
+
+
+def score(texts: Sequence[str], ngrams: _core.NgramScorer, scanner: Scanner, weight: float = RULE_WEIGHT) -> Scores:
+    """What each tier says of texts, and what they say together, as log-odds."""
+    cut = [text[:LONGEST] for text in texts]
+    if not cut:
+        return {"rules": [], "n-grams": [], "both": []}
+    batch = scanner.scan_batch(cut)
+    rules = [max((finding.score for finding in batch[number]), default=0.0) for number in range(len(cut))]
+    grams = [row[0] for row in ngrams.score_batch(cut)]
+    return {"rules": rules, "n-grams": grams, "both": [g + weight * r for g, r in zip(grams, rules, strict=True)]}
+
+
+def percent(interval: Interval) -> str:
+    """A share with its interval."""
+    return f"{100 * interval.share:.1f} ({100 * interval.low:.1f} to {100 * interval.high:.1f})"
+
+
+def above(scores: Iterable[float], threshold: float) -> Interval:
+    """How many are above."""
+    hits = [score > threshold for score in scores]
+    return Interval(sum(hits), len(hits))
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table of Markdown."""
+    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)]) + "\n"
+
+
+def plot(curves: dict[str, list[tuple[float, float]]]) -> str:
+    """Recall over the false-positive rate, logarithmic from 0.01 % to 10 %, as SVG."""
+    import math
+
+    width, height, left, bottom = 640, 400, 60, 40
+    colours = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e")
+
+    def place(rate: float, recall: float) -> tuple[float, float]:
+        share = (math.log10(max(rate, 1e-4)) + 4) / 3
+        return left + share * (width - left - 150), (height - bottom) - recall * (height - bottom - 20)
+
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="12">'
+    ]
+    parts.append(f'<rect width="{width}" height="{height}" fill="white"/>')
+    for rate, label in ((1e-4, "0.01 %"), (1e-3, "0.1 %"), (1e-2, "1 %"), (1e-1, "10 %")):
+        x, y = place(rate, 0)
+        parts.append(f'<line x1="{x:.0f}" y1="{y:.0f}" x2="{x:.0f}" y2="20" stroke="#ddd"/>')
+        parts.append(f'<text x="{x - 16:.0f}" y="{y + 16:.0f}">{label}</text>')
+    for recall in (0, 0.25, 0.5, 0.75, 1):
+        x, y = place(1e-4, recall)
+        end, _ = place(0.1, recall)
+        parts.append(f'<line x1="{x:.0f}" y1="{y:.0f}" x2="{end:.0f}" y2="{y:.0f}" stroke="#ddd"/>')
+        parts.append(f'<text x="{x - 42:.0f}" y="{y + 4:.0f}">{100 * recall:.0f} %</text>')
+    for number, (name, points) in enumerate(curves.items()):
+        line = " ".join("{:.1f},{:.1f}".format(*place(*point)) for point in points)
+        colour = colours[number % len(colours)]
+        parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>')
+        parts.append(f'<text x="{width - 140}" y="{40 + 18 * number}" fill="{colour}">{name}</text>')
+    parts.append(f'<text x="{left + 120}" y="{height - 6}">false positives on harmless test text</text></svg>')
+    return "\n".join(parts) + "\n"
+
+
+def curve(attacks: list[float], harmless: list[float]) -> list[tuple[float, float]]:
+    """Points of recall over the rate of false positives."""
+    points = []
+    for exponent in range(31):
+        rate = 10 ** (-4 + exponent / 10)
+        ordered = sorted(harmless, reverse=True)
+        limit = ordered[min(len(ordered) - 1, int(rate * len(ordered)))]
+        points.append((rate, sum(score > limit for score in attacks) / len(attacks)))
+    return points
+
+
+def capped(rows: Sequence[corpus.Row]) -> list[str]:
+    """At most `FAMILY` texts of each family: source code and manual pages are easy and would drown the rest."""
+    count: collections.Counter[str] = collections.Counter()
+    out = []
+    for row in sorted(rows, key=lambda row: corpus.unit_interval(row.text)):
+        count[row.family] += 1
+        if count[row.family] <= FAMILY:
+            out.append(row.text)
+    return out
+
+
+def latency(texts: Sequence[str], call: Callable[[str], object]) -> tuple[float, float, float]:
+    """Median, 95th and 99th of 100 of the best of three calls, in microseconds."""
+    times = []
+    for text in texts:
+        best = float("inf")
+        for _ in range(3):
+            began = time.perf_counter_ns()
+            call(text)
+            best = min(best, time.perf_counter_ns() - began)
+        times.append(best / 1000)
+    cuts = statistics.quantiles(times, n=100)
+    return cuts[49], cuts[94], cuts[98]
+
+
+def main() -> None:  # noqa: PLR0915 -- one report, from top to bottom
+    """Measure."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--data", type=Path, required=True, help="folder with train.jsonl.gz and benign_chat.jsonl.gz")
+    parser.add_argument("--corpora", type=Path, help="folder of general corpora")
+    parser.add_argument("--packages", action="append", default=[], help="more folders of installed Python packages")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the report")
+    parser.add_argument("--development", action="store_true", help="the development split, on screen only")
+    options = parser.parse_args()
+
+    classifier = InjectionClassifier.default()
+    ngrams, scanner = _core.NgramScorer(), Scanner(["injection"])
+    rows = corpus.collected(options.data) + corpus.local(options.packages)
+    rows += corpus.corpora(options.corpora) if options.corpora else []
+    rows = corpus.unique(rows)
+
+    calibration = score(capped([row for row in rows if row.split == corpus.CALIBRATION]), ngrams, scanner)
+    limits = {tier: [threshold_for(values, rate) for rate in RATES] for tier, values in calibration.items()}
+    shipped = classifier._threshold_logit  # noqa: SLF001 -- the same number as `threshold`, without rounding
+
+    wanted = corpus.DEVELOPMENT if options.development else corpus.TEST
+    test = [row for row in rows if row.split == wanted]
+    for name, label, text in generate.held_out_languages(SEED, 40):
+        test.append(corpus.Row(text, label, "languages_held_out", f"templates/{name}", name, wanted))
+    scores = score([row.text for row in test], ngrams, scanner)
+
+    def report(group: Callable[[corpus.Row], str], label: int, tier: str) -> list[list[str]]:
+        found = collections.defaultdict(list)
+        for row, value in zip(test, scores[tier], strict=True):
+            if row.label == label:
+                found[group(row)].append(value)
+        lines = []
+        for name, values in sorted(found.items()):
+            shares = [percent(above(values, limit)) for limit in limits[tier]]
+            if tier == "both":
+                shares.append(percent(above(values, shipped)))
+            lines.append([name, str(len(values)), *shares])
+        return lines
+
+    out = ["# Prompt injections: what is found, and what is flagged wrongly", ""]
+    out.append(
+        "Generated by `make eval-injection`; do not edit. Shares in per cent, in brackets the exact 95 % interval."
+    )
+    out.append(
+        f"Thresholds were fixed on {len(calibration['both']):,} harmless texts of the calibration split, of each"
+        f" kind at most {FAMILY}: at most 1 % and"
+        f" 0.1 % of them are above. Shipped: {shipped:g} log-odds. What the splits are is said in"
+        " [injection.md](injection.md)."
+    )
+    out.append(f"Weights {ngrams.hash[:12]}, rules {scanner.hash[:12]}.")
+    out += ["", "## Attacks found", ""]
+    header = ["", "texts", "at 1 %", "at 0.1 %"]
+    out.append("Both tiers:\n\n" + table([*header, "shipped"], report(lambda row: row.family, 1, "both")))
+    out.append("N-grams alone:\n\n" + table(header, report(lambda row: row.family, 1, "n-grams")))
+    rules = collections.defaultdict(list)
+    for row, value in zip(test, scores["rules"], strict=True):
+        rules[("attacks" if row.label else "harmless") + f": {row.family}"].append(value)
+    lines = [[name, str(len(values)), percent(above(values, 0))] for name, values in sorted(rules.items())]
+    out.append("Any rule at all:\n\n" + table(["", "texts", "with a rule"], lines))
+    out.append("By source:\n\n" + table([*header, "shipped"], report(lambda row: row.source, 1, "both")))
+    out += ["", "## Harmless texts flagged", ""]
+    out.append(table([*header, "shipped"], report(lambda row: row.family, 0, "both")))
+    out.append("By source:\n\n" + table([*header, "shipped"], report(lambda row: row.source, 0, "both")))
+    plain = [v for row, v in zip(test, scores["both"], strict=True) if not row.label and row.family not in TRIGGERS]
+    lines = [[percent(above(plain, limit)) for limit in (*limits["both"], shipped)]]
+    out.append(
+        f"All harmless texts but hard negatives and twins ({len(plain):,}):\n\n"
+        + table(["at 1 %", "at 0.1 %", "shipped"], lines)
+    )
+
+    out += ["", "## Evasions", ""]
+    source = random.Random(SEED)
+    direct = [row.text for row in test if row.label and row.family == "direct_generated"]
+    innocent = [
+        row.text for row in test if not row.label and row.family in ("prompts", "hard_negative") and len(row.text) < 400
+    ]
+    direct, innocent = source.sample(direct, min(300, len(direct))), source.sample(innocent, min(600, len(innocent)))
+    limit = limits["both"][0]
+    base = score(direct, ngrams, scanner)["both"]
+    kept = [text for text, value in zip(direct, base, strict=True) if value > limit]
+    lines = []
+    for name, evade in evasions.EVASIONS.items():
+        hidden = above(score([evade(text) for text in kept], ngrams, scanner)["both"], limit)
+        control = above(score([evade(text) for text in innocent], ngrams, scanner)["both"], limit)
+        lines.append([name, percent(hidden), percent(control)])
+    plain_control = above(score(innocent, ngrams, scanner)["both"], limit)
+    lines.append(["none", "100", percent(plain_control)])
+    out.append(
+        f"Of {len(kept)} attacks that are found in plain text at the 1 % threshold, those still found; of {len(innocent)}"
+        " innocent texts (half of them full of trigger words) under the same evasion, those flagged. Tier 1 reads"
+        " plain text here; decoding is done by tier 2.\n\n" + table(["evasion", "kept", "controls flagged"], lines)
+    )
+
+    attacks = [(r, g) for row, r, g in zip(test, scores["rules"], scores["n-grams"], strict=True) if row.label]
+    layers = Independence(
+        {"rules": [not r > 0 for r, _ in attacks], "n-grams": [not g > limits["n-grams"][1] for _, g in attacks]}
+    )
+    out += ["", "## Independence of the tiers", ""]
+    cells = [[name, *(percent(cell) for cell in line)] for name, line in zip(layers.names, layers.joint, strict=True)]
+    out.append(
+        f"Missed by both, of {len(attacks):,} attacks, rules at any score, n-grams at 0.1 %:\n\n"
+        + table(["", *layers.names], cells)
+    )
+    out.append(f"Effective layers: {layers.effective:.2f}" if layers.effective else "Effective layers: not known")
+    flagged = [row for row, value in zip(test, scores["both"], strict=True) if value > shipped]
+    by_rules = sum(value > 0 for value, total in zip(scores["rules"], scores["both"], strict=True) if total > shipped)
+    out.append(
+        f"Of {len(flagged):,} texts flagged at the shipped threshold, {by_rules:,} had a rule, {len(flagged) - by_rules:,} n-grams alone."
+    )
+
+    out += ["", "## Time", ""]
+    pieces = [
+        "".join(part)
+        for part in zip(*[iter("\n".join(row.text for row in test if not row.label)[:2_000_000])] * 1024, strict=False)
+    ]
+    pieces = pieces[:1500]
+    lines = [
+        [name, *(f"{value:.1f}" for value in latency(pieces, call))]
+        for name, call in (("rules", scanner.scan), ("n-grams", ngrams.score), ("score, both", classifier.score))
+    ]
+    out.append(
+        "Microseconds for 1,024 characters of harmless test text, from Python:\n\n"
+        + table(["", "P50", "P95", "P99"], lines)
+    )
+    text = "\n".join(out) + "\n"
+    if options.development:
+        print(text)
+        return
+    harmless = [v for row, v in zip(test, scores["both"], strict=True) if not row.label]
+    curves = {
+        family: curve(
+            [v for row, v in zip(test, scores["both"], strict=True) if row.label and row.family == family], harmless
+        )
+        for family in ("direct_human", "direct_generated", "indirect", "jailbreak", "languages_held_out")
+    }
+    text += "\n## Recall over false positives\n\n![recall over false positives](eval-injection.svg)\n"
+    (options.out / "eval-injection.md").write_text(text, encoding="utf-8")
+    (options.out / "eval-injection.svg").write_text(plot(curves), encoding="utf-8")
+    print(f"written: {options.out / 'eval-injection.md'}")
+
+
+#: Families that are full of the words of attacks on purpose.
+TRIGGERS = ("hard_negative", "languages_held_out")
+
+if __name__ == "__main__":
+    main()
