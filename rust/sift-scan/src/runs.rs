@@ -52,20 +52,46 @@ struct Wanted {
     digit: bool,
     lead: usize,
     /// What a group behind an anchor must be.
-    values: Option<Values>,
-    /// Whether a byte can stand between such an anchor and the group.
-    between: Box<[bool; 256]>,
+    values: Option<Fit>,
+    /// What can stand between such an anchor and the group.
+    between: Bytes,
+}
+
+/// [`Values`] that are asked without going through their ranges: families of providers have hundreds.
+struct Fit {
+    values: Values,
+    /// One bit for each length; all from the last on count as that, and are looked up in the ranges.
+    lengths: [u64; LENGTHS / 64],
+    behind: Bytes,
+}
+
+impl Fit {
+    fn new(values: &Values) -> Self {
+        let mut lengths = [0; LENGTHS / 64];
+        for &(least, most) in &values.lengths {
+            for length in least.min(LENGTHS - 1)..=most.min(LENGTHS - 1) {
+                lengths[length / 64] |= 1 << (length % 64);
+            }
+        }
+        let within =
+            |byte| values.behind.iter().any(|&(first, last)| (first..=last).contains(&byte));
+        Self { lengths, behind: Bytes::new(within), values: values.clone() }
+    }
+
+    fn takes(&self, length: usize) -> bool {
+        let least = length.min(LENGTHS - 1);
+        let ranges = || self.values.lengths.iter().any(|&(a, b)| (a..=b).contains(&length));
+        self.lengths[least / 64] >> (least % 64) & 1 == 1 && (least == length || ranges())
+    }
 }
 
 impl Wanted {
     fn takes(&self, begin: &Begin) -> bool {
-        self.values.as_ref().is_some_and(|values| {
-            let end = begin.ends[values.alphabet];
-            let length = end.saturating_sub(begin.at);
-            let within = |&(first, last): &(u8, u8)| (first..=last).contains(&begin.behind);
+        self.values.as_ref().is_some_and(|fit| {
+            let end = begin.ends[fit.values.alphabet];
             (!self.digit || begin.digit < end)
-                && values.lengths.iter().any(|&(least, most)| (least..=most).contains(&length))
-                && values.behind.iter().any(within)
+                && fit.takes(end.saturating_sub(begin.at))
+                && fit.behind.has(begin.behind)
         })
     }
 }
@@ -87,17 +113,18 @@ impl Runs {
         let (mut inside_run, mut inside_lead, mut inside_ahead) = (usize::MAX, 0, 0);
         for (position, (pattern, shape)) in (0_u32..).zip(shapes) {
             let Shape { run, digit, lead, .. } = *shape;
-            let mut own = Box::new([false; 256]);
+            let mut own = [false; 256];
             let values = match &shape.mark {
                 Mark::Left { name, link, values, .. } => {
                     for &(first, last) in name.iter().chain(link) {
                         own[first as usize..=last as usize].fill(true);
                     }
-                    Some(values.clone())
+                    Some(Fit::new(values))
                 }
                 Mark::Inside(_) | Mark::Whole(..) => None,
             };
-            between.iter_mut().zip(&*own).for_each(|(all, one)| *all |= one);
+            between.iter_mut().zip(&own).for_each(|(all, one)| *all |= one);
+            let own = Bytes::new(|byte| own[byte as usize]);
             patterns.push(Wanted { pattern: *pattern, run, digit, lead, values, between: own });
             match &shape.mark {
                 Mark::Inside(anchors) => {
@@ -299,8 +326,10 @@ impl Runs {
         let mut note = |end: usize, need: &Need| {
             let wanted = &self.patterns[need.wanted as usize];
             let span = end + need.near..=end + need.far;
-            let apart = |at| {
-                text.get(end..at).is_some_and(|b| b.iter().all(|&b| wanted.between[b as usize]))
+            let apart = |at: usize| {
+                at.checked_sub(end).is_some_and(|left| {
+                    sift_shapes::reach_left(text, at, left, &wanted.between) == left
+                })
             };
             // Those of the span lie side by side, from right to left: looking at all of them for each anchor
             // took minutes for a megabyte of `key=`.
@@ -383,11 +412,13 @@ struct Anchors {
     needs: Vec<Box<[Need]>>,
 }
 
-/// The four bytes at the outer end of an anchor, what tells most places from it that have three of them; of a
-/// shorter one the three.
+/// The bytes at the outer end of an anchor, up to eight: all of most, and one comparison. Byte after byte, in loops
+/// whose end no branch predictor knows, all that is done for runs took 3 % more.
 struct Outer {
-    bytes: u32,
+    bytes: u64,
+    mask: u64,
     next: u32,
+    length: u32,
 }
 
 /// 2 KB for each end: an engine leaves little of the first cache. With 16 KB, a branch for every four places and
@@ -395,7 +426,7 @@ struct Outer {
 const GRAM_BITS: usize = 1 << 14;
 const FOURS: usize = 1 << 11;
 const THREES: usize = 1 << 8;
-const FOLD: u32 = 0x2020_2020;
+const FOLDS: u64 = 0x2020_2020_2020_2020;
 const THREE: u32 = 0x00ff_ffff;
 /// Bytes of text that are looked up by one bit each of a mask: ten times six, as many as a load of eight bytes has
 /// grams.
@@ -426,6 +457,17 @@ fn eight(text: &[u8], at: usize) -> u64 {
     }))
 }
 
+/// The eight bytes before `end`, zeros for those that are not there.
+#[inline]
+fn eight_before(text: &[u8], end: usize) -> u64 {
+    let left = text.get(..end).unwrap_or_default();
+    u64::from_le_bytes(left.last_chunk().copied().unwrap_or_else(|| {
+        let mut eight = [0; 8];
+        eight[8 - left.len()..].copy_from_slice(left);
+        eight
+    }))
+}
+
 impl Anchors {
     fn new(needs: HashMap<&[u8], Vec<Need>>, end: End) -> Self {
         let mut all = Self {
@@ -447,7 +489,13 @@ impl Anchors {
             all.grams[hash / 64] |= 1 << (hash % 64);
             let four = four.map(|four| u32::from_le_bytes(*four));
             let head = &mut all.heads[four.map_or(FOURS + hash % THREES, four_hash)];
-            all.outer.push(Outer { bytes: four.unwrap_or(three), next: *head });
+            let unused = 8_u32.saturating_sub(text.len() as u32) * 8;
+            let (bytes, mask) = match end {
+                End::First => (eight(text, 0), u64::MAX >> unused),
+                End::Last => (eight_before(text, text.len()), u64::MAX << unused),
+            };
+            let length = text.len() as u32;
+            all.outer.push(Outer { bytes, mask, next: *head, length });
             *head = all.outer.len() as u32;
             all.texts.push(text.into());
             all.needs.push(needs.into());
@@ -465,9 +513,9 @@ impl Anchors {
         on_anchor: &mut impl FnMut(usize, &[Need]),
     ) {
         self.each_gram(text, from, to, &mut |at| {
-            let four = eight(text, at) as u32 | FOLD;
-            let begin = |_| Some(at);
-            self.check(text, four & THREE, four, begin, &mut |needs| on_anchor(at, needs));
+            let outer = eight(text, at) | FOLDS;
+            let (three, four) = (outer as u32 & THREE, outer as u32);
+            self.check(text, outer, [three, four], |_| Some(at), &mut |needs| on_anchor(at, needs));
         });
     }
 
@@ -482,13 +530,10 @@ impl Anchors {
     ) {
         self.each_gram(text, from.saturating_sub(3), (to + 1).saturating_sub(3), &mut |at| {
             let end = at + 3;
-            // At the beginning of a text a space stands for the fourth: an anchor that has one there does not fit.
-            let four = match at.checked_sub(1) {
-                Some(left) => eight(text, left) as u32,
-                None => (eight(text, at) as u32) << 8,
-            } | FOLD;
+            let outer = eight_before(text, end) | FOLDS;
+            let (three, four) = ((outer >> 40) as u32, (outer >> 32) as u32);
             let begin = |length| end.checked_sub(length);
-            self.check(text, four >> 8, four, begin, &mut |needs| on_anchor(end, needs));
+            self.check(text, outer, [three, four], begin, &mut |needs| on_anchor(end, needs));
         });
     }
 
@@ -502,7 +547,7 @@ impl Anchors {
             // One mask and no branch for all: each branch that guesses wrong costs as much as ten places.
             let mut mask = 0_u64;
             for six in (0..count).step_by(6) {
-                let bytes = eight(text, at + six) | u64::from(FOLD) << 32 | u64::from(FOLD);
+                let bytes = eight(text, at + six) | FOLDS;
                 let bits = (0..6).fold(0, |bits, i| {
                     let hash = gram_hash((bytes >> (8 * i)) as u32);
                     bits | (self.grams[hash / 64] >> (hash % 64) & 1) << i
@@ -518,27 +563,30 @@ impl Anchors {
         }
     }
 
-    /// Compares the anchors that three and four bytes may be of, each where `begin` says for its length.
+    /// Compares the anchors that have these three or four bytes, each where `begin` says for its length.
     fn check(
         &self,
         text: &[u8],
-        three: u32,
-        four: u32,
+        eight: u64,
+        [three, four]: [u32; 2],
         begin: impl Fn(usize) -> Option<usize>,
         on_anchor: &mut impl FnMut(&[Need]),
     ) {
-        for (bytes, slot) in [(four, four_hash(four)), (three, FOURS + gram_hash(three) % THREES)] {
+        for slot in [four_hash(four), FOURS + gram_hash(three) % THREES] {
             let mut head = self.heads[slot];
             while let Some(anchor) = head.checked_sub(1) {
                 let outer = &self.outer[anchor as usize];
                 head = outer.next;
-                if outer.bytes != bytes {
+                if eight & outer.mask != outer.bytes {
                     continue;
                 }
-                let expected = &self.texts[anchor as usize];
-                let there = begin(expected.len()).and_then(|at| text.get(at..at + expected.len()));
-                if there.is_some_and(|t| t.iter().zip(expected.iter()).all(|(a, b)| a | 0x20 == *b))
-                {
+                let length = outer.length as usize;
+                let there = begin(length).and_then(|at| text.get(at..at + length));
+                let same = |text: &[u8]| {
+                    let expected = &self.texts[anchor as usize];
+                    length <= 8 || text.iter().zip(expected).all(|(a, b)| a | 0x20 == *b)
+                };
+                if there.is_some_and(same) {
                     on_anchor(&self.needs[anchor as usize]);
                 }
             }
