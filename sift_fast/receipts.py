@@ -11,12 +11,12 @@ import json
 import os
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, final
 
 from sift_fast import _core
 from sift_fast._core import Keys
 from sift_fast.errors import ConfigError, InvalidReceipt, InvalidSignature
+from sift_fast.types import Value
 
 __all__ = [
     "Audit",
@@ -37,17 +37,23 @@ _Path: TypeAlias = str | os.PathLike[str]
 Word: TypeAlias = Literal["valid", "missing", "invalid"]
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+@final
+class Check(Value):
     """The answer to one question about a receipt.
 
-    Attributes:
+    Args:
         word: `valid`; `missing`, when nothing was given to tell it from; `invalid`.
         detail: By whom, or why not.
     """
 
+    __slots__ = ("word", "detail")  # noqa: RUF023 -- the order of `repr`
+
     word: Word
     detail: str
+
+    def __init__(self, word: Word, detail: str) -> None:
+        object.__setattr__(self, "word", word)
+        object.__setattr__(self, "detail", detail)
 
     @property
     def valid(self) -> bool:
@@ -55,26 +61,33 @@ class Check:
         return self.word == "valid"
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+@final
+class Statement(Value):
     """What a receipt says.
 
-    Attributes:
+    Args:
         request_id: Identity of the request.
         action_hash: SHA-256 of the canonical action, hexadecimal.
         predicate: The rest, by the names of `docs/receipts.md`: `decision`, `reason`, `tenant`, `tool`, ...
     """
 
+    __slots__ = ("request_id", "action_hash", "predicate")  # noqa: RUF023 -- the order of `repr`
+
     request_id: str
     action_hash: str
     predicate: Mapping[str, Any]
 
+    def __init__(self, request_id: str, action_hash: str, predicate: Mapping[str, Any]) -> None:
+        object.__setattr__(self, "request_id", request_id)
+        object.__setattr__(self, "action_hash", action_hash)
+        object.__setattr__(self, "predicate", predicate)
 
-@dataclass(frozen=True, slots=True)
-class Verified:
+
+@final
+class Verified(Value):
     """A receipt and the three answers about it.
 
-    Attributes:
+    Args:
         statement: What the receipt says. Believe it only as far as the answers go.
         signature: Whether the kernel signed it, by itself or through the ledger's checkpoint.
         inclusion: Whether it is in the ledger.
@@ -82,18 +95,29 @@ class Verified:
         index: Its place in the ledger from 0, when inclusion is valid.
     """
 
+    __slots__ = ("statement", "signature", "inclusion", "witness", "index")  # noqa: RUF023 -- the order of `repr`
+
     statement: Statement
     signature: Check
     inclusion: Check
     witness: Check
     index: int | None
 
+    def __init__(
+        self, statement: Statement, signature: Check, inclusion: Check, witness: Check, index: int | None
+    ) -> None:
+        object.__setattr__(self, "statement", statement)
+        object.__setattr__(self, "signature", signature)
+        object.__setattr__(self, "inclusion", inclusion)
+        object.__setattr__(self, "witness", witness)
+        object.__setattr__(self, "index", index)
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+
+@final
+class Receipt(Value):
     """A receipt as it is kept: the envelope, byte for byte, and the proof that it is in the ledger.
 
-    Attributes:
+    Args:
         envelope: DSSE envelope, JSON.
         proof: `.tlog-proof` text, if there is one.
 
@@ -102,8 +126,14 @@ class Receipt:
         True
     """
 
+    __slots__ = ("envelope", "proof")
+
     envelope: bytes
-    proof: str | None = None
+    proof: str | None
+
+    def __init__(self, envelope: bytes, proof: str | None = None) -> None:
+        object.__setattr__(self, "envelope", envelope)
+        object.__setattr__(self, "proof", proof)
 
     @classmethod
     def parse(cls, data: bytes) -> Receipt:
@@ -150,11 +180,11 @@ class Receipt:
         return f"{head}\nextra {base64.b64encode(self.envelope).decode()}\n{rest}".encode()
 
 
-@dataclass(frozen=True, slots=True)
-class Audit:
+@final
+class Audit(Value):
     """A ledger that is what was signed, and whose kept checkpoints agree.
 
-    Attributes:
+    Args:
         size: How many entries it has.
         origin: Its name.
         log_keys: Ids of the keys that signed its checkpoint.
@@ -165,6 +195,8 @@ class Audit:
         failures: The first 100 of those: place and reason.
     """
 
+    __slots__ = ("size", "origin", "log_keys", "agreeing", "witnesses", "valid", "invalid", "failures")  # noqa: RUF023 -- the order of `repr`
+
     size: int
     origin: str
     log_keys: tuple[str, ...]
@@ -173,6 +205,26 @@ class Audit:
     valid: int
     invalid: int
     failures: tuple[tuple[int, str], ...]
+
+    def __init__(
+        self,
+        size: int,
+        origin: str,
+        log_keys: tuple[str, ...],
+        agreeing: int,
+        witnesses: tuple[str, ...],
+        valid: int,
+        invalid: int,
+        failures: tuple[tuple[int, str], ...],
+    ) -> None:
+        object.__setattr__(self, "size", size)
+        object.__setattr__(self, "origin", origin)
+        object.__setattr__(self, "log_keys", log_keys)
+        object.__setattr__(self, "agreeing", agreeing)
+        object.__setattr__(self, "witnesses", witnesses)
+        object.__setattr__(self, "valid", valid)
+        object.__setattr__(self, "invalid", invalid)
+        object.__setattr__(self, "failures", failures)
 
 
 def _read(path: _Path) -> bytes:

@@ -8,7 +8,8 @@ from typing import Any, TypedDict, Unpack
 import click
 
 from sift_fast.cli._output import say
-from sift_fast.cli.app import CLEAN, FINDINGS, complain
+from sift_fast.cli._text import complain
+from sift_fast.cli.app import CLEAN, FINDINGS
 
 EPILOG = """\b
 Examples:
@@ -95,8 +96,13 @@ def _receipts(paths: tuple[str, ...], options: Options) -> int:
             row |= {"index": seen.index, "statement": dict(seen.statement.predicate)}
         if not row["ok"]:
             worst = FINDINGS
-        say(json.dumps(row) + "\n" if options["format"] == "jsonl" else _text(row))
+        say(json.dumps(row) + "\n" if options["format"] == "jsonl" else _plain(_text(row)))
     return worst
+
+
+def _plain(text: str) -> str:
+    """The text as a terminal may have it: names in receipts and ledgers were chosen by others."""
+    return "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
 
 
 def _text(row: dict[str, Any]) -> str:
@@ -104,11 +110,7 @@ def _text(row: dict[str, Any]) -> str:
     if "error" in row:
         return f"{lines[0]}\n  {row['error']}\n"
     said = row["statement"]
-    # Names in a receipt were chosen by others: no control characters reach a terminal.
-    shown = {
-        name: "".join(c if c.isprintable() else "?" for c in str(said.get(name, "")))
-        for name in ("event", "decision", "reason", "tenant", "agent", "tool")
-    }
+    shown = {name: str(said.get(name, "")) for name in ("event", "decision", "reason", "tenant", "agent", "tool")}
     lines.append("  statement  " + " ".join(f"{name}={value}" for name, value in shown.items() if value))
     lines += [f"  {name:<9}  {row[name]['answer']:<7}  {row[name]['detail']}" for name in _QUESTIONS]
     return "\n".join(lines) + "\n"
@@ -138,7 +140,7 @@ def _ledger(options: Options) -> int:
     if options["format"] == "jsonl":
         say(json.dumps(row) + "\n")
     else:
-        say(_ledger_text(row))
+        say(_plain(_ledger_text(row)))
     return CLEAN if row["ok"] else FINDINGS
 
 

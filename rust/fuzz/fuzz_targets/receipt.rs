@@ -5,7 +5,7 @@
 use std::sync::OnceLock;
 
 use libfuzzer_sys::fuzz_target;
-use sift_ledger::dsse::Envelope;
+use sift_ledger::dsse::{Envelope, MAX_ENVELOPE};
 use sift_ledger::jcs::{to_vec, Value};
 use sift_ledger::keys::{Keyring, PrivateKey, PublicKey, Purpose};
 use sift_ledger::receipt::verify_receipt;
@@ -23,7 +23,9 @@ fn ring() -> &'static Keyring {
 
 fuzz_target!(|data: &[u8]| {
     if let Ok(envelope) = Envelope::parse(data) {
-        assert_eq!(Envelope::parse(&envelope.to_json()).as_ref(), Ok(&envelope));
+        let json = envelope.to_json();
+        // Names that were left out are written, which may be too much.
+        assert!(json.len() > MAX_ENVELOPE || Envelope::parse(&json).as_ref() == Ok(&envelope));
     }
     if let Ok(seen) = verify_receipt(data, None, ring(), i64::MAX) {
         assert!(!seen.signature.is_valid() && !seen.inclusion.is_valid() && !seen.witness.is_valid());

@@ -8,6 +8,7 @@ use crate::log::{place, read, LogError, MAX_BUNDLE};
 use crate::merkle::{self, leaf_hash};
 use crate::note::{verify_checkpoint, NoteError, VerifiedCheckpoint, MAX_NOTE};
 use crate::storage::Storage;
+use crate::text::from_decimal;
 use crate::tiles::{parse_bundle, parse_tile, path, Kind, TILE_WIDTH};
 use crate::tree::Tree;
 
@@ -103,6 +104,9 @@ pub fn audit(
         kept.push(one.map_err(|error| AuditError::Seen(number + 1, error))?.checkpoint);
     }
     for name in storage.list("handover").map_err(|error| AuditError::Read(error.to_string()))? {
+        if from_decimal(&name).is_none() {
+            continue;
+        }
         let note = text(read(storage, &format!("handover/{name}"), MAX_NOTE)?)?;
         let one = verify_checkpoint(&note, Some(&checkpoint.checkpoint.origin), keys, now);
         kept.push(one.map_err(AuditError::Resigned)?.checkpoint);
@@ -134,15 +138,14 @@ pub fn audit(
         if width == 0 {
             break;
         }
-        let name = path(Kind::Entries, n, width);
-        let bytes = read(storage, &name, MAX_BUNDLE)?;
-        let entries = parse_bundle(&bytes, width)
+        let (name, width_there, bytes) = grown(storage, Kind::Entries, n, width)?;
+        let entries = parse_bundle(&bytes, width_there)
             .map_err(|error| AuditError::Altered(format!("`{name}`: {error}")))?;
-        let name = path(Kind::Hashes(0), n, width);
-        let tile = read(storage, &name, 8192)?;
-        let hashes = parse_tile(&tile, width)
+        let (name, width_there, bytes) = grown(storage, Kind::Hashes(0), n, width)?;
+        let hashes = parse_tile(&bytes, width_there)
             .map_err(|error| AuditError::Altered(format!("`{name}`: {error}")))?;
-        for (entry, hash) in entries.iter().zip(hashes) {
+        let count = usize::try_from(width).unwrap_or(0);
+        for (entry, hash) in entries.iter().zip(hashes).take(count) {
             let index = tree.size();
             let leaf = leaf_hash(entry);
             if leaf != hash {
@@ -181,6 +184,26 @@ pub fn audit(
     }
 }
 
+/// Name, width and bytes of a tile or bundle. A partial one that is gone may have become full meanwhile: a ledger
+/// is audited while it is written.
+fn grown(
+    storage: &dyn Storage,
+    kind: Kind,
+    n: u64,
+    width: u64,
+) -> Result<(String, u64, Vec<u8>), AuditError> {
+    let limit = if kind == Kind::Entries { MAX_BUNDLE } else { 8192 };
+    let name = path(kind, n, width);
+    let partial = read(storage, &name, limit);
+    if width < TILE_WIDTH && matches!(partial, Err(LogError::Damaged(_))) {
+        let full = path(kind, n, TILE_WIDTH);
+        if let Ok(bytes) = read(storage, &full, limit) {
+            return Ok((full, TILE_WIDTH, bytes));
+        }
+    }
+    Ok((name, width, partial?))
+}
+
 fn check_tile(
     storage: &dyn Storage,
     tree: &Tree,
@@ -188,10 +211,14 @@ fn check_tile(
     n: u64,
     width: u64,
 ) -> Result<(), AuditError> {
-    let name = path(Kind::Hashes(level), n, width);
-    let bytes = read(storage, &name, 8192)?;
-    if tree.tile(level, n).and_then(|tile| tile.bytes(width)).as_deref() != Some(&bytes) {
-        return Err(AuditError::Altered(format!("`{name}` does not hash to the tile below")));
+    let (name, width_there, bytes) = grown(storage, Kind::Hashes(level), n, width)?;
+    let hashes = parse_tile(&bytes, width_there)
+        .map_err(|error| AuditError::Altered(format!("`{name}`: {error}")))?;
+    let same = tree.tile(level, n).and_then(|tile| tile.bytes(width)).is_some_and(|own| {
+        own.as_chunks::<32>().0.iter().eq(hashes.iter().take(usize::try_from(width).unwrap_or(0)))
+    });
+    if same {
+        return Ok(());
     }
-    Ok(())
+    Err(AuditError::Altered(format!("`{name}` does not hash to the tile below")))
 }

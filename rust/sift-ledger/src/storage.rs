@@ -117,6 +117,8 @@ impl Directory {
     /// [`OpenError::Held`] when another process has it.
     pub fn open(root: &Path) -> Result<Directory, OpenError> {
         fs::create_dir_all(root)?;
+        // The folder may be new, and its name is in the one above.
+        fs::File::open(root.canonicalize()?.parent().unwrap_or(root))?.sync_all()?;
         let mut lock = OpenOptions::new()
             .read(true)
             .write(true)
