@@ -59,16 +59,16 @@ impl Conjunct {
         Ok(truth(code.eval(facts)?)? != self.negated)
     }
 
-    /// The same by Cedar's own evaluator; `Err` is an evaluation error.
+    /// The same by Cedar's own evaluator.
     pub(crate) fn ask(
         &self,
         request: &cedar_policy::Request,
         entities: &Entities,
-    ) -> Result<bool, ()> {
-        let expression = Expression::from_str(&self.text).map_err(|_| ())?;
+    ) -> Evaluated<bool> {
+        let expression = Expression::from_str(&self.text).map_err(|_| Stop::Error)?;
         match cedar_policy::eval_expression(request, entities, &expression) {
             Ok(EvalResult::Bool(value)) => Ok(value != self.negated),
-            _ => Err(()),
+            _ => Err(Stop::Error),
         }
     }
 }

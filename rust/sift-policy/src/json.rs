@@ -181,6 +181,33 @@ impl Value {
             .map_err(|kind| JsonError { kind, offset: 0 })
     }
 
+    /// From the `serde_json` form.
+    ///
+    /// # Errors
+    /// An integer beyond 64 bits with sign.
+    pub fn from_serde(value: &serde_json::Value) -> Result<Self, JsonError> {
+        Ok(match value {
+            serde_json::Value::Null => Value::Null,
+            serde_json::Value::Bool(value) => Value::Bool(*value),
+            serde_json::Value::Number(number) => match (number.as_i64(), number.as_f64()) {
+                (Some(integer), _) => Value::Int(integer),
+                (None, Some(float)) if number.is_f64() && float.is_finite() => Value::Float(float),
+                _ => return Err(JsonError { kind: JsonErrorKind::IntegerTooLarge, offset: 0 }),
+            },
+            serde_json::Value::String(text) => Value::Str(text.as_str().into()),
+            serde_json::Value::Array(items) => {
+                Value::List(items.iter().map(Value::from_serde).collect::<Result<_, _>>()?)
+            }
+            serde_json::Value::Object(members) => {
+                let members = members
+                    .iter()
+                    .map(|(key, value)| Ok((key.as_str().into(), Value::from_serde(value)?)))
+                    .collect::<Result<_, JsonError>>()?;
+                Value::Object(Object::from_members(members)?)
+            }
+        })
+    }
+
     /// The `serde_json` form.
     pub fn to_serde(&self) -> serde_json::Value {
         match self {

@@ -36,13 +36,18 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod cases;
 mod compile;
 mod error;
+mod explain;
 mod facts;
 pub mod http;
+mod import;
 mod index;
 pub mod json;
+mod lint;
 mod manifest;
+mod owned;
 mod policy;
 mod request;
 mod rule;
@@ -50,8 +55,13 @@ mod schema;
 mod sql;
 mod tally;
 
+pub use cases::{effect_name, replay, run_cases, CaseResult, Difference, Recorded};
 pub use error::PolicyError;
+pub use explain::{Explanation, NearMiss};
+pub use import::draft_manifest;
+pub use lint::{Level, Lint};
 pub use manifest::{Amount, ApprovalRule, Charge, HttpTool, Kind, Risk, SqlTool, Tool, Undo};
+pub use owned::OwnedRequest;
 pub use policy::{Engine, Policy, ShadowCounters};
 pub use request::{
     Approver, ArgumentFinding, ChargeAmount, Effect, Evaluation, Outcome, Reason, Request,

@@ -170,7 +170,10 @@ impl Policy {
             });
         }
         let result = Validator::new(schema).validate(&all, ValidationMode::Strict);
-        let mut problems: Vec<_> = result.validation_errors().map(ToString::to_string).collect();
+        let mut problems: Vec<_> = result
+            .validation_errors()
+            .map(|error| format!("`{}`: {error}", error.policy_id()))
+            .collect();
         if !problems.is_empty() {
             problems.sort_unstable();
             problems.dedup();
@@ -217,6 +220,10 @@ impl Policy {
     /// All tools, in the order of their names.
     pub fn tools(&self) -> &[Tool] {
         &self.manifest.tools
+    }
+
+    pub(crate) fn rules(&self) -> &[Rule] {
+        &self.rules
     }
 
     /// Ids of all policies, sorted.
@@ -269,7 +276,7 @@ impl Policy {
     }
 
     /// What holds before any policy is asked.
-    fn facts<'a>(&'a self, request: &'a Request<'a>) -> Result<Facts<'a>, Reason> {
+    pub(crate) fn facts<'a>(&'a self, request: &'a Request<'a>) -> Result<Facts<'a>, Reason> {
         if ![request.tenant, request.agent, request.role].into_iter().all(is_name) {
             return Err(Reason::InvalidName);
         }
@@ -346,7 +353,7 @@ impl Policy {
         outcome
     }
 
-    fn cedar(&self, facts: &Facts<'_>) -> Option<(cedar_policy::Request, Entities)> {
+    pub(crate) fn cedar(&self, facts: &Facts<'_>) -> Option<(cedar_policy::Request, Entities)> {
         let base = self.entities.get(facts.tool.ordinal)?.clone();
         let entities = base.add_entities([self.names.agent_entity(facts)?], None).ok()?;
         Some((self.names.request(facts, &self.manifest)?, entities))

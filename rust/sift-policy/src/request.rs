@@ -2,6 +2,7 @@
 
 use crate::json::Value;
 use crate::manifest::{ApprovalRule, Tool};
+use serde::Deserialize;
 use std::fmt;
 use std::sync::Arc;
 
@@ -41,7 +42,8 @@ pub struct Request<'a> {
 }
 
 /// A finding in an argument.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ArgumentFinding {
     /// JSON pointer of the argument.
     pub argument: String,
@@ -54,7 +56,8 @@ pub struct ArgumentFinding {
 }
 
 /// Where the content of an argument came from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Taint {
     /// JSON pointer of the argument.
     pub argument: String,
@@ -63,7 +66,8 @@ pub struct Taint {
 }
 
 /// Somebody who approved.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Approver {
     /// Name in the keyring.
     pub name: String,

@@ -2,6 +2,7 @@
 
 use crate::compile::{Conditions, Name};
 use crate::manifest::{is_word, ApprovalRule, Manifest};
+use crate::request::Request;
 use cedar_policy::pst::{
     ActionConstraint, EntityOrSlot, PrincipalConstraint, ResourceConstraint, Template,
 };
@@ -23,6 +24,8 @@ pub(crate) struct Rule {
     pub(crate) shadow: Option<Counters>,
     /// The policy alone, so that its result is its own.
     pub(crate) alone: PolicySet,
+    /// What it demands of the principal, as Cedar prints it.
+    pub(crate) principal: Box<str>,
     /// Which principals and tools it can speak of.
     pub(crate) scope: Scope,
     pub(crate) conditions: Conditions,
@@ -62,6 +65,25 @@ pub(crate) enum Tools {
 }
 
 impl Principals {
+    pub(crate) fn includes(&self, request: &Request<'_>) -> bool {
+        let meets = |demand: &Option<Box<str>>, name: &str| {
+            demand.as_ref().is_none_or(|demand| **demand == *name)
+        };
+        !self.never
+            && meets(&self.agent, request.agent)
+            && meets(&self.role, request.role)
+            && meets(&self.tenant, request.tenant)
+    }
+
+    fn covers(&self, other: &Self) -> bool {
+        let covers =
+            |wide: &Option<Box<str>>, narrow: &Option<Box<str>>| wide.is_none() || wide == narrow;
+        !self.never
+            && covers(&self.agent, &other.agent)
+            && covers(&self.role, &other.role)
+            && covers(&self.tenant, &other.tenant)
+    }
+
     fn demand(&mut self, name: &Name) {
         let mut put = |slot: fn(&mut Self) -> &mut Option<Box<str>>, value: &str| {
             if slot(self).get_or_insert_with(|| value.into()).as_ref() != value {
@@ -93,6 +115,10 @@ impl Tools {
         *self = Tools::Some(kept);
     }
 
+    pub(crate) fn is_none(&self) -> bool {
+        matches!(self, Tools::Some(tools) if tools.is_empty())
+    }
+
     pub(crate) fn contains(&self, tool: usize) -> bool {
         match self {
             Tools::All => true,
@@ -102,6 +128,16 @@ impl Tools {
 }
 
 impl Scope {
+    /// Whether every request that the other can speak of is one of this.
+    pub(crate) fn covers(&self, other: &Self) -> bool {
+        let tools = match (&self.tools, &other.tools) {
+            (Tools::All, _) => true,
+            (Tools::Some(_), Tools::All) => false,
+            (wide, Tools::Some(tools)) => tools.iter().all(|tool| wide.contains(*tool)),
+        };
+        tools && self.principal.covers(&other.principal)
+    }
+
     fn read(body: &Template, conditions: &Conditions, manifest: &Manifest) -> Self {
         let mut principal = Principals::default();
         let mut tools = Tools::All;
@@ -205,6 +241,7 @@ impl Rule {
             approval,
             shadow,
             alone,
+            principal: format!("principal {}", tree.body().principal).into(),
             scope,
             conditions,
         };
