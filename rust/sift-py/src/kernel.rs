@@ -23,9 +23,6 @@ use crate::scanner::Scanner;
 /// How deep arguments are nested at most, whatever a kernel allows: the walk is recursive.
 const DEPTH: usize = 128;
 
-/// How long a request holds unless said otherwise, milliseconds.
-const LIFETIME: i64 = 30_000;
-
 /// How far clocks may be apart when a permit is checked, milliseconds.
 const SKEW: i64 = 5_000;
 
@@ -390,7 +387,7 @@ impl Credential {
 
 /// Signs a request; returns it with its stamp, and the credential.
 #[pyfunction]
-#[pyo3(signature = (request, key, *, lifetime_ms=LIFETIME))]
+#[pyo3(signature = (request, key, *, lifetime_ms=30_000))]
 pub(crate) fn sign_request(
     request: &ActionRequest,
     key: &SigningKey,
@@ -406,7 +403,7 @@ pub(crate) fn sign_request(
 
 /// A stamp without proof, for a kernel that trusts its own process.
 #[pyfunction]
-#[pyo3(signature = (audience, *, lifetime_ms=LIFETIME))]
+#[pyo3(signature = (audience, *, lifetime_ms=30_000))]
 pub(crate) fn trusted_credential(audience: &str, lifetime_ms: i64) -> PyResult<Credential> {
     let stamp = core::Stamp::new(audience, now_ms(), lifetime_ms)
         .map_err(|error| errors::kernel(&error))?;
@@ -546,7 +543,7 @@ impl Session {
         self.core.id()
     }
 
-    #[pyo3(signature = (request, *, lifetime_ms=LIFETIME))]
+    #[pyo3(signature = (request, *, lifetime_ms=30_000))]
     fn mac(&self, request: &ActionRequest, lifetime_ms: i64) -> PyResult<Credential> {
         let core = self
             .core
