@@ -1542,6 +1542,23 @@ class _Kernel:
             StateUnavailable: it cannot be made durable.
         """
 
+    def observe(self, text: str, *, tenant: str, conversation: str, source: str) -> None:
+        """Note what a document or a tool result brought into a conversation.
+
+        Arguments of later requests of that conversation that repeat 20 letters and digits in a row of it, or a token
+        that looks like an address, a number or a name, carry `source` into policy (`context.taint`) and receipt. It is
+        remembered by this process: after a restart, observe again what a conversation still holds.
+
+        Args:
+            text: what came in.
+            tenant: of which tenant.
+            conversation: into which conversation.
+            source: where it came from, such as `web` or `tool:read_page`.
+
+        Raises:
+            LimitExceeded: the conversation has brought in more than can be remembered; its actions are denied.
+        """
+
     def reload(self) -> None:
         """Read policies, manifest and public keys again; they hold from the next request on.
 
@@ -1561,6 +1578,10 @@ class _Kernel:
     def _settle(self, lease: str, actual: dict[str, int]) -> _Ended: ...
     def _cancel(self, lease: str) -> _Ended: ...
     def _abandon(self, lease: str) -> _Ended: ...
+    def _remember_undo(self, lease: str, result: Any) -> bool: ...
+    def _undos(self, trace_id: str) -> list[tuple[str, int, str, dict[str, Any]]]: ...
+    def _take_undo(self, trace_id: str, request_id: str) -> bool: ...
+    def _return_undo(self, trace_id: str, request_id: str, order: int, tool: str, args: dict[str, Any]) -> None: ...
     def _pending(self) -> list[Approval]: ...
     def _approval(self, approval: str) -> Approval | None: ...
     def _sign_approval(self, approval: str, signature: ApprovalSignature) -> str: ...

@@ -54,6 +54,7 @@ __all__ = [
     "SignedElevation",
     "SignedGrant",
     "SigningKey",
+    "Undone",
     "sign_elevation",
     "sign_grant",
     "sign_request",
@@ -164,6 +165,28 @@ class LeaseOutcome(Value):
     __hash__ = None  # type: ignore[assignment]  # it holds a mapping
 
 
+@final
+class Undone(Value):
+    """One step of a rollback.
+
+    Args:
+        request_id: the action that was to be undone.
+        tool: the tool that undoes it.
+        denied: why it may not be; None when it was done.
+    """
+
+    __slots__ = ("request_id", "tool", "denied")  # noqa: RUF023 -- the order of `repr`
+
+    request_id: str
+    tool: str
+    denied: str | None
+
+    def __init__(self, request_id: str, tool: str, denied: str | None) -> None:
+        object.__setattr__(self, "request_id", request_id)
+        object.__setattr__(self, "tool", tool)
+        object.__setattr__(self, "denied", denied)
+
+
 def _outcome(ended: tuple[Any, list[tuple[str, str, int]], bool]) -> LeaseOutcome:
     state, charged, overrun = ended
     return LeaseOutcome(state, {(budget, unit): amount for budget, unit, amount in charged}, overrun)
@@ -204,11 +227,13 @@ class HeldPermit(bytes):
         receipt: the receipt; None where the risk tier does not wait for it.
         actual: what the action cost, by unit, for the settlement at the end; units that are not named cost what was
             reserved.
+        result: what the tool returned, as JSON, where its undoing needs that.
     """
 
     authorization: Authorization
     receipt: Receipt | None
     actual: dict[str, int]
+    result: Any
 
 
 @final
@@ -240,6 +265,7 @@ class Action:
         held.authorization = auth
         held.receipt = auth.receipt
         held.actual = {}
+        held.result = None
         self._held = held
         return held
 
@@ -251,7 +277,7 @@ class Action:
             # The side effect may have happened before the exception: what was reserved is charged.
             self._kernel.abandon(held.authorization.lease)
         else:
-            self._kernel.settle(held.authorization.lease, held.actual)
+            self._kernel.settle(held.authorization.lease, held.actual, held.result)
 
     def __enter__(self) -> HeldPermit:
         auth = self._authorize()
@@ -454,23 +480,28 @@ class Kernel(_core._Kernel):
 
         return decorate
 
-    def settle(self, lease: str, actual: Mapping[str, int] | None = None) -> LeaseOutcome:
+    def settle(self, lease: str, actual: Mapping[str, int] | None = None, result: Any = None) -> LeaseOutcome:
         """The action happened.
 
         Args:
             lease: of the authorization.
             actual: what it cost by unit, in the unit's smallest part; a unit that is not named cost what was reserved.
+            result: what the tool returned, as JSON, where the manifest takes arguments for its undoing from that.
 
         Raises:
             LeaseConflict: it ended otherwise before, or is not known any more.
             ConfigError: `actual` names a unit that was not reserved, or a negative amount.
             StateUnavailable: an overrun cannot be made durable.
         """
-        return _outcome(self._settle(lease, dict(actual or {})))
+        outcome = _outcome(self._settle(lease, dict(actual or {})))
+        self._remember_undo(lease, result)
+        return outcome
 
-    async def settle_async(self, lease: str, actual: Mapping[str, int] | None = None) -> LeaseOutcome:
+    async def settle_async(
+        self, lease: str, actual: Mapping[str, int] | None = None, result: Any = None
+    ) -> LeaseOutcome:
         """As `settle`."""
-        return self.settle(lease, actual)
+        return self.settle(lease, actual, result)
 
     def cancel(self, lease: str) -> LeaseOutcome:
         """The action did not happen: the reservation is given back.
@@ -490,7 +521,43 @@ class Kernel(_core._Kernel):
         Raises:
             LeaseConflict: as for `settle`.
         """
-        return _outcome(self._abandon(lease))
+        outcome = _outcome(self._abandon(lease))
+        self._remember_undo(lease, None)
+        return outcome
+
+    def rollback(
+        self, trace_id: str, *, sign: _Sign, run: Callable[[str, dict[str, Any], HeldPermit], object]
+    ) -> list[Undone]:
+        """Undo the actions of a trace, the last one first, each authorized and recorded like any other.
+
+        What the manifest names no `undo` for, and what the arguments of that could not be made for, is not undone.
+        An action that may have happened is undone too, so undoing tools must be able to find nothing to do.
+
+        Args:
+            trace_id: as the requests had it.
+            sign: makes request and credential from a tool's name and its arguments.
+            run: does it: tool, arguments, permit. What it raises ends the rollback; that action is not tried again.
+
+        Returns:
+            What was undone, and what was denied: that can be tried again.
+
+        Raises:
+            StateUnavailable: the store or the ledger failed.
+        """
+        undone = []
+        for request_id, order, tool, args in self._undos(trace_id):
+            # Taken first: of two that roll back at once, one runs it.
+            if not self._take_undo(trace_id, request_id):
+                continue
+            try:
+                with self.action(*sign(tool, args)) as permit:
+                    run(tool, args, permit)
+            except ActionDenied as denied:
+                self._return_undo(trace_id, request_id, order, tool, args)
+                undone.append(Undone(request_id, tool, denied.authorization.reason))
+            else:
+                undone.append(Undone(request_id, tool, None))
+        return undone
 
     @property
     def approvals(self) -> Approvals:

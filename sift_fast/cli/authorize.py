@@ -13,7 +13,8 @@ from sift_fast.cli.app import CLEAN, FINDINGS
 
 EPILOG = """\b
 Examples:
-  sift-fast authorize governance --agent support-bot --tool refund --args '{"order": "o-1", "cents": 500}'
+  sift-fast authorize governance --agent support-bot --conversation c1 --tool refund \\
+      --args '{"order": "o-1", "cents": 500}'
   sift-fast authorize governance ... --approval ID --receipt receipt.tlog-proof --permit permit.json"""
 
 

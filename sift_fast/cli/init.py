@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 EPILOG = """\b
 Examples:
   sift-fast init governance --template support --tenant acme
-  sift-fast authorize governance --agent support-bot --tool refund --args '{"order": "o-1", "cents": 500}'"""
+  sift-fast authorize governance --agent support-bot --conversation c1 --tool refund \\
+      --args '{"order": "o-1", "cents": 500}'"""
 
 
 @click.command(epilog=EPILOG)

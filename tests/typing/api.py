@@ -7,7 +7,7 @@ not pass has an ignore, and an ignore that is not needed fails the check as well
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
-from typing import Any, assert_type
+from typing import Any, Literal, assert_type
 
 import numpy as np
 import numpy.typing as npt
@@ -96,6 +96,36 @@ def batching(scanner: sf.Scanner, column: Any) -> None:
     scanner.scan_batch([b"a", memoryview(b"b")])
     scanner.scan_batch(column)
     scanner.scan_batch([1, 2])  # type: ignore[list-item]
+
+
+async def acting(kernel: sf.Kernel, key: sf.SigningKey, keys: sf.Keys) -> None:
+    request = sf.ActionRequest(tenant="acme", agent="bot", role="support", tool="refund", args={"cents": 5})
+    request, credential = sf.sign_request(request, key)
+    auth = kernel.authorize(request, credential)
+    assert_type(auth.decision, Literal["allow", "escalate", "deny"])
+    assert_type(auth.permit, bytes | None)
+    assert_type(await auth.durable(), sf.Receipt | None)
+    assert_type(await kernel.authorize_async(request, credential, approval=None), sf.Authorization)
+    async with kernel.action(request, credential) as permit:
+        assert_type(permit, sf.HeldPermit)
+        assert_type(sf.verify_permit(permit, request, keys), sf.Permit)
+    if auth.lease is not None:
+        assert_type(kernel.settle(auth.lease, {"usd_micros": 5}), sf.LeaseOutcome)
+    session = kernel.open_session(sf.sign_grant(sf.SessionGrant(tenant="acme", agent="bot", roles=["r"]), key))
+    assert_type(session.mac(request), sf.Credential)
+    for approval in kernel.approvals.pending():
+        kernel.approvals.approve(approval.id, approval.sign(key))
+    kernel.revoke(tenant="acme", agent="bot")
+    kernel.authorize("refund", credential)  # type: ignore[arg-type]
+
+    def sign(tool: str, args: dict[str, Any]) -> tuple[sf.ActionRequest, sf.Credential]:
+        return sf.sign_request(sf.ActionRequest(tenant="acme", agent="bot", role="r", tool=tool, args=args), key)
+
+    @kernel.tool("refund", sign=sign)
+    def refund(order: str, cents: int) -> bool:
+        return bool(order) and cents > 0
+
+    assert_type(refund("o-1", cents=5), bool)
 
 
 def failing(scanner: sf.Scanner) -> str:

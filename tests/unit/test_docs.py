@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 import sift_fast
-from sift_fast import _core, errors, redact, scanner, types, vault
+from sift_fast import _core, errors, kernel, redact, scanner, types, vault
 from sift_fast.integrations import presidio
 
 OPTIONS = doctest.NORMALIZE_WHITESPACE
-MODULES = [sift_fast, errors, presidio, redact, scanner, types, vault]
+MODULES = [sift_fast, errors, kernel, presidio, redact, scanner, types, vault]
 
 
 def of_stub():

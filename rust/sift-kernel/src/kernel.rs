@@ -10,7 +10,7 @@ use std::time::Duration;
 use sift_ledger::keys::{Keyring, PrivateKey, PublicKey, Purpose};
 use sift_ledger::log::LogConfig;
 use sift_ledger::receipt::{self, Class, Fields};
-use sift_policy::json::{JsonLimits, Value};
+use sift_policy::json::{JsonLimits, Object, Value};
 use sift_policy::{Approver, ArgumentFinding, Effect, Policy, Request, Taint, Tool};
 
 use crate::approval::{digest, seal_label, ApprovalRecord, ApprovalState, Sealed, Signed, Verdict};
@@ -26,7 +26,7 @@ use crate::request::{preimage, ActionRequest, Credential, Proof};
 use crate::revocation::{Revocations, Subject};
 use crate::seal;
 use crate::session::{Elevation, Session, SignedElevation, SignedGrant};
-use crate::store::{Before, SqliteStore, Store};
+use crate::store::{Before, SqliteStore, Store, Undo};
 use crate::sync::{lock, read, write};
 use crate::wire::{hex, random};
 
@@ -248,6 +248,8 @@ pub struct Kernel {
     ledgers: Ledgers,
     /// Pending approvals by action: an action that is asked for again waits for the same people.
     waiting: Mutex<HashMap<[u8; 32], String>>,
+    /// How to undo the actions of open leases, and until when that is kept.
+    seeds: Mutex<HashMap<String, (i64, Seed)>>,
     scanner: Option<Arc<dyn ArgumentScanner>>,
     taint: Option<Arc<dyn TaintSource>>,
     hold: Option<Hold>,
@@ -388,6 +390,7 @@ impl Kernel {
             elevations: RwLock::default(),
             ledgers: Ledgers::new(budgets, Arc::clone(&store), bounds, now)?,
             waiting: Mutex::new(waiting),
+            seeds: Mutex::default(),
             keys: RwLock::new(Arc::new(keys)),
             policy: RwLock::new(Arc::new(policy)),
             receipt_key,
@@ -615,7 +618,7 @@ impl Kernel {
         caller: &Caller,
         policy: &Policy,
     ) -> Authorization {
-        let mut case = Case::default();
+        let mut case = Case { request_id: credential.stamp.request_id.clone(), ..Case::default() };
         let verdict = self.decide(request, approval, caller, policy, &mut case);
         let stamp = &credential.stamp;
         let mut answer = match verdict {
@@ -771,6 +774,16 @@ impl Kernel {
                 Some(approved.id)
             }
         };
+        if let (Some(undo), Some(trace_id)) = (&tool.undo, &request.trace_id) {
+            let seed = Seed {
+                trace_id: trace_id.clone(),
+                request_id: case.request_id.clone(),
+                tool: undo.tool.clone(),
+                args: undo.args.clone(),
+                call: request.args.clone(),
+            };
+            self.keep_seed(&lease, seed, now);
+        }
         Ok(Granted { reason, rules, lease: Some(lease), approval: used })
     }
 
@@ -965,7 +978,9 @@ impl Kernel {
     /// Errors: as for [`Self::settle`].
     pub fn cancel(&self, lease: &str) -> Result<Outcome> {
         self.check_usable()?;
-        self.ledgers.cancel(lease, self.now()?)
+        let outcome = self.ledgers.cancel(lease, self.now()?)?;
+        lock(&self.seeds).remove(lease);
+        Ok(outcome)
     }
 
     /// The action was broken off, so that nobody knows whether it happened: it is charged in full.
@@ -974,6 +989,63 @@ impl Kernel {
     pub fn abandon(&self, lease: &str) -> Result<Outcome> {
         self.check_usable()?;
         self.ledgers.abandon(lease, self.now()?)
+    }
+
+    fn keep_seed(&self, lease: &str, seed: Seed, now: Now) {
+        let mut seeds = lock(&self.seeds);
+        if seeds.len() >= self.config.lease.entries {
+            seeds.retain(|_, (until, _)| *until > now.steady);
+        }
+        let until = now.steady.saturating_add(self.config.lease.seconds.saturating_mul(1_000));
+        seeds.insert(lease.to_owned(), (until, seed));
+    }
+
+    /// Remembers how to undo an action that happened, or may have, if its tool and its trace say so.
+    ///
+    /// Args: the lease; what the tool returned, `Null` where that is not known.
+    ///
+    /// Returns whether there is something to remember: not without a trace, an undoing tool, or what its
+    /// arguments are taken from.
+    ///
+    /// Errors: `Unavailable` when it cannot be made durable.
+    pub fn remember_undo(&self, lease: &str, result: &Value) -> Result<bool> {
+        self.check_usable()?;
+        let Some((_, seed)) = lock(&self.seeds).remove(lease) else { return Ok(false) };
+        let Some(args) = seed.arguments(result) else { return Ok(false) };
+        let undo = Undo {
+            request_id: seed.request_id.clone(),
+            order: self.clock.wall_ms(),
+            tool: seed.tool.clone(),
+            args: crate::codec::to_json(&args)?,
+        };
+        self.store.add_undo(&seed.trace_id, &undo)?;
+        Ok(true)
+    }
+
+    /// What undoes the actions of a trace, the last one first.
+    ///
+    /// Errors: `Unavailable` for a store that fails.
+    pub fn undos(&self, trace_id: &str) -> Result<Vec<Undo>> {
+        self.check_usable()?;
+        let mut undos = self.store.undos(trace_id)?;
+        undos.reverse();
+        Ok(undos)
+    }
+
+    /// Takes one undo out, so that nobody else runs it; false when somebody has.
+    ///
+    /// Errors: `Unavailable` for a store that fails.
+    pub fn take_undo(&self, trace_id: &str, request_id: &str) -> Result<bool> {
+        self.check_usable()?;
+        Ok(self.store.take_undo(trace_id, request_id)?)
+    }
+
+    /// Puts one back that was taken and not run.
+    ///
+    /// Errors: `Unavailable` for a store that fails.
+    pub fn return_undo(&self, trace_id: &str, undo: &Undo) -> Result<()> {
+        self.check_usable()?;
+        Ok(self.store.add_undo(trace_id, undo)?)
     }
 
     /// Refuses everything of a tenant, agent, session or key from the next request on.
@@ -1486,6 +1558,7 @@ impl Drop for Kernel {
 /// What is found out on the way and stands in the receipt.
 #[derive(Default)]
 struct Case {
+    request_id: String,
     message: Option<String>,
     shadow: Vec<String>,
     taint: Vec<String>,
@@ -1493,6 +1566,34 @@ struct Case {
     elevation: Option<String>,
     charges: Vec<Charge>,
     risk: Option<&'static str>,
+}
+
+/// What is needed to undo an action, before it is known how it went.
+struct Seed {
+    trace_id: String,
+    request_id: String,
+    tool: String,
+    args: Vec<(String, String)>,
+    call: Value,
+}
+
+impl Seed {
+    /// The arguments of the undoing call; nothing when they point to what is not there.
+    fn arguments(&self, result: &Value) -> Option<Value> {
+        if self.args.is_empty() {
+            return Some(self.call.clone());
+        }
+        let mut members = Vec::with_capacity(self.args.len());
+        for (name, pointer) in &self.args {
+            let value = match (pointer.strip_prefix("/args"), pointer.strip_prefix("/result")) {
+                (Some(rest), _) => self.call.pointer(rest)?,
+                (_, Some(rest)) => result.pointer(rest)?,
+                _ => return None,
+            };
+            members.push((name.as_str().into(), value.clone()));
+        }
+        Object::from_members(members).ok().map(Value::Object)
+    }
 }
 
 struct Granted {

@@ -27,6 +27,7 @@ mod seal;
 mod session;
 mod store;
 mod sync;
+mod taint;
 mod wire;
 
 pub use approval::{ApprovalRecord, ApprovalState, Sealed, Signed, Verdict};
@@ -50,3 +51,4 @@ pub use request::{sign, ActionRequest, Credential, Proof, Stamp};
 pub use revocation::{Subject, SubjectKind};
 pub use session::{Elevation, Session, SessionGrant, SignedElevation, SignedGrant};
 pub use store::{AccountKey, Before, MemoryStore, SqliteStore, Store, Undo};
+pub use taint::{TaintBounds, TaintMemory, PASSAGE, TOKEN};

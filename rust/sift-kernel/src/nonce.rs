@@ -86,6 +86,7 @@ impl Nonces {
     }
 
     /// How many are kept.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.shards
             .iter()

@@ -23,9 +23,6 @@ use crate::scanner::Scanner;
 /// How deep arguments are nested at most, whatever a kernel allows: the walk is recursive.
 const DEPTH: usize = 128;
 
-/// How long a request holds unless said otherwise, milliseconds.
-const LIFETIME: i64 = 30_000;
-
 /// How far clocks may be apart when a permit is checked, milliseconds.
 const SKEW: i64 = 5_000;
 
@@ -390,7 +387,7 @@ impl Credential {
 
 /// Signs a request; returns it with its stamp, and the credential.
 #[pyfunction]
-#[pyo3(signature = (request, key, *, lifetime_ms=LIFETIME))]
+#[pyo3(signature = (request, key, *, lifetime_ms=30_000))]
 pub(crate) fn sign_request(
     request: &ActionRequest,
     key: &SigningKey,
@@ -406,7 +403,7 @@ pub(crate) fn sign_request(
 
 /// A stamp without proof, for a kernel that trusts its own process.
 #[pyfunction]
-#[pyo3(signature = (audience, *, lifetime_ms=LIFETIME))]
+#[pyo3(signature = (audience, *, lifetime_ms=30_000))]
 pub(crate) fn trusted_credential(audience: &str, lifetime_ms: i64) -> PyResult<Credential> {
     let stamp = core::Stamp::new(audience, now_ms(), lifetime_ms)
         .map_err(|error| errors::kernel(&error))?;
@@ -546,7 +543,7 @@ impl Session {
         self.core.id()
     }
 
-    #[pyo3(signature = (request, *, lifetime_ms=LIFETIME))]
+    #[pyo3(signature = (request, *, lifetime_ms=30_000))]
     fn mac(&self, request: &ActionRequest, lifetime_ms: i64) -> PyResult<Credential> {
         let core = self
             .core
@@ -951,6 +948,7 @@ fn ended(outcome: core::Outcome) -> Ended {
 pub(crate) struct Kernel {
     core: Arc<core::Kernel>,
     folder: PathBuf,
+    taint: Arc<core::TaintMemory>,
 }
 
 fn run<T: Send>(
@@ -969,8 +967,10 @@ impl Kernel {
             Arc::new(Contents { scanner: Arc::clone(scanner.core()) })
                 as Arc<dyn core::ArgumentScanner>
         });
-        let core = run(py, || core::Kernel::open(&folder, scanner, None))?;
-        Ok(Self { core: Arc::new(core), folder })
+        let taint = Arc::new(core::TaintMemory::new(core::TaintBounds::default()));
+        let sources = Arc::clone(&taint) as Arc<dyn core::TaintSource>;
+        let core = run(py, || core::Kernel::open(&folder, scanner, Some(sources)))?;
+        Ok(Self { core: Arc::new(core), folder, taint })
     }
 
     #[getter]
@@ -1022,6 +1022,67 @@ impl Kernel {
         run(py, || self.core.abandon(lease)).map(ended)
     }
 
+    fn _remember_undo(
+        &self,
+        py: Python<'_>,
+        lease: &str,
+        result: &Bound<'_, PyAny>,
+    ) -> PyResult<bool> {
+        let result = to_value(result, DEPTH)?;
+        run(py, || self.core.remember_undo(lease, &result))
+    }
+
+    /// Request, place, tool and arguments of what undoes a trace, the last action first.
+    fn _undos<'py>(
+        &self,
+        py: Python<'py>,
+        trace_id: &str,
+    ) -> PyResult<Vec<(String, i64, String, Bound<'py, PyAny>)>> {
+        run(py, || self.core.undos(trace_id))?
+            .into_iter()
+            .map(|undo| {
+                Ok((
+                    undo.request_id,
+                    undo.order,
+                    undo.tool,
+                    to_python(py, &json_value(&undo.args)?)?,
+                ))
+            })
+            .collect()
+    }
+
+    fn _take_undo(&self, py: Python<'_>, trace_id: &str, request_id: &str) -> PyResult<bool> {
+        run(py, || self.core.take_undo(trace_id, request_id))
+    }
+
+    fn _return_undo(
+        &self,
+        py: Python<'_>,
+        trace_id: &str,
+        request_id: String,
+        order: i64,
+        tool: String,
+        args: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let args = bytes_of(&to_value(args, DEPTH)?)?;
+        let undo = core::Undo { request_id, order, tool, args };
+        run(py, || self.core.return_undo(trace_id, &undo))
+    }
+
+    #[pyo3(signature = (text, *, tenant, conversation, source))]
+    fn observe(
+        &self,
+        py: Python<'_>,
+        text: &Bound<'_, PyString>,
+        tenant: &str,
+        conversation: &str,
+        source: &str,
+    ) -> PyResult<()> {
+        // A lone surrogate hides nothing: the rest of the text is looked at all the same.
+        let text = text.to_string_lossy().into_owned();
+        run(py, || self.taint.observe(tenant, conversation, source, &text))
+    }
+
     fn open_session(&self, py: Python<'_>, grant: &SignedGrant) -> PyResult<Session> {
         run(py, || self.core.open_session(&grant.core)).map(|core| Session { core })
     }
@@ -1049,7 +1110,12 @@ impl Kernel {
         signature: &ApprovalSignature,
     ) -> PyResult<&'static str> {
         let state = run(py, || {
-            self.core.sign_approval(approval, &signature.key_id, signature.verdict, &signature.signature)
+            self.core.sign_approval(
+                approval,
+                &signature.key_id,
+                signature.verdict,
+                &signature.signature,
+            )
         })?;
         Ok(state.word())
     }

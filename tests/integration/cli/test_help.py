@@ -17,7 +17,19 @@ def test_help_is_as_documented() -> None:
 
 def test_every_command_has_examples() -> None:
     text = TARGET.read_text()
-    for name in ("scan", "redact", "explain", "rules", "bench", "calibrate"):
+    for name in (
+        "approvals",
+        "authorize",
+        "bench",
+        "calibrate",
+        "explain",
+        "init",
+        "keygen",
+        "mediation",
+        "redact",
+        "rules",
+        "scan",
+    ):
         part = text.split(f"$ sift-fast {name} --help\n")[1].split("\n$ ")[0]
         assert "Examples:" in part, name
 

@@ -1,0 +1,224 @@
+//! How long an authorization takes, and how many are durable in a second.
+//!
+//!     cargo run --release -p sift-kernel --example authorize_speed [FOLDER]
+//!
+//! FOLDER is where state is written; a temporary one, usually on memory, when absent. Numbers count from the
+//! request and its credential to the answer (`authorize`), and to the permit (`durable`). What is checked each
+//! time: names and limits, key or session, revocation, time, MAC or Ed25519, nonce, schema, policy, two limits.
+
+#![allow(clippy::print_stdout, reason = "a program that measures")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use sift_kernel::{sign, ActionRequest, Credential, Decision, Kernel, SessionGrant, Stamp};
+use sift_ledger::keys::PrivateKey;
+use sift_policy::json::{parse, JsonLimits};
+
+type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+
+const AUDIENCE: &str = "kernel.bench";
+
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(0)
+}
+
+fn write(folder: &Path, receipts: &str) -> Outcome<()> {
+    let file = |name: &str, text: String| fs::write(folder.join(name), text);
+    fs::create_dir_all(folder.join("policy"))?;
+    file(
+        "kernel.toml",
+        format!(
+            "audience = \"{AUDIENCE}\"\norigin = \"bench.example/actions\"\nreceipt_key = \"receipt.key\"\n\
+             receipt_key_id = \"receipt-1\"\nlog_key = \"log.key\"\nreceipts = \"{receipts}\"\n"
+        ),
+    )?;
+    let mut keys = String::new();
+    for (id, purpose, seed, more) in [
+        ("receipt-1", "receipt", 1, ""),
+        ("log-1", "log", 2, "name = \"bench.example/actions\""),
+        ("bot-1", "agent", 3, "tenant = \"acme\"\nagent = \"bot\"\nroles = [\"support\"]"),
+    ] {
+        let key = PrivateKey::from_seed(&[seed; 32]);
+        keys += &format!(
+            "[[key]]\nid = \"{id}\"\npurpose = \"{purpose}\"\nalgorithm = \"ed25519\"\npublic = \"{}\"\n{more}\n",
+            key.public_base64()
+        );
+        if purpose != "agent" {
+            key.write_new(&folder.join(format!("{purpose}.key")))?;
+        }
+    }
+    file("keys.toml", keys)?;
+    let limit = |budget: &str, unit: &str, scope: &str| {
+        format!(
+            "[[limit]]\nbudget = \"{budget}\"\nunit = \"{unit}\"\nscope = \"{scope}\"\nwindow = \"1d\"\ncap = 9000000000000\n"
+        )
+    };
+    file(
+        "budgets.toml",
+        limit("refunds", "usd_micros", "tenant") + &limit("calls", "calls", "agent"),
+    )?;
+    file(
+        "tools.toml",
+        r#"
+        version = 1
+        [tool.refund]
+        action = "payment"
+        risk = "high"
+        reversible = true
+        exports = false
+        scan_args = false
+        charges = [
+            { budget = "refunds", unit = "usd_micros", argument = "/cents", times = 10_000 },
+            { budget = "calls", unit = "calls", amount = 1 },
+        ]
+        args = { type = "object", required = ["order", "cents", "note"], additionalProperties = false, properties = { order = { type = "string" }, cents = { type = "integer", minimum = 1 }, note = { type = "string" } } }
+        "#
+        .to_owned(),
+    )?;
+    let mut policies = String::new();
+    for number in 0..1_000 {
+        policies += &format!(
+            "@id(\"p{number}\") permit (principal in Role::\"role{number}\", action == Action::\"refund\", resource)\n\
+             when {{ context.args.cents <= {number} }};\n"
+        );
+    }
+    policies += "@id(\"refund\") permit (principal in Role::\"support\", action == Action::\"refund\", resource)\n\
+                 when { context.args.cents <= 5000 };\n";
+    file("policy/bench.cedar", policies)?;
+    Ok(())
+}
+
+fn request(session: Option<&str>) -> Outcome<ActionRequest> {
+    let note = "the customer was charged twice for this order and asks for one of them back";
+    Ok(ActionRequest {
+        tenant: "acme".to_owned(),
+        agent: "bot".to_owned(),
+        role: "support".to_owned(),
+        tool: "refund".to_owned(),
+        args: parse(
+            format!(r#"{{"order":"o-2026-000123","cents":1200,"note":"{note}"}}"#).as_bytes(),
+            &JsonLimits::default(),
+        )?,
+        session: session.map(str::to_owned),
+        conversation: Some("c1".to_owned()),
+        model: None,
+        model_version: None,
+        trace_id: None,
+        estimate: Vec::new(),
+    })
+}
+
+fn report(what: &str, mut times: Vec<u64>) {
+    times.sort_unstable();
+    let at = |share: f64| {
+        let place = (times.len() as f64 * share) as usize;
+        times.get(place).copied().unwrap_or(0) as f64 / 1_000.0
+    };
+    println!(
+        "{what:<44} P50 {:>8.1} us   P95 {:>8.1} us   P99 {:>8.1} us",
+        at(0.5),
+        at(0.95),
+        at(0.99)
+    );
+}
+
+/// Answers one by one; a lease is given back outside of the time.
+fn one_by_one(
+    kernel: &Kernel,
+    count: usize,
+    request: &ActionRequest,
+    credential: impl Fn() -> Outcome<Credential>,
+) -> Outcome<Vec<u64>> {
+    let mut times = Vec::with_capacity(count);
+    for _ in 0..count {
+        let credential = credential()?;
+        let start = Instant::now();
+        let answer = kernel.authorize(request, &credential, None);
+        times.push(start.elapsed().as_nanos() as u64);
+        if answer.decision != Decision::Allow {
+            return Err(format!("denied: {}", answer.reason).into());
+        }
+        kernel.cancel(&answer.lease.unwrap_or_default())?;
+    }
+    Ok(times)
+}
+
+fn main() -> Outcome<()> {
+    let root = match std::env::args_os().nth(1) {
+        Some(folder) => PathBuf::from(folder),
+        None => std::env::temp_dir(),
+    }
+    .join(format!("sift-kernel-speed-{}", std::process::id()));
+    let key = PrivateKey::from_seed(&[3; 32]);
+    println!("1,001 policies; state in {}", root.display());
+    for receipts in ["batched", "signed"] {
+        let folder = root.join(receipts);
+        write(&folder, receipts)?;
+        let kernel = Kernel::open(&folder, None, None)?;
+        let grant = SessionGrant {
+            session: "s1".to_owned(),
+            tenant: "acme".to_owned(),
+            agent: "bot".to_owned(),
+            roles: ["support".to_owned()].into(),
+            tools: None,
+            conversation: None,
+            not_before_ms: now(),
+            expires_at_ms: now() + 3_600_000,
+        };
+        let session = kernel.open_session(&grant.sign(AUDIENCE, "bot-1", &key)?)?;
+        let inside = request(Some(session.id()))?;
+        let outside = request(None)?;
+        let by_mac = || Ok(session.mac(&inside, now(), 60_000)?);
+        let by_key = || Ok(sign(&outside, "bot-1", &key, Stamp::new(AUDIENCE, now(), 60_000)?)?);
+        // What is made at first use.
+        one_by_one(&kernel, 1_000, &inside, by_mac)?;
+        report(
+            &format!("authorize, session MAC, receipt {receipts}"),
+            one_by_one(&kernel, 20_000, &inside, by_mac)?,
+        );
+        report(
+            &format!("authorize, Ed25519, receipt {receipts}"),
+            one_by_one(&kernel, 5_000, &outside, by_key)?,
+        );
+        let threads = 32;
+        let each = 300;
+        let start = Instant::now();
+        let times: Vec<Vec<u64>> = std::thread::scope(|scope| {
+            let all: Vec<_> = (0..threads)
+                .map(|_| {
+                    scope.spawn(|| {
+                        let mut times = Vec::with_capacity(each);
+                        for _ in 0..each {
+                            let Ok(credential) = session.mac(&inside, now(), 60_000) else { break };
+                            let start = Instant::now();
+                            let answer = kernel.authorize(&inside, &credential, None);
+                            let Ok(Some(done)) = kernel.durable(&answer) else { break };
+                            if done.permit.is_none() {
+                                break;
+                            }
+                            times.push(start.elapsed().as_nanos() as u64);
+                            let _ =
+                                kernel.settle(&answer.lease.unwrap_or_default(), BTreeMap::new());
+                        }
+                        times
+                    })
+                })
+                .collect();
+            all.into_iter().filter_map(|one| one.join().ok()).collect()
+        });
+        let seconds = start.elapsed().as_secs_f64();
+        let times: Vec<u64> = times.into_iter().flatten().collect();
+        if times.len() != threads * each {
+            return Err("an action was not durable".into());
+        }
+        let rate = times.len() as f64 / seconds;
+        report(&format!("durable permit, {threads} callers, receipt {receipts}"), times);
+        println!("{:<44} {rate:.0} a second", "");
+    }
+    fs::remove_dir_all(&root)?;
+    Ok(())
+}

@@ -1,0 +1,56 @@
+"""`sift-fast mediation`: tool functions that nobody signs off are listed, the others are not."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+MEDIATED = [
+    "@kernel.tool('refund', sign=sign)\ndef f(a): ...",
+    "@mcp.tool()\n@kernel.tool('refund', sign=sign)\nasync def f(a): ...",
+    "@mcp.tool()\nasync def f(a):\n    async with kernel.action(*sign(a)) as permit:\n        pay(a)",
+    "@function_tool\ndef f(permit, request):\n    sf.verify_permit(permit, request, keys)",
+]
+OPEN = [
+    "@tool\ndef f(a): ...",
+    "@mcp.tool()\nasync def f(a): ...",
+    "@mcp.tool(name='x')\ndef f(a):\n    with open(a): ...",
+    "@agents.function_tool\ndef f(a): ...",
+    "def f(a): ...\nx = StructuredTool.from_function(f)",
+    "def f(a): ...\nx = Tool(name='f', func=f)",
+    "@registry.tool('refund')\ndef f(a): ...",
+]
+
+
+@pytest.mark.parametrize("source", MEDIATED)
+def test_what_asks_is_not_listed(invoke, tmp_path, source):
+    (tmp_path / "a.py").write_text(source)
+    ran = invoke("mediation", tmp_path)
+    assert (ran.code, ran.out) == (0, b"")
+    assert "1 tool functions, 0 not mediated" in ran.err
+
+
+@pytest.mark.parametrize("source", OPEN)
+def test_what_does_not_ask_is_listed(invoke, tmp_path, source):
+    path = tmp_path / "a.py"
+    path.write_text(source)
+    ran = invoke("mediation", tmp_path)
+    line = source[: source.index("def f")].count("\n") + 1
+    assert (ran.code, ran.out.decode()) == (1, f"{path}:{line}: `f` is a tool and does not ask the kernel\n")
+    assert invoke("mediation", path, "--except", "f").code == 0
+
+
+def test_what_is_no_tool_is_not_looked_at(invoke, tmp_path):
+    (tmp_path / "a.py").write_text("def f(): ...\n@cached\ndef g(): ...\nh = Toolbox(f)\n")
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / "b.py").write_text(OPEN[0])
+    ran = invoke("mediation", tmp_path, "--format", "json")
+    assert (ran.code, json.loads(ran.out)) == (0, [])
+
+
+def test_what_is_no_python_is_an_error(invoke, tmp_path):
+    (tmp_path / "a.py").write_text("def f(:")
+    ran = invoke("mediation", tmp_path)
+    assert ran.code == 2
+    assert "no Python" in ran.err
