@@ -98,6 +98,17 @@ def batching(scanner: sf.Scanner, column: Any) -> None:
     scanner.scan_batch([1, 2])  # type: ignore[list-item]
 
 
+def receipts(data: bytes) -> None:
+    keys = sf.Keys.load("keys.toml")
+    seen = sf.check_receipt(data, keys, now=0)
+    assert_type(seen, sf.Verified)
+    assert_type(seen.signature.valid, bool)
+    assert_type(seen.index, int | None)
+    assert_type(sf.verify_receipt(sf.Receipt(data), keys, inclusion=True, witnesses=1), sf.Statement)
+    assert_type(sf.audit_ledger("ledger", keys, seen=["checkpoint"]).failures, tuple[tuple[int, str], ...])
+    sf.verify_receipt("path", keys)  # type: ignore[arg-type]
+
+
 def failing(scanner: sf.Scanner) -> str:
     try:
         return str(scanner.redact("text").text)
