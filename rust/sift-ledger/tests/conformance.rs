@@ -21,7 +21,8 @@ use sift_ledger::tiles::TlogProof;
 
 const ORIGIN: &str = "example.com/ledger";
 const WITNESS: &str = "witness.example/1";
-const NOW: i64 = 1_790_000_000_000;
+/// The first of January 2025: before today on every clock that these tests run under.
+const NOW: i64 = 1_735_689_600_000;
 const WAIT: Duration = Duration::from_secs(60);
 
 fn root() -> PathBuf {
