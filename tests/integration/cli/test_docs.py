@@ -15,12 +15,13 @@ from .conftest import environment
 from .test_rules import GOOD
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "cli.md"
+RECEIPTS = Path(__file__).parents[2] / "data" / "ledger"
 LINES = [
     line.removeprefix("$ ")
     for block in re.findall(r"^```console\n(.*?)^```", DOCUMENT.read_text(), re.MULTILINE | re.DOTALL)
     for line in block.splitlines()
 ]
-COMMANDS = {"scan", "redact", "explain", "rules", "bench", "calibrate"}
+COMMANDS = {"verify", "scan", "redact", "explain", "rules", "bench", "calibrate"}
 
 
 def test_the_document_has_commands() -> None:
@@ -38,6 +39,14 @@ def test_a_command_of_the_document(line: str, tree: Path, secret: str) -> None:
     (tree / "mine.toml").write_text(GOOD)
     (tree / "cases.toml").write_text('[[case]]\ntext = "nothing"\nexpect = []\n')
     (tree / "prompts.jsonl").write_text('{"text": "nothing"}\n')
+    for kept, name in (
+        ("keys.toml", "keys.toml"),
+        ("checkpoint", "checkpoint-of-last-year"),
+        ("signed.json", "refund.json"),
+        ("signed.tlog-proof", "refund.tlog-proof"),
+    ):
+        shutil.copyfile(RECEIPTS / kept, tree / name)
+    shutil.copytree(RECEIPTS / "ledger", tree / "governance" / "ledger")
     for name in ("chat.txt", "app.log"):
         (tree / name).write_text(f"my token is {secret}, thanks\n")
     search = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
