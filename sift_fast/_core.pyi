@@ -16,6 +16,7 @@ from sift_fast.types import (
     ArrowStream,
     BytesLike,
     Category,
+    EncodingName,
     EngineName,
     IncompleteName,
     Limits,
@@ -120,7 +121,7 @@ class Scanner:
         entities: str | Iterable[str] | None = None,
         exclude: str | Iterable[str] = (),
         min_score: float = 0.0,
-        decode: bool = False,
+        decode: bool | EncodingName | Iterable[EncodingName] = False,
         allow_list: Iterable[Text] = (),
         limits: Limits | None = None,
         engine: EngineName | None = None,
@@ -308,8 +309,8 @@ class Finding:
         """How bad it is if true."""
 
     @property
-    def decoded(self) -> tuple[str, ...]:
-        """The encodings it was found in, outermost first; empty until there are decoders."""
+    def decoded(self) -> tuple[EncodingName, ...]:
+        """The encodings it was found in, outermost first; empty for what stands there as it is."""
 
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
@@ -373,6 +374,10 @@ class Explanation:
     @property
     def view(self) -> ViewName:
         """The derived text it was found in."""
+
+    @property
+    def decoded(self) -> tuple[EncodingName, ...]:
+        """The encodings that were undone before that, outermost first."""
 
     @property
     def outcome(self) -> Outcome:
@@ -987,10 +992,12 @@ def _check_mask(char: str, keep_first: int, keep_last: int) -> None: ...
 def _decrypt(key: _Key, text: str, entities: str | Iterable[str] | None, urls: bool) -> str: ...
 @overload
 def _decrypt(key: _Key, text: BytesLike, entities: str | Iterable[str] | None, urls: bool) -> bytes: ...
-def _restore_finding(row: tuple[str, str, str, str], start: int, end: int, score: float) -> Finding: ...
+def _restore_finding(
+    row: tuple[str, str, str, str], start: int, end: int, score: float, decoded: list[str]
+) -> Finding: ...
 def _restore_findings(
     rows: list[tuple[int, tuple[str, str, str, str]]],
-    found: list[tuple[int, int, int, float]],
+    found: list[tuple[int, int, int, float, list[str]]],
     incomplete: list[str],
     unit: str,
 ) -> Findings: ...

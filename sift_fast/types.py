@@ -9,6 +9,7 @@ __all__ = [
     "ArrowStream",
     "BytesLike",
     "Category",
+    "EncodingName",
     "EngineName",
     "IncompleteName",
     "Limits",
@@ -63,7 +64,26 @@ EngineName: TypeAlias = Literal["hyperscan", "automata"]
 Unit: TypeAlias = Literal["codepoint", "byte"]
 ViewName: TypeAlias = Literal["identity", "folded"]
 Outcome: TypeAlias = Literal["found", "dropped", "overlapped"]
-IncompleteName: TypeAlias = Literal["findings", "finding_bytes", "time", "hits"]
+IncompleteName: TypeAlias = Literal["findings", "finding_bytes", "time", "hits", "decode"]
+EncodingName: TypeAlias = Literal[
+    "base64",
+    "hex",
+    "utf16",
+    "gzip",
+    "zlib",
+    "percent",
+    "entity",
+    "escape",
+    "tag",
+    "selector",
+    "invisible",
+    "styled",
+    "lookalike",
+    "spaced",
+    "leet",
+    "reversed",
+    "rot13",
+]
 
 BytesLike: TypeAlias = bytes | bytearray | memoryview
 Text: TypeAlias = str | BytesLike

@@ -27,6 +27,7 @@ class ScannerArguments(Selection):
     exclude: tuple[str, ...]
     min_score: float
     engine: str | None
+    decode: bool
 
 
 def split(values: tuple[str, ...]) -> list[str]:
@@ -53,6 +54,12 @@ def rule_options(command: Command) -> Command:
 
 def scanner_options(command: Command) -> Command:
     """Everything that makes a scanner."""
+    command = click.option(
+        "--decode/--no-decode",
+        default=False,
+        show_default=True,
+        help="Read what is written in base64, hex, escapes or disguised characters.",
+    )(command)
     command = click.option(
         "--engine",
         type=click.Choice(["hyperscan", "automata"]),
@@ -100,6 +107,7 @@ def make_scanner(options: ScannerArguments) -> sift_fast.Scanner:
         entities=split(options["entities"]) or None,
         exclude=split(options["exclude"]),
         min_score=options["min_score"],
+        decode=options["decode"],
         **more,
     )
 

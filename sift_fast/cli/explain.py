@@ -72,6 +72,7 @@ def _row(line: Any) -> dict[str, Any]:
         "start": line.start,
         "end": line.end,
         "view": line.view,
+        "decoded": list(line.decoded),
         "outcome": line.outcome,
         "reason": line.reason,
         "score": round(line.score, 4),
@@ -88,6 +89,14 @@ def _table(rows: list[dict[str, Any]], text: bytes) -> str:
         score = f"{row['score']:.2f}" if row["score"] else ""
         span = f"{row['start']}-{row['end']}"
         cells.append(
-            [f"{line}:{column}", span, row["rule_id"], row["view"], row["outcome"], row["reason"] or "", score]
+            [
+                f"{line}:{column}",
+                span,
+                row["rule_id"],
+                ">".join([*row["decoded"], row["view"]]),
+                row["outcome"],
+                row["reason"] or "",
+                score,
+            ]
         )
     return table(["place", "bytes", "rule", "view", "outcome", "reason", "score"], cells, right=frozenset({6}))

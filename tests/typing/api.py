@@ -13,19 +13,20 @@ import numpy as np
 import numpy.typing as npt
 
 import sift_fast as sf
-from sift_fast.types import Category, IncompleteName, Severity, Unit
+from sift_fast.types import Category, EncodingName, IncompleteName, Severity, Unit
 
 
 def scanning(text: str, raw: bytes, buffer: bytearray, view: memoryview) -> None:
     scanner = sf.Scanner()
-    sf.Scanner("secrets")
+    sf.Scanner("secrets", decode=True)
+    sf.Scanner(decode="hex")
     sf.Scanner(
         ["secrets", "leak"],
         rule_files=["mine.toml"],
         entities=["GITHUB_TOKEN"],
         exclude=("secret.generic.password",),
         min_score=0.5,
-        decode=False,
+        decode=["base64", "gzip"],
         allow_list=["value", b"value"],
         limits=sf.Limits(text_bytes=1000, time_ms=None),
         engine="automata",
@@ -45,7 +46,7 @@ def scanning(text: str, raw: bytes, buffer: bytearray, view: memoryview) -> None
     assert_type(finding.severity, Severity)
     assert_type(finding.start, int)
     assert_type(finding.score, float)
-    assert_type(finding.decoded, tuple[str, ...])
+    assert_type(finding.decoded, tuple[EncodingName, ...])
     assert_type(found.incomplete, tuple[IncompleteName, ...])
     assert_type(found.unit, Unit)
     assert_type(found.columns()["start"], npt.NDArray[np.uint32])

@@ -34,7 +34,7 @@ def test_messages_are_sentences(scanner, own_rules):
     stream = scanner.stream()
     stream.finish()
     messages = [
-        provoke(lambda: sf.Scanner(decode=True)),
+        provoke(lambda: sf.Scanner(decode=["base46"])),
         provoke(lambda: sf.Scanner(["nope"])),
         provoke(lambda: sf.Scanner(entities=["NOPE"])),
         provoke(lambda: sf.Scanner(limits=sf.Limits(text_bytes=1)).scan("ab")),

@@ -191,7 +191,7 @@ def test_selection(scanner, token):
         ({"exclude": ["secret.nope.nope"]}, "secret.nope.nope"),
         ({"min_score": 1.5}, "min_score"),
         ({"min_score": float("nan")}, "min_score"),
-        ({"decode": True}, "decoders"),
+        ({"decode": ["base46"]}, "base46"),
         ({"engine": "vectorscan"}, "engine"),
         ({"allow_list": "value"}, "allow_list"),
         ({"limits": 3}, "Limits"),

@@ -149,8 +149,12 @@ impl Finding {
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         let [id, _, entity, severity] = self.key(py)?;
+        let decoded = match self.found.decoded {
+            none if none.is_empty() => String::new(),
+            some => format!(", decoded={}", chain(py, some)),
+        };
         Ok(format!(
-            "Finding(rule_id='{id}', entity_type='{entity}', start={}, end={}, score={:?}, severity='{severity}')",
+            "Finding(rule_id='{id}', entity_type='{entity}', start={}, end={}, score={:?}, severity='{severity}'{decoded})",
             self.found.start,
             self.found.end,
             self.score(),

@@ -17,7 +17,8 @@ use std::time::Instant;
 
 use sift_rules::{Category, View, MAX_AFTER};
 use sift_text::decode::{
-    windows, Chain, Finder, Form, Held, Level, Limits, Nesting, Reading, Window, REACH, STRIDE,
+    windows_by, Chain, Finder, Form, Gate, Held, Level, Limits, Nesting, Reading, Window, REACH,
+    STRIDE,
 };
 
 use crate::candidate::{Candidate, Extent};
@@ -32,6 +33,7 @@ use crate::scanner::{
 #[derive(Default)]
 pub(crate) struct Decoding {
     windows: Vec<Window>,
+    gate: Gate,
     nesting: Nesting,
     scratch: Scratch,
 }
@@ -82,7 +84,10 @@ impl Scanner {
         let mut decoding = DECODING.take();
         let mut found = std::mem::take(&mut decoding.windows);
         found.clear();
-        windows(text, self.decode(), &mut found);
+        windows_by(text, self.decode(), &mut decoding.gate, &mut found);
+        if let (Operation::Scan, Some(veils)) = (operation, self.veils()?) {
+            veils.windows(text, &mut found)?;
+        }
         let first = candidates.len();
         let pass = Pass { operation, mode, deadline, base: 0 };
         let mut result = Ok(());

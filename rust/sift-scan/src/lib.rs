@@ -32,6 +32,7 @@ mod resolve;
 mod runs;
 mod scanner;
 mod stream;
+mod veils;
 pub mod verify;
 
 use sift_text::decode::Chain;

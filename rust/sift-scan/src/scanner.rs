@@ -19,6 +19,7 @@ use crate::matcher::{Hit, Matcher};
 use crate::provider::provider;
 use crate::resolve::{Part, Sink, Terms, Walk};
 use crate::stream::Stream;
+use crate::veils::Veils;
 use crate::{Finding, EDIT_SCORE};
 
 /// Bytes left of a group that checks and context words may see.
@@ -128,6 +129,7 @@ pub struct Scanner {
     automata: Vec<OnceLock<Result<Automata, String>>>,
     keep: Vec<bool>,
     hold: OnceLock<Result<Hold, String>>,
+    veils: OnceLock<Result<Option<Veils>, String>>,
 }
 
 impl std::fmt::Debug for Scanner {
@@ -234,6 +236,7 @@ impl Scanner {
             automata,
             keep,
             hold: OnceLock::new(),
+            veils: OnceLock::new(),
         };
         // A user's rule is built at once, so that its fault is told when it is loaded.
         if scanner.rules.is_custom() {
@@ -264,6 +267,20 @@ impl Scanner {
     /// What is decoded, and how far.
     pub(crate) fn decode(&self) -> &decode::Limits {
         &self.decode
+    }
+
+    /// What finds words hidden from rules for injections, if there are such rules and it is wanted.
+    pub(crate) fn veils(&self) -> Result<Option<&Veils>, ScanError> {
+        let veils = once(&self.veils, || {
+            let injection = |(rule, keep): (&sift_rules::Rule, &bool)| {
+                *keep && rule.category == Category::Injection
+            };
+            if !self.rules.rules().iter().zip(&self.keep).any(injection) {
+                return Ok(None);
+            }
+            Veils::new(self.decode.encodings, self.engine)
+        });
+        veils.as_ref().map(Option::as_ref).map_err(|e| ScanError::Engine(e.clone()))
     }
 
     /// Size of the engine's databases in bytes; 0 for the automata engine.

@@ -219,7 +219,7 @@ fn every_encoding_there_and_back_with_exact_offsets() {
         let length = 24 + random.below(STRIDE / 16);
         // Letters first: signs alone do not open a window.
         let mut payload = payload(&mut random, round % 3 > 0, length);
-        if payload.is_ascii() {
+        if payload.iter().take(2).all(u8::is_ascii) {
             payload.splice(0..2, *b"ab");
         }
         for (name, encoded) in encodings(&payload, &mut random) {

@@ -1,12 +1,13 @@
 //! Base64: standard and URL-safe alphabet, padded or not, wrapped or not, in every phase.
 
-use super::runs::{class, line_break, next_run, Break, Class, LINE};
+use super::gate::{self, Gate};
+use super::runs::{class, line_break, next_run, seek_run, Break, Class, LINE};
 use super::track::{Cut, Dense, Phase};
 use super::{inflate, Encoding, Piece, Reading, Window};
 
 /// Shortest run that can hold [`super::MIN_TEXT`] bytes, and no longer than a line that can go on.
 const LEAST: usize = 16;
-const _: () = assert!(LEAST <= LINE && LEAST * 3 / 4 <= super::MIN_TEXT);
+const _: () = assert!(LEAST <= LINE && LEAST * 3 / 4 <= super::MIN_TEXT && LEAST == gate::RUN);
 
 /// The alphabet and what a bare line break is made of: a run that can hold a window has `LEAST` of them.
 const CLASS: Class =
@@ -146,9 +147,23 @@ impl Base64 {
     }
 
     pub(super) fn advance(&mut self, text: &[u8], finished: bool, found: &mut Vec<Window>) {
+        self.advance_by(text, finished, None, found);
+    }
+
+    /// As [`advance`](Self::advance); `gate` says of a whole text where runs are.
+    pub(super) fn advance_by(
+        &mut self,
+        text: &[u8],
+        finished: bool,
+        gate: Option<&Gate>,
+        found: &mut Vec<Window>,
+    ) {
         loop {
             if self.length == 0 {
-                self.at = next_run(text, self.at, &CLASS, LEAST);
+                self.at = match gate {
+                    Some(gate) => seek_run(text, self.at, &CLASS, LEAST, gate, gate::BASE64),
+                    None => next_run(text, self.at, &CLASS, LEAST),
+                };
                 // Short lines are runs of their own: bytes that were looked at once are not again.
                 if self.at >= self.looked {
                     let (barren, end) = barren(text, self.at, finished);

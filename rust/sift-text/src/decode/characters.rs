@@ -5,7 +5,7 @@
 
 use super::lookalikes::{BLOCK, BLOCKS, INDEX};
 use super::sparse::{Grammar, Parsed, Unit};
-use super::Encoding;
+use super::{gate, Encoding};
 use crate::floor_char;
 
 #[derive(Clone, Copy, Debug)]
@@ -13,6 +13,11 @@ pub(super) struct Characters;
 
 impl Grammar for Characters {
     const JOINS: bool = true;
+    const MARK: u8 = gate::CHARACTERS;
+
+    fn goes_on(byte: u8) -> bool {
+        !byte.is_ascii()
+    }
 
     fn skip(text: &[u8], from: usize) -> usize {
         // In other scripts the next place is the next byte.

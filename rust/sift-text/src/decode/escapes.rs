@@ -4,7 +4,7 @@
 //! scanned once. Which of them a finding holds is told by its units.
 
 use super::sparse::{Grammar, Parsed, Unit};
-use super::{hex_value, Encoding};
+use super::{gate, hex_value, Encoding};
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Escapes;
@@ -14,6 +14,11 @@ const BACKSLASHES: usize = 8;
 
 impl Grammar for Escapes {
     const JOINS: bool = false;
+    const MARK: u8 = gate::ESCAPES;
+
+    fn goes_on(byte: u8) -> bool {
+        byte == b'\\'
+    }
 
     fn skip(text: &[u8], from: usize) -> usize {
         let rest = text.get(from..).unwrap_or_default();
@@ -88,16 +93,17 @@ impl Rest<'_> {
     }
 }
 
-/// A unit for the character `value`. Control characters, typographic signs, symbols and emoji decode but do
-/// not open a window: no word is hidden in them, and JSON writes them so.
+/// A unit for the character `value`. Control characters, typographic signs, symbols, emoji and what HTML has to
+/// escape decode but do not open a window: no word is hidden in them, and JSON and HTML write them so.
 fn character(end: usize, value: u32, encoding: Encoding) -> Result<Unit, No> {
     let it = char::from_u32(value).ok_or(No::Literal)?;
+    let markup = matches!(it, '"' | '\'' | '<' | '>') && encoding == Encoding::Entity;
     // Between them are invisible and enclosed characters.
     let sign = matches!(
         value,
         0x2010..=0x2027 | 0x2030..=0x205e | 0x20a0..=0x245f | 0x2500..=0x2bff | 0x1f200..=0x1faff
     );
-    Ok(Unit::character(end, it, encoding, !it.is_control() && !sign))
+    Ok(Unit::character(end, it, encoding, !it.is_control() && !sign && !markup))
 }
 
 /// A unit for one byte, which may be part of a character of UTF-8.

@@ -1,12 +1,13 @@
 //! Hexadecimal digits: in one run, or in pairs with something between them.
 
-use super::runs::{class, line_break, next_run, Break, Class, LINE};
+use super::gate::{self, Gate};
+use super::runs::{class, line_break, next_run, seek_run, Break, Class, LINE};
 use super::track::{Cut, Dense, Glance, Phase};
 use super::{hex_value, inflate, Encoding, Piece, Reading, Window, MIN_TEXT};
 
 /// Shortest run that can be a line of one that holds [`MIN_TEXT`] bytes.
 const LEAST: usize = LINE;
-const _: () = assert!(LEAST <= 2 * MIN_TEXT);
+const _: () = assert!(LEAST <= 2 * MIN_TEXT && LEAST == gate::RUN);
 
 /// Digits and what a bare line break is made of.
 const CLASS: Class = class(b"0123456789abcdefABCDEF\r\n");
@@ -84,9 +85,23 @@ impl Hex {
     }
 
     pub(super) fn advance(&mut self, text: &[u8], finished: bool, found: &mut Vec<Window>) {
+        self.advance_by(text, finished, None, found);
+    }
+
+    /// As [`advance`](Self::advance); `gate` says of a whole text where runs are.
+    pub(super) fn advance_by(
+        &mut self,
+        text: &[u8],
+        finished: bool,
+        gate: Option<&Gate>,
+        found: &mut Vec<Window>,
+    ) {
         loop {
             if self.length == 0 {
-                self.at = next_run(text, self.at, &CLASS, LEAST);
+                self.at = match gate {
+                    Some(gate) => seek_run(text, self.at, &CLASS, LEAST, gate, gate::HEX),
+                    None => next_run(text, self.at, &CLASS, LEAST),
+                };
                 // Short lines are runs of their own: bytes that were looked at once are not again.
                 if self.at >= self.looked {
                     let (barren, end) = barren(text, self.at, finished);
@@ -210,6 +225,7 @@ const PAIR_CLASS: Class = class(b"0123456789abcdefABCDEFxX ,:;-\t\r\n");
 
 /// Shortest text with `MIN_TEXT` pairs.
 const PAIRS_LEAST: usize = 3 * MIN_TEXT - 1;
+const _: () = assert!(PAIRS_LEAST == gate::PAIRS_RUN);
 
 /// Most separators between two pairs: a comma, a line break and an indentation.
 const SEPARATORS: usize = 24;
@@ -237,9 +253,25 @@ enum Word {
 
 impl Pairs {
     pub(super) fn advance(&mut self, text: &[u8], finished: bool, found: &mut Vec<Window>) {
+        self.advance_by(text, finished, None, found);
+    }
+
+    /// As [`advance`](Self::advance); `gate` says of a whole text where runs are.
+    pub(super) fn advance_by(
+        &mut self,
+        text: &[u8],
+        finished: bool,
+        gate: Option<&Gate>,
+        found: &mut Vec<Window>,
+    ) {
         loop {
             if self.run.is_none() {
-                let from = next_run(text, self.at, &PAIR_CLASS, PAIRS_LEAST);
+                let from = match gate {
+                    Some(gate) => {
+                        seek_run(text, self.at, &PAIR_CLASS, PAIRS_LEAST, gate, gate::PAIRS)
+                    }
+                    None => next_run(text, self.at, &PAIR_CLASS, PAIRS_LEAST),
+                };
                 if from > self.at {
                     self.in_word = text.get(from - 1).is_some_and(u8::is_ascii_alphanumeric);
                 }

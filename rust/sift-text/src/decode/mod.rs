@@ -54,6 +54,7 @@ mod base64;
 mod chain;
 mod characters;
 mod escapes;
+mod gate;
 mod hex;
 mod inflate;
 mod lookalikes;
@@ -66,6 +67,7 @@ mod veiled;
 
 pub use chain::Chain;
 pub use characters::{invisible, Invisible, InvisibleKind};
+pub use gate::Gate;
 pub use map::Map;
 pub use nesting::{Level, Nesting, Outcome};
 pub use veiled::{cues, Cue};
@@ -520,7 +522,31 @@ impl Finder {
 
 /// Adds the windows of a whole text to `found`, decoder by decoder, each from left to right.
 pub fn windows(text: &[u8], limits: &Limits, found: &mut Vec<Window>) {
-    Finder::new(limits).advance(text, true, found);
+    windows_by(text, limits, &mut Gate::default(), found);
+}
+
+/// As [`windows`], with a buffer that is kept for many texts.
+pub fn windows_by(text: &[u8], limits: &Limits, gate: &mut Gate, found: &mut Vec<Window>) {
+    gate.look(text);
+    let by = Some(&*gate);
+    let wanted = limits.encodings;
+    if wanted.contains(Encoding::Base64) && gate.has(gate::BASE64) {
+        Base64::new(limits.packed_bytes).advance_by(text, true, by, found);
+    }
+    if wanted.contains(Encoding::Hex) {
+        if gate.has(gate::HEX) {
+            Hex::new(limits.packed_bytes).advance_by(text, true, by, found);
+        }
+        if gate.has(gate::PAIRS) {
+            Pairs::default().advance_by(text, true, by, found);
+        }
+    }
+    if wanted.meet(ESCAPES) && gate.has(gate::ESCAPES) {
+        Sparse::<Escapes>::new(Reading::Escapes, 0).advance_by(text, true, by, found);
+    }
+    if wanted.meet(CHARACTERS) && gate.has(gate::CHARACTERS) {
+        Sparse::<Characters>::new(Reading::Characters, 0).advance_by(text, true, by, found);
+    }
 }
 
 /// The value of a hexadecimal digit.

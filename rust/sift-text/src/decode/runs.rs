@@ -1,5 +1,7 @@
 //! Runs of a class of bytes: where a dense decoder has anything to do, and how it goes over line breaks.
 
+use super::gate::{Gate, BLOCK};
+
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 
@@ -65,6 +67,33 @@ pub(super) fn next_run(text: &[u8], from: usize, class: &Class, least: usize) ->
         };
     }
     portable(text, from, class, least)
+}
+
+/// As [`next_run`] for a whole text, of which `gate` says where a run reaches its length. The end of the text if
+/// there is none.
+pub(super) fn seek_run(
+    text: &[u8],
+    from: usize,
+    class: &Class,
+    least: usize,
+    gate: &Gate,
+    mark: u8,
+) -> usize {
+    let (mut at, mut end) = (from, from);
+    while end < text.len() {
+        let marked = gate.next(mark, end);
+        // What is not marked holds no run that reached its length there: only its end may be a beginning.
+        let between = text.get(at..marked.min(text.len())).unwrap_or_default();
+        let begun = between.iter().rev().take_while(|&&byte| class.has(byte)).count();
+        at = marked.min(text.len()) - begun;
+        end = text.len().min((marked / BLOCK + 1) * BLOCK);
+        let start = next_run(text.get(..end).unwrap_or(text), at, class, least);
+        if start + least <= end {
+            return start;
+        }
+        at = start.min(end);
+    }
+    text.len()
 }
 
 /// Looks at every `least`th byte only, as long as that is not in the class: what is skipped cannot hold a run.

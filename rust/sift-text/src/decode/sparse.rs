@@ -1,5 +1,6 @@
 //! Decoders of texts in which few units stand for something else: where windows begin and end.
 
+use super::gate::Gate;
 use super::{Encoding, Piece, Reading, Window, REACH, STRIDE, WINDOW};
 
 /// What the units of a sparse decoder are.
@@ -10,6 +11,13 @@ pub(super) trait Grammar {
     /// Whether quiet units that stand directly in front of a loud one are decoded with it: letters of one
     /// alphabet. Otherwise a window is literal up to the loud one.
     const JOINS: bool;
+
+    /// What a [`Gate`] marks blocks with that may have a loud unit.
+    const MARK: u8;
+
+    /// Whether a unit that matters may reach from this byte into what follows it: any other byte stands between
+    /// units, or in a quiet one of which the rest is none.
+    fn goes_on(byte: u8) -> bool;
 
     /// The next place at or behind `from` where a unit could begin, or the end.
     fn skip(text: &[u8], from: usize) -> usize;
@@ -106,7 +114,29 @@ impl<G: Grammar> Sparse<G> {
     }
 
     pub(super) fn advance(&mut self, text: &[u8], finished: bool, found: &mut Vec<Window>) {
+        self.advance_by(text, finished, None, found);
+    }
+
+    /// As [`advance`](Self::advance); `gate` says of a whole text where a loud unit may begin.
+    pub(super) fn advance_by(
+        &mut self,
+        text: &[u8],
+        finished: bool,
+        gate: Option<&Gate>,
+        found: &mut Vec<Window>,
+    ) {
         loop {
+            if let (Some(gate), None) = (gate, &self.region) {
+                let mut from = gate.next(G::MARK, self.at).min(text.len());
+                // Back to a place between units.
+                let before = |at: usize| text.get(at - 1).copied().is_some_and(G::goes_on);
+                while from > self.at && before(from) {
+                    from -= 1;
+                }
+                if from > self.at {
+                    (self.at, self.quiet) = (from, None);
+                }
+            }
             let next = G::skip(text, self.at);
             if let Some(region) = &mut self.region {
                 let close = region.last + REACH;
