@@ -35,6 +35,7 @@ __all__ = [
     "Finding",
     "Findings",
     "Item",
+    "NgramScorer",
     "Redaction",
     "Restorer",
     "Rule",
@@ -632,7 +633,7 @@ class NgramScorer:
     def hash(self) -> str:
         """SHA-256 of the weights, in hexadecimal digits."""
 
-    def score(self, text: Text, /) -> tuple[float, int, int, tuple[str, ...], bool]:
+    def score(self, text: Text) -> tuple[float, int, int, tuple[str, ...], bool]:
         """The log-odds of an attack, and where.
 
         Args:

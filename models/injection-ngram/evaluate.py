@@ -30,7 +30,7 @@ RATES = (0.01, 0.001)
 LONGEST = 30_000
 SEED = 77
 #: Most texts of one family that thresholds are fixed on.
-FAMILY = 400
+FAMILY = 1500
 
 Scores = dict[str, list[float]]
 

@@ -26,7 +26,7 @@ RULE_WEIGHT = 6.0
 
 # Log-odds above which a text is an attack unless a calibration says otherwise: 1 in 1,000 harmless texts of the
 # calibration split is above (`models/injection-ngram/evaluate.py`).
-DEFAULT_LOGIT = 3.0
+DEFAULT_LOGIT = 1.0
 
 
 @final
