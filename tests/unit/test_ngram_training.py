@@ -53,7 +53,9 @@ def test_the_wheel_scores_like_the_trainer():
         assert decoded or logit == pytest.approx(vector["score"], abs=1e-4), number
 
 
-@pytest.mark.parametrize("text", ["İstanbul ẞ ŉ ǰ", "a\x1cb\x1db", "\u2003\u3000x\u0085y", "ΑΣ ΟΔΟΣ", "\uff21\uff22 \u00c5\u2126"])
+@pytest.mark.parametrize(
+    "text", ["İstanbul ẞ ŉ ǰ", "a\x1cb\x1db", "\u2003\u3000x\u0085y", "ΑΣ ΟΔΟΣ", "\uff21\uff22 \u00c5\u2126"]
+)
 def test_folding_is_the_wheels(load, text):
     """It is written twice: letters without one lower case, white space that only one side might take for it."""
     features = load("features")
