@@ -43,6 +43,7 @@ __all__ = [
     "Findings",
     "Item",
     "Keys",
+    "NgramScorer",
     "Permit",
     "PermitRegister",
     "Redaction",
@@ -658,7 +659,7 @@ class NgramScorer:
     def hash(self) -> str:
         """SHA-256 of the weights, in hexadecimal digits."""
 
-    def score(self, text: Text, /) -> tuple[float, int, int, tuple[str, ...], bool]:
+    def score(self, text: Text) -> tuple[float, int, int, tuple[str, ...], bool]:
         """The log-odds of an attack, and where.
 
         Args:

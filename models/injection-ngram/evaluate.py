@@ -30,7 +30,7 @@ RATES = (0.01, 0.001)
 LONGEST = 30_000
 SEED = 77
 #: Most texts of one family that thresholds are fixed on.
-FAMILY = 400
+FAMILY = 1500
 
 Scores = dict[str, list[float]]
 
@@ -221,7 +221,7 @@ def main() -> None:  # noqa: PLR0915 -- one report, from top to bottom
     lines.append(["none", "100", percent(plain_control)])
     out.append(
         f"Of {len(kept)} attacks that are found in plain text at the 1 % threshold, those still found; of {len(innocent)}"
-        " innocent texts (half of them full of trigger words) under the same evasion, those flagged. Tier 1 reads"
+        " innocent texts (prompts and hard negatives) under the same evasion, those flagged. Tier 1 reads"
         " plain text here; decoding is done by tier 2.\n\n" + table(["evasion", "kept", "controls flagged"], lines)
     )
 

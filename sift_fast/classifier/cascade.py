@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 
 TierName: TypeAlias = Literal["rules", "ngrams"]
 
-# Log-odds that a rule of score 1 adds. Chosen on the calibration split: models/injection-ngram/README.md.
+# Log-odds that a rule of score 1 adds. Chosen on the calibration and development splits of
+# models/injection-ngram/README.md.
 RULE_WEIGHT = 6.0
 
 # Log-odds above which a text is an attack unless a calibration says otherwise: 1 in 1,000 harmless texts of the
 # calibration split is above (`models/injection-ngram/evaluate.py`).
-DEFAULT_LOGIT = 3.0
+DEFAULT_LOGIT = 1.0
 
 
 @final

@@ -32,6 +32,47 @@ fn odd_texts_have_finite_scores() {
     }
 }
 
+/// What the fuzz target says of any bytes, on bytes from a seed that look like encodings more often than chance.
+#[test]
+fn random_texts_keep_the_promises() {
+    let (model, mut used, mut state) = (Model::builtin().unwrap(), Scorer::default(), 1_u64);
+    let mut next = move |below: usize| {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below
+    };
+    let parts: [&[u8]; 14] = [
+        b"i g n o r e",
+        b"1gn0r3 4ll",
+        b"erongi",
+        b"vtaber",
+        b"%69%67",
+        b"&#105;",
+        b"aWdub3JlIGFsbCBwcmV2aW91cw==",
+        b"69676e6f726520616c6c",
+        b"\xe2\x80\x8b",
+        b"\xf3\xa0\x81\xa9",
+        b"\xff",
+        b"  \n",
+        b"word ",
+        "日本".as_bytes(),
+    ];
+    for _ in 0..3000 {
+        let mut text = Vec::new();
+        for _ in 0..next(60) {
+            if next(4) == 0 {
+                text.push(next(256) as u8);
+            } else {
+                text.extend_from_slice(parts[next(parts.len())]);
+            }
+        }
+        let score = used.score(model, &text);
+        assert!(score.logit.is_finite(), "{text:x?}");
+        assert!(score.start <= score.end && score.end <= text.len(), "{text:x?}");
+        assert_eq!(Scorer::default().score(model, &text), score, "{text:x?}");
+    }
+}
+
 #[test]
 fn a_long_document_does_not_dilute_a_short_attack() {
     let alone = logit(ATTACK.as_bytes());
