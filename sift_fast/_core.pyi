@@ -58,6 +58,7 @@ __all__ = [
     "Stream",
     "Vault",
     "_Document",
+    "_Fingerprints",
     "_Kernel",
     "_Key",
     "_Verifier",
@@ -607,6 +608,26 @@ class _Key:
 @final
 class _Document:
     """What the texts of one JSON document share."""
+
+@final
+class _Fingerprints:
+    """What documents and tool results brought into one conversation: keyed hashes, no text.
+
+    Args:
+        most: most fingerprints that are kept; the oldest are given up.
+    """
+
+    def __new__(cls, most: int) -> Self: ...
+    def add(self, text: str, source: str) -> None:
+        """Take in what a source brought."""
+
+    def say(self, text: str) -> None:
+        """Take in what the user said: that is no taint, whoever repeats it."""
+
+    def sources_of(self, argument: str) -> list[str]:
+        """The sources that an argument repeats: a value of it, or half of its runs of three words."""
+
+    def __len__(self) -> int: ...
 
 @final
 class Batch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -200,28 +201,37 @@ class Links(Check):
     def __init__(self, name: str, table: tables.LinksConfig) -> None:
         super().__init__(name, table)
         self._hosts = tuple(host.casefold() for host in table.hosts)
-        self._pattern = _ANY_LINK if table.links else _IMAGE
+        self._patterns = (_ANY_LINK if table.links else _IMAGE, _DEFINITION)
+        self._reason = "links.host" if table.links else "links.image"
 
     def run(self, call: Call) -> Signal | None:
         """The first host that is not listed decides."""
         text = call.text
         # What shows nothing from outside has neither of the two.
-        if "//" not in text:
+        if "//" not in text and "\\\\" not in text:
             return None
-        for match in self._pattern.finditer(text):
-            host = match.group(1).rpartition("@")[2].casefold()
-            if not any(host == mine or host.endswith("." + mine) for mine in self._hosts):
-                return Signal("links.image" if self._pattern is _IMAGE else "links.host")
+        for pattern in self._patterns:
+            for match in pattern.finditer(text):
+                host = match.group(1).rpartition("@")[2].casefold()
+                if not any(host == mine or host.endswith("." + mine) for mine in self._hosts):
+                    return Signal(self._reason)
+            # A definition counts where an image refers to one.
+            if _BY_NAME.search(text) is None:
+                break
         return None
 
 
+_HOST = r"[/\\]{2}([^\s/?#\\)\"'<>:]{1,255})(?=[\s/?#\\)\"'<>:])"
 _IMAGE = re.compile(
-    r"(?:!\[[^\]]{0,300}\](?:\(\s{0,8}<?|:\s{0,8}<?)|<(?:img|image|video|audio|source|embed|object|link|iframe)\b[^>]{0,300}?"
-    r"(?:src|srcset|href|data|poster)\s{0,8}=\s{0,8}[\"']?\s{0,8}|url\(\s{0,8}[\"']?|^\s{0,3}\[[^\]]{1,100}\]:\s{0,8}<?)"
-    r"(?:https?:|ftp:)?[/\\\\]{2}([^\s/?#\\\\)\"'<>:]{1,255})(?=[\s/?#\\\\)\"'<>:])",
-    re.IGNORECASE | re.MULTILINE,
+    r"(?:!\[[^\]]{0,300}\]\(\s{0,8}<?|url\(\s{0,8}[\"']?"
+    r"|<(?:img|image|video|audio|source|embed|object|link|iframe)\b[^>]{0,300}?"
+    r"(?:src|srcset|href|data|poster)\s{0,8}=\s{0,8}[\"']?\s{0,8})"
+    r"(?:https?:|ftp:)?" + _HOST,
+    re.IGNORECASE,
 )
-_ANY_LINK = re.compile(r"(?:https?:|ftp:)[/\\\\]{2}([^\s/?#\\\\)\"'<>:]{1,255})(?=[\s/?#\\\\)\"'<>:])", re.IGNORECASE)
+_ANY_LINK = re.compile(r"(?:https?:|ftp:)" + _HOST, re.IGNORECASE)
+_BY_NAME = re.compile(r"!\[[^\]]{0,300}\](?!\()")
+_DEFINITION = re.compile(r"^\s{0,3}\[[^\]]{1,100}\]:\s{0,8}<?(?:https?:|ftp:)?" + _HOST, re.IGNORECASE | re.MULTILINE)
 
 
 class Split:
@@ -271,9 +281,10 @@ class SplitCheck(Check):
         if self._window:
             memory.window = f"{memory.window} {call.text[-self._window :]}".strip()[-self._window :]
         if across:
-            return Signal("conversation.split", score, rules=across, decision="block")
+            return Signal("conversation.split", score, rules=across)
         if memory.risk >= self._risk:
-            return Signal("conversation.risk", min(1.0, memory.risk / self._risk))
+            # A sum of hints is no proof: half sure, whatever it adds up to.
+            return Signal("conversation.risk", 0.5)
         return None
 
 
@@ -342,6 +353,17 @@ class Tools(Check):
         if args is not None and args.error(call.value) is not None:
             return Signal("tools.arguments")
         return Signal("tools.escalate", decision="escalate") if tool.escalate else None
+
+    def decoded(self, tool: str, result: str) -> tuple[Any, bool]:
+        """A result that came as text, as the containers it stands for, where the tool is typed; and whether it is."""
+        table = self._tools.get(tool)
+        if table is None or not (table.returns or table.personal):
+            return result, False
+        try:
+            value = json.loads(result)
+        except (ValueError, RecursionError):
+            return result, False
+        return value, isinstance(value, dict | list)
 
     def hidden(self, tool: str, role: str) -> list[str]:
         """Fields of a tool's result that a role does not see."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from sift_fast.vault import Vault
 
 if TYPE_CHECKING:
-    from sift_fast.guard._taint import Fingerprints
+    from sift_fast._core import _Fingerprints
 
 __all__ = ["Memories", "Memory"]
 
@@ -49,7 +49,7 @@ class Memory:
         self.source_names: set[str] = set()
         #: Answers of a wrong shape in a row.
         self.retries = 0
-        self.fingerprints: Fingerprints | None = None
+        self.fingerprints: _Fingerprints | None = None
         self.used = 0.0
         self.lock = threading.Lock()
         self._vault: Vault | None = None

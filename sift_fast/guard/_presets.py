@@ -20,7 +20,7 @@ _INPUT: dict[str, dict[str, Any]] = {
         "min_score": 0.4,
         "block_at": 0.6,
     },
-    "conversation": {"on_violation": "escalate"},
+    "conversation": {"on_violation": "escalate", "block_at": 0.7},
     "leak": {"on_violation": "flag", "min_score": 0.4, "block_at": 0.6},
     "links": {"on_violation": "block"},
     "prompt_leak": {"on_violation": "block"},

@@ -23,6 +23,8 @@ __all__ = ["OutputStream"]
 
 #: Characters that were given out and are read again with what comes next: more than the widest rule of text.
 _LOOK_BEHIND = 2_048
+#: Bytes after a finding that a rule may read.
+_RIGHT_CONTEXT = 24
 #: Characters that an answer may have which must be seen whole.
 _MAX_WHOLE = 4 << 20
 
@@ -196,7 +198,16 @@ class OutputStream:
         for check in self._windowed:
             self._job.ask_about(check, Call("output", window, self._job.call.context, None))
         found = self._job.state.scanner.scan(window)
-        new = [finding for finding in found if (finding.rule_id, self._at + finding.start) not in self._known]
+        if not found:
+            return
+        # What ended earlier was judged then, with more of what stands before it; what follows a finding may still
+        # have been open.
+        least = len(self._behind) - _RIGHT_CONTEXT
+        new = [
+            finding
+            for finding in found
+            if finding.end > least and (finding.rule_id, self._at + finding.start) not in self._known
+        ]
         if not new:
             return
         self._known.update((finding.rule_id, self._at + finding.start) for finding in new)
@@ -212,8 +223,8 @@ class OutputStream:
             if signal is None:
                 continue
             # Here nothing can be edited any more: what would be redacted stops the answer.
-            if gate and not signal.rescrub:
-                signal = signal._replace(edits=())
+            if gate:
+                signal = signal._replace(edits=(), rescrub=False)
             self._job.take(check, signal)
 
     def _shown(self, text: str) -> str:

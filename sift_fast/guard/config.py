@@ -115,7 +115,9 @@ class ProvenanceConfig(GuardrailConfig):
         "Names of arguments, at any depth, that may not come from an untrusted source.",
     )
     trusted: tuple[str, ...] = option((), "Tools whose results are no untrusted source.")
-    max_entries: int = option(20_000, "Most fingerprints kept for a conversation.", low=16, high=10_000_000)
+    max_entries: int = option(
+        16_384, "Most fingerprints kept for a conversation, 16 bytes each; a power of two.", low=16, high=16_777_216
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

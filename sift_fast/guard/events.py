@@ -110,6 +110,11 @@ class JsonLines:
             raise StateUnavailable("events cannot be written: the queue is full") from None
 
     @property
+    def full(self) -> bool:
+        """Whether the next event has to wait."""
+        return self._queue.full()
+
+    @property
     def lag(self) -> int:
         """Events that wait."""
         return self._queue.qsize()
@@ -155,6 +160,11 @@ class Recorder:
         self._sample = sample_allow
         self._tenant = tenant
         self._random = random.Random()
+
+    @property
+    def full(self) -> bool:
+        """Whether a sink would make the next verdict wait."""
+        return any(getattr(sink, "full", False) for sink in self._sinks)
 
     def wants(self, verdict: Verdict) -> bool:
         """Whether a verdict is recorded: all but plain allows, and a sample of those."""

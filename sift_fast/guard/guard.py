@@ -6,6 +6,7 @@ not go on.
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 import time
@@ -386,20 +387,15 @@ class Guard:
     # --- how a text is checked -------------------------------------------------------------------------------------
 
     async def _checked(self, job: _Job) -> Verdict:
-        if job.size <= _INLINE:
-            job.fast()
-            if not job.slow and not (job.opens and self._state.config.escalation.file):
-                return job.finish()
-            if job.slow:
-                await self._waited(job)
-        else:
+        if job.size > _INLINE:
             import asyncio
 
             await asyncio.to_thread(job.fast)
-            if job.slow:
-                await self._waited(job)
-            return await asyncio.to_thread(job.finish)
-        if job.opens and self._state.config.escalation.file:
+        else:
+            job.fast()
+        if job.slow:
+            await self._waited(job)
+        if job.size > _INLINE or job.waits:
             import asyncio
 
             return await asyncio.to_thread(job.finish)
@@ -415,7 +411,7 @@ class Guard:
         """Ask the guardrails that wait, all at once; the first that blocks cancels the others."""
         import asyncio
 
-        deadline = self._state.config.limits.deadline_ms / 1_000
+        deadline = job.state.config.limits.deadline_ms / 1_000
         tasks = [asyncio.ensure_future(self._ask(check, job)) for check in job.slow]
         try:
             for done in asyncio.as_completed(tasks, timeout=deadline):
@@ -529,6 +525,11 @@ class _Job:
         decision = self.tally.decision
         on_block = self.state.config.escalation.on_block
         return not self.quiet and (decision == "escalate" or (on_block and decision == "block"))
+
+    @property
+    def waits(self) -> bool:
+        """Whether finishing waits for a disk."""
+        return (self.opens and self.state.config.escalation.file is not None) or self.state.recorder.full
 
     # --- asking ----------------------------------------------------------------------------------------------------
 
@@ -774,7 +775,7 @@ class _Job:
 class _ToolJob(_Job):
     """A tool's arguments or its result: text, or containers as JSON has."""
 
-    __slots__ = ("labels", "source")
+    __slots__ = ("encoded", "labels", "source")
 
     def __init__(self, guard: Guard, stage: Stage, tool: str, value: Any, context: RequestContext) -> None:
         if not isinstance(tool, str):
@@ -783,6 +784,10 @@ class _ToolJob(_Job):
             raise TypeError("a tool's arguments must be a mapping")
         super().__init__(guard, stage, "", context)
         self.call.tool = tool
+        # A result that is typed is read as what it is, also where it comes as text.
+        self.encoded = False
+        if stage == "tool_output" and isinstance(value, str) and self.plan.tools is not None:
+            value, self.encoded = self.plan.tools.decoded(tool, value)
         self.source = value
         self.labels: Mapping[str, tuple[str, ...]] = {}
         # What is read is what would go on: a field that a role does not see is gone before anything looks at it.
@@ -834,6 +839,8 @@ class _ToolJob(_Job):
         if self.tally.rescrub:
             operators, vault = self.operators()
             value = self.state.scanner.redact_json(value, operators, vault).value
+        if self.encoded:
+            return json.dumps(value, ensure_ascii=False), None
         return None, self.put_back(value) if self.stage == "tool_input" else value
 
     def close(self, verdict: Verdict) -> None:

@@ -235,6 +235,42 @@ def test_typed_results():
     assert guard.check_tool_output_sync("lookup", result, boss).value == result
 
 
+def test_typed_results_that_come_as_text():
+    guard = make("agent", tools=TOOLS)
+    verdict = guard.check_tool_output_sync(
+        "lookup", '{"name": "Joe", "note": "joe.miller@gmail.com"}', RequestContext()
+    )
+    assert json.loads(verdict.text) == {"note": "<EMAIL_ADDRESS>"}
+    # Text where a table was promised.
+    assert guard.check_tool_output_sync("lookup", "Joe", RequestContext()).reason == "tools.result"
+
+
+LINKS = [
+    ("![a](https://evil.example/c?d=1)", "links.image"),
+    ("![a](//evil.example/c)", "links.image"),
+    ("<img alt='' src = 'https://evil.example/c'>", "links.image"),
+    ("<div style=\"background: url('https://evil.example/c')\">", "links.image"),
+    ("![a][1]\n\n[1]: https://evil.example/c", "links.image"),
+    ("![a](https://acme.example.evil.example/c)", "links.image"),
+    ("![a](https://acme.example@evil.example/c)", "links.image"),
+    ("![a](https://static.acme.example/c.png)", "ok"),
+    ("![a](/c.png) and // comment", "ok"),
+    ("see [1]\n\n[1]: https://other.example/paper", "ok"),
+    ("see https://other.example/paper", "ok"),
+]
+
+
+@pytest.mark.parametrize(("text", "reason"), LINKS)
+def test_images_of_other_hosts(text, reason):
+    guard = make(guardrails={"links": {"hosts": ["acme.example"]}})
+    assert guard.check_output_sync(text, CONTEXT).reason == reason
+    out, verdict = streamed(guard, text, 3)
+    assert verdict.reason == reason
+    assert "evil.example/c" not in out
+    strict = make(guardrails={"links": {"hosts": ["acme.example"], "links": True}})
+    assert strict.check_output_sync("see https://other.example/paper", CONTEXT).reason == "links.host"
+
+
 def test_results_are_redacted_and_arguments_get_the_value_back():
     guard = make("agent", tools=TOOLS)
     verdict = guard.check_tool_output_sync("clock", {"mail": "joe.miller@gmail.com", "n": 3}, CONTEXT)
@@ -517,14 +553,15 @@ def test_the_kernel_decides_on_top(decision, expected, status):
 def test_events_hold_no_content(secret):
     events = Events()
     guard = make(sinks=[events], guardrails={"words": {"words": ["merger"], "on_violation": "block"}})
+    context = RequestContext(tenant="acme", user="u-jane", conversation="conversation-77")
     mail = "joe.miller@gmail.com"
-    guard.check_input_sync("plain", CONTEXT)
-    guard.check_input_sync(f"{secret} {mail}", CONTEXT)
-    guard.check_input_sync(ATTACK, CONTEXT)
-    guard.check_output_sync("about the merger", CONTEXT)
+    guard.check_input_sync("plain", context)
+    guard.check_input_sync(f"{secret} {mail}", context)
+    guard.check_input_sync(ATTACK, context)
+    guard.check_output_sync("about the merger", context)
     assert [event["decision"] for event in events.all] == ["redact", "block", "block"]
-    shown = json.dumps(events.all) + guard.metrics.prometheus() + repr(guard.check_input_sync(f"{mail}", CONTEXT))
-    for text in (secret, mail, "merger", "previous", "c1"):
+    shown = json.dumps(events.all) + guard.metrics.prometheus() + repr(guard.check_input_sync(f"{mail}", context))
+    for text in (secret, mail, "merger", "previous", "u-jane", "conversation-77"):
         assert text not in shown
     assert 'sift_verdicts_total{stage="input",decision="block",status="ok"} 1' in shown
 

@@ -23,6 +23,7 @@ mod redact;
 mod rules;
 mod scanner;
 mod stream;
+mod taint;
 mod text;
 mod vault;
 
@@ -39,6 +40,7 @@ const _: () = {
     assert!(align_of::<findings::Findings>() <= 16);
     assert!(align_of::<files::FileScan>() <= 16);
     assert!(align_of::<ngram::NgramScorer>() <= 16);
+    assert!(align_of::<taint::Fingerprints>() <= 16);
 };
 
 /// The native half of sift_fast. Use the package, not this module.
@@ -75,6 +77,8 @@ mod _core {
     use crate::scanner::Scanner;
     #[pymodule_export]
     use crate::stream::Stream;
+    #[pymodule_export]
+    use crate::taint::Fingerprints;
     #[pymodule_export]
     use crate::vault::{decrypt, Key, Restorer, Vault};
 

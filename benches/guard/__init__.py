@@ -1,0 +1,1 @@
+"""What the guard adds to a turn: `python -m benches.guard`, with the package installed."""

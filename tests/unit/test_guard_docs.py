@@ -1,0 +1,64 @@
+"""What the documents of the guard say is what it does: configurations load, the reference is the declared one."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from sift_fast.guard import Guard, GuardConfig, RequestContext
+from sift_fast.guard.config import KINDS, config_schema, reference
+from sift_fast.guard.events import make_event
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def blocks():
+    for path in sorted(DOCS.glob("guard*.md")):
+        text = path.read_text(encoding="utf-8")
+        for number, block in enumerate(re.findall(r"```toml\n(.*?)```", text, re.DOTALL)):
+            if "version = 1" in block:
+                yield pytest.param(block, id=f"{path.stem}-{number}")
+
+
+@pytest.mark.parametrize("block", list(blocks()))
+def test_configurations_load_and_check(block, tmp_path):
+    (tmp_path / "prompt.txt").write_text("You are the helper of a shop. " * 4)
+    (tmp_path / "sift.toml").write_text(block)
+    guard = Guard.open(tmp_path / "sift.toml")
+    assert guard.check_input_sync("Good morning", RequestContext()).decision == "allow"
+
+
+def test_the_reference_is_the_declared_one():
+    assert (DOCS / "guard-config.md").read_text(encoding="utf-8") == reference()
+
+
+def test_the_schema_knows_every_kind_and_every_key():
+    schema = config_schema()
+    assert schema["additionalProperties"] is False
+    assert set(KINDS) == set(schema["properties"]["guardrails"]["properties"])
+    for kind, (table, _) in KINDS.items():
+        declared = set(table.__dataclass_fields__)
+        assert set(schema["properties"]["guardrails"]["properties"][kind]["properties"]) == declared
+    json.dumps(schema)
+
+
+def test_every_field_of_an_event_is_described():
+    verdict = Guard({"version": 1}).check_input_sync("x", RequestContext())
+    event = make_event(verdict, RequestContext(), tenant=True, sampled=1.0)
+    text = (DOCS / "guard-events.md").read_text(encoding="utf-8")
+    assert [field for field in event if f"`{field}`" not in text] == []
+
+
+def test_the_table_of_risks_is_what_is_played():
+    from sift_fast.guard.attacks import _cases, play
+
+    played = list(play(Guard(GuardConfig.load(DOCS.parent / "tests" / "data" / "guard.toml"))))
+    text = (DOCS / "owasp.md").read_text(encoding="utf-8")
+    for risk, cases in _cases().items():
+        stopped = sum(one.stopped is True for one in played if one.risk == risk)
+        passed = sum(one.passed is True for one in played if one.risk == risk)
+        row = next(line for line in text.splitlines() if line.startswith(f"| {risk}"))
+        assert f"| {stopped} of {len(cases)} | {passed} of {len(cases)} |" in row
