@@ -404,16 +404,17 @@ enum End {
 struct Anchors {
     /// One bit for each hash of three bytes that an anchor has there.
     grams: Box<[u64; GRAM_BITS / 64]>,
-    /// By a hash of the four outer bytes, one past an anchor's number; the others by `next`. Those of three bytes
-    /// come behind, by a hash of them: together they were chains of twenty names that end in the same letters.
+    /// By a hash of the four outer bytes, one past an anchor's number; the others by `next`. Those of three
+    /// bytes come behind, by a hash of them: together they were chains of twenty names that end in the same
+    /// letters.
     heads: Box<[u32; FOURS + THREES]>,
     outer: Vec<Outer>,
     texts: Vec<Box<[u8]>>,
     needs: Vec<Box<[Need]>>,
 }
 
-/// The bytes at the outer end of an anchor, up to eight: all of most, and one comparison. Byte after byte, in loops
-/// whose end no branch predictor knows, all that is done for runs took 3 % more.
+/// The bytes at the outer end of an anchor, up to eight: all of most, and one comparison. Byte after byte,
+/// in loops whose end no branch predictor knows, all that is done for runs took 3 % more.
 struct Outer {
     bytes: u64,
     mask: u64,
@@ -421,15 +422,16 @@ struct Outer {
     length: u32,
 }
 
-/// 2 KB for each end: an engine leaves little of the first cache. With 16 KB, a branch for every four places and
-/// the joints of a run byte after byte, all that is done for runs took 9 % more on documents and JSON.
+/// 2 KB for each end: an engine leaves little of the first cache. With 16 KB, a branch for every four
+/// places and the joints of a run byte after byte, all that is done for runs took 9 % more on documents and
+/// JSON.
 const GRAM_BITS: usize = 1 << 14;
 const FOURS: usize = 1 << 11;
 const THREES: usize = 1 << 8;
 const FOLDS: u64 = 0x2020_2020_2020_2020;
 const THREE: u32 = 0x00ff_ffff;
-/// Bytes of text that are looked up by one bit each of a mask: ten times six, as many as a load of eight bytes has
-/// grams.
+/// Bytes of text that are looked up by one bit each of a mask: ten times six, as many as a load of eight
+/// bytes has grams.
 const GROUP: usize = 60;
 
 /// Of the three lower bytes: the highest is multiplied out of the result.
@@ -537,7 +539,8 @@ impl Anchors {
         });
     }
 
-    /// Calls `on_gram` for each place in `from..to` whose three bytes an anchor may have at its end, in order.
+    /// Calls `on_gram` for each place in `from..to` whose three bytes an anchor may have at its end, in
+    /// order.
     #[inline]
     fn each_gram(&self, text: &[u8], from: usize, to: usize, on_gram: &mut impl FnMut(usize)) {
         let to = to.min(text.len().saturating_sub(2));

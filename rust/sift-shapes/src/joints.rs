@@ -4,8 +4,8 @@
 /// What ends the alphabets of a run, one bit for each of 64 of its bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Joints {
-    /// Bytes of `%+-/=_~`; of `%+/=~`; of `%`: what a part of letters and digits alone, one with `-_`, and one
-    /// with `+-/=_~` ends at.
+    /// Bytes of `%+-/=_~`; of `%+/=~`; of `%`: what a part of letters and digits alone, one with `-_`, and
+    /// one with `+-/=_~` ends at.
     pub ends: [u64; 3],
     /// Bytes of `-=`, behind which a value can begin.
     pub begins: u64,

@@ -50,8 +50,8 @@ pub(super) fn fold(text: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// Folds the character at `at`, and those that follow as long as they may need the slow way as well: where one
-/// does the next one often does, beyond a space or so.
+/// Folds the character at `at`, and those that follow as long as they may need the slow way as well: where
+/// one does the next one often does, beyond a space or so.
 pub(super) fn fold_units(text: &[u8], at: usize, white: &mut bool, out: &mut Vec<u8>) -> usize {
     let mut rest = text.get(at..).unwrap_or_default();
     while let Some(next) = unit(rest) {

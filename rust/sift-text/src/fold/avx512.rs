@@ -1,7 +1,7 @@
 //! 64 bytes at a time with AVX-512, which moves the kept bytes together in one instruction.
 //!
-//! So there is no branch for blocks in which white space repeats, and one path for the end of a text. Blocks with a
-//! byte that may begin a character that changes are left to AVX2.
+//! So there is no branch for blocks in which white space repeats, and one path for the end of a text.
+//! Blocks with a byte that may begin a character that changes are left to AVX2.
 
 use std::arch::x86_64::{
     _mm512_castsi512_si256, _mm512_cmpeq_epi8_mask, _mm512_cmplt_epu8_mask,
@@ -14,8 +14,8 @@ use super::avx2::{active_mask, fold_plain, fold_units};
 use crate::unit::is_active;
 
 const WIDTH: usize = 64;
-/// Bytes for AVX2 where a block is not for here. Texts in other scripts would be handed over at each block, which
-/// made them a fifth slower.
+/// Bytes for AVX2 where a block is not for here. Texts in other scripts would be handed over at each block,
+/// which made them a fifth slower.
 const OTHER: usize = 4 * WIDTH;
 
 /// Appends the folded `text` to `out`.
@@ -36,8 +36,8 @@ pub(super) fn fold(text: &[u8], out: &mut Vec<u8>) {
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,avx2,bmi1,popcnt")]
 fn fold_blocks(text: &[u8], mut at: usize, white: &mut bool, out: &mut Vec<u8>) -> usize {
-    // INVARIANT: at least `text.len() - at + WIDTH` bytes are reserved behind `length`. Each step writes WIDTH
-    // bytes and moves `length` by no more than it moves `at`.
+    // INVARIANT: at least `text.len() - at + WIDTH` bytes are reserved behind `length`. Each step writes
+    // WIDTH bytes and moves `length` by no more than it moves `at`.
     out.reserve(text.len() - at + WIDTH);
     let mut length = out.len();
     let target = out.as_mut_ptr();
