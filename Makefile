@@ -19,7 +19,7 @@ ARGS ?=
 CORPUS ?= $(wildcard $(VENV)/lib/python3.*/site-packages)
 
 .PHONY: help demo test wheel lint format rust-test py-test rules-check bench fuzz eval eval-secrets \
-	eval-pii rules-docs asan clean engine venv release-engine lock install
+	eval-pii rules-docs kills asan clean engine venv release-engine lock install
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -82,6 +82,9 @@ eval-pii: engine venv ## personal data on cases, in clean text, and its speed: m
 
 rules-docs: install ## docs/rules.md and the snapshot of the rules, from the installed wheel
 	@$(VENV)/bin/python scripts/rules_docs.py $(ARGS)
+
+kills: ## kill a process that writes a ledger 100 times, and look each time (SIFT_KILLS=1000)
+	@SIFT_KILLS="$${SIFT_KILLS:-100}" cargo test --quiet --locked -p sift-ledger --test kill killed
 
 asan: engine ## the tests of the engine wrapper under AddressSanitizer
 	@scripts/asan.sh $(ARGS)

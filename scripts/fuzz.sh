@@ -2,7 +2,7 @@
 # Runs fuzz targets of rust/fuzz, each for 60 s (SIFT_FUZZ_SECONDS); a crash ends the run and names the
 # file that reproduces it.
 #
-#   scripts/fuzz.sh [TARGET...]       default: scan stream_split rule_load redact decode offsets
+#   scripts/fuzz.sh [TARGET...]       default: scan stream_split rule_load redact decode offsets receipt proof
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 need_rust
@@ -19,7 +19,7 @@ if ! cargo fuzz --version >/dev/null 2>&1; then
 fi
 
 targets=("$@")
-[ "${#targets[@]}" -gt 0 ] || targets=(scan stream_split rule_load redact decode offsets)
+[ "${#targets[@]}" -gt 0 ] || targets=(scan stream_split rule_load redact decode offsets receipt proof)
 seconds="${SIFT_FUZZ_SECONDS:-60}"
 cd "$ROOT"
 for target in "${targets[@]}"; do

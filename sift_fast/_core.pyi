@@ -1,7 +1,7 @@
 """The native half of sift_fast: what `rust/sift-py` exports. Use the package, not this module."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self, TypeAlias, TypedDict, final, overload
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
+from sift_fast.receipts import Receipt
 from sift_fast.redact import Operators
 from sift_fast.types import (
     ArrowArray,
@@ -27,7 +28,12 @@ from sift_fast.types import (
 )
 
 __all__ = [
+    "ActionRequest",
+    "Approval",
+    "ApprovalSignature",
+    "Authorization",
     "Batch",
+    "Credential",
     "Explanation",
     "FileFinding",
     "FileReport",
@@ -35,19 +41,29 @@ __all__ = [
     "Finding",
     "Findings",
     "Item",
+    "Keys",
+    "Permit",
+    "PermitRegister",
     "Redaction",
     "Restorer",
     "Rule",
     "Rules",
     "Scanner",
+    "Session",
+    "SignedElevation",
+    "SignedGrant",
+    "SigningKey",
     "Stream",
     "Vault",
     "_Document",
+    "_Kernel",
     "_Key",
+    "_Verifier",
     "_check_mask",
     "_decrypt",
     "_restore_finding",
     "_restore_findings",
+    "audit_ledger",
     "build_info",
     "check_rules",
     "examples",
@@ -55,6 +71,11 @@ __all__ = [
     "rule_sets",
     "rule_table",
     "rules_cost",
+    "sign_elevation",
+    "sign_grant",
+    "sign_request",
+    "trusted_credential",
+    "verify_permit",
     "withdrawn_rules",
 ]
 
@@ -920,3 +941,637 @@ def _restore_findings(
     incomplete: list[str],
     unit: str,
 ) -> Findings: ...
+
+@final
+class Keys:
+    """Public keys and what each may sign, as `keys.toml` has them.
+
+    Example:
+        >>> len(Keys(""))
+        0
+    """
+
+    def __new__(cls, text: str) -> Self:
+        """Read the text of a `keys.toml`.
+
+        Raises:
+            ConfigError: A key is wrong, weak, there twice, or there for two uses; nothing was taken in.
+        """
+
+    @staticmethod
+    def load(path: _Path) -> Keys:
+        """Read a file.
+
+        Raises:
+            ConfigError: It cannot be read, or as the constructor.
+        """
+
+    def items(self) -> list[tuple[str, str]]:
+        """Id and purpose of each key."""
+
+    def __len__(self) -> int: ...
+
+_Answer: TypeAlias = tuple[Literal["valid", "missing", "invalid"], str]
+
+@final
+class _Verifier:
+    def __new__(cls, keys: Keys, origin: str | None, witnesses: int) -> Self: ...
+    def verify(
+        self, envelope: bytes | None, proof: str | None, now: int
+    ) -> tuple[str, str, str, _Answer, _Answer, _Answer, int | None]: ...
+
+def audit_ledger(
+    folder: _Path, keys: Keys, origin: str | None, seen: list[str], now: int
+) -> tuple[int, str, list[str], int, list[str], int, int, list[tuple[int, str]]]:
+    """Audit the ledger in a folder; `sift_fast.receipts` has the one to use."""
+
+_Decision: TypeAlias = Literal["allow", "escalate", "deny"]
+_Ended: TypeAlias = tuple[Literal["settled", "cancelled", "unknown", "expired"], list[tuple[str, str, int]], bool]
+
+@final
+class SigningKey:
+    """A private Ed25519 key that signs requests, grants or approvals for one kernel.
+
+    It is overwritten when the last reference goes, and is neither shown nor pickled.
+
+    Example:
+        >>> SigningKey.generate("bot-1", "kernel.acme").id
+        'bot-1'
+    """
+
+    @staticmethod
+    def generate(key_id: str, audience: str) -> SigningKey:
+        """Make one from the system's randomness.
+
+        Args:
+            key_id: its name in `keys.toml`.
+            audience: the kernel it speaks to, as `audience` of `kernel.toml`.
+        """
+
+    @staticmethod
+    def load(path: _Path, key_id: str, audience: str) -> SigningKey:
+        """Read PEM of PKCS #8, as `openssl genpkey -algorithm ed25519` writes it.
+
+        Raises:
+            ConfigError: there is none, or others than its owner may read it.
+        """
+
+    def save(self, path: _Path) -> None:
+        """Write a new file that only its owner reads.
+
+        Raises:
+            ConfigError: the file is there already, or cannot be written.
+        """
+
+    @property
+    def id(self) -> str:
+        """Its name in `keys.toml`."""
+
+    @property
+    def audience(self) -> str:
+        """The kernel it speaks to."""
+
+    @property
+    def public(self) -> str:
+        """The public half, base64, as `keys.toml` takes it."""
+
+@final
+class ActionRequest:
+    """What an agent wants to do.
+
+    `sign_request` returns it with a stamp: `request_id`, `nonce`, `issued_at`, `expires_at` and `audience`, which are
+    None before. `repr` shows no arguments.
+
+    Args:
+        tenant: for whom.
+        agent: which agent.
+        role: in which of the roles that its key has.
+        tool: the tool, as the manifest has it.
+        args: its arguments: JSON as Python has it, with integers of 64 bits, finite floats and no lone surrogates.
+        session: id of an open session.
+        conversation: the conversation it is done in.
+        model: the model that asked for it.
+        model_version: its version.
+        trace_id: what it belongs to.
+        estimate: what it is expected to cost, by unit, in the unit's smallest part.
+
+    Raises:
+        ConfigError: a name or a value that no kernel takes. The message names the field and not what is in it.
+        TypeError: `args` holds something that JSON does not have.
+
+    Example:
+        >>> ActionRequest(tenant="acme", agent="bot", role="support", tool="refund", args={"cents": 5}).args
+        {'cents': 5}
+    """
+
+    def __new__(
+        cls,
+        *,
+        tenant: str,
+        agent: str,
+        role: str,
+        tool: str,
+        args: dict[str, Any],
+        session: str | None = None,
+        conversation: str | None = None,
+        model: str | None = None,
+        model_version: str | None = None,
+        trace_id: str | None = None,
+        estimate: dict[str, int] | None = None,
+    ) -> Self: ...
+    @staticmethod
+    def from_json(text: bytes) -> ActionRequest:
+        """Read a JSON object with these fields, strictly: a duplicate name or an unknown one is an error.
+
+        Raises:
+            ConfigError: as for the constructor.
+        """
+
+    def to_json(self) -> bytes:
+        """The other way round, without the stamp."""
+
+    @property
+    def tenant(self) -> str:
+        """For whom."""
+
+    @property
+    def agent(self) -> str:
+        """Which agent."""
+
+    @property
+    def role(self) -> str:
+        """In which role."""
+
+    @property
+    def tool(self) -> str:
+        """Which tool."""
+
+    @property
+    def args(self) -> dict[str, Any]:
+        """A copy of the arguments."""
+
+    @property
+    def session(self) -> str | None:
+        """Id of the session."""
+
+    @property
+    def conversation(self) -> str | None:
+        """The conversation."""
+
+    @property
+    def model(self) -> str | None:
+        """The model."""
+
+    @property
+    def model_version(self) -> str | None:
+        """Its version."""
+
+    @property
+    def trace_id(self) -> str | None:
+        """What it belongs to."""
+
+    @property
+    def estimate(self) -> dict[str, int]:
+        """Expected cost by unit."""
+
+    @property
+    def request_id(self) -> str | None:
+        """Its unique name."""
+
+    @property
+    def nonce(self) -> bytes | None:
+        """16 random bytes."""
+
+    @property
+    def issued_at(self) -> int | None:
+        """Milliseconds since 1970."""
+
+    @property
+    def expires_at(self) -> int | None:
+        """Milliseconds since 1970."""
+
+    @property
+    def audience(self) -> str | None:
+        """The kernel it is for."""
+
+    @property
+    def action_hash(self) -> str:
+        """SHA-256 of the canonical action (RFC 8785), hexadecimal: without nonce, times and trace."""
+
+@final
+class Credential:
+    """What proves who asks, for one request."""
+
+    @staticmethod
+    def from_json(text: bytes) -> Credential:
+        """Read one.
+
+        Raises:
+            ConfigError: it is none.
+        """
+
+    def to_json(self) -> bytes:
+        """The other way round."""
+
+    @property
+    def request_id(self) -> str:
+        """Name of the request."""
+
+    @property
+    def issued_at(self) -> int:
+        """Milliseconds since 1970."""
+
+    @property
+    def expires_at(self) -> int:
+        """Milliseconds since 1970."""
+
+    @property
+    def audience(self) -> str:
+        """The kernel it is for."""
+
+def sign_request(
+    request: ActionRequest, key: SigningKey, *, lifetime_ms: int = 30_000
+) -> tuple[ActionRequest, Credential]:
+    """Sign a request with an agent's key.
+
+    Args:
+        request: what is to be done.
+        key: the agent's key; it says for which kernel.
+        lifetime_ms: how long the request holds, milliseconds.
+
+    Returns:
+        The request with its stamp, and the credential.
+
+    Raises:
+        ConfigError: an integer in the arguments beyond 2^53 - 1, which other readers of JSON would round.
+        StateUnavailable: the system gives no randomness.
+    """
+
+def trusted_credential(audience: str, *, lifetime_ms: int = 30_000) -> Credential:
+    """A credential that proves nothing, for a kernel with `trust_process = true`.
+
+    Args:
+        audience: the kernel it is for.
+        lifetime_ms: how long it holds, milliseconds.
+    """
+
+@final
+class SignedGrant:
+    """A session grant with its signature, for `Kernel.open_session`."""
+
+    @staticmethod
+    def from_json(text: bytes) -> SignedGrant:
+        """Read one.
+
+        Raises:
+            ConfigError: it is none.
+        """
+
+    def to_json(self) -> bytes:
+        """The other way round."""
+
+    @property
+    def session(self) -> str:
+        """Name of the session."""
+
+    @property
+    def expires_at(self) -> int:
+        """Milliseconds since 1970."""
+
+def sign_grant(
+    key: SigningKey,
+    session: str,
+    tenant: str,
+    agent: str,
+    roles: set[str],
+    tools: set[str] | None,
+    conversation: str | None,
+    seconds: int,
+) -> SignedGrant:
+    """`sift_fast.sign_grant` has the one to use."""
+
+@final
+class SignedElevation:
+    """An elevation with its signature, for `Kernel.elevate`."""
+
+    @staticmethod
+    def from_json(text: bytes) -> SignedElevation:
+        """Read one.
+
+        Raises:
+            ConfigError: it is none.
+        """
+
+    def to_json(self) -> bytes:
+        """The other way round."""
+
+    @property
+    def id(self) -> str:
+        """Its name."""
+
+def sign_elevation(key: SigningKey, *, session: str, tenant: str, tools: set[str], seconds: int) -> SignedElevation:
+    """Add tools to a session for a while; the only thing that widens one.
+
+    Args:
+        key: of a person in the group that `approval.elevation_group` of `kernel.toml` names.
+        session: id of the session.
+        tenant: of which tenant.
+        tools: what is added.
+        seconds: for how long, from now.
+
+    Raises:
+        ConfigError: no tool, a name that is none, no time.
+    """
+
+@final
+class Session:
+    """An open session: makes credentials in a microsecond. It holds a key and is not pickled."""
+
+    @property
+    def id(self) -> str:
+        """What requests name as `session`."""
+
+    def mac(self, request: ActionRequest, *, lifetime_ms: int = 30_000) -> Credential:
+        """A credential for a request of this session.
+
+        Args:
+            request: it names this session.
+            lifetime_ms: how long the request holds, milliseconds.
+
+        Raises:
+            ConfigError: it names another session, or has no canonical form.
+        """
+
+@final
+class Approval:
+    """Something that waits for people. Times are milliseconds since 1970."""
+
+    @property
+    def id(self) -> str:
+        """Its name."""
+
+    @property
+    def state(self) -> Literal["pending", "approved", "rejected", "expired", "consumed"]:
+        """Where it stood when it was read."""
+
+    @property
+    def tenant(self) -> str:
+        """Who asks."""
+
+    @property
+    def agent(self) -> str:
+        """Who asks."""
+
+    @property
+    def tool(self) -> str:
+        """For which tool."""
+
+    @property
+    def rule(self) -> str:
+        """The rule that asks for it, such as `2-of-finance`."""
+
+    @property
+    def required(self) -> int:
+        """How many people must approve."""
+
+    @property
+    def group(self) -> str:
+        """Of which group."""
+
+    @property
+    def created_at(self) -> int:
+        """When it was asked for."""
+
+    @property
+    def expires_at(self) -> int:
+        """When it ends, used or not."""
+
+    @property
+    def approvers(self) -> list[str]:
+        """Who has approved."""
+
+    def open(self, key: SigningKey) -> dict[str, Any]:
+        """The action, from the copy that is sealed for this key.
+
+        Raises:
+            ConfigError: there is no copy for this key, or it is not what is to be approved.
+        """
+
+    def sign(self, key: SigningKey, *, reject: bool = False) -> ApprovalSignature:
+        """Say yes or no to what `open` shows.
+
+        Raises:
+            ConfigError: as for `open`.
+        """
+
+@final
+class ApprovalSignature:
+    """What an approver says about one approval."""
+
+    @property
+    def key_id(self) -> str:
+        """Whose key it is."""
+
+    @property
+    def verdict(self) -> Literal["approve", "reject"]:
+        """What is said."""
+
+@final
+class Authorization:
+    """The answer to a request."""
+
+    @property
+    def decision(self) -> _Decision:
+        """What was decided."""
+
+    @property
+    def allowed(self) -> bool:
+        """Whether it is `allow`."""
+
+    @property
+    def reason(self) -> str:
+        """Why, as a stable code; docs/kernel.md lists them."""
+
+    @property
+    def message(self) -> str | None:
+        """A text for a user, from the policy."""
+
+    @property
+    def status(self) -> Literal["ok", "error"]:
+        """How the check went; an error comes with a denial."""
+
+    @property
+    def rule_ids(self) -> tuple[str, ...]:
+        """Policies, limits (`limit:...`) or rates (`rate:...`) that decided."""
+
+    @property
+    def shadow(self) -> tuple[str, ...]:
+        """Policies in shadow mode that would have changed the decision."""
+
+    @property
+    def taint(self) -> tuple[str, ...]:
+        """Sources that reached the arguments."""
+
+    @property
+    def policy_hash(self) -> str:
+        """Hash of manifest and policies, hexadecimal."""
+
+    @property
+    def lease(self) -> str | None:
+        """The reservation, for `settle` or `cancel`."""
+
+    @property
+    def approval(self) -> str | None:
+        """The approval that is asked for, or was used."""
+
+    @property
+    def request_id(self) -> str:
+        """Name of the request."""
+
+    @property
+    def permit(self) -> bytes | None:
+        """The permit, once the receipt is durable; None before, and for what is not allowed."""
+
+    @property
+    def receipt(self) -> Receipt | None:
+        """The receipt, once it is durable; None before, and for callers who did not prove who they are."""
+
+    async def durable(self) -> Receipt | None:
+        """Wait until the receipt is on disk; then `permit` and `receipt` are there.
+
+        Raises:
+            StateUnavailable: the ledger failed, or took too long; there is no permit.
+        """
+
+    def durable_sync(self) -> Receipt | None:
+        """As `durable`, waiting here."""
+
+    @property
+    def _receipt(self) -> tuple[bytes, int | None] | None: ...
+    def _wait(self) -> None: ...
+    def _when_durable(self, told: Callable[[], None]) -> bool: ...
+
+@disjoint_base
+class _Kernel:
+    """`sift_fast.Kernel` is this class with what needs a coroutine."""
+
+    def __new__(cls, folder: _Path, scanner: Scanner | None) -> Self: ...
+    @property
+    def audience(self) -> str:
+        """Whom requests must be addressed to."""
+
+    @property
+    def policy_hash(self) -> str:
+        """Hash of the policy in force, hexadecimal."""
+
+    def open_session(self, grant: SignedGrant) -> Session:
+        """Open a session; again, with the same grant, it is the same session.
+
+        Args:
+            grant: signed by an agent's key.
+
+        Raises:
+            InvalidSignature: the signature does not verify, or the key may not grant this.
+            ConfigError: it grants what the key does not have, is over, lasts too long or is for another kernel.
+            LimitExceeded: as many sessions are open as may be.
+            StateUnavailable: the kernel is closed, forked, or cannot believe its clock.
+        """
+
+    def elevate(self, elevation: SignedElevation) -> None:
+        """Add tools to a session.
+
+        Args:
+            elevation: signed by a person of the group that may.
+
+        Raises:
+            InvalidSignature: the signature does not verify, or the key may not elevate.
+            ConfigError: it is over, lasts too long or is for another kernel.
+            StateUnavailable: it cannot be made durable.
+        """
+
+    def reload(self) -> None:
+        """Read policies, manifest and public keys again; they hold from the next request on.
+
+        Raises:
+            PolicyError: policies or manifest are wrong; what was in force stays.
+            ConfigError: keys are wrong, or a tool charges what no limit caps; as above.
+        """
+
+    def close(self) -> None:
+        """Write everything out and let go of the folder. Again: nothing.
+
+        Raises:
+            StateUnavailable: something could not be written; the kernel is closed all the same.
+        """
+
+    def _authorize(self, request: ActionRequest, credential: Credential, approval: str | None) -> Authorization: ...
+    def _settle(self, lease: str, actual: dict[str, int]) -> _Ended: ...
+    def _cancel(self, lease: str) -> _Ended: ...
+    def _abandon(self, lease: str) -> _Ended: ...
+    def _pending(self) -> list[Approval]: ...
+    def _approval(self, approval: str) -> Approval | None: ...
+    def _sign_approval(self, approval: str, signature: ApprovalSignature) -> str: ...
+    def _revoke(self, kind: str, name: str, tenant: str, back: bool) -> None: ...
+    def _proof(self, index: int) -> str: ...
+    def _budgets(self) -> list[tuple[str, str, int, int, int, int]]: ...
+
+@final
+class PermitRegister:
+    """Which permits were used, so that none is used twice.
+
+    Args:
+        path: a file, which several processes may share; None keeps them in memory, for this process.
+        most: most permits in memory at once; beyond that none is accepted until some have expired.
+
+    Raises:
+        StateUnavailable: the file cannot be opened.
+    """
+
+    def __new__(cls, path: _Path | None = None, *, most: int = 1_000_000) -> Self: ...
+
+@final
+class Permit:
+    """What a permit says, after `verify_permit` believed it."""
+
+    @property
+    def audience(self) -> str:
+        """The kernel that gave it."""
+
+    @property
+    def request_id(self) -> str:
+        """The request that was allowed."""
+
+    @property
+    def action_hash(self) -> str:
+        """SHA-256 of the canonical action, hexadecimal."""
+
+    @property
+    def tool(self) -> str:
+        """Which tool may be called."""
+
+    @property
+    def tenant(self) -> str:
+        """For whom."""
+
+    @property
+    def agent(self) -> str:
+        """By which agent."""
+
+    @property
+    def lease(self) -> str:
+        """The reservation that is settled afterwards."""
+
+    @property
+    def issued_at(self) -> int:
+        """Milliseconds since 1970."""
+
+    @property
+    def expires_at(self) -> int:
+        """Milliseconds since 1970."""
+
+    @property
+    def index(self) -> int | None:
+        """Place of the receipt in the ledger; None for a permit that did not wait for it."""
+
+def verify_permit(permit: bytes, request: ActionRequest, keys: Keys, register: PermitRegister) -> Permit:
+    """`sift_fast.verify_permit` has the one to use."""

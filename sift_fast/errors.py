@@ -18,6 +18,8 @@ A denial is a value; an exception is for misuse, breakage, or where ignoring it 
 wrong type is a plain `TypeError`. No message holds text that was scanned.
 """
 
+from typing import Any
+
 __all__ = [
     "ActionDenied",
     "ConfigError",
@@ -66,7 +68,13 @@ class LeaseConflict(SiftError):
 
 
 class ActionDenied(SiftError):
-    """An action was entered that is not allowed."""
+    """An action was entered that is not allowed.
+
+    Attributes:
+        authorization: the answer of the kernel, an `Authorization`: reason, message, rules, approval.
+    """
+
+    authorization: Any = None
 
 
 class GuardBlocked(SiftError):

@@ -20,11 +20,16 @@ CLEAN, FINDINGS, ERROR, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
 
 #: Where each command is written. A command's file is imported when the command is called or listed.
 COMMANDS = {
+    "approvals": "List, show, approve and reject actions that wait.",
+    "authorize": "Ask a kernel about one action.",
     "bench": "Measure the scanner on your own files.",
     "explain": "Show every candidate in a text and what became of it.",
+    "init": "Write a governance folder with keys.",
+    "keygen": "Make a key and its entry for keys.toml.",
     "redact": "Copy a text with its findings replaced.",
     "rules": "List, show, check, measure and test rules.",
     "scan": "Find secrets, injections and leaks in files.",
+    "verify": "Verify receipts or a ledger, offline.",
 }
 
 EPILOG = """\b

@@ -46,6 +46,9 @@ def texts(root: Path) -> dict[str, str]:
     ).stdout
     found = {}
     for name in filter(None, listed.split("\0")):
+        # Bytes that were signed.
+        if name.startswith("tests/data/ledger/"):
+            continue
         path = root / name
         if path.is_file():
             content = path.read_bytes()

@@ -11,6 +11,14 @@ mod raised {
     pyo3::import_exception!(sift_fast.errors, ConfigError);
     pyo3::import_exception!(sift_fast.errors, LimitExceeded);
     pyo3::import_exception!(sift_fast.errors, StateUnavailable);
+    #[cfg(feature = "kernel")]
+    pyo3::import_exception!(sift_fast.errors, InvalidReceipt);
+    #[cfg(feature = "kernel")]
+    pyo3::import_exception!(sift_fast.errors, InvalidSignature);
+    #[cfg(feature = "kernel")]
+    pyo3::import_exception!(sift_fast.errors, LeaseConflict);
+    #[cfg(feature = "kernel")]
+    pyo3::import_exception!(sift_fast.errors, PolicyError);
 }
 
 /// An argument or an option that is wrong.
@@ -49,5 +57,33 @@ pub(crate) fn vault(error: &VaultError) -> PyErr {
     match error {
         VaultError::Full(_) => limit(error.to_string()),
         _ => raised::StateUnavailable::new_err(error.to_string()),
+    }
+}
+
+/// A receipt or ledger that does not say what it should.
+#[cfg(feature = "kernel")]
+pub(crate) fn receipt(message: impl Into<String>) -> PyErr {
+    raised::InvalidReceipt::new_err(message.into())
+}
+
+/// State that cannot be read or trusted.
+#[cfg(feature = "kernel")]
+pub(crate) fn unavailable(message: impl Into<String>) -> PyErr {
+    raised::StateUnavailable::new_err(message.into())
+}
+
+/// Any error of the kernel.
+#[cfg(feature = "kernel")]
+pub(crate) fn kernel(error: &sift_kernel::KernelError) -> PyErr {
+    use sift_kernel::KernelError;
+    let message = error.to_string();
+    match error {
+        KernelError::Config(_) | KernelError::Invalid(_) => config(message),
+        KernelError::Policy(_) => raised::PolicyError::new_err(message),
+        KernelError::Signature(_) => raised::InvalidSignature::new_err(message),
+        KernelError::LeaseConflict(_) => raised::LeaseConflict::new_err(message),
+        KernelError::Limit(_) => limit(message),
+        KernelError::Permit(_) => receipt(message),
+        _ => unavailable(message),
     }
 }

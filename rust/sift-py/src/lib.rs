@@ -14,6 +14,10 @@ mod door;
 mod errors;
 mod files;
 mod findings;
+#[cfg(feature = "kernel")]
+mod kernel;
+#[cfg(feature = "kernel")]
+mod receipts;
 mod redact;
 mod rules;
 mod scanner;
@@ -46,6 +50,16 @@ mod _core {
     use crate::files::{FileFinding, FileReport, FileScan};
     #[pymodule_export]
     use crate::findings::{restore_finding, restore_findings, Explanation, Finding, Findings};
+    #[cfg(feature = "kernel")]
+    #[pymodule_export]
+    use crate::kernel::{
+        sign_elevation, sign_grant, sign_request, trusted_credential, verify_permit, ActionRequest,
+        Approval, ApprovalSignature, Authorization, Credential, Kernel, Permit, PermitRegister,
+        Session, SignedElevation, SignedGrant, SigningKey,
+    };
+    #[cfg(feature = "kernel")]
+    #[pymodule_export]
+    use crate::receipts::{audit_ledger, Keys, Verifier};
     #[pymodule_export]
     use crate::redact::{check_mask, Document, Item, Redaction};
     #[pymodule_export]

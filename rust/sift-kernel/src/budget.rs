@@ -1,0 +1,1149 @@
+//! Budgets, rates and leases: reserve all or nothing, settle once, never exceed a cap.
+//!
+//! A *limit* caps what one budget may spend, in one unit, for one scope (the tenant, the agent, ...) in one
+//! window of time. An action that charges a budget is charged to every limit of that budget, so limits of
+//! several scopes form a hierarchy. Amounts are integers in the unit's smallest part: micro-dollars, tokens,
+//! calls.
+//!
+//! INVARIANT, for each account: `reserved + settled <= drawn <= cap`, reported overruns excepted. `drawn` is
+//! durable and the rest is memory: a crash forgets what of `drawn` was not used, and so loses headroom, never
+//! grants it twice.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use serde::Deserialize;
+
+use crate::clock::Now;
+use crate::config::Window;
+use crate::error::{file, KernelError, Result, StoreError};
+use crate::store::{AccountKey, Store};
+use crate::sync::lock;
+use crate::wire::{hex, random};
+
+/// Whose spending a limit counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// Everybody's together.
+    Global,
+    /// Each tenant's.
+    Tenant,
+    /// Each role's of each tenant.
+    Role,
+    /// Each agent's of each tenant.
+    Agent,
+    /// Each session's.
+    Session,
+    /// Each conversation's of each tenant.
+    Conversation,
+    /// Each tool's of each tenant.
+    Tool,
+}
+
+impl Scope {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Global => "global",
+            Self::Tenant => "tenant",
+            Self::Role => "role",
+            Self::Agent => "agent",
+            Self::Session => "session",
+            Self::Conversation => "conversation",
+            Self::Tool => "tool",
+        }
+    }
+}
+
+/// Who acts, for the choice of accounts. Names hold no `/`, except a tool's, which is written last.
+#[derive(Clone, Copy, Debug)]
+pub struct Who<'a> {
+    /// The tenant.
+    pub tenant: &'a str,
+    /// The role it acts in.
+    pub role: &'a str,
+    /// The agent.
+    pub agent: &'a str,
+    /// The session, if there is one.
+    pub session: Option<&'a str>,
+    /// The conversation, if there is one.
+    pub conversation: Option<&'a str>,
+    /// The tool that is called.
+    pub tool: &'a str,
+}
+
+impl Who<'_> {
+    /// The account's name under a scope; nothing when the action has no such thing.
+    fn account(&self, scope: Scope) -> Option<String> {
+        let tenant = self.tenant;
+        Some(match scope {
+            Scope::Global => String::new(),
+            Scope::Tenant => tenant.to_owned(),
+            Scope::Role => format!("{tenant}/{}", self.role),
+            Scope::Agent => format!("{tenant}/{}", self.agent),
+            Scope::Session => format!("{tenant}/{}", self.session?),
+            Scope::Conversation => format!("{tenant}/{}", self.conversation?),
+            Scope::Tool => format!("{tenant}/{}", self.tool),
+        })
+    }
+}
+
+/// Which actions a limit or a rate is about; what is not named is any.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Only {
+    tenant: Option<String>,
+    role: Option<String>,
+    agent: Option<String>,
+    tool: Option<String>,
+}
+
+impl Only {
+    fn holds(&self, who: &Who<'_>) -> bool {
+        let fits =
+            |wanted: &Option<String>, is: &str| wanted.as_ref().is_none_or(|name| name == is);
+        fits(&self.tenant, who.tenant)
+            && fits(&self.role, who.role)
+            && fits(&self.agent, who.agent)
+            && fits(&self.tool, who.tool)
+    }
+}
+
+/// One `[[limit]]` of `budgets.toml`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limit {
+    /// The name that tools charge.
+    pub budget: String,
+    /// The unit that is counted: `usd_micros`, `tokens`, `calls`.
+    pub unit: String,
+    /// Whose spending is counted.
+    pub scope: Scope,
+    /// How long the cap holds, until it begins anew; windows begin at multiples since 1970, in UTC.
+    pub window: Window,
+    /// The most that may be spent in a window.
+    pub cap: i64,
+    /// How much is drawn from the store at once. What a crash can lose, for each account. A 64th of the cap
+    /// unless said otherwise.
+    #[serde(default)]
+    pub block: Option<i64>,
+    /// Which actions are counted.
+    #[serde(default)]
+    pub only: Only,
+}
+
+impl Limit {
+    /// What the store knows it by.
+    fn key(&self) -> String {
+        format!("{}/{}/{}/{}", self.budget, self.unit, self.scope.word(), self.window)
+    }
+
+    fn block(&self) -> i64 {
+        self.block.unwrap_or(self.cap / 64).max(1)
+    }
+}
+
+/// One `[[rate]]` of `budgets.toml`: at most `limit` actions in `per`, `burst` of them at once.
+///
+/// By the generic cell rate algorithm (ITU-T I.371, annex A): one number for each key, and no window edge at
+/// which twice the rate passes.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rate {
+    /// What it is called in a denial.
+    pub name: String,
+    /// Whose actions are counted.
+    pub scope: Scope,
+    /// How many actions.
+    pub limit: i64,
+    /// In which time.
+    pub per: Window,
+    /// How many at once; 1 unless said otherwise.
+    #[serde(default = "one")]
+    pub burst: i64,
+    /// Which actions are counted.
+    #[serde(default)]
+    pub only: Only,
+}
+
+fn one() -> i64 {
+    1
+}
+
+impl Rate {
+    /// Microseconds from one action to the next.
+    fn interval_us(&self) -> i64 {
+        (self.per.ms().unwrap_or(0).saturating_mul(1_000) / self.limit.max(1)).max(1)
+    }
+}
+
+/// `budgets.toml`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Budgets {
+    /// Caps.
+    #[serde(default)]
+    pub limit: Vec<Limit>,
+    /// Rates.
+    #[serde(default)]
+    pub rate: Vec<Rate>,
+}
+
+impl Budgets {
+    /// Reads `budgets.toml`.
+    ///
+    /// Errors: no TOML, an unknown key, a cap, block, limit or burst below one, an endless rate, two limits
+    /// or rates that cannot be told apart.
+    pub fn from_text(text: &str) -> Result<Self> {
+        let budgets: Self = toml::from_str(text).map_err(|error| {
+            KernelError::Config(format!("budgets.toml: {}", error.to_string().trim_end()))
+        })?;
+        let wrong = |message: String| Err(KernelError::Config(format!("budgets.toml: {message}")));
+        for (number, limit) in budgets.limit.iter().enumerate() {
+            if limit.cap < 0 || limit.block.is_some_and(|block| block < 1) {
+                return wrong(format!(
+                    "limit `{}`: `cap` and `block` must be positive",
+                    limit.key()
+                ));
+            }
+            let same = |other: &&Limit| other.key() == limit.key();
+            if budgets
+                .limit
+                .iter()
+                .skip(number + 1)
+                .any(|other| same(&other) && other.only == limit.only)
+            {
+                return wrong(format!("limit `{}` is there twice", limit.key()));
+            }
+        }
+        for (number, rate) in budgets.rate.iter().enumerate() {
+            if rate.limit < 1 || rate.burst < 1 || rate.per.ms().is_none() {
+                return wrong(format!(
+                    "rate `{}`: `limit` and `burst` must be positive and `per` a time",
+                    rate.name
+                ));
+            }
+            if budgets.rate.iter().skip(number + 1).any(|other| other.name == rate.name) {
+                return wrong(format!("rate `{}` is there twice", rate.name));
+            }
+        }
+        Ok(budgets)
+    }
+
+    /// Reads `budgets.toml` in a folder; a folder without one has no budgets.
+    ///
+    /// Errors: as above, and a file that cannot be read.
+    pub fn load(folder: &Path) -> Result<Self> {
+        let path = folder.join("budgets.toml");
+        match std::fs::read_to_string(&path) {
+            Ok(text) => Self::from_text(&text),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(error) => Err(file(&path, "read", &error)),
+        }
+    }
+
+    /// Whether some limit caps a budget in a unit: what no limit caps must not be charged.
+    pub fn caps(&self, budget: &str, unit: &str) -> bool {
+        self.limit.iter().any(|limit| limit.budget == budget && limit.unit == unit)
+    }
+}
+
+/// What an action costs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Charge {
+    /// The budget.
+    pub budget: String,
+    /// The unit.
+    pub unit: String,
+    /// How much, not negative.
+    pub amount: i64,
+}
+
+/// How a lease ended, or that it has not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeaseState {
+    /// The action may be running.
+    Reserved,
+    /// It was charged what it cost.
+    Settled,
+    /// It did not happen; nothing was charged.
+    Cancelled,
+    /// Nobody said in time what became of it; everything was charged.
+    Expired,
+    /// It was broken off, so what became of it is not known; everything was charged.
+    Unknown,
+}
+
+impl LeaseState {
+    /// As it is shown.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Reserved => "reserved",
+            Self::Settled => "settled",
+            Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// How a lease ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// The state it is in now.
+    pub state: LeaseState,
+    /// What was charged.
+    pub charged: Vec<Charge>,
+    /// More was charged than was reserved.
+    pub overrun: bool,
+}
+
+/// What the caller says became of an action.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Ending {
+    Settle(BTreeMap<String, i64>),
+    Cancel,
+    Abandon,
+    Expire,
+}
+
+/// Why nothing was reserved.
+#[derive(Debug)]
+pub enum Refused {
+    /// A cap would be exceeded: which limit.
+    Exceeded(String),
+    /// Too many in this time: which rate.
+    Rate(String),
+    /// No limit caps what would be charged.
+    Uncapped(String),
+    /// A limit counts by something that the action does not have.
+    Scope(String),
+    /// As many accounts or leases as may be.
+    Full,
+    /// The store failed.
+    Store(StoreError),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Place {
+    limit: usize,
+    scope: String,
+    window_ms: i64,
+}
+
+#[derive(Debug, Default)]
+struct Account {
+    /// Taken from the store by this process.
+    drawn: i64,
+    reserved: i64,
+    settled: i64,
+    /// The store has no more to give.
+    exhausted: bool,
+}
+
+impl Account {
+    fn free(&self) -> i64 {
+        self.drawn.saturating_sub(self.reserved).saturating_sub(self.settled)
+    }
+}
+
+#[derive(Debug)]
+struct Lease {
+    /// Charges, each with the accounts that hold it.
+    items: Vec<(Charge, Vec<Place>)>,
+    ended: Option<(Ending, Outcome)>,
+}
+
+#[derive(Debug, Default)]
+struct Books {
+    accounts: HashMap<Place, Account>,
+    rates: HashMap<(usize, String), i64>,
+    leases: HashMap<String, Lease>,
+    expiry: BinaryHeap<Reverse<(i64, String)>>,
+    ended: VecDeque<(i64, String)>,
+    open: usize,
+}
+
+/// Bounds on what is held.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Most accounts, rates and open leases, each.
+    pub entries: usize,
+    /// How long an action may take, milliseconds.
+    pub lease_ms: i64,
+    /// How long an ended lease is remembered, milliseconds.
+    pub memory_ms: i64,
+}
+
+/// The books of one kernel.
+pub struct Ledgers {
+    budgets: Budgets,
+    keys: Vec<String>,
+    store: Arc<dyn Store>,
+    bounds: Bounds,
+    start_us: i64,
+    books: Mutex<Books>,
+}
+
+impl Ledgers {
+    /// Args: what is capped; where it is durable; bounds; the time at the start, since a rate begins without
+    /// its burst: how much of it was used before a restart is not known.
+    pub(crate) fn new(
+        budgets: Budgets,
+        store: Arc<dyn Store>,
+        bounds: Bounds,
+        now: Now,
+    ) -> Result<Self> {
+        let keys: Vec<String> = budgets
+            .limit
+            .iter()
+            .map(|limit| {
+                let only = &limit.only;
+                // Two limits that differ in what they are about must not share an account.
+                let about: Vec<&str> = [&only.tenant, &only.role, &only.agent, &only.tool]
+                    .iter()
+                    .map(|name| name.as_deref().unwrap_or("*"))
+                    .collect();
+                format!("{}/{}", limit.key(), about.join("/"))
+            })
+            .collect();
+        for (limit, key) in budgets.limit.iter().zip(&keys) {
+            if let Some(window) = limit.window.ms() {
+                store.forget_windows(key, now.wall - now.wall.rem_euclid(window) - window)?;
+            }
+        }
+        let start_us = now.steady.saturating_mul(1_000);
+        Ok(Self { budgets, keys, store, bounds, start_us, books: Mutex::default() })
+    }
+
+    pub(crate) fn budgets(&self) -> &Budgets {
+        &self.budgets
+    }
+
+    fn store_key(&self, place: &Place) -> AccountKey {
+        AccountKey {
+            limit: self.keys.get(place.limit).cloned().unwrap_or_default(),
+            scope: place.scope.clone(),
+            window_ms: place.window_ms,
+        }
+    }
+
+    /// The accounts of each charge.
+    fn places(
+        &self,
+        who: &Who<'_>,
+        charges: &[Charge],
+        now: Now,
+    ) -> std::result::Result<Vec<(Charge, Vec<Place>)>, Refused> {
+        let mut items = Vec::with_capacity(charges.len());
+        for charge in charges {
+            let mut places = Vec::new();
+            for (number, limit) in self.budgets.limit.iter().enumerate() {
+                if limit.budget != charge.budget
+                    || limit.unit != charge.unit
+                    || !limit.only.holds(who)
+                {
+                    continue;
+                }
+                let Some(scope) = who.account(limit.scope) else {
+                    return Err(Refused::Scope(limit.key()));
+                };
+                let window_ms =
+                    limit.window.ms().map_or(0, |length| now.wall - now.wall.rem_euclid(length));
+                places.push(Place { limit: number, scope, window_ms });
+            }
+            if places.is_empty() || charge.amount < 0 {
+                return Err(Refused::Uncapped(format!("{}/{}", charge.budget, charge.unit)));
+            }
+            items.push((charge.clone(), places));
+        }
+        Ok(items)
+    }
+
+    /// Reserves all charges in all their accounts, or nothing.
+    ///
+    /// Returns the id of the lease.
+    pub(crate) fn reserve(
+        &self,
+        who: &Who<'_>,
+        charges: &[Charge],
+        now: Now,
+    ) -> std::result::Result<String, Refused> {
+        let items = self.places(who, charges, now)?;
+        // An account that two charges share must hold both.
+        let mut wanted: HashMap<&Place, i64> = HashMap::new();
+        for (charge, places) in &items {
+            for place in places {
+                let sum = wanted.entry(place).or_default();
+                *sum = sum.saturating_add(charge.amount);
+            }
+        }
+        let rates = self.rate_keys(who)?;
+        let id = hex(&random::<16>().map_err(|error| {
+            Refused::Store(StoreError { what: "make an id", reason: error.to_string() })
+        })?);
+        loop {
+            let mut short = Vec::new();
+            {
+                let mut books = lock(&self.books);
+                self.sweep(&mut books, now);
+                if books.open >= self.bounds.entries {
+                    return Err(Refused::Full);
+                }
+                let paid = self.pass_rates(&mut books, &rates, now)?;
+                for (&place, &amount) in &wanted {
+                    let free = books.accounts.get(place).map_or(0, Account::free);
+                    if free >= amount {
+                        continue;
+                    }
+                    let limit = self.budgets.limit.get(place.limit);
+                    let name = || limit.map(Limit::key).unwrap_or_default();
+                    if books.accounts.get(place).is_some_and(|account| account.exhausted) {
+                        return Err(Refused::Exceeded(name()));
+                    }
+                    if books.accounts.len() >= self.bounds.entries
+                        && !books.accounts.contains_key(place)
+                    {
+                        return Err(Refused::Full);
+                    }
+                    let (cap, block) = limit.map_or((0, 1), |limit| (limit.cap, limit.block()));
+                    let missing = amount.saturating_sub(free);
+                    short.push((place, missing, missing.max(block), cap, name()));
+                }
+                if short.is_empty() {
+                    for (&place, &amount) in &wanted {
+                        let account = books.accounts.entry(place.clone()).or_default();
+                        account.reserved = account.reserved.saturating_add(amount);
+                    }
+                    books.rates.extend(paid);
+                    books.open += 1;
+                    books.expiry.push(Reverse((
+                        now.steady.saturating_add(self.bounds.lease_ms),
+                        id.clone(),
+                    )));
+                    books.leases.insert(id.clone(), Lease { items, ended: None });
+                    return Ok(id);
+                }
+            }
+            // Without the lock: a commit takes milliseconds. The store alone keeps to the cap, so that two
+            // that draw at once get too much for themselves at worst, never more than there is.
+            for (place, missing, block, cap, name) in short {
+                let granted =
+                    self.store.draw(&self.store_key(place), block, cap).map_err(Refused::Store)?;
+                let mut books = lock(&self.books);
+                let account = books.accounts.entry(place.clone()).or_default();
+                account.drawn = account.drawn.saturating_add(granted);
+                if granted < block {
+                    account.exhausted = true;
+                }
+                if granted < missing {
+                    return Err(Refused::Exceeded(name));
+                }
+            }
+        }
+    }
+
+    fn rate_keys(&self, who: &Who<'_>) -> std::result::Result<Vec<(usize, String)>, Refused> {
+        let mut keys = Vec::new();
+        for (number, rate) in self.budgets.rate.iter().enumerate() {
+            if rate.only.holds(who) {
+                let Some(scope) = who.account(rate.scope) else {
+                    return Err(Refused::Scope(rate.name.clone()));
+                };
+                keys.push((number, scope));
+            }
+        }
+        Ok(keys)
+    }
+
+    /// What the rates will be when this action passes; nothing is changed, since a budget may still refuse.
+    fn pass_rates(
+        &self,
+        books: &mut Books,
+        keys: &[(usize, String)],
+        now: Now,
+    ) -> std::result::Result<Vec<((usize, String), i64)>, Refused> {
+        let now_us = now.steady.saturating_mul(1_000);
+        let mut paid = Vec::with_capacity(keys.len());
+        for key in keys {
+            let Some(rate) = self.budgets.rate.get(key.0) else { continue };
+            let interval = rate.interval_us();
+            let fresh = self.start_us.saturating_add(interval.saturating_mul(rate.burst - 1));
+            let known = books.rates.get(key).copied();
+            if known.is_none() && books.rates.len() >= self.bounds.entries {
+                // One whose time has passed says no more than one that is missing.
+                books.rates.retain(|_, arrival| *arrival > now_us);
+                if books.rates.len() >= self.bounds.entries {
+                    return Err(Refused::Full);
+                }
+            }
+            let arrival = known.unwrap_or(fresh).max(now_us).saturating_add(interval);
+            if arrival.saturating_sub(now_us) > interval.saturating_mul(rate.burst) {
+                return Err(Refused::Rate(rate.name.clone()));
+            }
+            paid.push((key.clone(), arrival));
+        }
+        Ok(paid)
+    }
+
+    /// Ends leases whose time is over, forgets ended ones and the accounts of windows that are gone.
+    fn sweep(&self, books: &mut Books, now: Now) {
+        while let Some(Reverse((at, _))) = books.expiry.peek() {
+            if *at > now.steady {
+                break;
+            }
+            let Some(Reverse((_, id))) = books.expiry.pop() else { break };
+            self.end_in(books, &id, Ending::Expire, now);
+        }
+        while let Some((at, _)) = books.ended.front() {
+            if now.steady.saturating_sub(*at) <= self.bounds.memory_ms
+                && books.ended.len() <= self.bounds.entries
+            {
+                break;
+            }
+            if let Some((_, id)) = books.ended.pop_front() {
+                books.leases.remove(&id);
+            }
+        }
+        if books.accounts.len() >= self.bounds.entries {
+            let limits = &self.budgets.limit;
+            books.accounts.retain(|place, account| {
+                let over = limits
+                    .get(place.limit)
+                    .and_then(|limit| limit.window.ms())
+                    .is_some_and(|length| place.window_ms.saturating_add(length) < now.wall);
+                !over || account.reserved > 0
+            });
+        }
+    }
+
+    /// Ends a lease that has not ended. Returns what must be charged to the store beyond what was drawn.
+    fn end_in(&self, books: &mut Books, id: &str, ending: Ending, now: Now) -> Vec<(Place, i64)> {
+        let mut beyond = Vec::new();
+        let Books { accounts, leases, ended, open, .. } = books;
+        let Some(lease) = leases.get_mut(id).filter(|lease| lease.ended.is_none()) else {
+            return beyond;
+        };
+        let mut outcome = Outcome {
+            state: match ending {
+                Ending::Settle(_) => LeaseState::Settled,
+                Ending::Cancel => LeaseState::Cancelled,
+                Ending::Abandon => LeaseState::Unknown,
+                Ending::Expire => LeaseState::Expired,
+            },
+            charged: Vec::with_capacity(lease.items.len()),
+            overrun: false,
+        };
+        for (charge, places) in &lease.items {
+            let amount = match &ending {
+                Ending::Settle(actual) => {
+                    actual.get(&charge.unit).copied().unwrap_or(charge.amount)
+                }
+                Ending::Cancel => 0,
+                Ending::Abandon | Ending::Expire => charge.amount,
+            };
+            outcome.overrun |= amount > charge.amount;
+            for place in places {
+                let account = accounts.entry(place.clone()).or_default();
+                account.reserved = account.reserved.saturating_sub(charge.amount);
+                account.settled = account.settled.saturating_add(amount);
+                if account.free() < 0 {
+                    let missing = account.free().saturating_neg();
+                    account.drawn = account.drawn.saturating_add(missing);
+                    beyond.push((place.clone(), missing));
+                }
+            }
+            outcome.charged.push(Charge { amount, ..charge.clone() });
+        }
+        lease.ended = Some((ending, outcome));
+        ended.push_back((now.steady, id.to_owned()));
+        *open = open.saturating_sub(1);
+        beyond
+    }
+
+    fn end(&self, id: &str, ending: Ending, now: Now) -> Result<Outcome> {
+        let (outcome, beyond) = {
+            let mut books = lock(&self.books);
+            self.sweep(&mut books, now);
+            let Some(lease) = books.leases.get(id) else {
+                return Err(KernelError::LeaseConflict(
+                    "the lease is not known: it ended long ago or before a restart, and was charged".to_owned(),
+                ));
+            };
+            if let Some((before, outcome)) = &lease.ended {
+                return if *before == ending {
+                    Ok(outcome.clone())
+                } else {
+                    Err(KernelError::LeaseConflict(format!(
+                        "the lease has ended otherwise: it is {}",
+                        outcome.state.word()
+                    )))
+                };
+            }
+            if let Ending::Settle(actual) = &ending {
+                for (unit, amount) in actual {
+                    if *amount < 0 {
+                        return Err(KernelError::Invalid(format!(
+                            "`actual` of `{unit}` is negative"
+                        )));
+                    }
+                    if !lease.items.iter().any(|(charge, _)| charge.unit == *unit) {
+                        return Err(KernelError::Invalid(format!(
+                            "`actual` names `{unit}`, which the lease did not reserve"
+                        )));
+                    }
+                }
+            }
+            let beyond = self.end_in(&mut books, id, ending, now);
+            let outcome = books.leases.get(id).and_then(|lease| lease.ended.clone());
+            let Some((_, outcome)) = outcome else {
+                return Err(KernelError::Unavailable(
+                    "the lease is lost: please report this".to_owned(),
+                ));
+            };
+            (outcome, beyond)
+        };
+        for (place, missing) in beyond {
+            self.store.overrun(&self.store_key(&place), missing)?;
+        }
+        Ok(outcome)
+    }
+
+    /// The action happened and cost this much, by unit; a unit that is not named cost what was reserved.
+    pub(crate) fn settle(
+        &self,
+        id: &str,
+        actual: BTreeMap<String, i64>,
+        now: Now,
+    ) -> Result<Outcome> {
+        self.end(id, Ending::Settle(actual), now)
+    }
+
+    /// The action did not happen.
+    pub(crate) fn cancel(&self, id: &str, now: Now) -> Result<Outcome> {
+        self.end(id, Ending::Cancel, now)
+    }
+
+    /// The action was broken off.
+    pub(crate) fn abandon(&self, id: &str, now: Now) -> Result<Outcome> {
+        self.end(id, Ending::Abandon, now)
+    }
+
+    /// Gives back what was drawn and not used. Open leases are charged in full, as by a crash.
+    pub(crate) fn close(&self) -> Result<()> {
+        let mut books = lock(&self.books);
+        let mut unused = Vec::new();
+        for (place, account) in &mut books.accounts {
+            let free = account.free();
+            if free > 0 {
+                unused.push((self.store_key(place), free));
+            }
+        }
+        self.store.give_back(&unused)?;
+        for account in books.accounts.values_mut() {
+            let free = account.free().max(0);
+            account.drawn -= free;
+            account.exhausted = true;
+        }
+        Ok(())
+    }
+
+    /// `(drawn, reserved, settled)` of every account that this process has touched, by store key.
+    pub fn totals(&self) -> BTreeMap<AccountKey, (i64, i64, i64)> {
+        lock(&self.books)
+            .accounts
+            .iter()
+            .map(|(place, account)| {
+                (self.store_key(place), (account.drawn, account.reserved, account.settled))
+            })
+            .collect()
+    }
+
+    /// How many leases are open.
+    pub fn open_leases(&self) -> usize {
+        lock(&self.books).open
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{MemoryStore, SqliteStore};
+
+    const BOUNDS: Bounds = Bounds { entries: 100_000, lease_ms: 60_000, memory_ms: 600_000 };
+    const NOW: Now = Now { wall: 1_800_000_000_000, steady: 1_000_000 };
+
+    fn later(ms: i64) -> Now {
+        Now { wall: NOW.wall + ms, steady: NOW.steady + ms }
+    }
+
+    fn who<'a>(tenant: &'a str, agent: &'a str) -> Who<'a> {
+        Who { tenant, role: "support", agent, session: None, conversation: None, tool: "refund" }
+    }
+
+    fn charge(amount: i64) -> Charge {
+        Charge { budget: "refunds".to_owned(), unit: "usd_micros".to_owned(), amount }
+    }
+
+    const HIERARCHY: &str = r#"
+        [[limit]]
+        budget = "refunds"
+        unit = "usd_micros"
+        scope = "tenant"
+        window = "1d"
+        cap = 1000
+        [[limit]]
+        budget = "refunds"
+        unit = "usd_micros"
+        scope = "agent"
+        window = "1h"
+        cap = 600
+        block = 50
+    "#;
+
+    fn ledgers(text: &str, store: Arc<dyn Store>) -> Ledgers {
+        Ledgers::new(Budgets::from_text(text).unwrap(), store, BOUNDS, NOW).unwrap()
+    }
+
+    fn memory(text: &str) -> Ledgers {
+        ledgers(text, Arc::new(MemoryStore::default()))
+    }
+
+    fn settled(ledgers: &Ledgers) -> Vec<(i64, i64)> {
+        ledgers.totals().values().map(|(_, reserved, settled)| (*reserved, *settled)).collect()
+    }
+
+    #[test]
+    fn the_narrower_cap_refuses_and_leaves_nothing_in_the_wider() {
+        let books = memory(HIERARCHY);
+        books.reserve(&who("acme", "a"), &[charge(600)], NOW).unwrap();
+        let refused = books.reserve(&who("acme", "a"), &[charge(1)], NOW).unwrap_err();
+        assert!(
+            matches!(refused, Refused::Exceeded(ref name) if name == "refunds/usd_micros/agent/1h")
+        );
+        books.reserve(&who("acme", "b"), &[charge(400)], NOW).unwrap();
+        let refused = books.reserve(&who("acme", "c"), &[charge(1)], NOW).unwrap_err();
+        assert!(
+            matches!(refused, Refused::Exceeded(ref name) if name == "refunds/usd_micros/tenant/1d")
+        );
+        books.reserve(&who("other", "a"), &[charge(600)], NOW).unwrap();
+    }
+
+    #[test]
+    fn what_was_not_spent_can_be_spent_again() {
+        let books = memory(HIERARCHY);
+        let lease = books.reserve(&who("acme", "a"), &[charge(600)], NOW).unwrap();
+        let actual = BTreeMap::from([("usd_micros".to_owned(), 100)]);
+        let first = books.settle(&lease, actual.clone(), NOW).unwrap();
+        assert_eq!((first.state, first.overrun), (LeaseState::Settled, false));
+        assert_eq!(books.settle(&lease, actual, later(5)).unwrap(), first);
+        assert!(matches!(
+            books.settle(&lease, BTreeMap::new(), NOW),
+            Err(KernelError::LeaseConflict(_))
+        ));
+        assert!(matches!(books.cancel(&lease, NOW), Err(KernelError::LeaseConflict(_))));
+        let lease = books.reserve(&who("acme", "a"), &[charge(500)], NOW).unwrap();
+        assert_eq!(books.cancel(&lease, NOW).unwrap().charged[0].amount, 0);
+        books.reserve(&who("acme", "a"), &[charge(500)], NOW).unwrap();
+    }
+
+    #[test]
+    fn an_action_of_which_nothing_is_heard_costs_all() {
+        let books = memory(HIERARCHY);
+        let lease = books.reserve(&who("acme", "a"), &[charge(600)], NOW).unwrap();
+        let after = later(BOUNDS.lease_ms);
+        assert!(books.reserve(&who("acme", "a"), &[charge(1)], after).is_err());
+        let late = books.settle(&lease, BTreeMap::new(), after).unwrap_err();
+        assert!(late.to_string().contains("expired"), "{late}");
+        let lease = books.reserve(&who("acme", "b"), &[charge(300)], after).unwrap();
+        assert_eq!(books.abandon(&lease, after).unwrap().state, LeaseState::Unknown);
+        assert_eq!(settled(&books), [(0, 600), (0, 300), (0, 900)]);
+    }
+
+    #[test]
+    fn an_overrun_is_charged_and_blocks() {
+        let store = Arc::new(MemoryStore::default());
+        let books = ledgers(HIERARCHY, store.clone());
+        let lease = books.reserve(&who("acme", "a"), &[charge(500)], NOW).unwrap();
+        let actual = BTreeMap::from([("usd_micros".to_owned(), 5_000)]);
+        assert!(books.settle(&lease, actual, NOW).unwrap().overrun);
+        assert!(matches!(
+            books.reserve(&who("acme", "b"), &[charge(1)], NOW),
+            Err(Refused::Exceeded(_))
+        ));
+        // It is durable: a new process knows.
+        let again = ledgers(HIERARCHY, store);
+        assert!(matches!(
+            again.reserve(&who("acme", "b"), &[charge(1)], NOW),
+            Err(Refused::Exceeded(_))
+        ));
+        again.reserve(&who("acme", "b"), &[charge(1)], later(86_400_000)).unwrap();
+    }
+
+    #[test]
+    fn nonsense_settles_nothing() {
+        let books = memory(HIERARCHY);
+        let lease = books.reserve(&who("acme", "a"), &[charge(5)], NOW).unwrap();
+        for (unit, amount) in [("usd_micros", -1), ("tokens", 1)] {
+            let actual = BTreeMap::from([(unit.to_owned(), amount)]);
+            assert!(matches!(books.settle(&lease, actual, NOW), Err(KernelError::Invalid(_))));
+        }
+        assert_eq!(books.open_leases(), 1);
+        assert!(books.settle("no such", BTreeMap::new(), NOW).is_err());
+    }
+
+    #[test]
+    fn what_nobody_caps_is_refused() {
+        let books = memory(HIERARCHY);
+        let tokens = Charge { unit: "tokens".to_owned(), ..charge(1) };
+        assert!(matches!(books.reserve(&who("a", "b"), &[tokens], NOW), Err(Refused::Uncapped(_))));
+        assert!(matches!(
+            books.reserve(&who("a", "b"), &[charge(-1)], NOW),
+            Err(Refused::Uncapped(_))
+        ));
+    }
+
+    #[test]
+    fn a_limit_by_session_asks_for_one() {
+        let text = HIERARCHY.replace("\"agent\"", "\"session\"");
+        let books = memory(&text);
+        assert!(matches!(books.reserve(&who("a", "b"), &[charge(1)], NOW), Err(Refused::Scope(_))));
+        let inside = Who { session: Some("s"), ..who("a", "b") };
+        books.reserve(&inside, &[charge(1)], NOW).unwrap();
+    }
+
+    #[test]
+    fn windows_begin_anew() {
+        let books = memory(HIERARCHY);
+        books.reserve(&who("acme", "a"), &[charge(600)], NOW).unwrap();
+        assert!(books.reserve(&who("acme", "a"), &[charge(1)], later(3_599_000)).is_err());
+        books.reserve(&who("acme", "a"), &[charge(1)], later(3_600_000)).unwrap();
+    }
+
+    #[test]
+    fn a_crash_loses_headroom_and_a_clean_close_does_not() {
+        let store = Arc::new(MemoryStore::default());
+        let spend = |amount| {
+            let books = ledgers(HIERARCHY, store.clone());
+            let lease = books.reserve(&who("acme", "a"), &[charge(amount)], NOW)?;
+            books.settle(&lease, BTreeMap::new(), NOW).unwrap();
+            Ok::<_, Refused>(books)
+        };
+        // Blocks of 50: a crash after 10 leaves 550.
+        spend(10).unwrap();
+        assert!(matches!(spend(551), Err(Refused::Exceeded(_))));
+        let store = Arc::new(MemoryStore::default());
+        for _ in 0..60 {
+            let books = ledgers(HIERARCHY, store.clone());
+            books.reserve(&who("acme", "a"), &[charge(10)], NOW).unwrap();
+            books.close().unwrap();
+            assert!(
+                books.reserve(&who("acme", "a"), &[charge(1)], NOW).is_err(),
+                "closed is closed"
+            );
+        }
+        let books = ledgers(HIERARCHY, store);
+        assert!(matches!(
+            books.reserve(&who("acme", "a"), &[charge(1)], NOW),
+            Err(Refused::Exceeded(_))
+        ));
+    }
+
+    #[test]
+    fn a_store_that_fails_refuses() {
+        let store = Arc::new(MemoryStore::default());
+        let books = ledgers(HIERARCHY, store.clone());
+        store.break_down(true);
+        assert!(matches!(books.reserve(&who("a", "b"), &[charge(1)], NOW), Err(Refused::Store(_))));
+        store.break_down(false);
+        books.reserve(&who("a", "b"), &[charge(1)], NOW).unwrap();
+        assert_eq!(books.open_leases(), 1);
+    }
+
+    #[test]
+    fn leases_are_bounded() {
+        let bounds = Bounds { entries: 3, ..BOUNDS };
+        let budgets = Budgets::from_text(HIERARCHY).unwrap();
+        let books = Ledgers::new(budgets, Arc::new(MemoryStore::default()), bounds, NOW).unwrap();
+        let one = books.reserve(&who("t", "a"), &[charge(1)], NOW).unwrap();
+        books.reserve(&who("t", "a"), &[charge(1)], NOW).unwrap();
+        books.reserve(&who("t", "a"), &[charge(1)], NOW).unwrap();
+        assert!(matches!(books.reserve(&who("t", "a"), &[charge(1)], NOW), Err(Refused::Full)));
+        books.cancel(&one, NOW).unwrap();
+        books.reserve(&who("t", "a"), &[charge(1)], NOW).unwrap();
+    }
+
+    const RATE: &str = r#"
+        [[rate]]
+        name = "calls"
+        scope = "agent"
+        limit = 60
+        per = "1m"
+        burst = 5
+    "#;
+
+    #[test]
+    fn a_rate_lets_its_burst_pass_and_then_one_at_a_time() {
+        let books = memory(RATE);
+        let count = |at: i64, tries: usize| {
+            (0..tries).filter(|_| books.reserve(&who("t", "a"), &[], later(at)).is_ok()).count()
+        };
+        // It starts without its burst.
+        assert_eq!(count(0, 10), 1);
+        assert_eq!(count(1_000, 10), 1);
+        assert_eq!(count(1_999, 10), 0);
+        assert_eq!(count(60_000, 10), 5);
+        assert_eq!(count(61_000, 10), 1);
+        assert_eq!(
+            (0..1_000)
+                .filter(|ms| books.reserve(&who("t", "b"), &[], later(100_000 + ms * 10)).is_ok())
+                .count(),
+            5 + 9
+        );
+    }
+
+    #[test]
+    fn a_refusal_by_a_budget_costs_no_rate() {
+        let books = memory(&format!("{HIERARCHY}{RATE}"));
+        for _ in 0..100 {
+            assert!(books.reserve(&who("t", "a"), &[charge(10_000)], later(60_000)).is_err());
+        }
+        books.reserve(&who("t", "a"), &[charge(1)], later(60_000)).unwrap();
+    }
+
+    #[test]
+    fn wrong_budgets_are_refused() {
+        for (text, part) in [
+            ("[[limit]]\nbudget = 'b'", "missing field"),
+            ("[[limit]]\nbudget='b'\nunit='u'\nscope='tenant'\nwindow='1d'\ncap=-1", "positive"),
+            ("[[limit]]\nbudget='b'\nunit='u'\nscope='planet'\nwindow='1d'\ncap=1", "planet"),
+            ("[[limit]]\nbudget='b'\nunit='u'\nscope='tenant'\nwindow='1x'\ncap=1", "1x"),
+            ("[[limit]]\nbudget='b'\nunit='u'\nscope='tenant'\nwindow='1d'\ncap=1.5", "1.5"),
+            ("[[rate]]\nname='r'\nscope='agent'\nlimit=0\nper='1m'", "positive"),
+            ("[[rate]]\nname='r'\nscope='agent'\nlimit=1\nper='forever'", "positive"),
+            ("[[rats]]\n", "rats"),
+        ] {
+            let error = Budgets::from_text(text).unwrap_err().to_string();
+            assert!(error.contains(part), "{error}");
+        }
+        let twice = format!("{HIERARCHY}{HIERARCHY}");
+        assert!(Budgets::from_text(&twice).unwrap_err().to_string().contains("twice"));
+    }
+
+    /// Many threads, random amounts and endings: no account ever exceeds its cap, and in the end what is
+    /// settled is what the outcomes said.
+    fn race(books: &Ledgers, reservations: usize, seed: u64) -> usize {
+        let threads = 8;
+        let granted = std::sync::atomic::AtomicUsize::new(0);
+        let charged = Mutex::new(BTreeMap::<String, i64>::new());
+        std::thread::scope(|scope| {
+            for thread in 0..threads {
+                let (granted, charged) = (&granted, &charged);
+                scope.spawn(move || {
+                    let mut state = seed ^ (thread as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+                    let mut next = move |bound: u64| {
+                        state ^= state << 13;
+                        state ^= state >> 7;
+                        state ^= state << 17;
+                        (state % bound) as i64
+                    };
+                    for _ in 0..reservations / threads {
+                        let agent = ["a", "b", "c"][next(3) as usize];
+                        let amount = next(40);
+                        let Ok(lease) = books.reserve(&who("acme", agent), &[charge(amount)], NOW)
+                        else {
+                            continue;
+                        };
+                        granted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                        let outcome = match next(4) {
+                            0 => books.cancel(&lease, NOW),
+                            1 => books.abandon(&lease, NOW),
+                            _ => {
+                                let actual = next(amount as u64 + 1);
+                                books.settle(
+                                    &lease,
+                                    BTreeMap::from([("usd_micros".to_owned(), actual)]),
+                                    NOW,
+                                )
+                            }
+                        };
+                        let spent = outcome.unwrap().charged[0].amount;
+                        *lock(charged).entry(format!("acme/{agent}")).or_default() += spent;
+                    }
+                });
+            }
+        });
+        let charged = charged.into_inner().unwrap();
+        let total: i64 = charged.values().sum();
+        for (key, (drawn, reserved, settled)) in books.totals() {
+            assert_eq!(reserved, 0, "{key:?}");
+            assert!(settled <= drawn, "{key:?}: {settled} settled of {drawn} drawn");
+            let expected = if key.scope == "acme" {
+                total
+            } else {
+                charged.get(&key.scope).copied().unwrap_or(0)
+            };
+            assert_eq!(settled, expected, "{key:?}");
+            let durable = books.store.drawn(&key).unwrap();
+            let cap = if key.scope == "acme" { 20_000 } else { 9_000 };
+            assert!(
+                drawn == durable && durable <= cap,
+                "{key:?}: {drawn} drawn, {durable} durable, cap {cap}"
+            );
+        }
+        granted.into_inner()
+    }
+
+    const RACED: &str = r#"
+        [[limit]]
+        budget = "refunds"
+        unit = "usd_micros"
+        scope = "tenant"
+        window = "forever"
+        cap = 20000
+        [[limit]]
+        budget = "refunds"
+        unit = "usd_micros"
+        scope = "agent"
+        window = "1d"
+        cap = 9000
+        block = 70
+    "#;
+
+    #[test]
+    fn racing_reservations_never_exceed_a_cap() {
+        let books = memory(RACED);
+        let wanted =
+            std::env::var("SIFT_RACES").ok().and_then(|n| n.parse().ok()).unwrap_or(50_000);
+        let granted = race(&books, wanted, 1);
+        assert!(granted > 1_000, "{granted} granted");
+    }
+
+    #[test]
+    fn racing_reservations_on_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("kernel.sqlite")).unwrap();
+        let books = ledgers(RACED, Arc::new(store));
+        let wanted =
+            std::env::var("SIFT_FILE_RACES").ok().and_then(|n| n.parse().ok()).unwrap_or(2_000);
+        assert!(race(&books, wanted, 2) > 100);
+    }
+
+    #[test]
+    fn a_hundred_at_once_and_exactly_fifty_pass() {
+        let text =
+            RACED.replace("20000", "5000000").replace("9000", "5000000").replace("block = 70", "");
+        let books = memory(&text);
+        let passed: usize = std::thread::scope(|scope| {
+            let all: Vec<_> = (0..100)
+                .map(|_| {
+                    scope.spawn(|| books.reserve(&who("t", "a"), &[charge(100_000)], NOW).is_ok())
+                })
+                .collect();
+            all.into_iter().map(|one| usize::from(one.join().unwrap())).sum()
+        });
+        assert_eq!(passed, 50);
+    }
+}

@@ -1,0 +1,1557 @@
+//! The kernel: authenticate, evaluate, reserve, decide, record. In this order, and nowhere else.
+
+use std::collections::{BTreeMap, HashMap};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::Duration;
+
+use sift_ledger::keys::{Keyring, PrivateKey, PublicKey, Purpose};
+use sift_ledger::log::LogConfig;
+use sift_ledger::receipt::{self, Class, Fields};
+use sift_policy::json::{JsonLimits, Value};
+use sift_policy::{Approver, ArgumentFinding, Effect, Policy, Request, Taint, Tool};
+
+use crate::approval::{digest, seal_label, ApprovalRecord, ApprovalState, Sealed, Signed, Verdict};
+use crate::budget::{Bounds, Budgets, Charge, Ledgers, Outcome, Refused, Who};
+use crate::clock::{Clock, ClockGuard, Now, SystemClock};
+use crate::config::{Config, ReceiptClass, Release};
+use crate::error::{file, KernelError, Result};
+use crate::journal::{Journal, LedgerJournal, Pending, Placed};
+use crate::nonce::{Nonces, Reserved};
+use crate::permit::Permit;
+use crate::process::Hold;
+use crate::request::{preimage, ActionRequest, Credential, Proof};
+use crate::revocation::{Revocations, Subject};
+use crate::seal;
+use crate::session::{Elevation, Session, SignedElevation, SignedGrant};
+use crate::store::{Before, SqliteStore, Store};
+use crate::sync::{lock, read, write};
+use crate::wire::{hex, random};
+
+/// Finds secrets, personal data, ... in the arguments of an action.
+pub trait ArgumentScanner: Send + Sync {
+    /// Scans every string of the arguments.
+    ///
+    /// Errors: a scan that is not complete; the action is denied then.
+    fn scan(&self, args: &Value) -> std::result::Result<Vec<ArgumentFinding>, String>;
+}
+
+/// Says where the contents of arguments came from.
+pub trait TaintSource: Send + Sync {
+    /// The sources that brought in what the arguments repeat.
+    ///
+    /// Errors: what came in is not known any more; the action is denied then.
+    fn taint(
+        &self,
+        tenant: &str,
+        conversation: &str,
+        args: &Value,
+    ) -> std::result::Result<Vec<Taint>, String>;
+}
+
+/// What was decided about an action.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// It may be done, once the permit is there.
+    Allow,
+    /// People must approve it first.
+    Escalate,
+    /// It may not be done.
+    Deny,
+}
+
+impl Decision {
+    /// As it is shown.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Escalate => "escalate",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+/// How the check itself went. Anything but `Ok` comes with a denial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// Everything was checked.
+    Ok,
+    /// Something could not be checked.
+    Error,
+}
+
+impl Status {
+    /// As it is shown.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// The answer to a request.
+#[derive(Clone)]
+pub struct Authorization {
+    /// What was decided.
+    pub decision: Decision,
+    /// Why, as a stable code.
+    pub reason: String,
+    /// A text for a user, if the policy has one.
+    pub message: Option<String>,
+    /// Policies, limits or rates that decided.
+    pub rule_ids: Vec<String>,
+    /// How the check went.
+    pub status: Status,
+    /// Hash of the policy that was asked.
+    pub policy_hash: [u8; 32],
+    /// The reservation of an action that is allowed.
+    pub lease: Option<String>,
+    /// The approval that is asked for, or was used.
+    pub approval: Option<String>,
+    /// Name of the request.
+    pub request_id: String,
+    /// Policies in shadow mode that would have changed the decision.
+    pub shadow: Vec<String>,
+    /// Sources that reached the arguments.
+    pub taint: Vec<String>,
+    record: Option<Record>,
+}
+
+/// The receipt on its way, and what the permit will say.
+#[derive(Clone)]
+struct Record {
+    receipt: Arc<[u8]>,
+    pending: Arc<dyn Pending>,
+    permit: Option<Arc<Permit>>,
+    wait: bool,
+}
+
+impl Record {
+    /// A denial's receipt is waited for in any case: nothing is gained by not doing so.
+    fn waits(&self) -> bool {
+        self.wait || self.permit.is_none()
+    }
+}
+
+/// What is handed out once a receipt is durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Durable {
+    /// The receipt: a DSSE envelope, as it lies in the log.
+    pub receipt: Vec<u8>,
+    /// The permit, if the action is allowed: a DSSE envelope.
+    pub permit: Option<Vec<u8>>,
+    /// Where the receipt lies; nothing when the permit was not to wait for that.
+    pub placed: Option<Placed>,
+}
+
+impl Authorization {
+    fn refused(refusal: Refusal, request_id: &str, policy_hash: [u8; 32]) -> Self {
+        Self {
+            decision: Decision::Deny,
+            reason: refusal.reason.into(),
+            message: None,
+            rule_ids: refusal.rules,
+            status: refusal.status,
+            policy_hash,
+            lease: None,
+            approval: None,
+            request_id: request_id.to_owned(),
+            shadow: Vec::new(),
+            taint: Vec::new(),
+            record: None,
+        }
+    }
+
+    /// Whether there is a receipt: none is written for callers that did not prove who they are.
+    pub fn has_receipt(&self) -> bool {
+        self.record.is_some()
+    }
+}
+
+/// A denial before the policy was asked, or after it.
+struct Refusal {
+    reason: String,
+    status: Status,
+    rules: Vec<String>,
+}
+
+fn refuse(reason: &str) -> Refusal {
+    Refusal { reason: reason.to_owned(), status: Status::Ok, rules: Vec::new() }
+}
+
+fn broken(reason: &str) -> Refusal {
+    Refusal { status: Status::Error, ..refuse(reason) }
+}
+
+/// A caller who proved who it is.
+struct Caller {
+    now: Now,
+    /// The key that signed the request or the session's grant.
+    key: Option<PublicKey>,
+    session: Option<Arc<OpenSession>>,
+    canonical: Vec<u8>,
+    action: [u8; 32],
+}
+
+struct OpenSession {
+    signed: SignedGrant,
+    session: Session,
+}
+
+/// What a kernel is made of, for those who bring their own.
+pub struct Parts {
+    /// Settings.
+    pub config: Config,
+    /// Public keys.
+    pub keys: Keyring,
+    /// Caps and rates.
+    pub budgets: Budgets,
+    /// Policies and tools.
+    pub policy: Policy,
+    /// Signs receipts and permits.
+    pub receipt_key: PrivateKey,
+    /// Where state is durable.
+    pub store: Arc<dyn Store>,
+    /// Where receipts go.
+    pub journal: Arc<dyn Journal>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Looks into arguments; without one, tools that ask for it are denied.
+    pub scanner: Option<Arc<dyn ArgumentScanner>>,
+    /// Tells where arguments came from; without one, nothing is tainted.
+    pub taint: Option<Arc<dyn TaintSource>>,
+}
+
+/// Signs off actions.
+pub struct Kernel {
+    config: Config,
+    limits: JsonLimits,
+    keys: RwLock<Arc<Keyring>>,
+    policy: RwLock<Arc<Policy>>,
+    receipt_key: PrivateKey,
+    store: Arc<dyn Store>,
+    journal: Arc<dyn Journal>,
+    clock: Arc<dyn Clock>,
+    guard: ClockGuard,
+    /// Requests without a MAC that were issued up to this moment are refused.
+    accept_after_ms: i64,
+    /// The latest moment at which one that was accepted had been issued.
+    issued_ms: AtomicI64,
+    noted_ms: AtomicI64,
+    nonces: Nonces,
+    revocations: Revocations,
+    sessions: RwLock<HashMap<String, Arc<OpenSession>>>,
+    elevations: RwLock<Vec<Elevation>>,
+    ledgers: Ledgers,
+    /// Pending approvals by action: an action that is asked for again waits for the same people.
+    waiting: Mutex<HashMap<[u8; 32], String>>,
+    scanner: Option<Arc<dyn ArgumentScanner>>,
+    taint: Option<Arc<dyn TaintSource>>,
+    hold: Option<Hold>,
+    process: u32,
+    closed: AtomicBool,
+}
+
+/// How often the wall clock is noted in the store, milliseconds.
+const CLOCK_INTERVAL: i64 = 60_000;
+
+/// The version that receipts name.
+const ENGINE: &str = concat!("sift-kernel ", env!("CARGO_PKG_VERSION"));
+
+/// Roles that an agent's key may act in.
+fn roles(key: &PublicKey) -> &[String] {
+    &key.roles
+}
+
+/// The person behind an approver's key: two keys of one person are one approval.
+fn person(key: &PublicKey) -> &str {
+    key.name.as_deref().unwrap_or(&key.id)
+}
+
+impl Kernel {
+    /// Opens the kernel of a folder: `kernel.toml`, `keys.toml`, `budgets.toml`, `tools.toml`, `policy/*.cedar`,
+    /// its private keys and its state.
+    ///
+    /// Args: the folder; what looks into arguments; what tells where they came from.
+    ///
+    /// Errors: `Config` for files that are missing or wrong, and for a folder that another process works with
+    /// (it is named); `Policy` for policies and manifest; `Unavailable` for state that is damaged.
+    pub fn open(
+        folder: &Path,
+        scanner: Option<Arc<dyn ArgumentScanner>>,
+        taint: Option<Arc<dyn TaintSource>>,
+    ) -> Result<Self> {
+        let config = Config::load(folder)?;
+        let config_error =
+            |error: sift_ledger::keys::KeyError| KernelError::Config(error.to_string());
+        let keys = Keyring::load(&folder.join("keys.toml")).map_err(config_error)?;
+        let budgets = Budgets::load(folder)?;
+        let policy =
+            Policy::load(folder).map_err(|error| KernelError::Policy(error.to_string()))?;
+        let receipt_key = PrivateKey::read(&config.receipt_key).map_err(config_error)?;
+        let log_key = PrivateKey::read(&config.log_key).map_err(config_error)?;
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&config.state)
+            .map_err(|error| file(&config.state, "make", &error))?;
+        let hold = Hold::take(&config.state)?;
+        let store = SqliteStore::open(&config.state.join("kernel.sqlite"))?;
+        let mut log = LogConfig::new(&config.origin, log_key);
+        log.keys = keys.clone();
+        log.interval = Duration::from_micros(config.log.interval_us);
+        let journal = LedgerJournal::open(&config.state.join("ledger"), log)?;
+        let mut kernel = Self::from_parts(Parts {
+            config,
+            keys,
+            budgets,
+            policy,
+            receipt_key,
+            store: Arc::new(store),
+            journal: Arc::new(journal),
+            clock: Arc::new(SystemClock),
+            scanner,
+            taint,
+        })?;
+        kernel.hold = Some(hold);
+        Ok(kernel)
+    }
+
+    /// Makes a kernel from its parts.
+    ///
+    /// Errors: `Config` for charges that no limit caps, an agent's key without tenant, agent or role, a receipt
+    /// key that is not in the ring; `Unavailable` for a store that fails or a clock that went back.
+    pub fn from_parts(parts: Parts) -> Result<Self> {
+        let Parts {
+            config,
+            keys,
+            budgets,
+            policy,
+            receipt_key,
+            store,
+            journal,
+            clock,
+            scanner,
+            taint,
+        } = parts;
+        check_keys(&keys, &config, &receipt_key)?;
+        check_charges(&policy, &budgets)?;
+        let (wall, steady) = (clock.wall_ms(), clock.steady_ms());
+        let now = Now { wall, steady };
+        let skew = config.request.skew_ms;
+        let before = store.begin()?;
+        if let Before::Closed { at_ms: noted, .. } | Before::Crashed(noted) = before {
+            if wall < noted.saturating_sub(skew) {
+                return Err(KernelError::Unavailable(
+                    "the clock is behind the last time that the store knows: set it right"
+                        .to_owned(),
+                ));
+            }
+        }
+        // Nonces are not durable. After a clean close it is known up to which time of issue requests were
+        // accepted. After a crash that much: before now, and issued `skew` later at most.
+        let accept_after_ms = match before {
+            Before::None => i64::MIN,
+            Before::Closed { issued_ms, .. } => issued_ms,
+            Before::Crashed(_) => wall.saturating_add(skew),
+        };
+        store.note_clock(wall)?;
+        store.forget_approvals(wall.saturating_sub(30 * 86_400_000))?;
+        let revocations = Revocations::new(store.revoked()?);
+        let mut waiting = HashMap::new();
+        for approval in store.approvals(ApprovalState::Pending)? {
+            if let Ok(action) = <[u8; 32]>::try_from(approval.action.as_slice()) {
+                waiting.insert(action, approval.id);
+            }
+        }
+        let bounds = Bounds {
+            entries: config.lease.entries,
+            lease_ms: config.lease.seconds.saturating_mul(1_000),
+            memory_ms: config.lease.memory_seconds.saturating_mul(1_000),
+        };
+        let kernel = Self {
+            limits: JsonLimits {
+                bytes: config.request.max_bytes,
+                depth: config.request.max_depth,
+                ..JsonLimits::default()
+            },
+            guard: ClockGuard::new(clock.as_ref(), skew.max(1_000)),
+            accept_after_ms,
+            issued_ms: AtomicI64::new(accept_after_ms),
+            noted_ms: AtomicI64::new(wall),
+            nonces: Nonces::new(config.request.window_ms(), config.request.nonces),
+            revocations,
+            sessions: RwLock::default(),
+            elevations: RwLock::default(),
+            ledgers: Ledgers::new(budgets, Arc::clone(&store), bounds, now)?,
+            waiting: Mutex::new(waiting),
+            keys: RwLock::new(Arc::new(keys)),
+            policy: RwLock::new(Arc::new(policy)),
+            receipt_key,
+            store,
+            journal,
+            clock,
+            scanner,
+            taint,
+            hold: None,
+            process: std::process::id(),
+            closed: AtomicBool::new(false),
+            config,
+        };
+        kernel.load_elevations(wall)?;
+        Ok(kernel)
+    }
+
+    /// Errors: a forked child, or a kernel that was closed.
+    fn check_usable(&self) -> Result<()> {
+        if let Some(hold) = &self.hold {
+            hold.check()?;
+        }
+        if std::process::id() != self.process {
+            return Err(KernelError::Unavailable(
+                "the kernel belongs to the process this one was forked from".to_owned(),
+            ));
+        }
+        if self.closed.load(Ordering::SeqCst) {
+            return Err(KernelError::Unavailable("the kernel is closed".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Errors: a clock that cannot be believed.
+    fn now(&self) -> Result<Now> {
+        self.guard.now(self.clock.as_ref()).ok_or_else(|| {
+            KernelError::Unavailable(
+                "the clock was set while the kernel ran: set it right, or open the kernel again"
+                    .to_owned(),
+            )
+        })
+    }
+
+    /// Its settings.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The policy in force.
+    pub fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&read(&self.policy))
+    }
+
+    /// The keys in force.
+    pub fn keys(&self) -> Arc<Keyring> {
+        Arc::clone(&read(&self.keys))
+    }
+
+    /// Puts another policy in force, for the next request.
+    ///
+    /// Errors: `Config` for charges that no limit caps; the old policy stays.
+    pub fn set_policy(&self, policy: Policy) -> Result<()> {
+        self.check_usable()?;
+        check_charges(&policy, self.ledgers.budgets())?;
+        *write(&self.policy) = Arc::new(policy);
+        Ok(())
+    }
+
+    /// Puts other keys in force, for the next request.
+    ///
+    /// Errors: as at the start; the old keys stay.
+    pub fn set_keys(&self, keys: Keyring) -> Result<()> {
+        self.check_usable()?;
+        check_keys(&keys, &self.config, &self.receipt_key)?;
+        *write(&self.keys) = Arc::new(keys);
+        Ok(())
+    }
+
+    /// Decides about an action.
+    ///
+    /// Args: the action; who asks for it; the id of an approval that is to be used.
+    ///
+    /// Returns a decision, always: whatever fails is a denial with `Status::Error`. The permit comes from
+    /// [`Self::durable`].
+    pub fn authorize(
+        &self,
+        request: &ActionRequest,
+        credential: &Credential,
+        approval: Option<&str>,
+    ) -> Authorization {
+        let policy = self.policy();
+        let hash = *policy.hash();
+        let id = &credential.stamp.request_id;
+        match self.admit(request, credential) {
+            Ok(caller) => self.judge(request, credential, approval, &caller, &policy),
+            Err(refusal) => Authorization::refused(refusal, id, hash),
+        }
+    }
+
+    /// Steps 1 to 5: who asks. Changes nothing but the memory of nonces, and that only for a caller who proved
+    /// who it is.
+    fn admit(
+        &self,
+        request: &ActionRequest,
+        credential: &Credential,
+    ) -> std::result::Result<Caller, Refusal> {
+        self.check_usable().map_err(|_| broken("kernel_unavailable"))?;
+        let stamp = &credential.stamp;
+        request.check(&self.limits).map_err(|_| refuse("invalid_request"))?;
+        if !crate::request::is_name(&stamp.request_id) {
+            return Err(refuse("invalid_request"));
+        }
+        if stamp.audience != self.config.audience {
+            return Err(refuse("wrong_audience"));
+        }
+        let now = self.now().map_err(|_| broken("clock_unreliable"))?;
+        let keys = self.keys();
+        // A session that is named must be open, however the request is proven.
+        let session = match &request.session {
+            None => None,
+            Some(id) => Some(
+                read(&self.sessions).get(id).cloned().ok_or_else(|| refuse("unknown_session"))?,
+            ),
+        };
+        let key_id = match (&credential.proof, &session) {
+            (Proof::Signature { key_id, .. }, _) => Some(key_id.as_str()),
+            (Proof::Mac { session: named, .. }, Some(open)) if named == open.session.id() => {
+                Some(open.signed.key_id.as_str())
+            }
+            (Proof::Mac { .. }, _) => return Err(refuse("unknown_session")),
+            (Proof::Process, _) if self.config.trust_process => None,
+            (Proof::Process, _) => return Err(refuse("process_not_trusted")),
+        };
+        let key = match key_id {
+            None => None,
+            Some(id) => {
+                let key = keys.get(id, Purpose::Agent).map_err(|_| refuse("unknown_key"))?;
+                key.check_time(now.wall).map_err(|_| refuse("key_not_valid"))?;
+                if key.tenant.as_deref() != Some(&request.tenant)
+                    || key.agent.as_deref() != Some(&request.agent)
+                {
+                    return Err(refuse("key_of_another_agent"));
+                }
+                Some(key.clone())
+            }
+        };
+        let revoked = self.revocations.find(
+            &request.tenant,
+            &request.agent,
+            request.session.as_deref(),
+            key_id,
+        );
+        if let Some(kind) = revoked {
+            return Err(refuse(match kind {
+                crate::revocation::SubjectKind::Tenant => "tenant_revoked",
+                crate::revocation::SubjectKind::Agent => "agent_revoked",
+                crate::revocation::SubjectKind::Session => "session_revoked",
+                crate::revocation::SubjectKind::Key => "key_revoked",
+            }));
+        }
+        let bounds = &self.config.request;
+        let lifetime = stamp.expires_at_ms.saturating_sub(stamp.issued_at_ms);
+        if lifetime <= 0 || lifetime > bounds.lifetime_ms {
+            return Err(refuse("lifetime_too_long"));
+        }
+        if stamp.issued_at_ms > now.wall.saturating_add(bounds.skew_ms) {
+            return Err(refuse("issued_in_future"));
+        }
+        if now.wall >= stamp.expires_at_ms {
+            return Err(refuse("request_expired"));
+        }
+        // The key of a session does not outlive the process, so its requests cannot be older.
+        let outlives = !matches!(credential.proof, Proof::Mac { .. });
+        if outlives && stamp.issued_at_ms <= self.accept_after_ms {
+            return Err(refuse("issued_before_start"));
+        }
+        let canonical = request.canonical().map_err(|_| refuse("invalid_request"))?;
+        let action = digest(&canonical);
+        match (&credential.proof, &key, &session) {
+            (Proof::Signature { key_id, signature }, Some(key), _) => {
+                let bytes = preimage(request, &action, stamp, ("key", key_id));
+                key.verify(&bytes, signature).map_err(|_| refuse("invalid_signature"))?;
+            }
+            (Proof::Mac { session: id, tag }, Some(_), Some(open)) => {
+                let bytes = preimage(request, &action, stamp, ("session", id));
+                if !open.session.verify(&bytes, tag) {
+                    return Err(refuse("invalid_mac"));
+                }
+            }
+            (Proof::Process, None, _) => {}
+            _ => return Err(refuse("unknown_key")),
+        }
+        match self.nonces.reserve((&request.tenant, &request.agent), &stamp.nonce, now.steady) {
+            Reserved::Fresh if outlives => {
+                self.issued_ms.fetch_max(stamp.issued_at_ms, Ordering::SeqCst);
+            }
+            Reserved::Fresh => {}
+            Reserved::Seen => return Err(refuse("replayed")),
+            Reserved::Full => return Err(broken("nonce_memory_full")),
+        }
+        self.note_clock(now);
+        Ok(Caller { now, key, session, canonical, action })
+    }
+
+    /// Now and then the store learns the time, so that a restart with a clock that went back is noticed. A
+    /// failure is not the caller's concern: the next write that matters fails by itself.
+    fn note_clock(&self, now: Now) {
+        let noted = self.noted_ms.load(Ordering::Relaxed);
+        if now.wall.saturating_sub(noted) >= CLOCK_INTERVAL
+            && self
+                .noted_ms
+                .compare_exchange(noted, now.wall, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+        {
+            let _ = self.store.note_clock(now.wall);
+        }
+    }
+
+    /// Steps 6 to 12: what is decided about somebody who is known, with a receipt whatever it is.
+    fn judge(
+        &self,
+        request: &ActionRequest,
+        credential: &Credential,
+        approval: Option<&str>,
+        caller: &Caller,
+        policy: &Policy,
+    ) -> Authorization {
+        let mut case = Case::default();
+        let verdict = self.decide(request, approval, caller, policy, &mut case);
+        let stamp = &credential.stamp;
+        let mut answer = match verdict {
+            Ok(granted) => Authorization {
+                decision: if granted.lease.is_some() {
+                    Decision::Allow
+                } else {
+                    Decision::Escalate
+                },
+                reason: granted.reason,
+                message: case.message.take(),
+                rule_ids: granted.rules,
+                lease: granted.lease,
+                approval: granted.approval,
+                ..Authorization::refused(refuse(""), &stamp.request_id, *policy.hash())
+            },
+            Err(refusal) => Authorization {
+                message: case.message.take(),
+                ..Authorization::refused(refusal, &stamp.request_id, *policy.hash())
+            },
+        };
+        answer.shadow = std::mem::take(&mut case.shadow);
+        answer.taint = std::mem::take(&mut case.taint);
+        match self.record(request, credential, caller, &case, &answer) {
+            Ok(record) => answer.record = Some(record),
+            Err(_) => {
+                // What nobody can prove afterwards must not happen.
+                if let Some(lease) = &answer.lease {
+                    let _ = self.ledgers.cancel(lease, caller.now);
+                }
+                let refusal = broken("ledger_unavailable");
+                return Authorization::refused(refusal, &stamp.request_id, *policy.hash());
+            }
+        }
+        answer
+    }
+
+    /// Grant, tool, schema, contents, policy, approval, budget.
+    fn decide(
+        &self,
+        request: &ActionRequest,
+        approval: Option<&str>,
+        caller: &Caller,
+        policy: &Policy,
+        case: &mut Case,
+    ) -> std::result::Result<Granted, Refusal> {
+        let now = caller.now;
+        if let Some(key) = &caller.key {
+            if !roles(key).contains(&request.role) {
+                return Err(refuse("role_not_granted"));
+            }
+        }
+        let elevation = self.elevation(request, now.wall);
+        if let Some(open) = &caller.session {
+            open.signed.grant.allows(request, elevation.as_ref(), now.wall).map_err(refuse)?;
+        }
+        let tool = policy.tool(&request.tool).ok_or_else(|| refuse("unknown_tool"))?;
+        case.risk = Some(tool.risk.as_str());
+        let findings = if tool.scan_args {
+            // Before the contents are looked at: what does not fit the schema is not worth a scan.
+            tool.check_args(&request.args).map_err(|_| refuse("invalid_arguments"))?;
+            let scanner = self.scanner.as_ref().ok_or_else(|| broken("scanner_missing"))?;
+            scanner.scan(&request.args).map_err(|_| broken("scan_failed"))?
+        } else {
+            Vec::new()
+        };
+        let taint = match (&self.taint, &request.conversation) {
+            (Some(source), Some(conversation)) => source
+                .taint(&request.tenant, conversation, &request.args)
+                .map_err(|_| broken("taint_unknown"))?,
+            _ => Vec::new(),
+        };
+        case.taint = taint.iter().map(|taint| taint.source.clone()).collect();
+        case.taint.sort_unstable();
+        case.taint.dedup();
+        let approved = match approval {
+            None => None,
+            Some(id) => Some(self.approved(id, request, caller)?),
+        };
+        case.elevation = elevation.map(|elevation| elevation.id);
+        let estimate: Vec<(&str, i64)> =
+            request.estimate.iter().map(|(unit, amount)| (unit.as_str(), *amount)).collect();
+        let outcome = policy.decide(&Request {
+            tenant: &request.tenant,
+            agent: &request.agent,
+            role: &request.role,
+            tool,
+            args: &request.args,
+            session: request.session.as_deref(),
+            conversation: request.conversation.as_deref(),
+            model: request.model.as_deref(),
+            model_version: request.model_version.as_deref(),
+            now_ms: now.wall,
+            findings: &findings,
+            taint: &taint,
+            approved_by: approved.as_ref().map_or(&[], |approved| approved.by.as_slice()),
+            elevation: case.elevation.as_deref(),
+            estimate: &estimate,
+        });
+        case.message = outcome.message.as_deref().map(str::to_owned);
+        case.shadow = outcome
+            .shadow
+            .iter()
+            .filter(|shadow| shadow.would_change)
+            .map(|shadow| shadow.rule_id.to_string())
+            .collect();
+        let rules: Vec<String> = outcome.rule_ids.iter().map(ToString::to_string).collect();
+        let reason = outcome.reason.to_string();
+        match &outcome.effect {
+            Effect::Deny => return Err(Refusal { reason, status: Status::Ok, rules }),
+            Effect::Escalate(rule) => {
+                let asked = self.ask(request, caller, rule)?;
+                return Ok(Granted { reason, rules, lease: None, approval: Some(asked) });
+            }
+            Effect::Allow => {}
+        }
+        let charges: Vec<Charge> = outcome
+            .charges
+            .iter()
+            .map(|charge| Charge {
+                budget: charge.budget.to_string(),
+                unit: charge.unit.to_string(),
+                amount: charge.amount,
+            })
+            .collect();
+        let who = Who {
+            tenant: &request.tenant,
+            role: &request.role,
+            agent: &request.agent,
+            session: request.session.as_deref(),
+            conversation: request.conversation.as_deref(),
+            tool: &request.tool,
+        };
+        let lease = self.ledgers.reserve(&who, &charges, now).map_err(budget_refusal)?;
+        case.charges = charges;
+        // Last of all, since it cannot be undone.
+        let used = match approved.filter(|_| outcome.fulfilled.is_some()) {
+            None => None,
+            Some(approved) => {
+                let taken = self.store.move_approval(
+                    &approved.id,
+                    ApprovalState::Approved,
+                    ApprovalState::Consumed,
+                );
+                if !matches!(taken, Ok(true)) {
+                    let _ = self.ledgers.cancel(&lease, now);
+                    return Err(match taken {
+                        Ok(_) => refuse("approval_used"),
+                        Err(_) => broken("store_unavailable"),
+                    });
+                }
+                case.approvers = approved.by.into_iter().map(|one| one.name).collect();
+                Some(approved.id)
+            }
+        };
+        Ok(Granted { reason, rules, lease: Some(lease), approval: used })
+    }
+
+    /// Writes the receipt of an answer into the ledger's queue.
+    fn record(
+        &self,
+        request: &ActionRequest,
+        credential: &Credential,
+        caller: &Caller,
+        case: &Case,
+        answer: &Authorization,
+    ) -> Result<Record> {
+        let stamp = &credential.stamp;
+        let salt = random::<32>()?;
+        let rule_ids: Vec<&str> = answer.rule_ids.iter().map(String::as_str).collect();
+        let taint: Vec<&str> = answer.taint.iter().map(String::as_str).collect();
+        let approvers: Vec<&str> = case.approvers.iter().map(String::as_str).collect();
+        let charges: Vec<receipt::Charge<'_>> = case
+            .charges
+            .iter()
+            .map(|charge| receipt::Charge {
+                budget: &charge.budget,
+                unit: &charge.unit,
+                amount: charge.amount,
+            })
+            .collect();
+        let expires =
+            caller.now.wall.saturating_add(self.config.permit_seconds.saturating_mul(1_000));
+        let version = hex(answer.policy_hash.get(..6).unwrap_or_default());
+        let fields = Fields {
+            event: "authorization",
+            request_id: &stamp.request_id,
+            action_hash: caller.action,
+            args_commitment: Some(receipt::commit_arguments(&salt, &caller.canonical)),
+            tenant: &request.tenant,
+            agent: &request.agent,
+            role: &request.role,
+            tool: &request.tool,
+            session: request.session.as_deref(),
+            conversation: request.conversation.as_deref(),
+            model: request.model.as_deref(),
+            model_version: request.model_version.as_deref(),
+            decision: answer.decision.word(),
+            reason: &answer.reason,
+            rule_ids: &rule_ids,
+            policy_hash: Some(answer.policy_hash),
+            policy_version: Some(&version),
+            engine: ENGINE,
+            taint: &taint,
+            lease: answer.lease.as_deref(),
+            charges: &charges,
+            approval: answer.approval.as_deref(),
+            approvers: &approvers,
+            elevation: case.elevation.as_deref(),
+            issued_at: Some(stamp.issued_at_ms),
+            decided_at: caller.now.wall,
+            expires_at: answer.lease.as_ref().map(|_| expires),
+            class: self.class(),
+            details: &[],
+        };
+        let receipt: Arc<[u8]> = self.seal_receipt(&fields)?.into();
+        let pending = self
+            .journal
+            .append(Arc::clone(&receipt))
+            .map_err(|error| KernelError::Unavailable(error.to_string()))?;
+        let permit = answer.lease.as_ref().map(|lease| {
+            Arc::new(Permit {
+                audience: self.config.audience.clone(),
+                request_id: stamp.request_id.clone(),
+                action: hex(&caller.action),
+                tool: request.tool.clone(),
+                tenant: request.tenant.clone(),
+                agent: request.agent.clone(),
+                lease: lease.clone(),
+                issued_at_ms: caller.now.wall,
+                expires_at_ms: expires,
+                index: None,
+            })
+        });
+        let queued = self.config.release == Release::Queued
+            || case
+                .risk
+                .is_some_and(|risk| self.config.queued_risks.iter().any(|queued| queued == risk));
+        Ok(Record { receipt, pending, permit, wait: !queued })
+    }
+
+    fn class(&self) -> Class {
+        match self.config.receipts {
+            ReceiptClass::Signed => Class::Signed,
+            ReceiptClass::Batched => Class::Batched,
+        }
+    }
+
+    fn seal_receipt(&self, fields: &Fields<'_>) -> Result<Vec<u8>> {
+        receipt::seal(fields, (&self.config.receipt_key_id, &self.receipt_key))
+            .map_err(|error| KernelError::Unavailable(error.to_string()))
+    }
+
+    /// Waits until the receipt of an answer is durable, and hands out the permit.
+    ///
+    /// Args: the answer of [`Self::authorize`].
+    ///
+    /// Returns nothing for an answer without receipt.
+    ///
+    /// Errors: `Unavailable` when the ledger fails or takes longer than `log.wait_ms`. The reservation is then
+    /// left to expire, since the receipt may be found in the log later.
+    pub fn durable(&self, answer: &Authorization) -> Result<Option<Durable>> {
+        self.check_usable()?;
+        let Some(record) = &answer.record else { return Ok(None) };
+        let placed = if record.waits() {
+            let wait = Duration::from_millis(self.config.log.wait_ms);
+            Some(
+                record
+                    .pending
+                    .wait(wait)
+                    .map_err(|error| KernelError::Unavailable(error.to_string()))?,
+            )
+        } else {
+            None
+        };
+        self.hand_out(record, placed).map(Some)
+    }
+
+    /// As [`Self::durable`] without waiting: calls back, once, when it can be told. On the thread that commits
+    /// receipts or on this one; the callback must be quick.
+    ///
+    /// Returns whether there is a receipt; without one nothing is called.
+    pub fn when_durable(
+        &self,
+        answer: &Authorization,
+        told: impl FnOnce(std::result::Result<Option<Placed>, KernelError>) + Send + 'static,
+    ) -> bool {
+        let Some(record) = &answer.record else { return false };
+        if record.waits() {
+            record.pending.tell(Box::new(move |done| {
+                told(done.map(Some).map_err(|error| KernelError::Unavailable(error.to_string())));
+            }));
+        } else {
+            told(Ok(None));
+        }
+        true
+    }
+
+    /// What [`Self::durable`] returns, for a place that [`Self::when_durable`] told.
+    ///
+    /// Errors: a closed kernel, an answer without receipt.
+    pub fn finish_durable(
+        &self,
+        answer: &Authorization,
+        placed: Option<Placed>,
+    ) -> Result<Durable> {
+        self.check_usable()?;
+        match &answer.record {
+            Some(record) => self.hand_out(record, placed),
+            None => Err(KernelError::Invalid("there is no receipt of this answer".to_owned())),
+        }
+    }
+
+    fn hand_out(&self, record: &Record, placed: Option<Placed>) -> Result<Durable> {
+        let permit = match &record.permit {
+            None => None,
+            Some(permit) => {
+                let index = placed.as_ref().and_then(|placed| i64::try_from(placed.index).ok());
+                let permit = Permit { index, ..Permit::clone(permit) };
+                Some(permit.sign(&self.config.receipt_key_id, &self.receipt_key)?)
+            }
+        };
+        Ok(Durable { receipt: record.receipt.to_vec(), permit, placed })
+    }
+
+    /// The proof that a receipt is in the log, a `.tlog-proof`.
+    ///
+    /// Errors: `Unavailable` when there is no such receipt or the log cannot be read.
+    pub fn proof(&self, index: u64) -> Result<String> {
+        self.check_usable()?;
+        self.journal.proof(index).map_err(|error| KernelError::Unavailable(error.to_string()))
+    }
+
+    /// The action happened and cost this much.
+    ///
+    /// Args: the lease; what it cost by unit; a unit that is not named cost what was reserved.
+    ///
+    /// Errors: `LeaseConflict` when it ended otherwise or is not known, `Invalid` for a unit that was not
+    /// reserved, `Unavailable` when an overrun cannot be made durable.
+    pub fn settle(&self, lease: &str, actual: BTreeMap<String, i64>) -> Result<Outcome> {
+        self.check_usable()?;
+        self.ledgers.settle(lease, actual, self.now()?)
+    }
+
+    /// The action did not happen.
+    ///
+    /// Errors: as for [`Self::settle`].
+    pub fn cancel(&self, lease: &str) -> Result<Outcome> {
+        self.check_usable()?;
+        self.ledgers.cancel(lease, self.now()?)
+    }
+
+    /// The action was broken off, so that nobody knows whether it happened: it is charged in full.
+    ///
+    /// Errors: as for [`Self::settle`].
+    pub fn abandon(&self, lease: &str) -> Result<Outcome> {
+        self.check_usable()?;
+        self.ledgers.abandon(lease, self.now()?)
+    }
+
+    /// Refuses everything of a tenant, agent, session or key from the next request on.
+    ///
+    /// Errors: `Unavailable` when it cannot be made durable; it holds in this process all the same.
+    pub fn revoke(&self, subject: &Subject) -> Result<()> {
+        self.check_usable()?;
+        self.revocations.add(subject.clone());
+        self.store.revoke(subject, self.clock.wall_ms())?;
+        Ok(())
+    }
+
+    /// Takes a revocation back.
+    ///
+    /// Errors: `Unavailable` when it cannot be made durable; the revocation stays then.
+    pub fn reinstate(&self, subject: &Subject) -> Result<()> {
+        self.check_usable()?;
+        self.store.reinstate(subject)?;
+        self.revocations.remove(subject);
+        Ok(())
+    }
+
+    /// Opens a session.
+    ///
+    /// Args: a grant that the agent's key has signed.
+    ///
+    /// Errors: `Signature` for a key that is not known, not valid, revoked, or of another agent, and a signature
+    /// that does not verify; `Invalid` for a grant that gives what the key does not have, is over, lasts too
+    /// long, or names a session that is open with another grant; `Limit` for too many sessions.
+    pub fn open_session(&self, signed: &SignedGrant) -> Result<Session> {
+        self.check_usable()?;
+        let now = self.now()?;
+        let grant = &signed.grant;
+        grant.check()?;
+        if signed.audience != self.config.audience {
+            return Err(KernelError::Invalid("the grant is for another kernel".to_owned()));
+        }
+        let keys = self.keys();
+        let bad = |error: sift_ledger::keys::KeyError| KernelError::Signature(error.to_string());
+        let key = keys.get(&signed.key_id, Purpose::Agent).map_err(bad)?;
+        key.check_time(now.wall).map_err(bad)?;
+        key.verify(&signed.preimage(), &signed.signature).map_err(bad)?;
+        if key.tenant.as_ref() != Some(&grant.tenant) || key.agent.as_ref() != Some(&grant.agent) {
+            return Err(KernelError::Signature(
+                "the key is of another agent than the grant".to_owned(),
+            ));
+        }
+        if self
+            .revocations
+            .find(&grant.tenant, &grant.agent, Some(&grant.session), Some(&signed.key_id))
+            .is_some()
+        {
+            return Err(KernelError::Signature(
+                "tenant, agent, session or key is revoked".to_owned(),
+            ));
+        }
+        if !grant.roles.iter().all(|role| roles(key).contains(role)) {
+            return Err(KernelError::Invalid(
+                "the grant names a role that the key does not have".to_owned(),
+            ));
+        }
+        let longest = self.config.session.seconds.saturating_mul(1_000);
+        if grant.expires_at_ms <= now.wall
+            || grant.expires_at_ms.saturating_sub(now.wall.max(grant.not_before_ms)) > longest
+        {
+            return Err(KernelError::Invalid(
+                "the grant is over, or lasts longer than it may".to_owned(),
+            ));
+        }
+        let mut sessions = write(&self.sessions);
+        if let Some(open) = sessions.get(&grant.session) {
+            if open.signed == *signed {
+                return Ok(open.session.clone());
+            }
+            return Err(KernelError::Invalid("the session is open with another grant".to_owned()));
+        }
+        if sessions.len() >= self.config.session.open {
+            sessions.retain(|_, open| open.signed.grant.expires_at_ms > now.wall);
+        }
+        if sessions.len() >= self.config.session.open {
+            return Err(KernelError::Limit("as many sessions are open as may be".to_owned()));
+        }
+        let session = Session::open(&grant.session, &self.config.audience)?;
+        let open = OpenSession { signed: signed.clone(), session: session.clone() };
+        sessions.insert(grant.session.clone(), Arc::new(open));
+        Ok(session)
+    }
+
+    /// Adds tools to a session, because a person said so.
+    ///
+    /// Errors: `Signature` for a key that may not, `Invalid` for an elevation that is over or too long,
+    /// `Unavailable` for a store that fails.
+    pub fn elevate(&self, signed: &SignedElevation) -> Result<()> {
+        self.check_usable()?;
+        let now = self.now()?;
+        self.check_elevation(signed, now.wall)?;
+        let bytes = signed.to_json()?;
+        self.store.add_elevation(&signed.elevation.id, signed.elevation.expires_at_ms, &bytes)?;
+        let mut elevations = write(&self.elevations);
+        elevations.retain(|one| one.expires_at_ms > now.wall && one.id != signed.elevation.id);
+        elevations.push(signed.elevation.clone());
+        Ok(())
+    }
+
+    fn check_elevation(&self, signed: &SignedElevation, now_ms: i64) -> Result<()> {
+        let elevation = &signed.elevation;
+        elevation.check()?;
+        let Some(group) = &self.config.approval.elevation_group else {
+            return Err(KernelError::Signature(
+                "nobody may elevate: `approval.elevation_group` of kernel.toml names no group"
+                    .to_owned(),
+            ));
+        };
+        if signed.audience != self.config.audience {
+            return Err(KernelError::Invalid("the elevation is for another kernel".to_owned()));
+        }
+        let keys = self.keys();
+        let bad = |error: sift_ledger::keys::KeyError| KernelError::Signature(error.to_string());
+        let key = keys.get(&signed.key_id, Purpose::Approver).map_err(bad)?;
+        key.check_time(now_ms).map_err(bad)?;
+        key.verify(&signed.preimage(), &signed.signature).map_err(bad)?;
+        if !key.groups.contains(group)
+            || key.tenant.as_ref().is_some_and(|tenant| *tenant != elevation.tenant)
+        {
+            return Err(KernelError::Signature(format!(
+                "the key is not of the group `{group}`, or of another tenant"
+            )));
+        }
+        if self.revocations.find(&elevation.tenant, "", None, Some(&signed.key_id)).is_some() {
+            return Err(KernelError::Signature("the tenant or the key is revoked".to_owned()));
+        }
+        let longest = self.config.approval.elevation_seconds.saturating_mul(1_000);
+        if elevation.expires_at_ms <= now_ms
+            || elevation.expires_at_ms.saturating_sub(elevation.not_before_ms) > longest
+        {
+            return Err(KernelError::Invalid(
+                "the elevation is over, or lasts longer than it may".to_owned(),
+            ));
+        }
+        Ok(())
+    }
+
+    fn load_elevations(&self, now_ms: i64) -> Result<()> {
+        let mut elevations = Vec::new();
+        for bytes in self.store.elevations(now_ms)? {
+            // Verified again: a file that was changed adds nothing.
+            if let Ok(signed) = SignedElevation::from_json(&bytes) {
+                if self.check_elevation(&signed, now_ms).is_ok() {
+                    elevations.push(signed.elevation);
+                }
+            }
+        }
+        *write(&self.elevations) = elevations;
+        Ok(())
+    }
+
+    fn elevation(&self, request: &ActionRequest, now_ms: i64) -> Option<Elevation> {
+        let session = request.session.as_ref()?;
+        read(&self.elevations)
+            .iter()
+            .find(|one| {
+                one.session == *session
+                    && one.tenant == request.tenant
+                    && one.not_before_ms <= now_ms
+                    && now_ms < one.expires_at_ms
+                    && one.tools.contains(&request.tool)
+            })
+            .cloned()
+    }
+
+    /// Asks people for an approval, or finds the one that is asked for already.
+    fn ask(
+        &self,
+        request: &ActionRequest,
+        caller: &Caller,
+        rule: &sift_policy::ApprovalRule,
+    ) -> std::result::Result<String, Refusal> {
+        let now = caller.now.wall;
+        let unavailable = |_| broken("store_unavailable");
+        let mut waiting = lock(&self.waiting);
+        if let Some(id) = waiting.get(&caller.action) {
+            let known = self.store.approval(id).map_err(unavailable)?;
+            if known.is_some_and(|one| {
+                one.state == ApprovalState::Pending
+                    && now < one.expires_ms
+                    && one.rule == *rule.name
+            }) {
+                return Ok(id.clone());
+            }
+            waiting.remove(&caller.action);
+        }
+        let bounds = &self.config.approval;
+        if waiting.len() >= bounds.pending {
+            self.expire(&mut waiting, now).map_err(unavailable)?;
+        }
+        let pending = self.store.approvals(ApprovalState::Pending).map_err(unavailable)?;
+        let own = pending
+            .iter()
+            .filter(|one| {
+                one.tenant == request.tenant && one.agent == request.agent && now < one.expires_ms
+            })
+            .count();
+        if waiting.len() >= bounds.pending || own >= bounds.pending_per_agent {
+            return Err(refuse("approvals_full"));
+        }
+        let id = hex(&random::<16>().map_err(|_| broken("no_randomness"))?);
+        let label = seal_label(&self.config.audience, &id);
+        let keys = self.keys();
+        let mut sealed = Vec::new();
+        for key in keys.of(Purpose::Approver) {
+            if self.may_approve(key, &rule.group, request, caller.key.as_ref(), now) {
+                let bytes = seal::seal(&key.to_bytes(), &label, &caller.canonical)
+                    .map_err(|_| broken("approval_not_sealed"))?;
+                sealed.push(Sealed { approver: key.id.clone(), bytes });
+            }
+        }
+        let approval = ApprovalRecord {
+            id: id.clone(),
+            action: caller.action.to_vec(),
+            tenant: request.tenant.clone(),
+            agent: request.agent.clone(),
+            session: request.session.clone(),
+            requester: caller.key.as_ref().map(|key| key.id.clone()).unwrap_or_default(),
+            tool: request.tool.clone(),
+            rule: rule.name.to_string(),
+            m: rule.m,
+            group: rule.group.to_string(),
+            created_ms: now,
+            expires_ms: now.saturating_add(bounds.seconds.saturating_mul(1_000)),
+            state: ApprovalState::Pending,
+            sealed,
+            signatures: Vec::new(),
+        };
+        self.store.add_approval(&approval).map_err(unavailable)?;
+        waiting.insert(caller.action, id.clone());
+        Ok(id)
+    }
+
+    /// Whether a key may sign for an action: of the group, of the tenant, valid, not revoked, and not of whoever
+    /// asks.
+    fn may_approve(
+        &self,
+        key: &PublicKey,
+        group: &str,
+        request: &ActionRequest,
+        requester: Option<&PublicKey>,
+        now_ms: i64,
+    ) -> bool {
+        self.may_sign(key, group, &request.tenant, requester, now_ms)
+    }
+
+    fn may_sign(
+        &self,
+        key: &PublicKey,
+        group: &str,
+        tenant: &str,
+        requester: Option<&PublicKey>,
+        now_ms: i64,
+    ) -> bool {
+        key.groups.iter().any(|one| one == group)
+            && key.tenant.as_ref().is_none_or(|one| one == tenant)
+            && key.check_time(now_ms).is_ok()
+            && self.revocations.find(tenant, "", None, Some(&key.id)).is_none()
+            && requester
+                .is_none_or(|one| one.to_bytes() != key.to_bytes() && person(one) != person(key))
+    }
+
+    fn expire(
+        &self,
+        waiting: &mut HashMap<[u8; 32], String>,
+        now_ms: i64,
+    ) -> std::result::Result<(), crate::error::StoreError> {
+        for approval in self.store.approvals(ApprovalState::Pending)? {
+            if approval.expires_ms <= now_ms {
+                self.store.move_approval(
+                    &approval.id,
+                    ApprovalState::Pending,
+                    ApprovalState::Expired,
+                )?;
+                waiting.retain(|_, id| *id != approval.id);
+            }
+        }
+        Ok(())
+    }
+
+    /// The people who approved exactly this action, if they are enough and still may.
+    fn approved(
+        &self,
+        id: &str,
+        request: &ActionRequest,
+        caller: &Caller,
+    ) -> std::result::Result<Approved, Refusal> {
+        let record = self
+            .store
+            .approval(id)
+            .map_err(|_| broken("store_unavailable"))?
+            .ok_or_else(|| refuse("approval_unknown"))?;
+        if record.action != caller.action
+            || record.tenant != request.tenant
+            || record.agent != request.agent
+        {
+            return Err(refuse("approval_of_another_action"));
+        }
+        if caller.now.wall >= record.expires_ms {
+            return Err(refuse("approval_expired"));
+        }
+        match record.state {
+            ApprovalState::Approved => {}
+            ApprovalState::Pending => return Err(refuse("approval_pending")),
+            ApprovalState::Rejected => return Err(refuse("approval_rejected")),
+            ApprovalState::Expired => return Err(refuse("approval_expired")),
+            ApprovalState::Consumed => return Err(refuse("approval_used")),
+        }
+        // Verified again with the keys of now: one that was revoked since does not count, and neither does one
+        // that somebody wrote into the file.
+        let keys = self.keys();
+        let mut by: Vec<Approver> = Vec::new();
+        for signed in &record.signatures {
+            let Ok(key) = keys.get(&signed.approver, Purpose::Approver) else { continue };
+            let bytes = record.preimage(&self.config.audience, &caller.action, signed.verdict);
+            if signed.verdict != Verdict::Approve
+                || !self.may_approve(
+                    key,
+                    &record.group,
+                    request,
+                    caller.key.as_ref(),
+                    caller.now.wall,
+                )
+                || key.verify(&bytes, &signed.signature).is_err()
+                || by.iter().any(|one| one.name == person(key))
+            {
+                continue;
+            }
+            by.push(Approver { name: person(key).to_owned(), groups: key.groups.clone() });
+        }
+        if by.len() < record.m as usize {
+            return Err(refuse("approval_not_enough"));
+        }
+        Ok(Approved { id: record.id, by })
+    }
+
+    /// Approvals that wait, the oldest first.
+    ///
+    /// Errors: `Unavailable` for a store that fails.
+    pub fn pending(&self) -> Result<Vec<ApprovalRecord>> {
+        self.check_usable()?;
+        let now = self.now()?.wall;
+        let mut pending = self.store.approvals(ApprovalState::Pending)?;
+        pending.retain(|one| now < one.expires_ms);
+        Ok(pending)
+    }
+
+    /// One approval, wherever it stands.
+    ///
+    /// Errors: `Unavailable` for a store that fails.
+    pub fn approval(&self, id: &str) -> Result<Option<ApprovalRecord>> {
+        self.check_usable()?;
+        Ok(self.store.approval(id)?)
+    }
+
+    /// Takes what an approver says.
+    ///
+    /// Args: the approval; the id of the approver's key; what is said; the signature over
+    /// [`ApprovalRecord::preimage`].
+    ///
+    /// Returns where the approval stands now.
+    ///
+    /// Errors: `Invalid` for an approval that is not known or not pending, `Signature` for a key that may not
+    /// sign this or has, and a signature that does not verify; `Unavailable` for a store that fails.
+    pub fn sign_approval(
+        &self,
+        id: &str,
+        key_id: &str,
+        verdict: Verdict,
+        signature: &[u8],
+    ) -> Result<ApprovalState> {
+        self.check_usable()?;
+        let now = self.now()?.wall;
+        // One at a time: how many have signed is counted before it is written.
+        let mut waiting = lock(&self.waiting);
+        let gone = || {
+            KernelError::Invalid("the approval is not known, or does not wait any more".to_owned())
+        };
+        let record = self.store.approval(id)?.ok_or_else(gone)?;
+        if record.state != ApprovalState::Pending {
+            return Err(gone());
+        }
+        if now >= record.expires_ms {
+            self.store.move_approval(id, ApprovalState::Pending, ApprovalState::Expired)?;
+            return Err(KernelError::Invalid("the approval has expired".to_owned()));
+        }
+        let keys = self.keys();
+        let bad = |error: sift_ledger::keys::KeyError| KernelError::Signature(error.to_string());
+        let key = keys.get(key_id, Purpose::Approver).map_err(bad)?;
+        let requester = keys.get(&record.requester, Purpose::Agent).ok();
+        if !self.may_sign(key, &record.group, &record.tenant, requester, now) {
+            return Err(KernelError::Signature(
+                "the key may not sign this: wrong group or tenant, not valid, revoked, or of whoever asks".to_owned(),
+            ));
+        }
+        key.verify(&record.preimage(&self.config.audience, &record.action, verdict), signature)
+            .map_err(bad)?;
+        if record.signatures.iter().any(|one| one.name == person(key)) {
+            return Err(KernelError::Signature("this person has signed already".to_owned()));
+        }
+        let then = match verdict {
+            Verdict::Reject => ApprovalState::Rejected,
+            Verdict::Approve if record.signatures.len() + 1 >= record.m as usize => {
+                ApprovalState::Approved
+            }
+            Verdict::Approve => ApprovalState::Pending,
+        };
+        let signed = Signed {
+            approver: key.id.clone(),
+            name: person(key).to_owned(),
+            verdict,
+            at_ms: now,
+            signature: signature.to_vec(),
+        };
+        if !self.store.sign_approval(id, &signed, then)? {
+            return Err(gone());
+        }
+        if then != ApprovalState::Pending {
+            waiting.retain(|_, waits| waits != id);
+        }
+        drop(waiting);
+        self.record_approval(&record, &signed, then)?;
+        Ok(then)
+    }
+
+    /// A receipt of what an approver said.
+    fn record_approval(
+        &self,
+        record: &ApprovalRecord,
+        signed: &Signed,
+        then: ApprovalState,
+    ) -> Result<()> {
+        let policy = self.policy();
+        let fields = Fields {
+            event: "approval",
+            request_id: &record.id,
+            action_hash: record.action.as_slice().try_into().unwrap_or_default(),
+            tenant: &record.tenant,
+            agent: &record.agent,
+            tool: &record.tool,
+            session: record.session.as_deref(),
+            decision: then.word(),
+            reason: signed.verdict.word(),
+            rule_ids: &[&record.rule],
+            policy_hash: Some(*policy.hash()),
+            engine: ENGINE,
+            approval: Some(&record.id),
+            approvers: &[&signed.name],
+            decided_at: signed.at_ms,
+            expires_at: Some(record.expires_ms),
+            class: self.class(),
+            ..Fields::default()
+        };
+        let entry = self.seal_receipt(&fields)?;
+        let pending = self
+            .journal
+            .append(entry.into())
+            .map_err(|error| KernelError::Unavailable(error.to_string()))?;
+        pending
+            .wait(Duration::from_millis(self.config.log.wait_ms))
+            .map_err(|error| KernelError::Unavailable(error.to_string()))?;
+        Ok(())
+    }
+
+    /// The books, for reports.
+    pub fn ledgers(&self) -> &Ledgers {
+        &self.ledgers
+    }
+
+    /// Declarations of the tool that a request names.
+    pub fn with_tool<T>(&self, name: &str, look: impl FnOnce(&Tool) -> T) -> Option<T> {
+        self.policy().tool(name).map(look)
+    }
+
+    /// Stops: the ledger is written out, budgets give back what was drawn and not used, the time is noted.
+    /// Again: nothing.
+    ///
+    /// Errors: `Unavailable` when something could not be written. The kernel is closed all the same, and the
+    /// next one takes it for crashed.
+    pub fn close(&self) -> Result<()> {
+        if std::process::id() != self.process || self.closed.swap(true, Ordering::SeqCst) {
+            return Ok(());
+        }
+        self.journal.close().map_err(|error| KernelError::Unavailable(error.to_string()))?;
+        self.ledgers.close()?;
+        self.store.finish(self.clock.wall_ms(), self.issued_ms.load(Ordering::SeqCst))?;
+        Ok(())
+    }
+}
+
+impl Drop for Kernel {
+    fn drop(&mut self) {
+        if std::process::id() != self.process {
+            // A forked child has neither the log's threads, which closing waits for, nor a right to close what
+            // the parent works with: SQLite would let go of the parent's locks. Both are left to the exit.
+            std::mem::forget(Arc::clone(&self.journal));
+            std::mem::forget(Arc::clone(&self.store));
+            return;
+        }
+        // Without a chance to report; what is not written counts as a crash.
+        let _ = self.close();
+    }
+}
+
+/// What is found out on the way and stands in the receipt.
+#[derive(Default)]
+struct Case {
+    message: Option<String>,
+    shadow: Vec<String>,
+    taint: Vec<String>,
+    approvers: Vec<String>,
+    elevation: Option<String>,
+    charges: Vec<Charge>,
+    risk: Option<&'static str>,
+}
+
+struct Granted {
+    reason: String,
+    rules: Vec<String>,
+    lease: Option<String>,
+    approval: Option<String>,
+}
+
+struct Approved {
+    id: String,
+    by: Vec<Approver>,
+}
+
+fn budget_refusal(refused: Refused) -> Refusal {
+    let with = |reason: &str, rule: String| Refusal { rules: vec![rule], ..refuse(reason) };
+    match refused {
+        Refused::Exceeded(limit) => with("budget_exceeded", format!("limit:{limit}")),
+        Refused::Rate(rate) => with("rate_exceeded", format!("rate:{rate}")),
+        Refused::Uncapped(budget) => with("budget_undeclared", format!("budget:{budget}")),
+        Refused::Scope(limit) => with("budget_scope_missing", format!("limit:{limit}")),
+        Refused::Full => broken("books_full"),
+        Refused::Store(_) => broken("store_unavailable"),
+    }
+}
+
+fn check_keys(keys: &Keyring, config: &Config, receipt_key: &PrivateKey) -> Result<()> {
+    let wrong = |message: String| Err(KernelError::Config(format!("keys.toml: {message}")));
+    for key in keys.of(Purpose::Agent) {
+        if key.tenant.is_none() || key.agent.is_none() || roles(key).is_empty() {
+            return wrong(format!(
+                "agent key `{}` needs a `tenant`, an `agent` and at least one role",
+                key.id
+            ));
+        }
+    }
+    match keys.get(&config.receipt_key_id, Purpose::Receipt) {
+        Ok(key) if key.to_bytes() == receipt_key.public() => Ok(()),
+        Ok(_) => wrong(format!(
+            "key `{}` is not the public half of the receipt key that kernel.toml names",
+            config.receipt_key_id
+        )),
+        Err(_) => {
+            wrong(format!("receipt key `{}` of kernel.toml is missing", config.receipt_key_id))
+        }
+    }
+}
+
+/// What a tool charges must be capped somewhere: an uncapped budget is none.
+fn check_charges(policy: &Policy, budgets: &Budgets) -> Result<()> {
+    for tool in policy.tools() {
+        for charge in &tool.charges {
+            if !budgets.caps(&charge.budget, &charge.unit) {
+                return Err(KernelError::Config(format!(
+                    "budgets.toml: tool `{}` charges `{}` in `{}`, which no limit caps",
+                    tool.name, charge.budget, charge.unit
+                )));
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,52 @@
+//! The action kernel: signs off every action of an agent before its side effect, in this order: authenticate,
+//! evaluate, reserve, decide, record.
+//!
+//! [`Kernel::authorize`] answers in microseconds with a decision and, for what is allowed, a reservation of
+//! budget. [`Kernel::durable`] waits until the receipt of that decision is on disk and hands out the permit.
+//! [`Kernel::settle`] charges what the action cost. Whatever fails is a denial. `docs/kernel-states.md` says
+//! what is durable when, and what a crash at each point leaves.
+//!
+//! Policies are `sift_policy`'s, receipts and the log `sift_ledger`'s. This crate knows nothing of scanning
+//! text: an [`ArgumentScanner`] brings that in. Time, storage and the log come in through traits.
+
+mod approval;
+mod budget;
+mod canonical;
+mod clock;
+mod codec;
+mod config;
+mod error;
+mod journal;
+mod kernel;
+mod nonce;
+mod permit;
+mod process;
+mod request;
+mod revocation;
+mod seal;
+mod session;
+mod store;
+mod sync;
+mod wire;
+
+pub use approval::{ApprovalRecord, ApprovalState, Sealed, Signed, Verdict};
+pub use budget::{
+    Bounds, Budgets, Charge, LeaseState, Ledgers, Limit, Only, Outcome, Rate, Refused, Scope, Who,
+};
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use codec::to_json;
+pub use config::{
+    ApprovalBounds, Config, LeaseBounds, LogBounds, Mode, ReceiptClass, Release, RequestBounds,
+    SessionBounds, Window,
+};
+pub use error::{KernelError, Result, StoreError};
+pub use journal::{Journal, JournalError, LedgerJournal, MemoryJournal, Pending, Placed, Told};
+pub use kernel::{
+    ArgumentScanner, Authorization, Decision, Durable, Kernel, Parts, Status, TaintSource,
+};
+pub use nonce::NONCE_BYTES;
+pub use permit::{Permit, Register, PAYLOAD_TYPE as PERMIT_TYPE};
+pub use request::{sign, ActionRequest, Credential, Proof, Stamp};
+pub use revocation::{Subject, SubjectKind};
+pub use session::{Elevation, Session, SessionGrant, SignedElevation, SignedGrant};
+pub use store::{AccountKey, Before, MemoryStore, SqliteStore, Store, Undo};

@@ -1,0 +1,341 @@
+//! Permits: the signed proof of an `allow` that a tool checks for itself, in another process or service.
+//!
+//! A permit is a DSSE envelope around a small JSON object. It is bound to the digest of the action, so to tool,
+//! arguments, tenant and agent, and expires. Checking it says that a kernel allowed exactly this call; that it
+//! is the first call with it, a [`Register`] says.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Mutex;
+
+use sift_ledger::dsse::Envelope;
+use sift_ledger::jcs::{self, Value};
+use sift_ledger::keys::{Keyring, PrivateKey, Purpose};
+
+use crate::error::{KernelError, Result};
+use crate::request::ActionRequest;
+use crate::sync::lock;
+use crate::wire::hex;
+
+/// Media type of the payload.
+pub const PAYLOAD_TYPE: &str = "application/vnd.sift-fast.permit.v1+json";
+
+/// What a permit says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Permit {
+    /// The kernel that gave it.
+    pub audience: String,
+    /// The request that was allowed.
+    pub request_id: String,
+    /// SHA-256 of the canonical action, hexadecimal.
+    pub action: String,
+    /// The tool that may be called.
+    pub tool: String,
+    /// For whom.
+    pub tenant: String,
+    /// By which agent.
+    pub agent: String,
+    /// The lease that is settled afterwards.
+    pub lease: String,
+    /// Milliseconds since 1970.
+    pub issued_at_ms: i64,
+    /// Milliseconds since 1970.
+    pub expires_at_ms: i64,
+    /// Place of the receipt in the log; absent when the permit was given before the receipt was durable.
+    pub index: Option<i64>,
+}
+
+fn wrong(what: &str) -> KernelError {
+    KernelError::Permit(format!("the permit {what}"))
+}
+
+impl Permit {
+    /// Signs it. Returns the envelope as JSON.
+    ///
+    /// Errors: a number that JSON does not hold.
+    pub(crate) fn sign(&self, key_id: &str, key: &PrivateKey) -> Result<Vec<u8>> {
+        let text = |name: &str, value: &str| (name.to_owned(), Value::from(value));
+        let mut members = vec![
+            text("audience", &self.audience),
+            text("request_id", &self.request_id),
+            text("action", &self.action),
+            text("tool", &self.tool),
+            text("tenant", &self.tenant),
+            text("agent", &self.agent),
+            text("lease", &self.lease),
+            ("issued_at_ms".to_owned(), Value::Int(self.issued_at_ms)),
+            ("expires_at_ms".to_owned(), Value::Int(self.expires_at_ms)),
+        ];
+        members.extend(self.index.map(|index| ("index".to_owned(), Value::Int(index))));
+        let payload = jcs::to_vec(&Value::Object(members))
+            .map_err(|error| KernelError::Unavailable(format!("the permit has {error}")))?;
+        Ok(Envelope::signed(PAYLOAD_TYPE, payload, key_id, key).to_json())
+    }
+
+    /// Checks that an envelope is a permit for this action now. That it is used for the first time is for a
+    /// [`Register`] to say.
+    ///
+    /// Args: the envelope as JSON; the action that is about to be done; keys; the time and how far clocks may
+    /// be apart, milliseconds.
+    ///
+    /// Errors: `Permit` for anything that is not right, `Signature` for the signature.
+    pub fn verify(
+        envelope: &[u8],
+        request: &ActionRequest,
+        keys: &Keyring,
+        now_ms: i64,
+        skew_ms: i64,
+    ) -> Result<Self> {
+        let envelope =
+            Envelope::parse(envelope).map_err(|error| wrong(&format!("is none: {error}")))?;
+        if envelope.payload_type != PAYLOAD_TYPE {
+            return Err(wrong("is something else"));
+        }
+        let [signature] = envelope.signatures.as_slice() else {
+            return Err(wrong("has not exactly one signature"));
+        };
+        let bad = |error: sift_ledger::keys::KeyError| KernelError::Signature(error.to_string());
+        let key = keys.get(&signature.keyid, Purpose::Receipt).map_err(bad)?;
+        key.verify(&envelope.pae(), &signature.sig).map_err(bad)?;
+        let payload = envelope.payload_json().map_err(|error| wrong(&error.to_string()))?;
+        let permit = Self::read(&payload).ok_or_else(|| wrong("lacks a member"))?;
+        key.check_time(permit.issued_at_ms).map_err(bad)?;
+        if now_ms >= permit.expires_at_ms {
+            return Err(wrong("has expired"));
+        }
+        if permit.issued_at_ms > now_ms.saturating_add(skew_ms) {
+            return Err(wrong("is from the future: the clocks differ"));
+        }
+        if permit.action != hex(&request.digest()?) {
+            return Err(wrong("is for another action"));
+        }
+        Ok(permit)
+    }
+
+    fn read(payload: &Value) -> Option<Self> {
+        let text = |name: &str| Some(payload.get(name)?.as_str()?.to_owned());
+        let number = |name: &str| payload.get(name)?.as_int();
+        Some(Self {
+            audience: text("audience")?,
+            request_id: text("request_id")?,
+            action: text("action")?,
+            tool: text("tool")?,
+            tenant: text("tenant")?,
+            agent: text("agent")?,
+            lease: text("lease")?,
+            issued_at_ms: number("issued_at_ms")?,
+            expires_at_ms: number("expires_at_ms")?,
+            index: number("index"),
+        })
+    }
+}
+
+/// Which permits were used. One for each tool that must not do the same thing twice.
+pub struct Register {
+    kept: Kept,
+    most: usize,
+}
+
+enum Kept {
+    /// Begun at this moment: what was issued before may have been used before.
+    Memory {
+        begun_ms: i64,
+        used: Mutex<HashMap<String, i64>>,
+    },
+    File(Mutex<rusqlite::Connection>),
+}
+
+impl Register {
+    /// One in memory, for the life of the process. It refuses permits from before it began, since it does not
+    /// know what was used then.
+    ///
+    /// Args: the time, milliseconds since 1970; most permits at once.
+    pub fn in_memory(begun_ms: i64, most: usize) -> Self {
+        Self { kept: Kept::Memory { begun_ms, used: Mutex::default() }, most }
+    }
+
+    /// One in a file, for tools that are started for one call, or restarted. Several processes may share it.
+    ///
+    /// Errors: a file that cannot be opened.
+    pub fn open(path: &Path, most: usize) -> Result<Self> {
+        let failed = |error: rusqlite::Error| {
+            KernelError::Unavailable(format!(
+                "cannot open the register `{}`: {error}",
+                path.display()
+            ))
+        };
+        let connection = rusqlite::Connection::open(path).map_err(failed)?;
+        connection
+            .execute_batch(
+                "pragma busy_timeout = 5000; pragma journal_mode = wal; pragma synchronous = full;
+                 create table if not exists permit (
+                     id text primary key, expires_ms integer not null) strict, without rowid;",
+            )
+            .map_err(failed)?;
+        Ok(Self { kept: Kept::File(Mutex::new(connection)), most })
+    }
+
+    /// Notes that a permit is used now.
+    ///
+    /// Errors: `Permit` when it was used before, or may have been; `Unavailable` when it cannot be noted.
+    pub fn redeem(&self, permit: &Permit, now_ms: i64) -> Result<()> {
+        let id = format!("{}/{}", permit.audience, permit.lease);
+        match &self.kept {
+            Kept::Memory { begun_ms, used } => {
+                if permit.issued_at_ms < *begun_ms {
+                    return Err(wrong(
+                        "is older than this process's memory of permits: use a register in a file",
+                    ));
+                }
+                let mut used = lock(used);
+                if used.contains_key(&id) {
+                    return Err(wrong("was used before"));
+                }
+                if used.len() >= self.most {
+                    used.retain(|_, expires_ms| *expires_ms > now_ms);
+                }
+                if used.len() >= self.most {
+                    return Err(KernelError::Unavailable(
+                        "the register of permits is full".to_owned(),
+                    ));
+                }
+                used.insert(id, permit.expires_at_ms);
+                Ok(())
+            }
+            Kept::File(connection) => {
+                let failed = |error: rusqlite::Error| {
+                    KernelError::Unavailable(format!("the register of permits failed: {error}"))
+                };
+                let connection = lock(connection);
+                connection
+                    .execute("delete from permit where expires_ms <= ?", [now_ms])
+                    .map_err(failed)?;
+                let added = connection
+                    .execute(
+                        "insert or ignore into permit values (?, ?)",
+                        (&id, permit.expires_at_ms),
+                    )
+                    .map_err(failed)?;
+                if added == 1 {
+                    return Ok(());
+                }
+                Err(wrong("was used before"))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sift_ledger::keys::PublicKey;
+    use sift_policy::json::{Object, Value as Json};
+
+    fn request() -> ActionRequest {
+        ActionRequest {
+            tenant: "acme".to_owned(),
+            agent: "bot".to_owned(),
+            role: "support".to_owned(),
+            tool: "refund".to_owned(),
+            args: Json::Object(
+                Object::from_members(vec![("amount".into(), Json::Int(5))]).unwrap(),
+            ),
+            session: None,
+            conversation: None,
+            model: None,
+            model_version: None,
+            trace_id: None,
+            estimate: Vec::new(),
+        }
+    }
+
+    fn permit() -> Permit {
+        Permit {
+            audience: "kernel.acme".to_owned(),
+            request_id: "r1".to_owned(),
+            action: hex(&request().digest().unwrap()),
+            tool: "refund".to_owned(),
+            tenant: "acme".to_owned(),
+            agent: "bot".to_owned(),
+            lease: "l1".to_owned(),
+            issued_at_ms: 1_000,
+            expires_at_ms: 61_000,
+            index: Some(7),
+        }
+    }
+
+    fn keys(purpose: Purpose) -> (PrivateKey, Keyring) {
+        let key = PrivateKey::from_seed(&[7; 32]);
+        let mut ring = Keyring::new();
+        ring.add(PublicKey::new("k1", purpose, &key.public()).unwrap()).unwrap();
+        (key, ring)
+    }
+
+    #[test]
+    fn it_allows_this_call_now_and_no_other() {
+        let (key, ring) = keys(Purpose::Receipt);
+        let bytes = permit().sign("k1", &key).unwrap();
+        let check =
+            |request: &ActionRequest, now| Permit::verify(&bytes, request, &ring, now, 5_000);
+        assert_eq!(check(&request(), 2_000).unwrap(), permit());
+        assert!(check(&request(), 61_000).unwrap_err().to_string().contains("expired"));
+        assert!(check(&request(), -4_001).unwrap_err().to_string().contains("future"));
+        for other in [
+            ActionRequest { tool: "payout".to_owned(), ..request() },
+            ActionRequest { tenant: "other".to_owned(), ..request() },
+            ActionRequest { args: Json::Object(Object::default()), ..request() },
+        ] {
+            assert!(check(&other, 2_000).unwrap_err().to_string().contains("another action"));
+        }
+    }
+
+    #[test]
+    fn no_byte_of_it_can_be_changed() {
+        let (key, ring) = keys(Purpose::Receipt);
+        let bytes = permit().sign("k1", &key).unwrap();
+        for place in 0..bytes.len() {
+            let mut changed = bytes.clone();
+            changed[place] ^= 1;
+            if let Ok(read) = Permit::verify(&changed, &request(), &ring, 2_000, 5_000) {
+                panic!("byte {place} says nothing: {read:?}");
+            }
+        }
+        let other = PrivateKey::from_seed(&[8; 32]);
+        let forged = permit().sign("k1", &other).unwrap();
+        assert!(matches!(
+            Permit::verify(&forged, &request(), &ring, 2_000, 5_000),
+            Err(KernelError::Signature(_))
+        ));
+        let (_, wrong_purpose) = keys(Purpose::Log);
+        assert!(Permit::verify(&bytes, &request(), &wrong_purpose, 2_000, 5_000).is_err());
+    }
+
+    #[test]
+    fn it_is_used_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("permits.sqlite");
+        for register in [Register::in_memory(500, 10), Register::open(&path, 10).unwrap()] {
+            register.redeem(&permit(), 2_000).unwrap();
+            assert!(register
+                .redeem(&permit(), 2_001)
+                .unwrap_err()
+                .to_string()
+                .contains("used before"));
+            register.redeem(&Permit { lease: "l2".to_owned(), ..permit() }, 2_002).unwrap();
+        }
+        // The file remembers; memory refuses what is older than itself.
+        assert!(Register::open(&path, 10).unwrap().redeem(&permit(), 2_003).is_err());
+        assert!(Register::in_memory(1_001, 10).redeem(&permit(), 2_003).is_err());
+    }
+
+    #[test]
+    fn a_full_register_refuses() {
+        let register = Register::in_memory(0, 3);
+        let numbered = |number: usize| Permit { lease: format!("l{number}"), ..permit() };
+        for number in 0..3 {
+            register.redeem(&numbered(number), 2_000).unwrap();
+        }
+        assert!(matches!(register.redeem(&numbered(3), 2_000), Err(KernelError::Unavailable(_))));
+        register.redeem(&numbered(3), 61_000).unwrap();
+    }
+}

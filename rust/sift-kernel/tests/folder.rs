@@ -1,0 +1,306 @@
+//! A kernel in a folder: real files, real log, real time; restarts, crashes, damage and second processes.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use sift_kernel::{
+    sign, ActionRequest, Authorization, Decision, Kernel, KernelError, SessionGrant, Stamp, Verdict,
+};
+use sift_ledger::keys::{Keyring, PrivateKey};
+use sift_ledger::receipt::Verifier;
+use sift_policy::json::{parse, JsonLimits};
+
+const AUDIENCE: &str = "kernel.acme";
+
+fn now() -> i64 {
+    i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
+}
+
+fn key(seed: u8) -> PrivateKey {
+    PrivateKey::from_seed(&[seed; 32])
+}
+
+/// Writes a folder. `more` goes into kernel.toml, in front.
+fn write(folder: &Path, more: &str) {
+    let file = |name: &str, text: &str| fs::write(folder.join(name), text).unwrap();
+    file(
+        "kernel.toml",
+        &format!(
+            r#"{more}
+            audience = "{AUDIENCE}"
+            origin = "acme.example/actions"
+            receipt_key = "receipt.key"
+            receipt_key_id = "receipt-1"
+            log_key = "log.key"
+            "#
+        ),
+    );
+    let entry = |id: &str, purpose: &str, seed: u8, more: &str| {
+        format!(
+            "[[key]]\nid = \"{id}\"\npurpose = \"{purpose}\"\nalgorithm = \"ed25519\"\npublic = \"{}\"\n{more}\n",
+            key(seed).public_base64()
+        )
+    };
+    file(
+        "keys.toml",
+        &[
+            entry("receipt-1", "receipt", 1, ""),
+            entry("log-1", "log", 2, "name = \"acme.example/actions\""),
+            entry("bot-1", "agent", 3, "tenant = \"acme\"\nagent = \"bot\"\nroles = [\"support\"]"),
+            entry("ann", "approver", 4, "groups = [\"finance\"]"),
+        ]
+        .concat(),
+    );
+    file(
+        "budgets.toml",
+        r#"
+        [[limit]]
+        budget = "refunds"
+        unit = "usd_micros"
+        scope = "tenant"
+        window = "forever"
+        cap = 100_000_000
+        block = 1_000_000
+        "#,
+    );
+    file(
+        "tools.toml",
+        r#"
+        version = 1
+        [tool.refund]
+        action = "payment"
+        risk = "high"
+        reversible = true
+        exports = false
+        scan_args = false
+        charges = [{ budget = "refunds", unit = "usd_micros", argument = "/cents", times = 10_000 }]
+        args = { type = "object", required = ["cents"], additionalProperties = false, properties = { cents = { type = "integer", minimum = 1 } } }
+        "#,
+    );
+    fs::create_dir_all(folder.join("policy")).unwrap();
+    file(
+        "policy/acme.cedar",
+        r#"
+        @id("small") permit (principal in Role::"support", action == Action::"refund", resource)
+        when { context.args.cents <= 5000 };
+        @id("large") @approval("1-of-finance")
+        permit (principal in Role::"support", action == Action::"refund", resource)
+        when { context.args.cents > 5000 };
+        "#,
+    );
+    for (name, seed) in [("receipt.key", 1), ("log.key", 2)] {
+        let path = folder.join(name);
+        if !path.exists() {
+            key(seed).write_new(&path).unwrap();
+        }
+    }
+}
+
+fn open(folder: &Path) -> Result<Kernel, KernelError> {
+    Kernel::open(folder, None, None)
+}
+
+fn refund(cents: i64) -> ActionRequest {
+    ActionRequest {
+        tenant: "acme".to_owned(),
+        agent: "bot".to_owned(),
+        role: "support".to_owned(),
+        tool: "refund".to_owned(),
+        args: parse(format!(r#"{{"cents":{cents}}}"#).as_bytes(), &JsonLimits::default()).unwrap(),
+        session: None,
+        conversation: None,
+        model: None,
+        model_version: None,
+        trace_id: None,
+        estimate: Vec::new(),
+    }
+}
+
+fn ask(kernel: &Kernel, request: &ActionRequest, approval: Option<&str>) -> Authorization {
+    let stamp = Stamp::new(AUDIENCE, now(), 60_000).unwrap();
+    kernel.authorize(request, &sign(request, "bot-1", &key(3), stamp).unwrap(), approval)
+}
+
+/// Requests of one millisecond are not told apart from those before a restart.
+fn wait() {
+    std::thread::sleep(std::time::Duration::from_millis(2));
+}
+
+#[test]
+fn a_receipt_of_the_kernel_is_verified_with_public_keys_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "");
+    let kernel = open(folder.path()).unwrap();
+    for (cents, decision) in
+        [(500, Decision::Allow), (6_000, Decision::Escalate), (0, Decision::Deny)]
+    {
+        let answer = ask(&kernel, &refund(cents), None);
+        assert_eq!(answer.decision, decision);
+        let durable = kernel.durable(&answer).unwrap().unwrap();
+        let proof = kernel.proof(durable.placed.unwrap().index).unwrap();
+        let mut verifier = Verifier::new(Keyring::load(&folder.path().join("keys.toml")).unwrap());
+        let seen = verifier.verify(&durable.receipt, Some(&proof), now()).unwrap();
+        assert!(seen.signature.is_valid(), "{}", seen.signature.detail());
+        assert!(seen.inclusion.is_valid(), "{}", seen.inclusion.detail());
+        assert_eq!(seen.statement.text("decision"), Some(decision.word()));
+        assert_eq!(seen.statement.request_id, answer.request_id);
+    }
+}
+
+#[test]
+fn batched_receipts_are_verified_through_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "receipts = \"batched\"");
+    let kernel = open(folder.path()).unwrap();
+    let answer = ask(&kernel, &refund(500), None);
+    let durable = kernel.durable(&answer).unwrap().unwrap();
+    let proof = kernel.proof(durable.placed.unwrap().index).unwrap();
+    let mut verifier = Verifier::new(Keyring::load(&folder.path().join("keys.toml")).unwrap());
+    assert!(verifier.verify(&durable.receipt, Some(&proof), now()).unwrap().signature.is_valid());
+    assert!(!verifier.verify(&durable.receipt, None, now()).unwrap().signature.is_valid());
+}
+
+#[test]
+fn one_process_works_with_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "");
+    let first = open(folder.path()).unwrap();
+    let error = open(folder.path()).err().unwrap();
+    assert!(matches!(error, KernelError::Config(_)));
+    assert!(error.to_string().contains(&format!("process {}", std::process::id())), "{error}");
+    drop(first);
+    open(folder.path()).unwrap();
+}
+
+#[test]
+fn budgets_survive_a_crash_and_a_close() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "");
+    let mut spent = 0;
+    for round in 0..4 {
+        let kernel = open(folder.path()).unwrap();
+        wait();
+        let answer = ask(&kernel, &refund(3_000), None);
+        if answer.decision == Decision::Allow {
+            spent += 30_000_000;
+            kernel.settle(&answer.lease.unwrap(), BTreeMap::new()).unwrap();
+        } else {
+            assert_eq!(answer.reason, "budget_exceeded");
+        }
+        if round % 2 == 0 {
+            kernel.close().unwrap();
+        }
+        drop(kernel);
+    }
+    assert_eq!(spent, 90_000_000);
+}
+
+#[test]
+fn an_approval_survives_a_restart_and_is_used_once() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "");
+    let request = refund(6_000);
+    let kernel = open(folder.path()).unwrap();
+    let id = ask(&kernel, &request, None).approval.unwrap();
+    drop(kernel);
+    let kernel = open(folder.path()).unwrap();
+    wait();
+    assert_eq!(ask(&kernel, &request, None).approval.as_ref(), Some(&id), "it is asked for once");
+    let record = kernel.approval(&id).unwrap().unwrap();
+    let signature = record.sign(AUDIENCE, "ann", &key(4), Verdict::Approve).unwrap();
+    kernel.sign_approval(&id, "ann", Verdict::Approve, &signature).unwrap();
+    drop(kernel);
+    let kernel = open(folder.path()).unwrap();
+    wait();
+    assert_eq!(ask(&kernel, &request, Some(&id)).decision, Decision::Allow);
+    drop(kernel);
+    let kernel = open(folder.path()).unwrap();
+    wait();
+    assert_eq!(ask(&kernel, &request, Some(&id)).reason, "approval_used");
+}
+
+#[test]
+fn a_session_does_not_outlive_the_process() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "");
+    let kernel = open(folder.path()).unwrap();
+    let grant = SessionGrant {
+        session: String::new(),
+        tenant: "acme".to_owned(),
+        agent: "bot".to_owned(),
+        roles: ["support".to_owned()].into(),
+        tools: None,
+        conversation: None,
+        not_before_ms: now(),
+        expires_at_ms: now() + 60_000,
+    };
+    let signed = grant.sign(AUDIENCE, "bot-1", &key(3)).unwrap();
+    let session = kernel.open_session(&signed).unwrap();
+    let request = ActionRequest { session: Some(session.id().to_owned()), ..refund(5) };
+    let credential = session.mac(&request, now(), 60_000).unwrap();
+    assert_eq!(kernel.authorize(&request, &credential, None).decision, Decision::Allow);
+    drop(kernel);
+    let kernel = open(folder.path()).unwrap();
+    let unused = session.mac(&request, now(), 60_000).unwrap();
+    assert_eq!(kernel.authorize(&request, &unused, None).reason, "unknown_session");
+    kernel.open_session(&signed).unwrap();
+    assert_eq!(kernel.authorize(&request, &unused, None).reason, "invalid_mac");
+}
+
+#[test]
+fn what_is_wrong_with_a_folder_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    assert!(open(path).err().unwrap().to_string().contains("kernel.toml"));
+    let broken = |change: &dyn Fn(), part: &str| {
+        write(path, "");
+        change();
+        let error = open(path).err().unwrap();
+        assert!(error.to_string().contains(part), "{error}");
+    };
+    broken(&|| fs::write(path.join("budgets.toml"), "").unwrap(), "no limit caps");
+    broken(&|| fs::write(path.join("tools.toml"), "version = 2").unwrap(), "tools.toml");
+    broken(&|| fs::write(path.join("policy/acme.cedar"), "permit").unwrap(), "acme.cedar");
+    broken(&|| fs::write(path.join("keys.toml"), "").unwrap(), "receipt-1");
+    broken(
+        &|| {
+            fs::set_permissions(path.join("receipt.key"), fs::Permissions::from_mode(0o644))
+                .unwrap()
+        },
+        "receipt.key",
+    );
+}
+
+#[test]
+fn damaged_state_opens_nothing() {
+    let damage = |name: &str, bytes: &[u8]| {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), "");
+        let kernel = open(folder.path()).unwrap();
+        assert_eq!(ask(&kernel, &refund(5), None).decision, Decision::Allow);
+        drop(kernel);
+        fs::write(folder.path().join("state").join(name), bytes).unwrap();
+        open(folder.path()).err().unwrap()
+    };
+    for (name, bytes) in [
+        ("kernel.sqlite", b"not a database, but long enough to be looked at as one".as_slice()),
+        ("ledger/checkpoint", b"not a checkpoint\n"),
+    ] {
+        let error = damage(name, bytes);
+        assert!(matches!(error, KernelError::Unavailable(_)), "{name}: {error}");
+    }
+}
+
+#[test]
+fn state_is_for_its_owner_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "");
+    drop(open(folder.path()).unwrap());
+    let mode =
+        |name: &str| fs::metadata(folder.path().join(name)).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode("state"), 0o700);
+    assert_eq!(mode("state/kernel.sqlite"), 0o600);
+}

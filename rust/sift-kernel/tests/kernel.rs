@@ -1,0 +1,790 @@
+//! The kernel as a whole, with time, store and journal that can be told to fail.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use sift_kernel::{
+    sign, ActionRequest, ApprovalState, ArgumentScanner, Authorization, Budgets, Config,
+    Credential, Decision, Elevation, Kernel, KernelError, ManualClock, MemoryJournal, MemoryStore,
+    Parts, Permit, Proof, Register, SessionGrant, Stamp, Status, Store, Subject, SubjectKind,
+    Verdict,
+};
+use sift_ledger::keys::{Keyring, PrivateKey, PublicKey, Purpose};
+use sift_policy::json::{parse, JsonLimits, Value};
+use sift_policy::{ArgumentFinding, Policy};
+
+const START: i64 = 1_800_000_000_000;
+
+const CONFIG: &str = r#"
+    audience = "kernel.acme"
+    origin = "acme.example/actions"
+    receipt_key = "receipt.key"
+    receipt_key_id = "kernel-1"
+    log_key = "log.key"
+    [approval]
+    elevation_group = "security"
+    pending_per_agent = 3
+"#;
+
+const BUDGETS: &str = r#"
+    [[limit]]
+    budget = "refunds"
+    unit = "usd_micros"
+    scope = "tenant"
+    window = "1d"
+    cap = 100_000_000
+    [[limit]]
+    budget = "calls"
+    unit = "calls"
+    scope = "agent"
+    window = "1m"
+    cap = 1000
+"#;
+
+const TOOLS: &str = r#"
+    version = 1
+    [tool.refund]
+    action = "payment"
+    risk = "high"
+    reversible = true
+    exports = false
+    scan_args = false
+    charges = [
+        { budget = "refunds", unit = "usd_micros", argument = "/cents", times = 10_000 },
+        { budget = "calls", unit = "calls", amount = 1 },
+    ]
+    args = { type = "object", required = ["order", "cents"], additionalProperties = false, properties = { order = { type = "string" }, cents = { type = "integer", minimum = 1 } } }
+
+    [tool.mail]
+    action = "message"
+    risk = "medium"
+    reversible = false
+    exports = true
+    scan_args = true
+    charges = [{ budget = "calls", unit = "calls", amount = 1 }]
+    args = { type = "object", required = ["text"], additionalProperties = false, properties = { text = { type = "string" } } }
+"#;
+
+const POLICY: &str = r#"
+    @id("refund.small")
+    permit (principal in Role::"support", action == Action::"refund", resource)
+    when { context.args.cents <= 5000 };
+
+    @id("refund.large")
+    @approval("2-of-finance")
+    permit (principal in Role::"support", action == Action::"refund", resource)
+    when { context.args.cents > 5000 && context.args.cents <= 100000 };
+
+    @id("mail.any")
+    permit (principal in Role::"support", action == Action::"mail", resource);
+"#;
+
+fn key(seed: u8) -> PrivateKey {
+    PrivateKey::from_seed(&[seed; 32])
+}
+
+const KEYS: &[(&str, Purpose, u8)] = &[
+    ("kernel-1", Purpose::Receipt, 1),
+    ("bot-1", Purpose::Agent, 2),
+    ("other-1", Purpose::Agent, 3),
+    ("ann", Purpose::Approver, 4),
+    ("ben", Purpose::Approver, 5),
+    ("ben-phone", Purpose::Approver, 6),
+    ("sam", Purpose::Approver, 7),
+    ("owner", Purpose::Approver, 8),
+];
+
+fn private(id: &str) -> PrivateKey {
+    key(KEYS.iter().find(|(name, ..)| *name == id).unwrap().2)
+}
+
+fn keys() -> Keyring {
+    let mut ring = Keyring::new();
+    for (id, purpose, seed) in KEYS {
+        let mut public = PublicKey::new(id, *purpose, &key(*seed).public()).unwrap();
+        match *id {
+            "bot-1" => {
+                public.tenant = Some("acme".to_owned());
+                public.agent = Some("bot".to_owned());
+                public.roles = vec!["support".to_owned()];
+                public.name = Some("olga".to_owned());
+            }
+            "other-1" => {
+                public.tenant = Some("other".to_owned());
+                public.agent = Some("bot".to_owned());
+                public.roles = vec!["support".to_owned()];
+            }
+            "ann" => public.groups = vec!["finance".to_owned()],
+            "ben" | "ben-phone" => {
+                public.groups = vec!["finance".to_owned()];
+                public.name = Some("ben".to_owned());
+            }
+            "sam" => public.groups = vec!["security".to_owned()],
+            "owner" => {
+                public.groups = vec!["finance".to_owned()];
+                public.name = Some("olga".to_owned());
+            }
+            _ => {}
+        }
+        ring.add(public).unwrap();
+    }
+    ring
+}
+
+struct Scanner(Result<Vec<ArgumentFinding>, String>);
+
+impl ArgumentScanner for Scanner {
+    fn scan(&self, _args: &Value) -> Result<Vec<ArgumentFinding>, String> {
+        self.0.clone()
+    }
+}
+
+struct Bench {
+    kernel: Kernel,
+    clock: Arc<ManualClock>,
+    store: Arc<MemoryStore>,
+    journal: Arc<MemoryJournal>,
+}
+
+fn open_with(
+    store: Arc<MemoryStore>,
+    clock: Arc<ManualClock>,
+    config: &str,
+    scanner: Option<Arc<dyn ArgumentScanner>>,
+) -> Result<Bench, KernelError> {
+    let journal = Arc::new(MemoryJournal::default());
+    let kernel = Kernel::from_parts(Parts {
+        config: Config::from_text(config)?,
+        keys: keys(),
+        budgets: Budgets::from_text(BUDGETS)?,
+        policy: Policy::from_texts(TOOLS, &[("acme.cedar", POLICY)]).unwrap(),
+        receipt_key: private("kernel-1"),
+        store: store.clone(),
+        journal: journal.clone(),
+        clock: clock.clone(),
+        scanner,
+        taint: None,
+    })?;
+    Ok(Bench { kernel, clock, store, journal })
+}
+
+fn bench() -> Bench {
+    open_with(Arc::default(), Arc::new(ManualClock::new(START)), CONFIG, None).unwrap()
+}
+
+fn json(text: &str) -> Value {
+    parse(text.as_bytes(), &JsonLimits::default()).unwrap()
+}
+
+fn refund(cents: i64) -> ActionRequest {
+    ActionRequest {
+        tenant: "acme".to_owned(),
+        agent: "bot".to_owned(),
+        role: "support".to_owned(),
+        tool: "refund".to_owned(),
+        args: json(&format!(r#"{{"order":"o-1","cents":{cents}}}"#)),
+        session: None,
+        conversation: Some("c1".to_owned()),
+        model: None,
+        model_version: None,
+        trace_id: None,
+        estimate: Vec::new(),
+    }
+}
+
+impl Bench {
+    fn stamp(&self) -> Stamp {
+        use sift_kernel::Clock;
+        Stamp::new("kernel.acme", self.clock.wall_ms(), 60_000).unwrap()
+    }
+
+    fn sign(&self, request: &ActionRequest) -> Credential {
+        sign(request, "bot-1", &private("bot-1"), self.stamp()).unwrap()
+    }
+
+    fn ask(&self, request: &ActionRequest) -> Authorization {
+        self.kernel.authorize(request, &self.sign(request), None)
+    }
+
+    fn approve(&self, id: &str, who: &str, verdict: Verdict) -> Result<ApprovalState, KernelError> {
+        let record = self.kernel.approval(id).unwrap().unwrap();
+        let signature = record.sign("kernel.acme", who, &private(who), verdict)?;
+        self.kernel.sign_approval(id, who, verdict, &signature)
+    }
+}
+
+fn denied(answer: &Authorization, reason: &str) {
+    assert_eq!((answer.decision, answer.reason.as_str()), (Decision::Deny, reason));
+    assert!(answer.lease.is_none());
+}
+
+#[test]
+fn an_action_from_request_to_settlement() {
+    let bench = bench();
+    let request = refund(1_200);
+    let answer = bench.ask(&request);
+    assert_eq!((answer.decision, answer.reason.as_str()), (Decision::Allow, "allowed"));
+    assert_eq!(answer.rule_ids, ["refund.small"]);
+    let durable = bench.kernel.durable(&answer).unwrap().unwrap();
+    let permit =
+        Permit::verify(&durable.permit.unwrap(), &request, &keys(), START + 1_000, 5_000).unwrap();
+    assert_eq!((permit.tool.as_str(), permit.index), ("refund", Some(0)));
+    Register::in_memory(START, 10).redeem(&permit, START + 1_000).unwrap();
+    let lease = answer.lease.unwrap();
+    let outcome = bench
+        .kernel
+        .settle(&lease, BTreeMap::from([("usd_micros".to_owned(), 1_000_000)]))
+        .unwrap();
+    assert_eq!(
+        outcome.charged.iter().map(|charge| charge.amount).collect::<Vec<_>>(),
+        [1_000_000, 1]
+    );
+    assert_eq!(durable.receipt, *bench.journal.entries()[0]);
+    let receipt = String::from_utf8_lossy(&durable.receipt).into_owned();
+    assert!(!receipt.contains("o-1"), "arguments are not in receipts");
+}
+
+#[test]
+fn twenty_at_once_and_one_permit() {
+    let bench = bench();
+    let request = refund(100);
+    let credential = bench.sign(&request);
+    let answers: Vec<Authorization> = std::thread::scope(|scope| {
+        let all: Vec<_> = (0..20)
+            .map(|_| scope.spawn(|| bench.kernel.authorize(&request, &credential, None)))
+            .collect();
+        all.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    let allowed = answers.iter().filter(|answer| answer.decision == Decision::Allow).count();
+    let replayed = answers.iter().filter(|answer| answer.reason == "replayed").count();
+    assert_eq!((allowed, replayed), (1, 19));
+    assert_eq!(bench.journal.entries().len(), 1);
+}
+
+#[test]
+fn a_replay_is_refused_for_as_long_as_the_request_would_hold() {
+    let bench = bench();
+    let request = refund(100);
+    let credential = bench.sign(&request);
+    assert_eq!(bench.kernel.authorize(&request, &credential, None).decision, Decision::Allow);
+    for _ in 0..60 {
+        bench.clock.advance(999);
+        denied(&bench.kernel.authorize(&request, &credential, None), "replayed");
+    }
+    bench.clock.advance(1_000);
+    denied(&bench.kernel.authorize(&request, &credential, None), "request_expired");
+}
+
+#[test]
+fn strangers_change_nothing() {
+    let bench = bench();
+    let request = refund(100);
+    let good = bench.sign(&request);
+    let with = |change: fn(&mut Credential)| {
+        let mut credential = good.clone();
+        change(&mut credential);
+        credential
+    };
+    let with_key = |id: &str| {
+        let Proof::Signature { signature, .. } = good.proof.clone() else { panic!("no signature") };
+        Credential { proof: Proof::Signature { key_id: id.to_owned(), signature }, ..good.clone() }
+    };
+    for (credential, reason) in [
+        (with(|it| it.stamp.audience = "kernel.other".to_owned()), "wrong_audience"),
+        (with(|it| it.stamp.request_id = "x".to_owned()), "invalid_signature"),
+        (with(|it| it.stamp.request_id = String::new()), "invalid_request"),
+        (with(|it| it.stamp.nonce[0] ^= 1), "invalid_signature"),
+        (with(|it| it.stamp.issued_at_ms += 1), "invalid_signature"),
+        (with(|it| it.stamp.expires_at_ms -= 1), "invalid_signature"),
+        (with(|it| it.stamp.expires_at_ms += 1), "lifetime_too_long"),
+        (with(|it| it.stamp.expires_at_ms = i64::MIN), "lifetime_too_long"),
+        (with(|it| it.stamp.issued_at_ms += 5_001), "issued_in_future"),
+        (with(|it| it.proof = Proof::Process), "process_not_trusted"),
+        (
+            with(|it| it.proof = Proof::Mac { session: "s".to_owned(), tag: [0; 32] }),
+            "unknown_session",
+        ),
+        (with_key("nobody"), "unknown_key"),
+        (with_key("ann"), "unknown_key"),
+        (with_key("kernel-1"), "unknown_key"),
+        (with_key("other-1"), "key_of_another_agent"),
+    ] {
+        denied(&bench.kernel.authorize(&request, &credential, None), reason);
+    }
+    for (other, reason) in [
+        (
+            ActionRequest { args: json(r#"{"order":"o-1","cents":101}"#), ..request.clone() },
+            "invalid_signature",
+        ),
+        (ActionRequest { role: "admin".to_owned(), ..request.clone() }, "invalid_signature"),
+        (ActionRequest { tool: "mail".to_owned(), ..request.clone() }, "invalid_signature"),
+        (ActionRequest { tenant: "other".to_owned(), ..request.clone() }, "key_of_another_agent"),
+        (ActionRequest { conversation: None, ..request.clone() }, "invalid_signature"),
+        (ActionRequest { trace_id: Some("t".to_owned()), ..request.clone() }, "invalid_signature"),
+        (ActionRequest { session: Some("s".to_owned()), ..request.clone() }, "unknown_session"),
+        (ActionRequest { tenant: "a/b".to_owned(), ..request.clone() }, "invalid_request"),
+    ] {
+        denied(&bench.kernel.authorize(&other, &good, None), reason);
+    }
+    assert!(bench.journal.entries().is_empty());
+    assert!(bench.kernel.ledgers().totals().is_empty());
+    // The nonce is still good.
+    assert_eq!(bench.kernel.authorize(&request, &good, None).decision, Decision::Allow);
+}
+
+#[test]
+fn what_is_known_and_not_allowed_is_recorded() {
+    let bench = bench();
+    let base = refund(100);
+    for (request, reason) in [
+        (ActionRequest { role: "admin".to_owned(), ..base.clone() }, "role_not_granted"),
+        (ActionRequest { tool: "payout".to_owned(), ..base.clone() }, "unknown_tool"),
+        (
+            ActionRequest { args: json(r#"{"order":"o-1","cents":"100"}"#), ..base.clone() },
+            "invalid_arguments",
+        ),
+        (
+            ActionRequest { args: json(r#"{"order":"o-1","cents":100,"x":1}"#), ..base.clone() },
+            "invalid_arguments",
+        ),
+        (refund(200_000), "no_permit"),
+    ] {
+        let before = bench.journal.entries().len();
+        let answer = bench.ask(&request);
+        denied(&answer, reason);
+        assert_eq!(bench.journal.entries().len(), before + 1, "{reason}");
+        assert!(bench.kernel.durable(&answer).unwrap().unwrap().permit.is_none());
+    }
+}
+
+#[test]
+fn a_budget_is_not_exceeded_and_says_so() {
+    let bench = bench();
+    for _ in 0..2 {
+        assert_eq!(bench.ask(&refund(5_000)).decision, Decision::Allow);
+    }
+    let answer = bench.ask(&refund(1));
+    denied(&answer, "budget_exceeded");
+    assert_eq!(answer.rule_ids, ["limit:refunds/usd_micros/tenant/1d"]);
+    assert_eq!(answer.status, Status::Ok);
+}
+
+#[test]
+fn revocation_holds_from_the_next_request_and_after_a_restart() {
+    for (kind, name, reason) in [
+        (SubjectKind::Tenant, "acme", "tenant_revoked"),
+        (SubjectKind::Agent, "bot", "agent_revoked"),
+        (SubjectKind::Key, "bot-1", "key_revoked"),
+    ] {
+        let bench = bench();
+        let tenant = if kind == SubjectKind::Agent { "acme" } else { "" };
+        let subject = Subject { kind, name: name.to_owned(), tenant: tenant.to_owned() };
+        assert_eq!(bench.ask(&refund(1)).decision, Decision::Allow);
+        bench.kernel.revoke(&subject).unwrap();
+        denied(&bench.ask(&refund(1)), reason);
+        let Bench { kernel, clock, store, .. } = bench;
+        drop(kernel);
+        clock.advance(1);
+        let again = open_with(store, clock, CONFIG, None).unwrap();
+        denied(&again.ask(&refund(1)), reason);
+        again.kernel.reinstate(&subject).unwrap();
+        assert_eq!(again.ask(&refund(1)).decision, Decision::Allow);
+    }
+}
+
+fn grant(bench: &Bench) -> SessionGrant {
+    use sift_kernel::Clock;
+    let now = bench.clock.wall_ms();
+    SessionGrant {
+        session: "s1".to_owned(),
+        tenant: "acme".to_owned(),
+        agent: "bot".to_owned(),
+        roles: ["support".to_owned()].into(),
+        tools: Some(["refund".to_owned()].into()),
+        conversation: Some("c1".to_owned()),
+        not_before_ms: now,
+        expires_at_ms: now + 600_000,
+    }
+}
+
+fn in_session(request: ActionRequest) -> ActionRequest {
+    ActionRequest { session: Some("s1".to_owned()), ..request }
+}
+
+#[test]
+fn a_session_authenticates_by_mac_and_only_narrows() {
+    use sift_kernel::Clock;
+    let bench = bench();
+    let signed = grant(&bench).sign("kernel.acme", "bot-1", &private("bot-1")).unwrap();
+    let session = bench.kernel.open_session(&signed).unwrap();
+    let now = bench.clock.wall_ms();
+    let ask = |request: &ActionRequest| {
+        let credential = session.mac(request, now, 60_000).unwrap();
+        bench.kernel.authorize(request, &credential, None)
+    };
+    assert_eq!(ask(&in_session(refund(1))).decision, Decision::Allow);
+    let mail = ActionRequest {
+        tool: "mail".to_owned(),
+        args: json(r#"{"text":"hello"}"#),
+        ..in_session(refund(1))
+    };
+    denied(&ask(&mail), "session_tool");
+    denied(
+        &ask(&ActionRequest { conversation: Some("c2".to_owned()), ..in_session(refund(1)) }),
+        "session_conversation",
+    );
+    // The grant holds for a signed request of the session as well.
+    denied(&bench.ask(&mail), "session_tool");
+    // A tag that is not for this request.
+    let credential = session.mac(&in_session(refund(1)), now, 60_000).unwrap();
+    denied(&bench.kernel.authorize(&in_session(refund(2)), &credential, None), "invalid_mac");
+    // Opened again with the same grant it is the same session; with another one it is not.
+    assert_eq!(bench.kernel.open_session(&signed).unwrap().key(), session.key());
+    let wider = SessionGrant { tools: None, ..grant(&bench) };
+    let wider = wider.sign("kernel.acme", "bot-1", &private("bot-1")).unwrap();
+    assert!(matches!(bench.kernel.open_session(&wider), Err(KernelError::Invalid(_))));
+    bench
+        .kernel
+        .revoke(&Subject {
+            kind: SubjectKind::Session,
+            name: "s1".to_owned(),
+            tenant: String::new(),
+        })
+        .unwrap();
+    denied(&ask(&in_session(refund(1))), "session_revoked");
+}
+
+#[test]
+fn a_grant_that_is_not_right_opens_nothing() {
+    let bench = bench();
+    let base = grant(&bench);
+    let sign = |grant: SessionGrant, id: &str| grant.sign("kernel.acme", id, &private(id)).unwrap();
+    for (what, signed) in [
+        (
+            "role",
+            sign(SessionGrant { roles: ["admin".to_owned()].into(), ..base.clone() }, "bot-1"),
+        ),
+        ("agent", sign(SessionGrant { agent: "else".to_owned(), ..base.clone() }, "bot-1")),
+        ("other key", sign(base.clone(), "other-1")),
+        ("approver's key", sign(base.clone(), "ann")),
+        (
+            "over",
+            sign(
+                SessionGrant { not_before_ms: 0, expires_at_ms: START - 1, ..base.clone() },
+                "bot-1",
+            ),
+        ),
+        (
+            "too long",
+            sign(SessionGrant { expires_at_ms: START + 90_000_000, ..base.clone() }, "bot-1"),
+        ),
+        ("audience", base.clone().sign("kernel.other", "bot-1", &private("bot-1")).unwrap()),
+        ("forged", base.clone().sign("kernel.acme", "bot-1", &private("ann")).unwrap()),
+    ] {
+        assert!(bench.kernel.open_session(&signed).is_err(), "{what}");
+    }
+}
+
+#[test]
+fn an_elevation_widens_a_session_for_a_while() {
+    let scanner: Arc<dyn ArgumentScanner> = Arc::new(Scanner(Ok(Vec::new())));
+    let bench = open_with(Arc::default(), Arc::new(ManualClock::new(START)), CONFIG, Some(scanner))
+        .unwrap();
+    let signed = grant(&bench).sign("kernel.acme", "bot-1", &private("bot-1")).unwrap();
+    bench.kernel.open_session(&signed).unwrap();
+    let mail = ActionRequest {
+        tool: "mail".to_owned(),
+        args: json(r#"{"text":"hello"}"#),
+        ..in_session(refund(1))
+    };
+    denied(&bench.ask(&mail), "session_tool");
+    let elevation = Elevation {
+        id: "e1".to_owned(),
+        session: "s1".to_owned(),
+        tenant: "acme".to_owned(),
+        tools: ["mail".to_owned()].into(),
+        not_before_ms: START,
+        expires_at_ms: START + 60_000,
+    };
+    for who in ["ann", "bot-1"] {
+        let signed = elevation.clone().sign("kernel.acme", who, &private(who)).unwrap();
+        assert!(matches!(bench.kernel.elevate(&signed), Err(KernelError::Signature(_))), "{who}");
+    }
+    let long = Elevation { expires_at_ms: START + 4_000_000, ..elevation.clone() };
+    assert!(bench
+        .kernel
+        .elevate(&long.sign("kernel.acme", "sam", &private("sam")).unwrap())
+        .is_err());
+    bench.kernel.elevate(&elevation.sign("kernel.acme", "sam", &private("sam")).unwrap()).unwrap();
+    assert_eq!(bench.ask(&mail).decision, Decision::Allow);
+    bench.clock.advance(60_000);
+    denied(&bench.ask(&mail), "session_tool");
+}
+
+#[test]
+fn an_approval_takes_two_people_and_is_used_once() {
+    let bench = bench();
+    let request = refund(6_000);
+    let asked = bench.ask(&request);
+    assert_eq!((asked.decision, asked.reason.as_str()), (Decision::Escalate, "approval_required"));
+    let id = asked.approval.clone().unwrap();
+    // Asked for again, it is the same approval.
+    assert_eq!(bench.ask(&request).approval, Some(id.clone()));
+    let record = bench.kernel.approval(&id).unwrap().unwrap();
+    // The owner of the agent gets no copy, and cannot sign.
+    let readers: Vec<&str> = record.sealed.iter().map(|sealed| sealed.approver.as_str()).collect();
+    assert_eq!(readers, ["ann", "ben", "ben-phone"]);
+    let action = record.open("kernel.acme", "ann", &private("ann")).unwrap();
+    assert_eq!(action.as_slice(), request.canonical().unwrap());
+    assert!(bench.approve(&id, "owner", Verdict::Approve).is_err());
+    let forced =
+        private("owner").sign(&record.preimage("kernel.acme", &record.action, Verdict::Approve));
+    assert!(matches!(
+        bench.kernel.sign_approval(&id, "owner", Verdict::Approve, &forced),
+        Err(KernelError::Signature(_))
+    ));
+    let use_it = || bench.kernel.authorize(&request, &bench.sign(&request), Some(&id));
+    denied(&use_it(), "approval_pending");
+    assert_eq!(bench.approve(&id, "ben", Verdict::Approve).unwrap(), ApprovalState::Pending);
+    // Two keys of one person are one approval.
+    assert!(bench.approve(&id, "ben-phone", Verdict::Approve).is_err());
+    assert_eq!(bench.approve(&id, "ann", Verdict::Approve).unwrap(), ApprovalState::Approved);
+    let other = refund(6_001);
+    let elsewhere = bench.kernel.authorize(&other, &bench.sign(&other), Some(&id));
+    denied(&elsewhere, "approval_of_another_action");
+    let used = use_it();
+    assert_eq!((used.decision, used.approval.as_deref()), (Decision::Allow, Some(id.as_str())));
+    denied(&use_it(), "approval_used");
+}
+
+#[test]
+fn racing_uses_of_an_approval_and_one_permit() {
+    let bench = bench();
+    let request = refund(6_000);
+    let id = bench.ask(&request).approval.unwrap();
+    bench.approve(&id, "ben", Verdict::Approve).unwrap();
+    bench.approve(&id, "ann", Verdict::Approve).unwrap();
+    let allowed: usize = std::thread::scope(|scope| {
+        let all: Vec<_> = (0..10)
+            .map(|_| {
+                scope.spawn(|| {
+                    let answer = bench.kernel.authorize(&request, &bench.sign(&request), Some(&id));
+                    usize::from(answer.decision == Decision::Allow)
+                })
+            })
+            .collect();
+        all.into_iter().map(|one| one.join().unwrap()).sum()
+    });
+    assert_eq!(allowed, 1);
+    assert_eq!(bench.kernel.ledgers().open_leases(), 1, "the others reserved nothing");
+}
+
+#[test]
+fn an_approval_ends_by_a_no_and_by_time() {
+    let bench = bench();
+    let id = bench.ask(&refund(6_000)).approval.unwrap();
+    assert_eq!(bench.approve(&id, "ann", Verdict::Reject).unwrap(), ApprovalState::Rejected);
+    let request = refund(6_000);
+    denied(
+        &bench.kernel.authorize(&request, &bench.sign(&request), Some(&id)),
+        "approval_rejected",
+    );
+    assert!(bench.approve(&id, "ben", Verdict::Approve).is_err());
+    let id = bench.ask(&refund(6_000)).approval.unwrap();
+    bench.approve(&id, "ben", Verdict::Approve).unwrap();
+    bench.approve(&id, "ann", Verdict::Approve).unwrap();
+    bench.clock.advance(900_000);
+    denied(&bench.kernel.authorize(&request, &bench.sign(&request), Some(&id)), "approval_expired");
+    denied(
+        &bench.kernel.authorize(&request, &bench.sign(&request), Some("none")),
+        "approval_unknown",
+    );
+}
+
+#[test]
+fn approvers_are_not_flooded() {
+    let bench = bench();
+    for cents in 6_001..6_004 {
+        assert_eq!(bench.ask(&refund(cents)).decision, Decision::Escalate);
+    }
+    denied(&bench.ask(&refund(6_004)), "approvals_full");
+    bench.clock.advance(900_000);
+    assert_eq!(bench.ask(&refund(6_004)).decision, Decision::Escalate);
+}
+
+#[test]
+fn an_approver_whose_key_is_revoked_does_not_count() {
+    let bench = bench();
+    let request = refund(6_000);
+    let id = bench.ask(&request).approval.unwrap();
+    bench.approve(&id, "ben", Verdict::Approve).unwrap();
+    bench.approve(&id, "ann", Verdict::Approve).unwrap();
+    bench
+        .kernel
+        .revoke(&Subject { kind: SubjectKind::Key, name: "ben".to_owned(), tenant: String::new() })
+        .unwrap();
+    denied(
+        &bench.kernel.authorize(&request, &bench.sign(&request), Some(&id)),
+        "approval_not_enough",
+    );
+}
+
+#[test]
+fn arguments_are_scanned_or_the_action_is_denied() {
+    let mail =
+        ActionRequest { tool: "mail".to_owned(), args: json(r#"{"text":"hello"}"#), ..refund(1) };
+    let with = |scanner: Option<Arc<dyn ArgumentScanner>>| {
+        open_with(Arc::default(), Arc::new(ManualClock::new(START)), CONFIG, scanner).unwrap()
+    };
+    let answer = with(None).ask(&mail);
+    denied(&answer, "scanner_missing");
+    assert_eq!(answer.status, Status::Error);
+    let failing = with(Some(Arc::new(Scanner(Err("it broke".to_owned())))));
+    denied(&failing.ask(&mail), "scan_failed");
+    assert_eq!(with(Some(Arc::new(Scanner(Ok(Vec::new()))))).ask(&mail).decision, Decision::Allow);
+}
+
+#[test]
+fn every_failure_denies_and_says_so() {
+    let bench = bench();
+    let broken = |answer: Authorization, reason: &str| {
+        denied(&answer, reason);
+        assert_eq!(answer.status, Status::Error, "{reason}");
+    };
+    bench.journal.break_down(true);
+    broken(bench.ask(&refund(1)), "ledger_unavailable");
+    broken(bench.ask(&refund(6_000)), "ledger_unavailable");
+    bench.journal.break_down(false);
+    assert_eq!(bench.kernel.ledgers().open_leases(), 0, "nothing is left reserved");
+    bench.store.break_down(true);
+    broken(bench.ask(&refund(5_000)), "store_unavailable");
+    broken(bench.ask(&refund(7_000)), "store_unavailable");
+    let subject = Subject { kind: SubjectKind::Key, name: "x".to_owned(), tenant: String::new() };
+    assert!(matches!(bench.kernel.revoke(&subject), Err(KernelError::Unavailable(_))));
+    bench.store.break_down(false);
+    let wall = START;
+    for jump in [-60_000, 60_000] {
+        let credential = bench.sign(&refund(1));
+        bench.clock.set_wall(wall + jump);
+        broken(bench.kernel.authorize(&refund(1), &credential, None), "clock_unreliable");
+        assert!(matches!(bench.kernel.pending(), Err(KernelError::Unavailable(_))));
+        bench.clock.set_wall(wall);
+    }
+    assert_eq!(bench.ask(&refund(1)).decision, Decision::Allow);
+    bench.kernel.close().unwrap();
+    broken(bench.ask(&refund(1)), "kernel_unavailable");
+    assert!(matches!(bench.kernel.settle("x", BTreeMap::new()), Err(KernelError::Unavailable(_))));
+}
+
+#[test]
+fn a_full_memory_of_nonces_refuses() {
+    let config = format!("{CONFIG}[request]\nnonces = 16");
+    let bench =
+        open_with(Arc::default(), Arc::new(ManualClock::new(START)), &config, None).unwrap();
+    let answers: Vec<_> = (0..200).map(|_| bench.ask(&refund(1))).collect();
+    let full = answers.iter().filter(|answer| answer.reason == "nonce_memory_full").count();
+    assert!(full >= 200 - 16, "{full}");
+    assert!(answers
+        .iter()
+        .all(|answer| answer.decision == Decision::Allow || answer.status == Status::Error));
+}
+
+#[test]
+fn after_a_crash_no_old_request_is_accepted() {
+    let bench = bench();
+    let request = refund(1);
+    let used = bench.sign(&request);
+    assert_eq!(bench.kernel.authorize(&request, &used, None).decision, Decision::Allow);
+    // As far ahead as clocks may be apart.
+    let ahead =
+        Stamp { issued_at_ms: START + 5_000, expires_at_ms: START + 65_000, ..bench.stamp() };
+    let ahead = sign(&request, "bot-1", &private("bot-1"), ahead).unwrap();
+    assert_eq!(bench.kernel.authorize(&request, &ahead, None).decision, Decision::Allow);
+    let Bench { kernel, clock, store, .. } = bench;
+    // As a crash leaves it: nothing is closed.
+    std::mem::forget(kernel);
+    let again = open_with(store, clock, CONFIG, None).unwrap();
+    for credential in [&used, &ahead] {
+        denied(&again.kernel.authorize(&request, credential, None), "issued_before_start");
+    }
+    again.clock.advance(5_001);
+    assert_eq!(again.ask(&refund(1)).decision, Decision::Allow);
+    // After a clean close the latest request that was accepted counts, and nothing has to wait.
+    let late = again.sign(&request);
+    assert_eq!(again.kernel.authorize(&request, &late, None).decision, Decision::Allow);
+    let Bench { kernel, clock, store, .. } = again;
+    kernel.close().unwrap();
+    clock.advance(1);
+    let third = open_with(store, clock, CONFIG, None).unwrap();
+    denied(&third.kernel.authorize(&request, &late, None), "issued_before_start");
+    assert_eq!(third.ask(&refund(1)).decision, Decision::Allow);
+    // And it is not forgotten by one that accepted nothing.
+    let Bench { clock, store, .. } = third;
+    for _ in 0..2 {
+        let idle = open_with(store.clone(), clock.clone(), CONFIG, None).unwrap();
+        denied(&idle.kernel.authorize(&request, &late, None), "issued_before_start");
+        idle.kernel.close().unwrap();
+    }
+}
+
+#[test]
+fn a_clock_that_went_back_opens_nothing() {
+    let store = Arc::new(MemoryStore::default());
+    let bench = open_with(store.clone(), Arc::new(ManualClock::new(START)), CONFIG, None).unwrap();
+    bench.kernel.close().unwrap();
+    let early = Arc::new(ManualClock::new(START - 5_001));
+    assert!(matches!(
+        open_with(store.clone(), early, CONFIG, None),
+        Err(KernelError::Unavailable(_))
+    ));
+    store.break_down(true);
+    let clock = Arc::new(ManualClock::new(START));
+    assert!(matches!(open_with(store, clock, CONFIG, None), Err(KernelError::Unavailable(_))));
+}
+
+#[test]
+fn a_process_is_trusted_only_when_told_so() {
+    let config = format!("trust_process = true\n{CONFIG}");
+    let bench =
+        open_with(Arc::default(), Arc::new(ManualClock::new(START)), &config, None).unwrap();
+    let credential = Credential { stamp: bench.stamp(), proof: Proof::Process };
+    assert_eq!(bench.kernel.authorize(&refund(1), &credential, None).decision, Decision::Allow);
+    denied(&bench.kernel.authorize(&refund(1), &credential, None), "replayed");
+}
+
+#[test]
+fn what_no_limit_caps_cannot_be_opened_or_loaded() {
+    let bench = bench();
+    let tools = TOOLS.replace("budget = \"refunds\"", "budget = \"gifts\"");
+    let policy = Policy::from_texts(&tools, &[("acme.cedar", POLICY)]).unwrap();
+    let error = bench.kernel.set_policy(policy).unwrap_err().to_string();
+    assert!(error.contains("gifts"), "{error}");
+    assert_eq!(bench.ask(&refund(1)).decision, Decision::Allow);
+}
+
+#[test]
+fn a_new_policy_holds_for_the_next_request() {
+    let bench = bench();
+    let before = bench.ask(&refund(1));
+    let stricter = format!(
+        "{POLICY}\n@id(\"stop\") forbid (principal, action == Action::\"refund\", resource);"
+    );
+    bench
+        .kernel
+        .set_policy(Policy::from_texts(TOOLS, &[("acme.cedar", &stricter)]).unwrap())
+        .unwrap();
+    let after = bench.ask(&refund(1));
+    denied(&after, "forbidden");
+    assert_ne!(before.policy_hash, after.policy_hash);
+}
+
+#[test]
+fn keys_without_a_role_are_refused() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
+    let mut ring = keys();
+    ring.add(PublicKey::new("bare", Purpose::Agent, &key(99).public()).unwrap()).unwrap();
+    let bench = bench();
+    let error = bench.kernel.set_keys(ring).unwrap_err().to_string();
+    assert!(error.contains("`bare`"), "{error}");
+    drop(store);
+}

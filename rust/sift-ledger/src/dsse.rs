@@ -1,0 +1,205 @@
+//! DSSE v1, the envelope of a signed statement (<https://github.com/secure-systems-lab/dsse>).
+//!
+//! What is signed is `PAE(type, payload)`: lengths before contents, so that no bytes can be read two ways.
+
+use serde::Deserialize;
+
+use crate::jcs::{write_text, Value};
+use crate::keys::PrivateKey;
+use crate::text;
+
+/// Largest envelope, in bytes: an entry of the log (16 bits of length in an entry bundle).
+pub const MAX_ENVELOPE: usize = 65_535;
+
+/// Most signatures an envelope may have.
+pub const MAX_SIGNATURES: usize = 16;
+
+/// Why an envelope cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no DSSE envelope: {0}")]
+pub struct EnvelopeError(pub(crate) &'static str);
+
+/// One signature of an envelope, not yet verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signature {
+    /// A hint which key it is of. Not signed.
+    pub keyid: String,
+    /// Its bytes.
+    pub sig: Vec<u8>,
+}
+
+/// A payload with its type and signatures.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Envelope {
+    /// What the payload is.
+    pub payload_type: String,
+    /// The bytes that are signed.
+    pub payload: Vec<u8>,
+    /// Signatures; none for a receipt that is signed through its checkpoint.
+    pub signatures: Vec<Signature>,
+}
+
+/// DSSE's pre-authentication encoding: what is signed.
+///
+/// ```
+/// let bytes = sift_ledger::dsse::pae("http://example.com/HelloWorld", b"hello world");
+/// assert_eq!(bytes, b"DSSEv1 29 http://example.com/HelloWorld 11 hello world");
+/// ```
+pub fn pae(payload_type: &str, payload: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(payload.len() + payload_type.len() + 32);
+    out.extend_from_slice(b"DSSEv1 ");
+    out.extend_from_slice(payload_type.len().to_string().as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(payload_type.as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(payload.len().to_string().as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(payload);
+    out
+}
+
+#[derive(Deserialize)]
+struct Wire<'a> {
+    #[serde(borrow, rename = "payloadType")]
+    payload_type: std::borrow::Cow<'a, str>,
+    #[serde(borrow)]
+    payload: std::borrow::Cow<'a, str>,
+    signatures: Vec<WireSignature>,
+}
+
+#[derive(Deserialize)]
+struct WireSignature {
+    #[serde(default)]
+    keyid: String,
+    sig: String,
+}
+
+impl Envelope {
+    /// An envelope without a signature.
+    pub fn unsigned(payload_type: &str, payload: Vec<u8>) -> Envelope {
+        Envelope { payload_type: payload_type.to_owned(), payload, signatures: Vec::new() }
+    }
+
+    /// An envelope with one signature.
+    pub fn signed(payload_type: &str, payload: Vec<u8>, keyid: &str, key: &PrivateKey) -> Envelope {
+        let sig = key.sign(&pae(payload_type, &payload)).to_vec();
+        let signatures = vec![Signature { keyid: keyid.to_owned(), sig }];
+        Envelope { payload_type: payload_type.to_owned(), payload, signatures }
+    }
+
+    /// The bytes that its signatures are over.
+    pub fn pae(&self) -> Vec<u8> {
+        pae(&self.payload_type, &self.payload)
+    }
+
+    /// Its JSON, with standard base64 and in a fixed order.
+    pub fn to_json(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.payload.len() * 4 / 3 + 256);
+        out.extend_from_slice(b"{\"payload\":\"");
+        out.extend_from_slice(text::base64(&self.payload).as_bytes());
+        out.extend_from_slice(b"\",\"payloadType\":");
+        write_text(&self.payload_type, &mut out);
+        out.extend_from_slice(b",\"signatures\":[");
+        for (place, signature) in self.signatures.iter().enumerate() {
+            if place > 0 {
+                out.push(b',');
+            }
+            out.extend_from_slice(b"{\"keyid\":");
+            write_text(&signature.keyid, &mut out);
+            out.extend_from_slice(b",\"sig\":\"");
+            out.extend_from_slice(text::base64(&signature.sig).as_bytes());
+            out.extend_from_slice(b"\"}");
+        }
+        out.extend_from_slice(b"]}");
+        out
+    }
+
+    /// Reads JSON of at most [`MAX_ENVELOPE`] bytes. Unknown members are ignored, as DSSE asks; duplicates of
+    /// known ones are refused. The payload is not looked at before a signature is verified.
+    ///
+    /// # Errors
+    /// [`EnvelopeError`].
+    pub fn parse(json: &[u8]) -> Result<Envelope, EnvelopeError> {
+        if json.len() > MAX_ENVELOPE {
+            return Err(EnvelopeError("it is longer than 65535 bytes"));
+        }
+        let wire: Wire<'_> = serde_json::from_slice(json)
+            .map_err(|_| EnvelopeError("it is no JSON with payload, payloadType and signatures"))?;
+        if wire.signatures.len() > MAX_SIGNATURES {
+            return Err(EnvelopeError("it has more than 16 signatures"));
+        }
+        let payload = text::from_any_base64(&wire.payload)
+            .ok_or(EnvelopeError("its payload is no base64 with padding"))?;
+        let signatures = wire
+            .signatures
+            .into_iter()
+            .map(|wire| {
+                let sig = text::from_any_base64(&wire.sig)
+                    .ok_or(EnvelopeError("a signature is no base64 with padding"))?;
+                Ok(Signature { keyid: wire.keyid, sig })
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Envelope { payload_type: wire.payload_type.into_owned(), payload, signatures })
+    }
+
+    /// The payload as JSON; only after its signature or its inclusion was verified.
+    ///
+    /// # Errors
+    /// [`EnvelopeError`] when it is no I-JSON.
+    pub fn payload_json(&self) -> Result<Value, EnvelopeError> {
+        Value::parse(&self.payload).map_err(|_| EnvelopeError("its payload is no I-JSON"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_count_bytes() {
+        // The example of the specification's section on PAE, and what its definition says of empty fields.
+        assert_eq!(pae("", b""), b"DSSEv1 0  0 ");
+        assert_eq!(pae("a b", "\u{20ac} 1".as_bytes()), "DSSEv1 3 a b 5 \u{20ac} 1".as_bytes());
+        assert_ne!(pae("a", b"b 1 c"), pae("a 5 b", b"c"));
+    }
+
+    #[test]
+    fn an_envelope_comes_back() {
+        let key = PrivateKey::from_seed(&[7; 32]);
+        for envelope in [
+            Envelope::signed("application/vnd.in-toto+json", b"{}".to_vec(), "k\"1\n", &key),
+            Envelope::unsigned("t", Vec::new()),
+        ] {
+            assert_eq!(Envelope::parse(&envelope.to_json()), Ok(envelope));
+        }
+    }
+
+    #[test]
+    fn what_is_ambiguous_is_refused() {
+        let good =
+            r#"{"payload":"e30=","payloadType":"t","signatures":[{"keyid":"k","sig":"AA=="}]}"#;
+        assert!(Envelope::parse(good.as_bytes()).is_ok());
+        let no_keyid = good.replace(r#""keyid":"k","#, "");
+        assert_eq!(Envelope::parse(no_keyid.as_bytes()).unwrap().signatures[0].keyid, "");
+        assert!(Envelope::parse(good.replace(r#""keyid""#, r#""more":[{}],"keyid""#).as_bytes())
+            .is_ok());
+        for (from, to) in [
+            (r#""payload":"e30=""#, r#""payload":"e30=","payload":"e30=""#),
+            (r#""payloadType":"t""#, r#""payloadType":"t","payloadType":"u""#),
+            (r#""sig":"AA==""#, r#""sig":"AA==","sig":"AA==""#),
+            ("e30=", "e30"),
+            ("e30=", "e31="),
+            ("e30=", "e3 0="),
+            ("AA==", "AB=="),
+            (r#""signatures""#, r#""signature""#),
+            ("]}", "]}x"),
+            (r#""sig""#, r#""sg""#),
+        ] {
+            assert!(Envelope::parse(good.replace(from, to).as_bytes()).is_err(), "{to}");
+        }
+        let many = format!("[{}]", vec![r#"{"sig":"AA=="}"#; 17].join(","));
+        assert!(Envelope::parse(good.replace(r#"[{"keyid":"k","sig":"AA=="}]"#, &many).as_bytes())
+            .is_err());
+        assert!(Envelope::parse(&vec![b' '; MAX_ENVELOPE + 1]).is_err());
+    }
+}

@@ -1,0 +1,608 @@
+"""The action kernel: every side effect of an agent is signed off before it happens.
+
+`Kernel.open(folder)` reads `kernel.toml`, `keys.toml`, `budgets.toml`, `tools.toml` and `policy/*.cedar`. An agent
+makes an `ActionRequest`, signs it (`sign_request`, or `Session.mac` inside a session), and asks `authorize`. The answer
+is a value: allow, escalate or deny, with a reason. The permit of an `allow` is there once its receipt is on disk.
+
+`docs/kernel.md` shows it whole, `docs/threat-model.md` says what it stops and what it cannot.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypeAlias, TypeVar, final
+
+from sift_fast import _core
+from sift_fast._core import (
+    ActionRequest,
+    Approval,
+    ApprovalSignature,
+    Authorization,
+    Credential,
+    Permit,
+    PermitRegister,
+    Session,
+    SignedElevation,
+    SignedGrant,
+    SigningKey,
+    sign_elevation,
+    sign_request,
+    trusted_credential,
+)
+from sift_fast.errors import ActionDenied, ConfigError, StateUnavailable
+from sift_fast.receipts import Keys, Receipt
+from sift_fast.types import Value
+
+if TYPE_CHECKING:
+    from sift_fast.scanner import Scanner
+
+__all__ = [
+    "ActionRequest",
+    "Approval",
+    "ApprovalSignature",
+    "Authorization",
+    "Credential",
+    "HeldPermit",
+    "Kernel",
+    "LeaseOutcome",
+    "Permit",
+    "PermitRegister",
+    "Session",
+    "SessionGrant",
+    "SignedElevation",
+    "SignedGrant",
+    "SigningKey",
+    "sign_elevation",
+    "sign_grant",
+    "sign_request",
+    "trusted_credential",
+    "verify_permit",
+]
+
+LeaseState: TypeAlias = Literal["settled", "cancelled", "unknown", "expired"]
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
+_Sign: TypeAlias = Callable[[str, dict[str, Any]], tuple[ActionRequest, Credential]]
+
+#: Most seconds that `durable` waits for the disk; the kernel's own `log.wait_ms` may be less where it blocks.
+_WAIT = 30.0
+
+
+@final
+class SessionGrant(Value):
+    """What one session may do: never more than the key that signs it.
+
+    Args:
+        tenant: for whom.
+        agent: which agent.
+        roles: roles it may act in, at least one.
+        tools: tools it may call; None for all that the policy allows.
+        conversation: the conversation it is for; None for any.
+        seconds: how long it holds, from its signing.
+        session: its name; None makes one.
+
+    Example:
+        >>> SessionGrant(tenant="acme", agent="bot", roles=["support"], tools=["refund"]).tools
+        ('refund',)
+    """
+
+    __slots__ = ("tenant", "agent", "roles", "tools", "conversation", "seconds", "session")  # noqa: RUF023 -- `repr`
+
+    tenant: str
+    agent: str
+    roles: tuple[str, ...]
+    tools: tuple[str, ...] | None
+    conversation: str | None
+    seconds: int
+    session: str | None
+
+    def __init__(
+        self,
+        *,
+        tenant: str,
+        agent: str,
+        roles: Iterable[str],
+        tools: Iterable[str] | None = None,
+        conversation: str | None = None,
+        seconds: int = 3_600,
+        session: str | None = None,
+    ) -> None:
+        object.__setattr__(self, "tenant", tenant)
+        object.__setattr__(self, "agent", agent)
+        object.__setattr__(self, "roles", tuple(sorted(set(roles))))
+        object.__setattr__(self, "tools", None if tools is None else tuple(sorted(set(tools))))
+        object.__setattr__(self, "conversation", conversation)
+        object.__setattr__(self, "seconds", seconds)
+        object.__setattr__(self, "session", session)
+
+
+def sign_grant(grant: SessionGrant, key: SigningKey) -> SignedGrant:
+    """Sign a session grant with an agent's key.
+
+    Args:
+        grant: what the session may do.
+        key: the agent's key; it says for which kernel.
+
+    Raises:
+        ConfigError: a name that is none, no role, no time.
+    """
+    return _core.sign_grant(
+        key,
+        grant.session or "",
+        grant.tenant,
+        grant.agent,
+        set(grant.roles),
+        None if grant.tools is None else set(grant.tools),
+        grant.conversation,
+        grant.seconds,
+    )
+
+
+@final
+class LeaseOutcome(Value):
+    """How a lease ended.
+
+    Args:
+        state: `settled`, `cancelled` (nothing was charged), `unknown` or `expired` (all was charged).
+        charged: amounts by budget and unit, in the unit's smallest part.
+        overrun: more was charged than was reserved.
+    """
+
+    __slots__ = ("state", "charged", "overrun")  # noqa: RUF023 -- the order of `repr`
+
+    state: LeaseState
+    charged: Mapping[tuple[str, str], int]
+    overrun: bool
+
+    def __init__(self, state: LeaseState, charged: Mapping[tuple[str, str], int], overrun: bool) -> None:
+        object.__setattr__(self, "state", state)
+        object.__setattr__(self, "charged", charged)
+        object.__setattr__(self, "overrun", overrun)
+
+    __hash__ = None  # type: ignore[assignment]  # it holds a mapping
+
+
+def _outcome(ended: tuple[Any, list[tuple[str, str, int]], bool]) -> LeaseOutcome:
+    state, charged, overrun = ended
+    return LeaseOutcome(state, {(budget, unit): amount for budget, unit, amount in charged}, overrun)
+
+
+#: What was used in this process, for tools that do not bring a register.
+_register: PermitRegister = PermitRegister()
+
+
+def verify_permit(
+    permit: bytes, request: ActionRequest, keys: Keys, *, register: PermitRegister | None = None
+) -> Permit:
+    """Check, inside a tool, that a kernel allowed exactly this call, and that it is the first with this permit.
+
+    Args:
+        permit: as `auth.permit` gave it.
+        request: what the tool is about to do: tenant, agent, role, tool, arguments and so on as they were authorized.
+        keys: public keys; the kernel's receipt key is among them.
+        register: where used permits are remembered; None takes the memory of this process, which refuses permits
+            from before it began. A tool that is started for each call, or restarted, needs one in a file.
+
+    Returns:
+        What the permit says.
+
+    Raises:
+        InvalidSignature: it was not signed by a kernel that the keys know.
+        InvalidReceipt: it is none, is for another action, has expired, or was used.
+        StateUnavailable: its use cannot be noted.
+    """
+    return _core.verify_permit(permit, request, keys, _register if register is None else register)
+
+
+class HeldPermit(bytes):
+    """A permit inside `kernel.action`: the bytes for `verify_permit`, and what belongs to them.
+
+    Attributes:
+        authorization: the answer of the kernel.
+        receipt: the receipt; None where the risk tier does not wait for it.
+        actual: what the action cost, by unit, for the settlement at the end; units that are not named cost what was
+            reserved.
+    """
+
+    authorization: Authorization
+    receipt: Receipt | None
+    actual: dict[str, int]
+
+
+@final
+class Action:
+    """One action, from its authorization to its settlement. Made by `Kernel.action`."""
+
+    __slots__ = ("_approval", "_credential", "_held", "_kernel", "_request")
+
+    def __init__(self, kernel: Kernel, request: ActionRequest, credential: Credential, approval: str | None) -> None:
+        self._kernel = kernel
+        self._request = request
+        self._credential = credential
+        self._approval = approval
+        self._held: HeldPermit | None = None
+
+    def _authorize(self) -> Authorization:
+        if self._held is not None:
+            raise ConfigError("an action is entered once: sign the next request")
+        auth = self._kernel.authorize(self._request, self._credential, self._approval)
+        if not auth.allowed:
+            raise _denied(auth)
+        return auth
+
+    def _hold(self, auth: Authorization) -> HeldPermit:
+        permit = auth.permit
+        if permit is None:
+            raise StateUnavailable("the kernel gave no permit: please report this")
+        held = HeldPermit(permit)
+        held.authorization = auth
+        held.receipt = auth.receipt
+        held.actual = {}
+        self._held = held
+        return held
+
+    def _end(self, failed: bool) -> None:
+        held = self._held
+        if held is None or held.authorization.lease is None:
+            return
+        if failed:
+            # The side effect may have happened before the exception: what was reserved is charged.
+            self._kernel.abandon(held.authorization.lease)
+        else:
+            self._kernel.settle(held.authorization.lease, held.actual)
+
+    def __enter__(self) -> HeldPermit:
+        auth = self._authorize()
+        auth.durable_sync()
+        return self._hold(auth)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end(kind is not None)
+
+    async def __aenter__(self) -> HeldPermit:
+        auth = self._authorize()
+        await auth.durable()
+        return self._hold(auth)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end(kind is not None)
+
+
+def _denied(auth: Authorization) -> ActionDenied:
+    error = ActionDenied(f"the action is not allowed: {auth.reason}")
+    error.authorization = auth
+    return error
+
+
+@final
+class Approvals:
+    """What waits for people. `kernel.approvals`."""
+
+    __slots__ = ("_kernel",)
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+
+    def pending(self) -> list[Approval]:
+        """Approvals that wait, the oldest first.
+
+        Raises:
+            StateUnavailable: the store cannot be read.
+        """
+        return self._kernel._pending()
+
+    def get(self, id: str) -> Approval | None:  # noqa: A002 -- the word of the design
+        """One approval, wherever it stands.
+
+        Raises:
+            StateUnavailable: the store cannot be read.
+        """
+        return self._kernel._approval(id)
+
+    def approve(self, id: str, signature: ApprovalSignature) -> str:  # noqa: A002 -- as above
+        """Take an approver's signature, as `approval.sign(key)` makes it.
+
+        Returns:
+            Where the approval stands: `pending` while signatures are missing, or `approved`.
+
+        Raises:
+            ConfigError: the approval does not wait any more, or the signature says no.
+            InvalidSignature: the key may not sign this, has signed, or the signature does not verify.
+            StateUnavailable: it cannot be made durable.
+        """
+        return self._sign(id, signature, "approve")
+
+    def reject(self, id: str, signature: ApprovalSignature) -> str:  # noqa: A002 -- as above
+        """Take an approver's no, as `approval.sign(key, reject=True)` makes it. One is enough.
+
+        Raises:
+            ConfigError: the approval does not wait any more, or the signature says yes.
+            InvalidSignature: as for `approve`.
+            StateUnavailable: as for `approve`.
+        """
+        return self._sign(id, signature, "reject")
+
+    def _sign(self, approval: str, signature: ApprovalSignature, verdict: str) -> str:
+        if signature.verdict != verdict:
+            raise ConfigError(f"the signature says `{signature.verdict}`: sign again to {verdict}")
+        return self._kernel._sign_approval(approval, signature)
+
+
+class Kernel(_core._Kernel):
+    """Signs off actions. Opened with `Kernel.open`; one process works with a folder.
+
+    Threads may share it. A forked child gets denials with `status == "error"`, and `StateUnavailable` elsewhere.
+
+    Example:
+        ```python
+        kernel = sf.Kernel.open("governance")
+        request = sf.ActionRequest(
+            tenant="acme", agent="support-bot", role="support", tool="refund", args={"cents": 500}
+        )
+        request, credential = sf.sign_request(request, key)
+        async with kernel.action(request, credential) as permit:
+            await refund(permit, request)
+        ```
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def open(cls, folder: str | os.PathLike[str], *, scanner: Scanner | None = None) -> Self:
+        """Open the kernel of a folder.
+
+        Args:
+            folder: with `kernel.toml`, `keys.toml`, `budgets.toml`, `tools.toml`, `policy/*.cedar` and private keys.
+            scanner: looks into arguments of tools with `scan_args`; None takes a `Scanner()` of the default rules.
+
+        Raises:
+            ConfigError: a file is missing or wrong, a tool charges what no limit caps, or another process works with
+                the folder (the message names it).
+            PolicyError: policies or manifest are wrong.
+            StateUnavailable: the state is damaged, or the clock went back.
+        """
+        if scanner is None:
+            from sift_fast.scanner import Scanner
+
+            scanner = Scanner()
+        return cls(folder, scanner)
+
+    def authorize(self, request: ActionRequest, credential: Credential, approval: str | None = None) -> Authorization:
+        """Decide about an action, in microseconds; now and then a block of budget is drawn from the disk.
+
+        Args:
+            request: what is to be done.
+            credential: who asks, from `sign_request` or `Session.mac`.
+            approval: id of an approval that is to be used.
+
+        Returns:
+            The answer. Whatever fails is a denial with `status == "error"`. The permit is there after
+            `await auth.durable()`.
+
+        Raises:
+            ConfigError: request and credential do not belong together.
+        """
+        return self._authorize(request, credential, approval)
+
+    async def authorize_async(
+        self, request: ActionRequest, credential: Credential, approval: str | None = None
+    ) -> Authorization:
+        """As `authorize`."""
+        return self._authorize(request, credential, approval)
+
+    def action(self, request: ActionRequest, credential: Credential, approval: str | None = None) -> Action:
+        """A context, synchronous or not, that is entered only with a durable permit, and settles at its end.
+
+        An exception inside it, a cancellation included, charges what was reserved: the side effect may have happened.
+
+        Args:
+            request: as for `authorize`.
+            credential: as for `authorize`.
+            approval: as for `authorize`.
+
+        Raises:
+            ActionDenied: on entering, when it is denied or needs an approval; `authorization` is the answer.
+            StateUnavailable: on entering, when the receipt cannot be made durable.
+        """
+        return Action(self, request, credential, approval)
+
+    def tool(
+        self, name: str, *, sign: _Sign
+    ) -> Callable[[Callable[_Arguments, _Result]], Callable[_Arguments, _Result]]:
+        """Decorate a tool function, so that every call is authorized first and settled afterwards.
+
+        Args:
+            name: the tool, as the manifest has it.
+            sign: makes request and credential from the tool's name and the call's arguments by name.
+
+        Returns:
+            A decorator for functions and coroutine functions. The call raises what `action` raises.
+        """
+
+        def decorate(function: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
+            import functools
+            import inspect
+
+            signature = inspect.signature(function)
+
+            def prepare(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Action:
+                bound = signature.bind(*args, **kwargs)
+                bound.apply_defaults()
+                return self.action(*sign(name, dict(bound.arguments)))
+
+            if inspect.iscoroutinefunction(function):
+
+                @functools.wraps(function)
+                async def call_async(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> Any:
+                    async with prepare(args, kwargs):
+                        return await function(*args, **kwargs)
+
+                return call_async  # type: ignore[return-value]
+
+            @functools.wraps(function)
+            def call(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result:
+                with prepare(args, kwargs):
+                    return function(*args, **kwargs)
+
+            return call
+
+        return decorate
+
+    def settle(self, lease: str, actual: Mapping[str, int] | None = None) -> LeaseOutcome:
+        """The action happened.
+
+        Args:
+            lease: of the authorization.
+            actual: what it cost by unit, in the unit's smallest part; a unit that is not named cost what was reserved.
+
+        Raises:
+            LeaseConflict: it ended otherwise before, or is not known any more.
+            ConfigError: `actual` names a unit that was not reserved, or a negative amount.
+            StateUnavailable: an overrun cannot be made durable.
+        """
+        return _outcome(self._settle(lease, dict(actual or {})))
+
+    async def settle_async(self, lease: str, actual: Mapping[str, int] | None = None) -> LeaseOutcome:
+        """As `settle`."""
+        return self.settle(lease, actual)
+
+    def cancel(self, lease: str) -> LeaseOutcome:
+        """The action did not happen: the reservation is given back.
+
+        Raises:
+            LeaseConflict: as for `settle`.
+        """
+        return _outcome(self._cancel(lease))
+
+    async def cancel_async(self, lease: str) -> LeaseOutcome:
+        """As `cancel`."""
+        return self.cancel(lease)
+
+    def abandon(self, lease: str) -> LeaseOutcome:
+        """The action was broken off and may have happened: the reservation is charged.
+
+        Raises:
+            LeaseConflict: as for `settle`.
+        """
+        return _outcome(self._abandon(lease))
+
+    @property
+    def approvals(self) -> Approvals:
+        """What waits for people."""
+        return Approvals(self)
+
+    def revoke(
+        self,
+        *,
+        tenant: str | None = None,
+        agent: str | None = None,
+        session: str | None = None,
+        key: str | None = None,
+    ) -> None:
+        """Refuse everything of a tenant, an agent, a session or a key, from the next request on.
+
+        Args:
+            tenant: this tenant; with `agent`, that agent of it alone.
+            agent: this agent, of every tenant unless `tenant` says of which.
+            session: this session.
+            key: the key of this id, an agent's or an approver's.
+
+        Raises:
+            ConfigError: not exactly one thing is named.
+            StateUnavailable: it holds in this process and cannot be made durable.
+        """
+        self._revoke(*_subject(tenant, agent, session, key), back=False)
+
+    def reinstate(
+        self,
+        *,
+        tenant: str | None = None,
+        agent: str | None = None,
+        session: str | None = None,
+        key: str | None = None,
+    ) -> None:
+        """Take a revocation back; arguments as it was made with.
+
+        Raises:
+            ConfigError: not exactly one thing is named.
+            StateUnavailable: it cannot be made durable; the revocation stays.
+        """
+        self._revoke(*_subject(tenant, agent, session, key), back=True)
+
+    def receipt(self, auth: Authorization) -> Receipt:
+        """The receipt of an answer with the proof that it is in the ledger now.
+
+        Raises:
+            ConfigError: there is no receipt yet: await `auth.durable()`. Denials of callers who did not prove who
+                they are have none.
+            StateUnavailable: the ledger cannot be read.
+        """
+        found = auth._receipt
+        if found is None:
+            raise ConfigError("there is no receipt: await `auth.durable()` first")
+        envelope, index = found
+        return Receipt(envelope, None if index is None else self._proof(index))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _subject(tenant: str | None, agent: str | None, session: str | None, key: str | None) -> tuple[str, str, str]:
+    match tenant, agent, session, key:
+        case str(), None, None, None:
+            return "tenant", tenant, ""
+        case ((str() | None), str(), None, None):
+            return "agent", agent, tenant or ""
+        case None, None, str(), None:
+            return "session", session, ""
+        case None, None, None, str():
+            return "key", key, ""
+    raise ConfigError("name one of `tenant`, `agent` (with or without `tenant`), `session` and `key`")
+
+
+def _receipt(auth: Authorization) -> Receipt | None:
+    """What `auth.receipt` gives: the envelope alone; `kernel.receipt(auth)` adds the proof."""
+    found = auth._receipt
+    return None if found is None else Receipt(found[0])
+
+
+def _durable(auth: Authorization) -> Awaitable[Receipt | None]:
+    """What `auth.durable()` gives."""
+    return _wait(auth)
+
+
+async def _wait(auth: Authorization) -> Receipt | None:
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+    ready = loop.create_future()
+
+    def wake() -> None:
+        if not ready.done():
+            ready.set_result(None)
+
+    def told() -> None:
+        try:
+            loop.call_soon_threadsafe(wake)
+        except RuntimeError:
+            # The loop was closed: nobody waits any more.
+            return
+
+    if auth._when_durable(told):
+        try:
+            await asyncio.wait_for(ready, _WAIT)
+        except TimeoutError:
+            raise StateUnavailable("the receipt was not durable in time; it may still become so") from None
+    auth._wait()
+    return auth.receipt

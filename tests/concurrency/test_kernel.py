@@ -1,0 +1,129 @@
+"""The kernel under threads and forks: one permit of twenty, budgets that hold, children that are refused."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+
+import pytest
+from click.testing import CliRunner
+
+import sift_fast as sf
+from sift_fast.cli.app import cli
+
+
+@pytest.fixture
+def opened(tmp_path):
+    """A kernel and its agent's key."""
+    folder = tmp_path / "g"
+    assert CliRunner().invoke(cli, ["init", str(folder)]).exit_code == 0
+    with sf.Kernel.open(folder) as kernel:
+        yield kernel, sf.SigningKey.load(folder / "keys" / "support-bot.key", "support-bot-1", kernel.audience)
+
+
+def refund(cents, conversation="c1"):
+    return sf.ActionRequest(
+        tenant="acme",
+        agent="support-bot",
+        role="support",
+        tool="refund",
+        args={"order": "o-1", "cents": cents},
+        conversation=conversation,
+    )
+
+
+def at_once(count, work):
+    """What `work(number)` returns in threads that start together."""
+    barrier = threading.Barrier(count)
+    results = [None] * count
+
+    def run(number):
+        barrier.wait()
+        results[number] = work(number)
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
+
+
+def test_twenty_identical_requests_get_one_permit(opened):
+    kernel, key = opened
+    signed, credential = sf.sign_request(refund(100), key)
+
+    def one(_number):
+        auth = kernel.authorize(signed, credential)
+        auth.durable_sync()
+        return auth.decision, auth.reason, auth.permit is not None
+
+    results = at_once(20, one)
+    assert sorted(results) == [("allow", "allowed", True)] + [("deny", "replayed", False)] * 19
+
+
+def test_racing_refunds_stay_within_the_budget(opened):
+    """100 refunds of 50 dollars race for a cap of 500 in one conversation: exactly 10 pass."""
+    kernel, key = opened
+    signed = [sf.sign_request(refund(5_000), key) for _ in range(100)]
+
+    def ten(number):
+        return [kernel.authorize(*pair).reason for pair in signed[number * 10 : number * 10 + 10]]
+
+    reasons = [reason for part in at_once(10, ten) for reason in part]
+    assert reasons.count("allowed") == 10
+    assert reasons.count("budget_exceeded") == 90
+
+
+def test_racing_endings_of_one_lease_agree(opened):
+    kernel, key = opened
+    lease = kernel.authorize(*sf.sign_request(refund(100), key)).lease
+
+    def end(number):
+        try:
+            return (kernel.settle(lease) if number % 2 else kernel.cancel(lease)).state
+        except sf.LeaseConflict:
+            return "conflict"
+
+    states = at_once(20, end)
+    assert states.count("conflict") == 10
+    assert len(set(states)) == 2
+
+
+def test_loops_in_threads_wait_side_by_side(opened):
+    kernel, key = opened
+
+    def run(number):
+        async def many():
+            auths = [kernel.authorize(*sf.sign_request(refund(1, f"c{number}"), key)) for _ in range(10)]
+            await asyncio.gather(*(auth.durable() for auth in auths))
+            return [auth.permit is not None for auth in auths]
+
+        return asyncio.run(many())
+
+    assert all(all(part) for part in at_once(8, run))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_a_forked_child_is_refused(opened):
+    """Parent and child would both grant what is left of a budget."""
+    kernel, key = opened
+    signed, credential = sf.sign_request(refund(1), key)
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            auth = kernel.authorize(signed, credential)
+            refused = (auth.decision, auth.status) == ("deny", "error")
+            try:
+                kernel.settle("x")
+            except sf.StateUnavailable as error:
+                code = 0 if refused and "forked" in str(error) else 2
+            # What a child drops must not wait for threads that it does not have.
+            del auth, kernel
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert kernel.authorize(signed, credential).allowed

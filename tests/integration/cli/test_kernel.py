@@ -1,0 +1,104 @@
+"""`init`, `keygen`, `authorize`, `approvals`: a folder from nothing to an approved action, and what goes wrong."""
+
+from __future__ import annotations
+
+import json
+import stat
+import tomllib
+
+import pytest
+
+import sift_fast as sf
+
+
+@pytest.fixture
+def folder(invoke, tmp_path):
+    folder = tmp_path / "g"
+    assert invoke("init", folder, "--template", "support").code == 0
+    return folder
+
+
+def ask(invoke, folder, cents, *more):
+    args = json.dumps({"order": "o-1", "cents": cents})
+    ran = invoke("authorize", folder, "--agent", "support-bot", "--tool", "refund", "--args", args, *more)
+    return ran.code, json.loads(ran.out) if ran.out else ran.err
+
+
+CALLS = {
+    "support": ("support-bot", "refund", {"order": "o-1", "cents": 500}),
+    "ci": ("ci-bot", "run_tests", {"ref": "main"}),
+    "trading": ("desk-bot", "place_order", {"symbol": "ABC", "side": "buy", "notional_cents": 500}),
+}
+
+
+@pytest.mark.parametrize("template", CALLS)
+def test_each_template_opens_and_allows(invoke, tmp_path, template):
+    agent, tool, args = CALLS[template]
+    assert invoke("init", tmp_path / "g", "--template", template).code == 0
+    # The limit by conversation wants one.
+    ran = invoke(
+        "authorize", tmp_path / "g", "--agent", agent, "--tool", tool, "--args", json.dumps(args), "--conversation", "c"
+    )
+    assert (ran.code, json.loads(ran.out)["decision"]) == (0, "allow"), ran.err
+
+
+def test_private_keys_are_private_and_public_ones_parse(folder):
+    for path in (folder / "keys").iterdir():
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE((folder / "keys").stat().st_mode) == 0o700
+    assert len(sf.Keys.load(folder / "keys.toml")) == 5
+
+
+def test_nothing_is_written_over(invoke, folder):
+    ran = invoke("init", folder)
+    assert ran.code == 2
+    assert "not empty" in ran.err
+
+
+def test_allowed_denied_escalated_approved(invoke, folder, tmp_path):
+    assert ask(invoke, folder, 500, "--conversation", "c")[0] == 0
+    code, answer = ask(invoke, folder, 900_000, "--conversation", "c")
+    assert (code, answer["reason"]) == (1, "no_permit")
+    code, answer = ask(invoke, folder, 20_000, "--conversation", "c")
+    assert (code, answer["decision"]) == (1, "escalate")
+    approval = answer["approval"]
+    listed = invoke("approvals", folder, "list", "--format", "json")
+    assert [row["id"] for row in json.loads(listed.out)] == [approval]
+    assert "refund" in invoke("approvals", folder, "list").out.decode()
+    for number, state in ((1, "pending"), (2, "approved")):
+        who = ["--key", folder / "keys" / f"approver-{number}.key", "--key-id", f"approver-{number}"]
+        shown = json.loads(invoke("approvals", folder, "show", approval, *who).out)
+        assert shown["args"] == {"cents": 20_000, "order": "o-1"}
+        assert invoke("approvals", folder, "approve", approval, *who).out.decode().strip() == state
+    permit, receipt = tmp_path / "permit.json", tmp_path / "receipt.tlog-proof"
+    more = ["--conversation", "c", "--approval", approval, "--permit", permit, "--receipt", receipt]
+    code, answer = ask(invoke, folder, 20_000, *more)
+    assert (code, answer["decision"]) == (0, "allow"), answer
+    keys = sf.Keys.load(folder / "keys.toml")
+    statement = sf.verify_receipt(sf.Receipt.load(receipt), keys, inclusion=True)
+    assert statement.predicate["approval"] == approval
+    assert json.loads(permit.read_bytes())["payloadType"].startswith("application/vnd.sift-fast.permit")
+
+
+def test_arguments_are_read_strictly(invoke, folder):
+    for args in ('{"order": "a", "cents": 1, "cents": 2}', '{"order": "a", "cents": NaN}', "[1", "", '{}, "role": "x"'):
+        ran = invoke("authorize", folder, "--agent", "support-bot", "--tool", "refund", "--args", args)
+        assert ran.code == 2, args
+        assert "Traceback" not in ran.err
+
+
+def test_an_agent_without_a_key(invoke, folder):
+    ran = invoke("authorize", folder, "--agent", "nobody", "--tool", "refund")
+    assert ran.code == 2
+    assert "0 keys" in ran.err
+
+
+def test_keygen_prints_an_entry_and_replaces_nothing(invoke, tmp_path):
+    path = tmp_path / "bot.key"
+    words = ["keygen", path, "--id", "bot-1", "--purpose", "agent", "--tenant", "acme", "--agent", "bot", "--role", "r"]
+    ran = invoke(*words)
+    (entry,) = tomllib.loads(ran.out.decode())["key"]
+    assert (entry["id"], entry["roles"], entry["algorithm"]) == ("bot-1", ["r"], "ed25519")
+    assert sf.SigningKey.load(path, "bot-1", "k").public == entry["public"]
+    assert len(sf.Keys(ran.out.decode())) == 1
+    assert invoke(*words).code == 2

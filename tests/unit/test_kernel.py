@@ -1,0 +1,511 @@
+"""The action kernel from Python: the whole path, what is denied and why, approvals, sessions, permits."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import pickle
+
+import pytest
+from click.testing import CliRunner
+
+import sift_fast as sf
+from sift_fast import _core
+from sift_fast.cli.app import cli
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """A governance folder as `sift-fast init` writes it, its restart rule as short as can be."""
+    folder = tmp_path_factory.mktemp("governance") / "g"
+    result = CliRunner().invoke(cli, ["init", str(folder), "--template", "support"])
+    assert result.exit_code == 0, result.output
+    return folder
+
+
+@pytest.fixture(scope="module")
+def kernel(written):
+    with sf.Kernel.open(written) as kernel:
+        yield kernel
+
+
+@pytest.fixture(scope="module")
+def key(written, kernel):
+    return sf.SigningKey.load(written / "keys" / "support-bot.key", "support-bot-1", kernel.audience)
+
+
+@pytest.fixture(scope="module")
+def people(written, kernel):
+    return [
+        sf.SigningKey.load(written / "keys" / f"{name}.key", name, kernel.audience)
+        for name in ("approver-1", "approver-2")
+    ]
+
+
+@pytest.fixture(scope="module")
+def keys(written):
+    return sf.Keys.load(written / "keys.toml")
+
+
+def request(tool="refund", **fields):
+    args = {"refund": {"order": "o-1", "cents": 100}, "send_mail": {"to": "c@example.com", "text": "hello"}}
+    base = {"tenant": "acme", "agent": "support-bot", "role": "support", "conversation": "c1"}
+    return sf.ActionRequest(**(base | {"tool": tool, "args": args.get(tool, {})} | fields))
+
+
+def refund(cents, **fields):
+    return request(args={"order": "o-1", "cents": cents}, **fields)
+
+
+def ask(kernel, key, wanted, approval=None):
+    signed, credential = sf.sign_request(wanted, key)
+    return kernel.authorize(signed, credential, approval)
+
+
+class TestPath:
+    def test_an_action_is_allowed_recorded_permitted_and_settled(self, kernel, key, keys):
+        signed, credential = sf.sign_request(refund(1200), key)
+        auth = kernel.authorize(signed, credential)
+        assert (auth.decision, auth.reason, auth.status, auth.rule_ids) == (
+            "allow",
+            "allowed",
+            "ok",
+            ("support.refund.small",),
+        )
+        assert auth.permit is None, "before the receipt is durable there is no permit"
+        assert auth.receipt is None
+        receipt = asyncio.run(auth.durable())
+        assert receipt == auth.receipt
+        statement = sf.verify_receipt(kernel.receipt(auth), keys, inclusion=True)
+        assert statement.request_id == signed.request_id == auth.request_id
+        assert statement.predicate["decision"] == "allow"
+        assert b"o-1" not in receipt.envelope
+        permit = sf.verify_permit(auth.permit, signed, keys)
+        assert (permit.tool, permit.lease, permit.request_id) == ("refund", auth.lease, signed.request_id)
+        outcome = kernel.settle(auth.lease, {"usd_micros": 1_000_000})
+        assert (outcome.state, outcome.overrun) == ("settled", False)
+        assert outcome.charged[("refunds", "usd_micros")] == 1_000_000
+        assert kernel.settle(auth.lease, {"usd_micros": 1_000_000}) == outcome
+        with pytest.raises(sf.LeaseConflict):
+            kernel.cancel(auth.lease)
+
+    def test_the_async_twin(self, kernel, key):
+        async def whole():
+            signed, credential = sf.sign_request(refund(1), key)
+            auth = await kernel.authorize_async(signed, credential)
+            await auth.durable()
+            await kernel.cancel_async(auth.lease)
+            return auth
+
+        assert asyncio.run(whole()).permit is not None
+
+    def test_many_wait_at_once(self, kernel, key):
+        async def one():
+            auth = ask(kernel, key, request("read_order", args={"order": "o"}))
+            await auth.durable()
+            return auth.permit
+
+        async def all_of_them():
+            return await asyncio.gather(*(one() for _ in range(50)))
+
+        permits = asyncio.run(all_of_them())
+        assert len(set(permits)) == 50
+
+    def test_a_context_enters_with_a_permit_and_settles(self, kernel, key, keys):
+        signed, credential = sf.sign_request(refund(100), key)
+        with kernel.action(signed, credential) as permit:
+            assert sf.verify_permit(permit, signed, keys).tool == "refund"
+            permit.actual["usd_micros"] = 400_000
+            lease = permit.authorization.lease
+        assert kernel.settle(lease, {"usd_micros": 400_000}).charged[("refunds", "usd_micros")] == 400_000
+
+    def test_a_context_that_raises_charges_everything(self, kernel, key):
+        async def broken():
+            async with kernel.action(*sf.sign_request(refund(100), key)) as permit:
+                leases.append(permit.authorization.lease)
+                raise OSError
+
+        leases = []
+        with pytest.raises(OSError):
+            asyncio.run(broken())
+        assert kernel.abandon(leases[0]).state == "unknown"
+
+    def test_a_context_of_a_cancelled_task_charges_everything(self, kernel, key):
+        async def cancelled():
+            entered = asyncio.Event()
+
+            async def hold():
+                async with kernel.action(*sf.sign_request(refund(100), key)) as permit:
+                    leases.append(permit.authorization.lease)
+                    entered.set()
+                    await asyncio.sleep(60)
+
+            task = asyncio.create_task(hold())
+            await entered.wait()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+        leases = []
+        asyncio.run(cancelled())
+        assert kernel.abandon(leases[0]).charged[("refunds", "usd_micros")] == 1_000_000
+
+    def test_a_context_is_not_entered_without_permission(self, kernel, key):
+        signed, credential = sf.sign_request(refund(999_999), key)
+        with pytest.raises(sf.ActionDenied, match="no_permit") as denied, kernel.action(signed, credential):
+            pytest.fail("entered")
+        assert denied.value.authorization.reason == "no_permit"
+
+    def test_a_decorated_tool_asks_first(self, kernel, key):
+        def sign(tool, args):
+            return sf.sign_request(request(tool, args=args), key)
+
+        done = []
+
+        @kernel.tool("refund", sign=sign)
+        def pay(order, cents=100):
+            done.append((order, cents))
+            return "paid"
+
+        @kernel.tool("refund", sign=sign)
+        async def pay_later(order, cents):
+            done.append((order, cents))
+            return "paid later"
+
+        assert pay("o-2") == "paid"
+        assert asyncio.run(pay_later("o-3", cents=5)) == "paid later"
+        with pytest.raises(sf.ActionDenied):
+            pay("o-4", 10_000_000)
+        assert done == [("o-2", 100), ("o-3", 5)]
+        assert pay.__name__ == "pay"
+
+
+class TestDenials:
+    @pytest.mark.parametrize(
+        ("wanted", "reason"),
+        [
+            (lambda: refund(999_999), "no_permit"),
+            (lambda: refund(0), "invalid_arguments"),
+            (lambda: request(args={"order": "o-1", "cents": "100"}), "invalid_arguments"),
+            (lambda: request(args={"order": "o-1", "cents": 100.0}), "invalid_arguments"),
+            (lambda: request("wire_money"), "unknown_tool"),
+            (lambda: request(role="admin"), "role_not_granted"),
+            (lambda: request(session="none"), "unknown_session"),
+            (lambda: request(tenant="other"), "key_of_another_agent"),
+            (lambda: request(agent="other"), "key_of_another_agent"),
+        ],
+    )
+    def test_a_denial_is_a_value_with_a_reason(self, kernel, key, wanted, reason):
+        auth = ask(kernel, key, wanted())
+        assert (auth.decision, auth.reason, auth.status, auth.lease) == ("deny", reason, "ok", None)
+
+    def test_a_replay_is_refused(self, kernel, key):
+        signed, credential = sf.sign_request(refund(1), key)
+        assert kernel.authorize(signed, credential).allowed
+        assert kernel.authorize(signed, credential).reason == "replayed"
+
+    def test_a_changed_request_is_refused(self, kernel, key):
+        _, credential = sf.sign_request(refund(1), key)
+        assert kernel.authorize(refund(2), credential).reason == "invalid_signature"
+
+    def test_request_and_credential_belong_together(self, kernel, key):
+        signed, _ = sf.sign_request(refund(1), key)
+        _, credential = sf.sign_request(refund(1), key)
+        with pytest.raises(sf.ConfigError, match="another request"):
+            kernel.authorize(signed, credential)
+
+    def test_a_key_that_nobody_knows(self, kernel):
+        stranger = sf.SigningKey.generate("support-bot-1", kernel.audience)
+        auth = ask(kernel, stranger, refund(1))
+        assert auth.reason == "invalid_signature"
+        assert asyncio.run(auth.durable()) is None, "strangers write nothing into the ledger"
+        assert auth.permit is None
+        with pytest.raises(sf.ConfigError, match="no receipt"):
+            kernel.receipt(auth)
+
+    def test_another_kernels_request(self, kernel, written):
+        elsewhere = sf.SigningKey.load(written / "keys" / "support-bot.key", "support-bot-1", "kernel.other")
+        assert ask(kernel, elsewhere, refund(1)).reason == "wrong_audience"
+
+    def test_a_lifetime_beyond_the_kernels(self, kernel, key):
+        signed, credential = sf.sign_request(refund(1), key, lifetime_ms=60_001)
+        assert kernel.authorize(signed, credential).reason == "lifetime_too_long"
+
+    def test_no_trust_without_a_signature(self, kernel):
+        assert kernel.authorize(refund(1), sf.trusted_credential(kernel.audience)).reason == "process_not_trusted"
+
+    def test_a_secret_on_its_way_out(self, kernel, key, token):
+        auth = ask(kernel, key, request("send_mail", args={"to": "c@example.com", "text": f"the key is {token}"}))
+        assert (auth.decision, auth.reason) == ("deny", "secret_in_arguments")
+        assert auth.message == "The message holds a key or password and was not sent."
+        receipt = asyncio.run(auth.durable())
+        assert token.encode() not in receipt.envelope
+        assert token not in repr(auth)
+        assert ask(kernel, key, request("send_mail")).allowed
+
+    @pytest.mark.parametrize(
+        ("args", "error"),
+        [
+            ({"a": float("nan")}, sf.ConfigError),
+            ({"a": float("inf")}, sf.ConfigError),
+            ({"a": 2**63}, sf.ConfigError),
+            ({"a": "\ud800"}, sf.ConfigError),
+            ({"\ud800": 1}, sf.ConfigError),
+            ({"a": b"bytes"}, TypeError),
+            ({1: "a"}, TypeError),
+            ([1], sf.ConfigError),
+        ],
+    )
+    def test_what_is_no_json_is_no_request(self, args, error):
+        with pytest.raises(error):
+            request(args=args)
+
+    def test_nesting_is_bounded(self):
+        value = {}
+        for _ in range(200):
+            value = {"a": value}
+        with pytest.raises(sf.ConfigError, match="nested"):
+            request(args=value)
+
+    def test_integers_that_others_would_round(self, key):
+        with pytest.raises(sf.ConfigError, match=r"2\^53"):
+            sf.sign_request(request(args={"a": 2**53}), key)
+
+    def test_no_message_holds_arguments(self, key, token):
+        wanted = request("send_mail", args={"to": "x", "text": token})
+        signed, credential = sf.sign_request(wanted, key)
+        for shown in (repr(wanted), repr(signed), repr(credential), str(wanted)):
+            assert token not in shown
+        with pytest.raises(sf.ConfigError) as error:
+            request(role=token + "/")
+        assert token not in str(error.value)
+
+
+class TestApprovals:
+    def test_two_people_approve_and_it_is_done_once(self, kernel, key, people, keys):
+        wanted = refund(20_000)
+        auth = ask(kernel, key, wanted)
+        assert (auth.decision, auth.reason) == ("escalate", "approval_required")
+        assert auth.message == "A refund of this size needs two people of finance."
+        assert asyncio.run(auth.durable()) is not None
+        assert auth.permit is None
+        waiting = {one.id: one for one in kernel.approvals.pending()}[auth.approval]
+        assert (waiting.tool, waiting.rule, waiting.required, waiting.group) == (
+            "refund",
+            "2-of-finance",
+            2,
+            "finance",
+        )
+        assert ask(kernel, key, wanted, auth.approval).reason == "approval_pending"
+        assert waiting.open(people[0])["args"] == {"cents": 20_000, "order": "o-1"}
+        assert kernel.approvals.approve(waiting.id, waiting.sign(people[0])) == "pending"
+        with pytest.raises(sf.InvalidSignature, match="signed already"):
+            kernel.approvals.approve(waiting.id, waiting.sign(people[0]))
+        assert kernel.approvals.approve(waiting.id, waiting.sign(people[1])) == "approved"
+        assert ask(kernel, key, refund(20_001), waiting.id).reason == "approval_of_another_action"
+        used = ask(kernel, key, wanted, waiting.id)
+        assert (used.decision, used.approval) == ("allow", waiting.id)
+        asyncio.run(used.durable())
+        statement = sf.verify_receipt(kernel.receipt(used), keys)
+        assert sorted(statement.predicate["approvers"]) == ["approver-1", "approver-2"]
+        assert ask(kernel, key, wanted, waiting.id).reason == "approval_used"
+        assert kernel.approvals.get(waiting.id).state == "consumed"
+
+    def test_one_no_is_enough(self, kernel, key, people):
+        wanted = refund(20_100)
+        approval = kernel.approvals.get(ask(kernel, key, wanted).approval)
+        with pytest.raises(sf.ConfigError, match="says"):
+            kernel.approvals.approve(approval.id, approval.sign(people[0], reject=True))
+        assert kernel.approvals.reject(approval.id, approval.sign(people[0], reject=True)) == "rejected"
+        assert ask(kernel, key, wanted, approval.id).reason == "approval_rejected"
+
+    def test_only_approvers_read_what_is_asked(self, kernel, key):
+        approval = kernel.approvals.get(ask(kernel, key, refund(20_200)).approval)
+        stranger = sf.SigningKey.generate("approver-1", kernel.audience)
+        for who in (key, stranger):
+            with pytest.raises(sf.ConfigError):
+                approval.open(who)
+            with pytest.raises(sf.ConfigError):
+                approval.sign(who)
+
+    def test_an_approval_that_is_not_there(self, kernel, key):
+        assert kernel.approvals.get("none") is None
+        assert ask(kernel, key, refund(20_300), "none").reason == "approval_unknown"
+
+
+class TestSessions:
+    def grant(self, key, **fields):
+        base = {"tenant": "acme", "agent": "support-bot", "roles": ["support"], "tools": ["refund"]}
+        return sf.sign_grant(sf.SessionGrant(**(base | fields)), key)
+
+    def test_a_session_authenticates_by_mac_and_narrows(self, kernel, key):
+        session = kernel.open_session(self.grant(key))
+        wanted = refund(1, session=session.id)
+        assert kernel.authorize(wanted, session.mac(wanted)).allowed
+        mail = request("send_mail", session=session.id)
+        assert kernel.authorize(mail, session.mac(mail)).reason == "session_tool"
+        assert ask(kernel, key, mail).reason == "session_tool"
+        credential = session.mac(wanted)
+        assert kernel.authorize(refund(2, session=session.id), credential).reason == "invalid_mac"
+        with pytest.raises(sf.ConfigError, match="another session"):
+            session.mac(refund(1))
+
+    def test_an_elevation_adds_a_tool_for_a_while(self, kernel, key, people):
+        session = kernel.open_session(self.grant(key))
+        mail = request("send_mail", session=session.id)
+        elevation = {"session": session.id, "tenant": "acme", "tools": {"send_mail"}, "seconds": 60}
+        with pytest.raises(sf.InvalidSignature):
+            kernel.elevate(sf.sign_elevation(key, **elevation))
+        kernel.elevate(sf.sign_elevation(people[0], **elevation))
+        assert kernel.authorize(mail, session.mac(mail)).allowed
+
+    def test_grants_travel_as_json(self, kernel, key):
+        signed = self.grant(key)
+        again = sf.SignedGrant.from_json(signed.to_json())
+        assert kernel.open_session(again).id == signed.session
+        changed = json.loads(signed.to_json()) | {"tools": None}
+        with pytest.raises(sf.InvalidSignature):
+            kernel.open_session(sf.SignedGrant.from_json(json.dumps(changed).encode()))
+
+    @pytest.mark.parametrize("fields", [{"roles": ["admin"]}, {"seconds": 0}, {"seconds": 10**9}])
+    def test_a_grant_that_is_too_much(self, kernel, key, fields):
+        with pytest.raises(sf.ConfigError):
+            kernel.open_session(self.grant(key, **fields))
+
+
+class TestRevocation:
+    @pytest.mark.parametrize(
+        ("subject", "reason"),
+        [
+            ({"tenant": "acme"}, "tenant_revoked"),
+            ({"agent": "support-bot"}, "agent_revoked"),
+            ({"agent": "support-bot", "tenant": "acme"}, "agent_revoked"),
+            ({"key": "support-bot-1"}, "key_revoked"),
+        ],
+    )
+    def test_it_holds_from_the_next_request(self, kernel, key, subject, reason):
+        kernel.revoke(**subject)
+        try:
+            assert ask(kernel, key, refund(1)).reason == reason
+        finally:
+            kernel.reinstate(**subject)
+        assert ask(kernel, key, refund(1)).allowed
+
+    @pytest.mark.parametrize("subject", [{}, {"tenant": "a", "key": "b"}, {"session": "a", "agent": "b"}])
+    def test_one_thing_is_named(self, kernel, subject):
+        with pytest.raises(sf.ConfigError):
+            kernel.revoke(**subject)
+
+
+class TestPermits:
+    @pytest.fixture
+    def permitted(self, kernel, key):
+        signed, credential = sf.sign_request(refund(7), key)
+        auth = kernel.authorize(signed, credential)
+        auth.durable_sync()
+        return signed, auth.permit
+
+    def test_it_is_used_once(self, permitted, keys):
+        signed, permit = permitted
+        sf.verify_permit(permit, signed, keys)
+        with pytest.raises(sf.InvalidReceipt, match="used before"):
+            sf.verify_permit(permit, signed, keys)
+
+    def test_a_file_remembers(self, permitted, keys, tmp_path):
+        signed, permit = permitted
+        sf.verify_permit(permit, signed, keys, register=sf.PermitRegister(tmp_path / "permits"))
+        with pytest.raises(sf.InvalidReceipt, match="used before"):
+            sf.verify_permit(permit, signed, keys, register=sf.PermitRegister(tmp_path / "permits"))
+
+    def test_it_is_for_this_call(self, permitted, keys, key):
+        signed, permit = permitted
+        with pytest.raises(sf.InvalidReceipt, match="another action"):
+            sf.verify_permit(permit, refund(8), keys)
+        other, _ = sf.sign_request(refund(7), key)
+        with pytest.raises(sf.InvalidReceipt, match="another request"):
+            sf.verify_permit(permit, other, keys)
+        # The tool knows what it is about to do, and need not know the request's name.
+        assert sf.verify_permit(permit, refund(7), keys).request_id == signed.request_id
+
+    def test_it_is_signed(self, permitted, keys):
+        signed, permit = permitted
+        changed = json.loads(permit)
+        changed["payload"] = changed["payload"][:-4] + "AAAA"
+        with pytest.raises(sf.InvalidSignature):
+            sf.verify_permit(json.dumps(changed).encode(), signed, keys)
+        with pytest.raises(sf.InvalidSignature):
+            sf.verify_permit(permit, signed, sf.Keys(""))
+        with pytest.raises(sf.InvalidReceipt):
+            sf.verify_permit(b"{}", signed, keys)
+
+    def test_a_receipt_is_no_permit(self, kernel, key, keys):
+        signed, credential = sf.sign_request(refund(7), key)
+        auth = kernel.authorize(signed, credential)
+        receipt = auth.durable_sync()
+        with pytest.raises(sf.InvalidReceipt, match="something else"):
+            sf.verify_permit(receipt.envelope, signed, keys)
+        with pytest.raises(sf.InvalidReceipt):
+            sf.verify_receipt(sf.Receipt(auth.permit), keys)
+
+
+class TestFolder:
+    def test_a_second_kernel_is_told_who_has_it(self, written, kernel):  # noqa: ARG002 -- it holds the folder
+        with pytest.raises(sf.ConfigError, match="is open in process"):
+            sf.Kernel.open(written)
+
+    def test_a_closed_kernel_denies(self, tmp_path):
+        folder = tmp_path / "g"
+        assert CliRunner().invoke(cli, ["init", str(folder)]).exit_code == 0
+        kernel = sf.Kernel.open(folder)
+        key = sf.SigningKey.load(folder / "keys" / "support-bot.key", "support-bot-1", kernel.audience)
+        kernel.close()
+        kernel.close()
+        auth = ask(kernel, key, refund(1))
+        assert (auth.decision, auth.status, auth.reason) == ("deny", "error", "kernel_unavailable")
+        with pytest.raises(sf.StateUnavailable):
+            kernel.settle("lease")
+        with pytest.raises(sf.StateUnavailable):
+            kernel.approvals.pending()
+
+    def test_a_policy_is_reloaded_whole_or_not(self, tmp_path):
+        folder = tmp_path / "g"
+        assert CliRunner().invoke(cli, ["init", str(folder)]).exit_code == 0
+        with sf.Kernel.open(folder) as kernel:
+            key = sf.SigningKey.load(folder / "keys" / "support-bot.key", "support-bot-1", kernel.audience)
+            before = kernel.policy_hash
+            (folder / "policy" / "more.cedar").write_text("not a policy")
+            with pytest.raises(sf.PolicyError, match=r"more\.cedar"):
+                kernel.reload()
+            assert kernel.policy_hash == before
+            assert ask(kernel, key, refund(1)).allowed
+            (folder / "policy" / "more.cedar").write_text('@id("stop") forbid (principal, action, resource);')
+            kernel.reload()
+            assert kernel.policy_hash != before
+            assert ask(kernel, key, refund(1)).reason == "forbidden"
+
+    @pytest.mark.parametrize("name", ["kernel.toml", "keys.toml", "tools.toml"])
+    def test_a_missing_file_is_named(self, tmp_path, name):
+        folder = tmp_path / "g"
+        assert CliRunner().invoke(cli, ["init", str(folder)]).exit_code == 0
+        (folder / name).unlink()
+        with pytest.raises((sf.ConfigError, sf.PolicyError), match=name.replace(".", r"\.")):
+            sf.Kernel.open(folder)
+
+    def test_keys_and_kernels_are_not_pickled(self, kernel, key):
+        for secret in (kernel, key, kernel.open_session(TestSessions().grant(key))):
+            with pytest.raises(TypeError):
+                pickle.dumps(secret)
+
+
+def test_requests_travel_as_json(key):
+    signed, credential = sf.sign_request(refund(5), key)
+    assert sf.ActionRequest.from_json(signed.to_json()) == refund(5)
+    again = sf.Credential.from_json(credential.to_json())
+    assert (again.request_id, again.audience) == (credential.request_id, credential.audience)
+    with pytest.raises(sf.ConfigError, match="same key twice"):
+        sf.ActionRequest.from_json(b'{"tenant": "a", "tenant": "b"}')
+
+
+def test_native_names_are_those_of_the_package():
+    for name in ("ActionRequest", "Authorization", "Permit", "SigningKey"):
+        assert getattr(sf, name) is getattr(_core, name)
