@@ -33,6 +33,7 @@ COMMANDS = {
     "keygen": "Make a key and its entry for keys.toml.",
     "mcp": "Run an MCP server behind the guard.",
     "mediation": "List tool functions that do not ask the kernel.",
+    "policy": "Check, test, explain and replay policies of actions.",
     "redact": "Copy a text with its findings replaced.",
     "report": "Summarise an event file of the guard.",
     "rules": "List, show, check, measure and test rules.",

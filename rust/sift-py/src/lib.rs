@@ -17,6 +17,8 @@ mod findings;
 #[cfg(feature = "kernel")]
 mod kernel;
 #[cfg(feature = "kernel")]
+mod policy;
+#[cfg(feature = "kernel")]
 mod receipts;
 mod ngram;
 mod redact;
@@ -61,6 +63,9 @@ mod _core {
         Approval, ApprovalSignature, Authorization, Credential, Kernel, Permit, PermitRegister,
         Session, SignedElevation, SignedGrant, SigningKey,
     };
+    #[cfg(feature = "kernel")]
+    #[pymodule_export]
+    use crate::policy::{import_tools, PolicySet};
     #[cfg(feature = "kernel")]
     #[pymodule_export]
     use crate::receipts::{audit_ledger, Keys, Verifier};
