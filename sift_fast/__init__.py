@@ -88,6 +88,7 @@ from sift_fast.types import Limits
 from sift_fast.vault import Vault
 
 if typing.TYPE_CHECKING:
+    from sift_fast import classifier
     from sift_fast.guard import Document, Guard, GuardConfig, Opinion, RequestContext, Verdict
 
 __all__ = [
@@ -156,6 +157,7 @@ __all__ = [
     "audit_ledger",
     "build_info",
     "check_receipt",
+    "classifier",
     "sign_elevation",
     "sign_grant",
     "sign_request",
@@ -168,6 +170,7 @@ __version__ = "0.1.0"
 
 # Loaded when first asked for: who only scans does not pay for them.
 _LAZY = {
+    "classifier": "classifier",
     "Document": "guard",
     "Guard": "guard",
     "GuardConfig": "guard",
@@ -183,7 +186,9 @@ def __getattr__(name: str) -> typing.Any:
         raise AttributeError(f"module `sift_fast` has no attribute `{name}`")
     import importlib
 
-    value = getattr(importlib.import_module(f"sift_fast.{module}"), name)
+    value: typing.Any = importlib.import_module(f"sift_fast.{module}")
+    if name != module:
+        value = getattr(value, name)
     globals()[name] = value
     return value
 
