@@ -19,12 +19,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=build.rs");
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
     let mut source = String::new();
-    // What personal data leaves to the engine costs less in the database of all than in one more.
+    // What personal data leaves to the engine costs a scan for both less in one database than in two, and a scan
+    // for secrets alone, 8 to 15 % of whose time in the engine it was, nothing if it is in another.
     let all: &[&str] = &["default", "pii"];
     for (sets, view, name) in [
-        (all, View::Identity, "IDENTITY"),
-        (all, View::Folded, "FOLDED"),
+        (all, View::Identity, "ALL"),
+        (&["secrets"], View::Identity, "SECRETS"),
         (&["pii"], View::Identity, "PERSONAL"),
+        (&["default"], View::Folded, "FOLDED"),
     ] {
         let rules = RuleSet::select(sets, &[])?;
         let (mut any, mut high) = (Group::default(), Group::default());

@@ -174,19 +174,22 @@ pub(crate) fn engines(
         built.engines.push(Arc::new(engine));
         return Ok(built);
     }
-    let embedded = match view {
-        View::Identity => &embedded::IDENTITY,
-        View::Folded => &embedded::FOLDED,
-    };
-    // What belongs to no set that is compiled into the library is compiled like a user's rules.
-    let stored: HashSet<&str> = embedded.all().collect();
     let id = |p: u32| rules.rules()[rules.patterns()[p as usize].rule].id.as_str();
-    let (own, custom): (Vec<u32>, Vec<u32>) = wanted.iter().partition(|&&p| {
-        rules.rules()[rules.patterns()[p as usize].rule].builtin && stored.contains(id(p))
-    });
-    let personal: HashSet<&str> = embedded::PERSONAL.all().collect();
-    let alone = view == View::Identity && own.iter().all(|&p| personal.contains(id(p)));
-    let embedded = if alone { &embedded::PERSONAL } else { embedded };
+    let builtin = |p: &u32| rules.rules()[rules.patterns()[*p as usize].rule].builtin;
+    // The first that has the most, so the smallest of those that have all.
+    let choices: &[&Embedded] = match view {
+        View::Identity => &[&embedded::PERSONAL, &embedded::SECRETS, &embedded::ALL],
+        View::Folded => &[&embedded::FOLDED],
+    };
+    let has = |embedded: &Embedded| -> HashSet<u32> {
+        let stored: HashSet<&str> = embedded.all().collect();
+        wanted.iter().copied().filter(|p| builtin(p) && stored.contains(id(*p))).collect()
+    };
+    let sizes = choices.iter().map(|&embedded| (embedded, has(embedded)));
+    let best = sizes.reduce(|best, next| if next.1.len() > best.1.len() { next } else { best });
+    let Some((embedded, stored)) = best else { return Ok(built) };
+    // What belongs to no set that is compiled into the library is compiled like a user's rules.
+    let (own, custom): (Vec<u32>, Vec<u32>) = wanted.iter().partition(|&p| stored.contains(p));
     let mut runs: Vec<(u32, Shape)> = Vec::new();
     let mut marks: Vec<(u32, Vec<Opening>)> = Vec::new();
     let add = |built: &mut Built, database: Database, patterns: Vec<u32>, needs: &[u8]| {
