@@ -8,7 +8,7 @@ from typing import Any, TypedDict, Unpack
 import click
 
 from sift_fast.cli._output import say
-from sift_fast.cli._text import complain
+from sift_fast.cli._text import complain, printable
 from sift_fast.cli.app import CLEAN, FINDINGS
 
 EPILOG = """\b
@@ -96,24 +96,24 @@ def _receipts(paths: tuple[str, ...], options: Options) -> int:
             row |= {"index": seen.index, "statement": dict(seen.statement.predicate)}
         if not row["ok"]:
             worst = FINDINGS
-        say(json.dumps(row) + "\n" if options["format"] == "jsonl" else _plain(_text(row)))
+        say(json.dumps(row) + "\n" if options["format"] == "jsonl" else _shown(_text(row)))
     return worst
 
 
-def _plain(text: str) -> str:
-    """The text as a terminal may have it: names in receipts and ledgers were chosen by others."""
-    return "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
+def _shown(lines: list[str]) -> str:
+    """Lines as a terminal may have them: names in receipts and ledgers were chosen by others."""
+    return "".join(printable(line, escape_backslash=False) + "\n" for line in lines)
 
 
-def _text(row: dict[str, Any]) -> str:
+def _text(row: dict[str, Any]) -> list[str]:
     lines = [f"{row['receipt']}: {'ok' if row['ok'] else 'FAILED'}"]
     if "error" in row:
-        return f"{lines[0]}\n  {row['error']}\n"
+        return [*lines, f"  {row['error']}"]
     said = row["statement"]
     shown = {name: str(said.get(name, "")) for name in ("event", "decision", "reason", "tenant", "agent", "tool")}
     lines.append("  statement  " + " ".join(f"{name}={value}" for name, value in shown.items() if value))
     lines += [f"  {name:<9}  {row[name]['answer']:<7}  {row[name]['detail']}" for name in _QUESTIONS]
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def _ledger(options: Options) -> int:
@@ -140,14 +140,14 @@ def _ledger(options: Options) -> int:
     if options["format"] == "jsonl":
         say(json.dumps(row) + "\n")
     else:
-        say(_plain(_ledger_text(row)))
+        say(_shown(_ledger_text(row)))
     return CLEAN if row["ok"] else FINDINGS
 
 
-def _ledger_text(row: dict[str, Any]) -> str:
+def _ledger_text(row: dict[str, Any]) -> list[str]:
     head = f"{row['ledger']}: {'ok' if row['ok'] else 'FAILED'}"
     if "error" in row:
-        return f"{head}\n  {row['error']}\n"
+        return [head, f"  {row['error']}"]
     lines = [
         head,
         f"  entries    {row['size']} in {row['origin']}, hashed and compared with every tile",
@@ -156,4 +156,4 @@ def _ledger_text(row: dict[str, Any]) -> str:
         f"  receipts   {row['valid']} valid, {row['invalid']} invalid",
     ]
     lines += [f"  entry {place}: {reason}" for place, reason in row["failures"]]
-    return "\n".join(lines) + "\n"
+    return lines

@@ -128,6 +128,17 @@ async def acting(kernel: sf.Kernel, key: sf.SigningKey, keys: sf.Keys) -> None:
     assert_type(refund("o-1", cents=5), bool)
 
 
+def receipts(data: bytes) -> None:
+    keys = sf.Keys.load("keys.toml")
+    seen = sf.check_receipt(data, keys, now=0)
+    assert_type(seen, sf.Verified)
+    assert_type(seen.signature.valid, bool)
+    assert_type(seen.index, int | None)
+    assert_type(sf.verify_receipt(sf.Receipt(data), keys, inclusion=True, witnesses=1), sf.Statement)
+    assert_type(sf.audit_ledger("ledger", keys, seen=["checkpoint"]).failures, tuple[tuple[int, str], ...])
+    sf.verify_receipt("path", keys)  # type: ignore[arg-type]
+
+
 def failing(scanner: sf.Scanner) -> str:
     try:
         return str(scanner.redact("text").text)

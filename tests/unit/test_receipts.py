@@ -16,7 +16,7 @@ from sift_fast.receipts import Check
 
 DATA = Path(__file__).parents[1] / "data" / "ledger"
 EXAMPLE = Path(__file__).parents[2] / "examples" / "verify_receipt.py"
-NOW = 1_790_000_100_000
+NOW = 1_735_689_700_000
 
 
 @pytest.fixture
@@ -53,13 +53,10 @@ def test_an_envelope_alone_is_signed_and_no_more(keys):
 
 
 def test_the_system_clock_is_the_default(keys):
-    # The kept receipts are dated in September 2026.
+    # The kept receipts are dated in January 2025.
     before = sf.check_receipt(read("signed.json"), keys, now=NOW - 10**9)
     assert before.signature == Check("invalid", "it is dated in the future: check the clocks")
-    import time
-
-    ahead = time.time() * 1000 < NOW
-    assert sf.check_receipt(read("signed.json"), keys).signature.valid is not ahead
+    assert sf.check_receipt(read("signed.json"), keys).signature.valid
 
 
 def test_what_does_not_hold_raises(keys):

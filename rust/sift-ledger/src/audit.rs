@@ -4,13 +4,14 @@
 //! carries one. The answer says what was done to the ledger, as far as that can be told.
 
 use crate::keys::Keyring;
-use crate::log::{place, read, LogError, MAX_BUNDLE};
+use crate::log::LogError;
 use crate::merkle::{self, leaf_hash};
 use crate::note::{verify_checkpoint, NoteError, VerifiedCheckpoint, MAX_NOTE};
 use crate::storage::Storage;
 use crate::text::from_decimal;
 use crate::tiles::{parse_bundle, parse_tile, path, Kind, TILE_WIDTH};
 use crate::tree::Tree;
+use crate::writer::{place, read, MAX_BUNDLE};
 
 /// What was done to a ledger.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

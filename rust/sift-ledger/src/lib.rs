@@ -17,5 +17,7 @@ pub mod storage;
 pub mod tiles;
 
 mod journal;
+mod recovery;
 mod text;
 mod tree;
+mod writer;

@@ -1,5 +1,11 @@
 //! Power lost at every write of a log's life, and every error a disk can report: what was acknowledged is there,
 //! and the log on disk is one that anybody can verify.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::expect_used,
+    reason = "helpers of tests: a panic there is the report"
+)]
 
 mod sim;
 

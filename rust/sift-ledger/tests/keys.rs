@@ -1,4 +1,10 @@
 //! `keys.toml` and private key files: what is wrong is refused, with the key's name, and nothing secret is said.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::expect_used,
+    reason = "helpers of tests: a panic there is the report"
+)]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

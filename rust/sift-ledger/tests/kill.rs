@@ -2,6 +2,12 @@
 //!
 //! `SIFT_KILLS` kills (5 when not set). The child is this test, started again: it writes each acknowledged size and
 //! root to its standard output.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::expect_used,
+    reason = "helpers of tests: a panic there is the report"
+)]
 #![allow(clippy::print_stdout, reason = "the child speaks through its output")]
 
 use std::io::{BufRead, BufReader, Write};

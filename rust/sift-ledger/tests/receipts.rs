@@ -1,4 +1,10 @@
 //! What a third party sees of a receipt, whatever was done to it; and of a ledger, whatever was done to that.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::expect_used,
+    reason = "helpers of tests: a panic there is the report"
+)]
 
 mod sim;
 

@@ -1,4 +1,10 @@
 //! Ed25519 held to published vectors: RFC 8032 §7.1 and Wycheproof, and to strictness beyond them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::expect_used,
+    reason = "helpers of tests: a panic there is the report"
+)]
 
 use sift_ledger::keys::{PrivateKey, PublicKey, Purpose};
 use wycheproof::eddsa::{TestName, TestSet};

@@ -74,3 +74,18 @@ def test_misuse_is_said(invoke):
         done = invoke(*words)
         assert done.code == 2, words
         assert done.err.count("\n") == 1
+
+
+def test_names_do_not_speak_to_a_terminal(invoke, tmp_path):
+    import base64
+
+    said = json.loads(base64.b64decode(json.loads((DATA / "signed.json").read_bytes())["payload"]))
+    said["predicate"] |= {"tool": "x\x1b[2J\nok", "class": "batched"}
+    payload = base64.b64encode(json.dumps(said).encode()).decode()
+    path = tmp_path / "odd.json"
+    envelope = {"payload": payload, "payloadType": "application/vnd.in-toto+json", "signatures": []}
+    path.write_text(json.dumps(envelope))
+    done = invoke("verify", str(path), *KEYS)
+    assert done.code == 1
+    assert b"tool=x\\x1b[2J\\nok" in done.out
+    assert b"\x1b" not in done.out
