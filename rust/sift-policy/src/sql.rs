@@ -917,7 +917,7 @@ impl Visitor for Inside<'_, '_, '_> {
             Expr::Function(function) => {
                 let name = full_name(&function.name).unwrap_or_default().to_lowercase();
                 let known = FUNCTIONS.binary_search(&name.as_str()).is_ok()
-                    || self.check.rules.functions.iter().any(|allowed| *allowed == name);
+                    || self.check.rules.functions.contains(&name);
                 if known {
                     Ok(())
                 } else {
