@@ -151,7 +151,7 @@ impl Authorization {
     fn refused(refusal: Refusal, request_id: &str, policy_hash: [u8; 32]) -> Self {
         Self {
             decision: Decision::Deny,
-            reason: refusal.reason.into(),
+            reason: refusal.reason,
             message: None,
             rule_ids: refusal.rules,
             status: refusal.status,
