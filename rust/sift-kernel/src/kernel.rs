@@ -459,6 +459,18 @@ impl Kernel {
         Ok(())
     }
 
+    /// Puts another policy and other keys in force, for the next request: both, or neither.
+    ///
+    /// Errors: as for [`Self::set_policy`] and [`Self::set_keys`].
+    pub fn reload(&self, policy: Policy, keys: Keyring) -> Result<()> {
+        self.check_usable()?;
+        check_keys(&keys, &self.config, &self.receipt_key)?;
+        check_charges(&policy, self.ledgers.budgets())?;
+        *write(&self.keys) = Arc::new(keys);
+        *write(&self.policy) = Arc::new(policy);
+        Ok(())
+    }
+
     /// Puts other keys in force, for the next request.
     ///
     /// Errors: as at the start; the old keys stay.
