@@ -5,7 +5,6 @@
 use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -108,6 +107,7 @@ pub enum OpenError {
 }
 
 /// More files than this are flushed with all of their file system: each of their own would cost a commit of it.
+#[cfg(target_os = "linux")]
 const FLUSH_ONE_BY_ONE: usize = 24;
 
 impl Directory {
@@ -223,8 +223,9 @@ impl Storage for Directory {
     }
 
     fn flush(&self, paths: &[String]) -> io::Result<()> {
+        #[cfg(target_os = "linux")]
         if paths.len() > FLUSH_ONE_BY_ONE {
-            return Ok(rustix::fs::syncfs(fs::File::open(&self.root)?.as_fd())?);
+            return Ok(rustix::fs::syncfs(fs::File::open(&self.root)?)?);
         }
         let mut folders = BTreeSet::new();
         for path in paths {
