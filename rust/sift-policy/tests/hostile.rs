@@ -1,5 +1,6 @@
 //! Mutated documents, policies, manifests and statements: everything answers, and nothing is allowed by accident. The
 //! fuzz targets ask the same for longer; this runs wherever the tests run.
+#![allow(clippy::unwrap_used, reason = "a test may stop at what it does not expect")]
 
 mod support;
 
