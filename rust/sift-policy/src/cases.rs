@@ -1,6 +1,7 @@
 //! Test cases of a policy as TOML, and the replay of recorded decisions.
 
-use crate::owned::OwnedRequest;
+use crate::json::JsonLimits;
+use crate::owned::{from_json, OwnedRequest};
 use crate::policy::Policy;
 use crate::request::{Effect, Outcome};
 use serde::Deserialize;
@@ -43,6 +44,27 @@ pub struct Difference {
     pub after: (String, String),
     /// Policies that decide now.
     pub rule_ids: Vec<String>,
+}
+
+impl Recorded {
+    /// Reads a record from JSON, as strictly as a request.
+    ///
+    /// # Errors
+    /// What is refused; names keys of this form, never a value.
+    pub fn from_json(text: &[u8], limits: &JsonLimits) -> Result<Self, String> {
+        from_json(text, limits)
+    }
+}
+
+impl Difference {
+    /// As JSON, for reports.
+    pub fn to_json(&self) -> serde_json::Value {
+        let side = |(decision, reason): &(String, String)| serde_json::json!({"decision": decision, "reason": reason});
+        serde_json::json!({
+            "request_id": self.request_id, "before": side(&self.before), "after": side(&self.after),
+            "rule_ids": self.rule_ids,
+        })
+    }
 }
 
 #[derive(Deserialize)]

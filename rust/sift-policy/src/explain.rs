@@ -4,6 +4,7 @@ use crate::facts::Facts;
 use crate::policy::Policy;
 use crate::request::{Outcome, Reason, Request};
 use crate::rule::Rule;
+use crate::stack::deep;
 use std::sync::Arc;
 
 /// Permits an explanation lists.
@@ -33,6 +34,25 @@ pub struct NearMiss {
     pub conditions: usize,
 }
 
+impl Explanation {
+    /// As JSON, for reports.
+    pub fn to_json(&self) -> serde_json::Value {
+        let near: Vec<_> = self
+            .near
+            .iter()
+            .map(|near| {
+                serde_json::json!({
+                    "rule_id": &*near.rule_id, "failed": near.failed, "error": near.error,
+                    "failures": near.failures, "conditions": near.conditions,
+                })
+            })
+            .collect();
+        let mut shown = self.outcome.to_json();
+        shown["near"] = near.into();
+        shown
+    }
+}
+
 impl Policy {
     /// Decides and explains. Costs more than a decision: it evaluates every condition of every permit for the tool.
     pub fn explain(&self, request: &Request<'_>) -> Explanation {
@@ -40,7 +60,7 @@ impl Policy {
         let mut near = Vec::new();
         if outcome.reason == Reason::NoPermit {
             if let Ok(facts) = self.facts(request) {
-                near = self.near(&facts);
+                near = deep(|| self.near(&facts)).unwrap_or_default();
             }
         }
         Explanation { outcome, near }

@@ -1,6 +1,7 @@
 //! A request in owned parts: what a test case, a recorded decision or another language hands in.
 
-use crate::json::{Object, Value};
+use crate::explain::Explanation;
+use crate::json::{parse, JsonLimits, Object, Value};
 use crate::policy::Policy;
 use crate::request::{Approver, ArgumentFinding, Outcome, Reason, Request, Taint};
 use crate::tally::deny;
@@ -58,7 +59,40 @@ fn args<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Value, D::E
     Value::from_serde(&value).map_err(serde::de::Error::custom)
 }
 
+pub(crate) fn from_json<T: serde::de::DeserializeOwned>(
+    text: &[u8],
+    limits: &JsonLimits,
+) -> Result<T, String> {
+    // What the strict parser takes, the other one reads in the same way.
+    parse(text, limits).map_err(|error| error.to_string())?;
+    serde_json::from_slice(text).map_err(|error| match error.classify() {
+        // The message of a wrong type quotes the value; its place is enough.
+        serde_json::error::Category::Data if !error.to_string().starts_with("unknown field") => {
+            format!(
+                "the request is not of the documented form at line {} column {}",
+                error.line(),
+                error.column()
+            )
+        }
+        _ => error.to_string(),
+    })
+}
+
 impl OwnedRequest {
+    /// Reads a request from JSON, as strictly as any.
+    ///
+    /// # Errors
+    /// What is refused; names keys of this form, never a value.
+    pub fn from_json(text: &[u8], limits: &JsonLimits) -> Result<Self, String> {
+        from_json(text, limits)
+    }
+
+    /// The decision with what was near; a tool that is not in the manifest is denied.
+    pub fn explain(&self, policy: &Policy) -> Explanation {
+        self.with(policy, |request| policy.explain(request))
+            .unwrap_or_else(|| Explanation { outcome: deny(Reason::UnknownTool), near: Vec::new() })
+    }
+
     /// Calls `f` with the borrowed form; `None` when the policy does not have the tool.
     pub fn with<T>(&self, policy: &Policy, f: impl FnOnce(&Request<'_>) -> T) -> Option<T> {
         let estimate: Vec<_> =

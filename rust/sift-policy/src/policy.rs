@@ -7,6 +7,7 @@ use crate::index::Index;
 use crate::manifest::{Manifest, Tool};
 use crate::request::{Evaluation, Outcome, Reason, Request, ShadowResult};
 use crate::rule::Rule;
+use crate::stack::deep;
 use crate::tally::{deny, Tally};
 use cedar_policy::{
     AuthorizationError, Authorizer, Entities, PolicySet, Schema, ValidationMode, Validator,
@@ -24,6 +25,10 @@ use std::sync::Arc;
 const MAX_BYTES: usize = 64 << 20;
 /// Policies in one set.
 const MAX_POLICIES: usize = 100_000;
+
+/// Operators and opening brackets in one policy. A chain of operators is a tree as deep as it is long, and parsing,
+/// validating and freeing it recurse.
+const MAX_OPERATORS: usize = 400;
 
 /// An immutable policy. Share it in an `Arc`; a reload makes another one and swaps the `Arc`.
 pub struct Policy {
@@ -121,6 +126,12 @@ impl Policy {
                 limit: MAX_BYTES,
             });
         }
+        let no_thread =
+            || PolicyError::Manifest("it could not be read: no thread could be started".to_owned());
+        deep(|| Self::read(manifest, policies)).ok_or_else(no_thread)?
+    }
+
+    fn read(manifest: &str, policies: &[(&str, &str)]) -> Result<Policy, PolicyError> {
         let hash = hash(manifest, policies);
         let manifest = Manifest::parse(manifest)?;
         let schema_json = cedar_schema(&manifest);
@@ -137,6 +148,12 @@ impl Policy {
         let mut whole = [PolicySet::new(), PolicySet::new()];
         let mut all = PolicySet::new();
         for &(file, text) in policies {
+            if most_operators(text) > MAX_OPERATORS {
+                return Err(PolicyError::TooLarge {
+                    what: "the number of operators and brackets in one policy",
+                    limit: MAX_OPERATORS,
+                });
+            }
             let parsed = PolicySet::from_str(text).map_err(|error| PolicyError::Parse {
                 file: file.to_owned(),
                 problem: parse_problem(text, &error),
@@ -404,6 +421,35 @@ impl Policy {
             Evaluation::NotSatisfied
         }
     }
+}
+
+/// Operators and opening brackets of the policy that has most, outside strings and comments.
+fn most_operators(text: &str) -> usize {
+    let (mut most, mut count) = (0, 0);
+    let mut bytes = text.bytes().peekable();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => {
+                while let Some(inner) = bytes.next() {
+                    match inner {
+                        b'\\' => drop(bytes.next()),
+                        b'"' => break,
+                        _ => {}
+                    }
+                }
+            }
+            b'/' if bytes.peek() == Some(&b'/') => {
+                let _ = bytes.by_ref().find(|byte| *byte == b'\n');
+            }
+            b';' => count = 0,
+            b'(' | b'[' | b'{' | b'!' | b'-' | b'+' | b'*' | b'&' | b'|' => count += 1,
+            // `if` nests without a bracket; counting each `i` before an `f` counts a little more than that.
+            b'i' if bytes.peek() == Some(&b'f') => count += 1,
+            _ => {}
+        }
+        most = most.max(count);
+    }
+    most
 }
 
 /// First problem of a policy text with its line.

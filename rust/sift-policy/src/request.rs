@@ -166,6 +166,48 @@ pub struct Outcome {
     pub fulfilled: Option<ApprovalRule>,
 }
 
+impl Outcome {
+    /// As JSON, for reports. Holds nothing of the arguments but the amounts charged.
+    pub fn to_json(&self) -> serde_json::Value {
+        let approval = |rule: &ApprovalRule| rule.name.to_string();
+        let wanted = match &self.effect {
+            Effect::Escalate(rule) => Some(approval(rule)),
+            _ => None,
+        };
+        let charges: Vec<_> = self
+            .charges
+            .iter()
+            .map(|charge| {
+                serde_json::json!({"budget": &*charge.budget, "unit": &*charge.unit, "amount": charge.amount})
+            })
+            .collect();
+        let shadow: Vec<_> = self
+            .shadow
+            .iter()
+            .map(|shadow| {
+                let result = match shadow.result {
+                    Evaluation::Satisfied => "satisfied",
+                    Evaluation::NotSatisfied => "not_satisfied",
+                    Evaluation::Error => "error",
+                };
+                serde_json::json!({
+                    "rule_id": &*shadow.rule_id, "result": result, "would_change": shadow.would_change,
+                })
+            })
+            .collect();
+        serde_json::json!({
+            "decision": crate::cases::effect_name(&self.effect),
+            "reason": self.reason.code(),
+            "message": self.message.as_deref(),
+            "rule_ids": self.rule_ids.iter().map(|id| &**id).collect::<Vec<_>>(),
+            "approval": wanted,
+            "fulfilled": self.fulfilled.as_ref().map(approval),
+            "charges": charges,
+            "shadow": shadow,
+        })
+    }
+}
+
 /// An amount against a budget.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChargeAmount {
