@@ -505,6 +505,12 @@ class TestFolder:
             kernel.reload()
             assert kernel.policy_hash != before
             assert ask(kernel, key, refund(1)).reason == "forbidden"
+            # Keys that are wrong keep a policy that is right from coming in.
+            (folder / "policy" / "more.cedar").unlink()
+            (folder / "keys.toml").write_text("")
+            with pytest.raises(sf.ConfigError, match="receipt-1"):
+                kernel.reload()
+            assert ask(kernel, key, refund(1)).reason == "forbidden"
 
     @pytest.mark.parametrize("name", ["kernel.toml", "keys.toml", "tools.toml"])
     def test_a_missing_file_is_named(self, tmp_path, name):

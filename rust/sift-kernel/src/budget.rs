@@ -356,10 +356,13 @@ struct Lease {
     ended: Option<(Ending, Outcome)>,
 }
 
+/// Number of the rate, and whose actions it counts.
+type RateKey = (usize, String);
+
 #[derive(Debug, Default)]
 struct Books {
     accounts: HashMap<Place, Account>,
-    rates: HashMap<(usize, String), i64>,
+    rates: HashMap<RateKey, i64>,
     leases: HashMap<String, Lease>,
     expiry: BinaryHeap<Reverse<(i64, String)>>,
     ended: VecDeque<(i64, String)>,
@@ -545,7 +548,7 @@ impl Ledgers {
         }
     }
 
-    fn rate_keys(&self, who: &Who<'_>) -> std::result::Result<Vec<(usize, String)>, Refused> {
+    fn rate_keys(&self, who: &Who<'_>) -> std::result::Result<Vec<RateKey>, Refused> {
         let mut keys = Vec::new();
         for (number, rate) in self.budgets.rate.iter().enumerate() {
             if rate.only.holds(who) {
@@ -562,9 +565,9 @@ impl Ledgers {
     fn pass_rates(
         &self,
         books: &mut Books,
-        keys: &[(usize, String)],
+        keys: &[RateKey],
         now: Now,
-    ) -> std::result::Result<Vec<((usize, String), i64)>, Refused> {
+    ) -> std::result::Result<Vec<(RateKey, i64)>, Refused> {
         let now_us = now.steady.saturating_mul(1_000);
         let mut paid = Vec::with_capacity(keys.len());
         for key in keys {

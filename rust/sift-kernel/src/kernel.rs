@@ -151,7 +151,7 @@ impl Authorization {
     fn refused(refusal: Refusal, request_id: &str, policy_hash: [u8; 32]) -> Self {
         Self {
             decision: Decision::Deny,
-            reason: refusal.reason.into(),
+            reason: refusal.reason,
             message: None,
             rule_ids: refusal.rules,
             status: refusal.status,
@@ -455,6 +455,18 @@ impl Kernel {
     pub fn set_policy(&self, policy: Policy) -> Result<()> {
         self.check_usable()?;
         check_charges(&policy, self.ledgers.budgets())?;
+        *write(&self.policy) = Arc::new(policy);
+        Ok(())
+    }
+
+    /// Puts another policy and other keys in force, for the next request: both, or neither.
+    ///
+    /// Errors: as for [`Self::set_policy`] and [`Self::set_keys`].
+    pub fn reload(&self, policy: Policy, keys: Keyring) -> Result<()> {
+        self.check_usable()?;
+        check_keys(&keys, &self.config, &self.receipt_key)?;
+        check_charges(&policy, self.ledgers.budgets())?;
+        *write(&self.keys) = Arc::new(keys);
         *write(&self.policy) = Arc::new(policy);
         Ok(())
     }

@@ -1,4 +1,5 @@
 //! A kernel in a folder: real files, real log, real time; restarts, damage and second processes.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic in a test is its report")]
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,4 +1,5 @@
 //! The kernel as a whole, with time, store and journal that can be told to fail.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic in a test is its report")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

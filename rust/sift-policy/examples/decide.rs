@@ -37,16 +37,16 @@ tags = {{ type = "array", maxItems = 8, items = {{ type = "string" }} }}
     for policy in 0..policies {
         let (tool, role, tenant) = (policy % tools, policy % 20, policy % 10);
         let _ = match policy % 5 {
-            0 => write!(
+            0 => writeln!(
                 cedar,
                 "@id(\"f{policy}\") forbid (principal in Tenant::\"acme{tenant}\", action == Action::\"t{tool}\", \
-                 resource) when {{ context.args.amount > 1000000 || context.findings.categories.contains(\"secret\") }};\n"
+                 resource) when {{ context.args.amount > 1000000 || context.findings.categories.contains(\"secret\") }};"
             ),
-            _ => write!(
+            _ => writeln!(
                 cedar,
                 "@id(\"p{policy}\") permit (principal in Role::\"acme{tenant}/role{role}\", action == Action::\"t{tool}\", \
                  resource) when {{ context.args.amount <= {} && [\"EUR\", \"USD\"].contains(context.args.currency) \
-                 && context.args.account like \"acct-*\" }};\n",
+                 && context.args.account like \"acct-*\" }};",
                 500 + policy
             ),
         };

@@ -4,6 +4,7 @@ use crate::facts::Facts;
 use crate::policy::Policy;
 use crate::request::{Outcome, Reason, Request};
 use crate::rule::Rule;
+use crate::stack::deep;
 use std::sync::Arc;
 
 /// Permits an explanation lists.
@@ -59,7 +60,7 @@ impl Policy {
         let mut near = Vec::new();
         if outcome.reason == Reason::NoPermit {
             if let Ok(facts) = self.facts(request) {
-                near = self.near(&facts);
+                near = deep(|| self.near(&facts)).unwrap_or_default();
             }
         }
         Explanation { outcome, near }

@@ -53,6 +53,7 @@ mod request;
 mod rule;
 mod schema;
 mod sql;
+mod stack;
 mod tally;
 
 pub use cases::{effect_name, replay, run_cases, CaseResult, Difference, Recorded};

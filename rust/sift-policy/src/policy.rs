@@ -7,6 +7,7 @@ use crate::index::Index;
 use crate::manifest::{Manifest, Tool};
 use crate::request::{Evaluation, Outcome, Reason, Request, ShadowResult};
 use crate::rule::Rule;
+use crate::stack::deep;
 use crate::tally::{deny, Tally};
 use cedar_policy::{
     AuthorizationError, Authorizer, Entities, PolicySet, Schema, ValidationMode, Validator,
@@ -125,6 +126,12 @@ impl Policy {
                 limit: MAX_BYTES,
             });
         }
+        let no_thread =
+            || PolicyError::Manifest("it could not be read: no thread could be started".to_owned());
+        deep(|| Self::read(manifest, policies)).ok_or_else(no_thread)?
+    }
+
+    fn read(manifest: &str, policies: &[(&str, &str)]) -> Result<Policy, PolicyError> {
         let hash = hash(manifest, policies);
         let manifest = Manifest::parse(manifest)?;
         let schema_json = cedar_schema(&manifest);

@@ -1,4 +1,5 @@
 //! What a decision is: defaults, precedence, errors, approvals, shadow mode, charges, hostile arguments.
+#![allow(clippy::unwrap_used, reason = "a test may stop at what it does not expect")]
 
 mod support;
 

@@ -1,5 +1,6 @@
 //! The compiled decision, the sliced one and Cedar's authorizer over everything agree on random policies and requests,
 //! errors included; and what must hold of every policy set: a forbid never allows, order means nothing.
+#![allow(clippy::unwrap_used, reason = "a test may stop at what it does not expect")]
 
 #[path = "support/generate.rs"]
 mod generate;

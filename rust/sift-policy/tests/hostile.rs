@@ -1,5 +1,6 @@
 //! Mutated documents, policies, manifests and statements: everything answers, and nothing is allowed by accident. The
 //! fuzz targets ask the same for longer; this runs wherever the tests run.
+#![allow(clippy::unwrap_used, reason = "a test may stop at what it does not expect")]
 
 mod support;
 
@@ -146,16 +147,24 @@ fn a_policy_has_a_bound_of_operators_and_what_is_below_it_does_no_harm() {
         |n| format!("{}true{} || true", "[".repeat(n), "].isEmpty()".repeat(n)),
     ];
     for (number, shape) in shapes.iter().enumerate() {
-        for n in [10, 100, 190] {
+        for n in [10, 190] {
             if let Ok(policy) = load(&shape(n)) {
-                assert_eq!(case("refund", r#"{"cents": 0}"#).decide(&policy).effect, Effect::Allow, "{number} {n}");
+                assert_eq!(
+                    case("refund", r#"{"cents": 0}"#).decide(&policy).effect,
+                    Effect::Allow,
+                    "{number} {n}"
+                );
             }
         }
         let error = load(&shape(100_000)).unwrap_err();
         assert!(matches!(error, sift_policy::PolicyError::TooLarge { .. }), "{number}");
     }
     // What is in a text or a comment is no operator.
-    let text = format!("context.args.cents < 5 && \"{}\" != \"\\\"((\" // {}\n", "(".repeat(500), "&&".repeat(500));
+    let text = format!(
+        "context.args.cents < 5 && \"{}\" != \"\\\"((\" // {}\n",
+        "(".repeat(500),
+        "&&".repeat(500)
+    );
     assert!(load(&text).is_ok());
 }
 

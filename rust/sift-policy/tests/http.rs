@@ -1,4 +1,5 @@
 //! Where a tool of `kind = "http"` may go.
+#![allow(clippy::unwrap_used, reason = "a test may stop at what it does not expect")]
 
 mod support;
 

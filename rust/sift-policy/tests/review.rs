@@ -1,4 +1,5 @@
 //! What a reviewer asks of a policy: explanation, lint, test cases, replay, a draft from tool definitions.
+#![allow(clippy::unwrap_used, reason = "a test may stop at what it does not expect")]
 
 mod support;
 

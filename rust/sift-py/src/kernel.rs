@@ -943,6 +943,9 @@ fn ended(outcome: core::Outcome) -> Ended {
     (outcome.state.word(), charged, outcome.overrun)
 }
 
+/// A step of a rollback: request, place, tool, arguments.
+type Step<'py> = (String, i64, String, Bound<'py, PyAny>);
+
 /// Signs off actions.
 #[pyclass(frozen, subclass, name = "_Kernel", module = "sift_fast._core")]
 pub(crate) struct Kernel {
@@ -1033,11 +1036,7 @@ impl Kernel {
     }
 
     /// Request, place, tool and arguments of what undoes a trace, the last action first.
-    fn _undos<'py>(
-        &self,
-        py: Python<'py>,
-        trace_id: &str,
-    ) -> PyResult<Vec<(String, i64, String, Bound<'py, PyAny>)>> {
+    fn _undos<'py>(&self, py: Python<'py>, trace_id: &str) -> PyResult<Vec<Step<'py>>> {
         run(py, || self.core.undos(trace_id))?
             .into_iter()
             .map(|undo| {
@@ -1141,8 +1140,7 @@ impl Kernel {
                 .map_err(|error| KernelError::Config(error.to_string()))?;
             let policy = Policy::load(&self.folder)
                 .map_err(|error| KernelError::Policy(error.to_string()))?;
-            self.core.set_policy(policy)?;
-            self.core.set_keys(keys)
+            self.core.reload(policy, keys)
         })
     }
 
