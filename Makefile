@@ -19,7 +19,7 @@ ARGS ?=
 CORPUS ?= $(wildcard $(VENV)/lib/python3.*/site-packages)
 
 .PHONY: help demo test wheel lint format rust-test py-test rules-check bench fuzz eval eval-secrets \
-	eval-pii rules-docs asan clean engine venv release-engine lock install
+	eval-pii eval-decode rules-docs asan clean engine venv release-engine lock install
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -79,6 +79,10 @@ eval-pii: engine venv ## personal data on cases, in clean text, and its speed: m
 	@scripts/install-wheel.sh $(BENCH_VENV)
 	@$(BENCH_VENV)/bin/python -m benches.pii $(if $(CASES),--cases "$(CASES)") \
 		$(if $(CORPORA),--corpora "$(CORPORA)") $(ARGS)
+
+eval-decode: install ## secrets, injections and innocent text under each encoding: make eval-decode CASES=FILE CORPUS=FILE
+	@PYTHONPATH=. $(VENV)/bin/python -m benches.decode $(if $(CASES),--cases "$(CASES)") \
+		$(if $(filter-out undefined,$(origin CORPUS)),$(foreach file,$(filter %.txt,$(CORPUS)),--corpus "$(file)")) $(ARGS)
 
 rules-docs: install ## docs/rules.md and the snapshot of the rules, from the installed wheel
 	@$(VENV)/bin/python scripts/rules_docs.py $(ARGS)
