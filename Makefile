@@ -19,7 +19,7 @@ ARGS ?=
 CORPUS ?= $(wildcard $(VENV)/lib/python3.*/site-packages)
 
 .PHONY: help demo test wheel lint format rust-test py-test rules-check bench fuzz eval eval-secrets \
-	eval-pii eval-injection rules-docs kills asan clean engine venv release-engine lock install
+	eval-pii eval-injection eval-decode rules-docs kills asan clean engine venv release-engine lock install
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -83,6 +83,10 @@ eval-pii: engine venv ## personal data on cases, in clean text, and its speed: m
 eval-injection: install ## prompt injections on texts of a folder, never copied: make eval-injection DATA=DIR CORPORA=DIR
 	@$(VENV)/bin/python models/injection-ngram/evaluate.py --data "$(or $(DATA),$(error name the folder of data: DATA=DIR))" \
 		$(if $(CORPORA),--corpora "$(CORPORA)") $(foreach folder,$(PACKAGES),--packages "$(folder)") --out docs $(ARGS)
+
+eval-decode: install ## secrets, injections and innocent text under each encoding: make eval-decode CASES=FILE CORPUS=FILE
+	@PYTHONPATH=. $(VENV)/bin/python -m benches.decode $(if $(CASES),--cases "$(CASES)") \
+		$(if $(filter-out undefined,$(origin CORPUS)),$(foreach file,$(filter %.txt,$(CORPUS)),--corpus "$(file)")) $(ARGS)
 
 rules-docs: install ## docs/rules.md and the snapshot of the rules, from the installed wheel
 	@$(VENV)/bin/python scripts/rules_docs.py $(ARGS)

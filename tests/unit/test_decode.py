@@ -47,7 +47,8 @@ def test_every_way_is_found_and_named(decoding, token):
         assert len(found) == 1, name
         assert found[0].decoded == expected, name
         inside = range(3, 3 + len(encoded) + 1)
-        assert found[0].start in inside and found[0].end in inside, name
+        assert found[0].start in inside, name
+        assert found[0].end in inside, name
 
 
 def test_a_span_covers_whole_units(decoding, token):
@@ -62,7 +63,8 @@ def test_redaction_removes_whole_units_once(decoding, token):
         text = f"before {encoded} after"
         whole = decoding.redact(text)
         assert "<GITHUB_TOKEN>" in whole.text, name
-        assert whole.text.startswith("before ") and whole.text.endswith(" after"), name
+        assert whole.text.startswith("before "), name
+        assert whole.text.endswith(" after"), name
         assert not decoding.scan(whole.text), name
         stream = decoding.stream()
         out = "".join(stream.feed(char) for char in text) + stream.finish()
@@ -97,7 +99,8 @@ def test_unknown_names_are_told():
 def test_decoded_survives_pickle_and_tells_findings_apart(decoding, token):
     found = decoding.scan(base64.b64encode(f"the token is {token} here".encode()))
     again = pickle.loads(pickle.dumps(found))
-    assert again == found and again[0].decoded == ("base64",)
+    assert again == found
+    assert again[0].decoded == ("base64",)
     assert pickle.loads(pickle.dumps(found[0])) == found[0]
     assert hash(again[0]) == hash(found[0])
     assert "decoded=('base64',)" in repr(found[0])
@@ -106,10 +109,8 @@ def test_decoded_survives_pickle_and_tells_findings_apart(decoding, token):
 
 def test_explain_names_the_encodings(decoding, token):
     lines = decoding.explain(base64.b64encode(f"the token is {token} here".encode()))
-    assert [(line.decoded, line.outcome) for line in lines if line.rule_id == "secret.github.token"][0] == (
-        ("base64",),
-        "found",
-    )
+    line = next(line for line in lines if line.rule_id == "secret.github.token")
+    assert (line.decoded, line.outcome) == (("base64",), "found")
 
 
 @pytest.mark.parametrize(

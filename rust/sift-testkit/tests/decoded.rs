@@ -11,7 +11,7 @@ use std::sync::Arc;
 use sift_rules::format::Rng;
 use sift_rules::RuleSet;
 use sift_scan::verify::{fill, Example};
-use sift_scan::{Finding, Options, Outcome, Scanner};
+use sift_scan::{Finding, Options, Outcome, Scanner, Sink};
 use sift_testkit::encodings::{Encoded, Way, WAYS};
 use sift_testkit::{cut_points, random_cuts, Bench};
 use sift_text::decode::{Encodings, MIN_TEXT, STRIDE};
@@ -62,12 +62,13 @@ fn is_found(scanner: &Scanner, finding: &Finding, encoded: &Encoded, ways: &[Way
 }
 
 /// Rules whose examples begin or end with bytes that no decoder takes for text, or with signs alone.
-const ODD: [&str; 5] = [
+const ODD: [&str; 6] = [
     "leak.sql.injection",
     "leak.terminal.escape",
     "leak.terminal.hyperlink",
     "injection.indirect.hidden-comment",
     "injection.turn.instruction-template",
+    "secret.private-key.ssh2",
 ];
 
 #[test]
@@ -207,4 +208,61 @@ fn every_cut_gives_the_whole() {
         }
     }
     assert!(found > texts / 2, "{found}");
+}
+
+/// Texts that mean to cost: what is decoded is bounded by their length, and what a stream keeps by a constant.
+#[test]
+fn work_and_memory_are_bounded() {
+    let scanner = scanner(&["secrets"]);
+    let way = |name: &str| WAYS.into_iter().find(|way| way.name == name).unwrap().write;
+    let words = b"the quick brown fox jumps over the lazy dog ".repeat(1500);
+    let mut nested = words.clone();
+    for name in ["base64", "percent", "hex"] {
+        nested = way(name)(&nested[..nested.len().min(60_000)]).text;
+    }
+    let texts = [
+        way("base64")(&words).text,
+        way("hex")(&words).text,
+        way("pairs")(&words).text,
+        way("percent")(&words).text,
+        way("UTF-16 in base64")(&words).text,
+        nested,
+        b"\\".repeat(60_000),
+        b"%25".repeat(20_000),
+        b"&amp;#37;".repeat(8_000),
+        b"&#x000000000041;".repeat(4_000),
+        "\u{200b}".repeat(20_000).into_bytes(),
+        "a\u{430}\\x41%42".repeat(6_000).into_bytes(),
+        b"QUJD\n".repeat(12_000),
+        b"eJwr".repeat(15_000),
+        b"H4sIAAAAAAAA".repeat(5_000),
+    ];
+    for (number, text) in texts.iter().enumerate() {
+        let work = scanner.scan(text).unwrap().work;
+        // Nine readings at most, each byte in two windows, each window at most five times its size.
+        assert!(
+            work.decoded <= 90 * text.len() as u64,
+            "{number}: {} of {}",
+            work.decoded,
+            text.len()
+        );
+        let mut stream = scanner.stream(false).unwrap();
+        let mut sink = Nothing;
+        let mut most = 0;
+        for piece in text.chunks(500) {
+            stream.feed(piece, &|_| false, &mut sink).unwrap();
+            most = most.max(stream.memory());
+        }
+        stream.finish(&|_| false, &mut sink).unwrap();
+        assert!(most < 4 << 20, "{number}: {most}");
+    }
+}
+
+/// Forgets everything.
+struct Nothing;
+
+impl Sink for Nothing {
+    fn text(&mut self, _: &[u8]) {}
+    fn edit(&mut self, _: u32, _: Option<&[u8]>) {}
+    fn finding(&mut self, _: Finding) {}
 }

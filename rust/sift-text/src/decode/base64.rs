@@ -1,5 +1,8 @@
 //! Base64: standard and URL-safe alphabet, padded or not, wrapped or not, in every phase.
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+
 use super::gate::{self, Gate};
 use super::runs::{class, line_break, next_run, seek_run, Break, Class, LINE};
 use super::track::{Cut, Dense, Phase};
@@ -78,6 +81,17 @@ const ALL_KINDS: u8 = 7;
 /// has 16 characters in a row that may stand where they do; text of other scripts has capitals, small
 /// letters and digits ([`Phase`] asks for them); compressed data begins as it does.
 fn barren(text: &[u8], start: usize, finished: bool) -> (bool, usize) {
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("bmi2") {
+        // SAFETY: the processor has AVX2 and BMI2.
+        if let Some(known) = unsafe { avx2::barren(text, start) } {
+            return known;
+        }
+    }
+    scalar(text, start, finished)
+}
+
+fn scalar(text: &[u8], start: usize, finished: bool) -> (bool, usize) {
     let rest = text.get(start..).unwrap_or_default();
     // A byte of `rows` counts the characters that fit one after the other in one phase; turning the bytes
     // keeps the phase that stands at the first place in the lowest one.
@@ -342,5 +356,58 @@ pub(super) fn pieces(text: &[u8], start: usize, tell: &mut dyn FnMut(Piece<'_>))
         2 => unit(&[(group >> 4) as u8], tell),
         3 => unit(&[(group >> 10) as u8, (group >> 2) as u8], tell),
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Random;
+
+    /// A run without a head of compressed data that is told to be barren at once is so when it is read byte by byte, unless it was looked at more
+    /// closely: where it ends, and whether a break leads on.
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn vectors_tell_what_bytes_tell() {
+        if !std::arch::is_x86_feature_detected!("avx2")
+            || !std::arch::is_x86_feature_detected!("bmi2")
+        {
+            return;
+        }
+        let mut random = Random::new(31);
+        let mut known = 0;
+        for _ in 0..200_000 {
+            let letters: &[u8] =
+                [b"abcdfgi".as_slice(), b"AIQYcgkosw048ABC", b"c2VjcmV0", b"0123456789abcdf"]
+                    [random.below(4)];
+            let mut text: Vec<u8> = (0..random.below(70))
+                .map(|_| match random.below(30) {
+                    0 => b"\r\n\n+/-_h"[random.below(8)],
+                    _ => letters[random.below(letters.len())],
+                })
+                .collect();
+            text.push(b" \\.\t\"="[random.below(6)]);
+            text.resize(text.len().max(64), b'.');
+            // SAFETY: the processor has both.
+            let Some((barren, end)) = (unsafe { avx2::barren(&text, 0) }) else { continue };
+            known += 1;
+            let (exactly, at) = scalar(&text, 0, true);
+            assert!(
+                !barren || exactly || at == end && is_short(&text[..end], text[end]),
+                "{text:?}"
+            );
+            assert!(barren || !exactly, "{text:?}");
+        }
+        assert!(known > 50_000);
+    }
+
+    /// Whether the last line is too short to go on behind what follows, or that is a backslash behind a break.
+    fn is_short(run: &[u8], next: u8) -> bool {
+        if next == b'\\' && run.last().is_some_and(|byte| matches!(byte, b'\r' | b'\n')) {
+            return true;
+        }
+        let mut lines =
+            run.split(|byte| matches!(byte, b'\r' | b'\n')).rev().filter(|line| !line.is_empty());
+        matches!(next, b' ' | b'\t' | b'\\') && lines.next().is_none_or(|line| line.len() < LINE)
     }
 }

@@ -198,7 +198,10 @@ fn entity(rest: Rest<'_>) -> Result<Unit, No> {
             _ => rest.number(2, 10, ENTITY_DIGITS)?,
         };
         let end = end + usize::from(rest.byte(end)? == b';');
-        return character(end, value, Encoding::Entity);
+        // Before another one it is no quotation mark of HTML but a letter among others.
+        let among = rest.byte(end)? == b'&' && rest.byte(end + 1)? == b'#';
+        let unit = character(end, value, Encoding::Entity)?;
+        return Ok(Unit { loud: unit.loud || among, ..unit });
     }
     let mut end = 1;
     while end <= LONGEST_NAME && rest.byte(end)?.is_ascii_alphabetic() {

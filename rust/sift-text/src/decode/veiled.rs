@@ -13,21 +13,36 @@ pub struct Cue {
 }
 
 /// Words without which hardly anybody overrides instructions.
-const STEMS: [&str; 14] = [
+const STEMS: [&str; 29] = [
+    "above",
+    "answer",
+    "assistant",
     "bypass",
+    "confidential",
+    "conversation",
     "developer",
     "disregard",
+    "execute",
     "forget",
+    "guideline",
+    "hidden",
     "ignore",
     "instruction",
     "jailbreak",
+    "message",
     "override",
     "password",
+    "policy",
     "pretend",
     "previous",
     "prompt",
+    "repeat",
+    "restriction",
     "reveal",
     "system",
+    "uncensored",
+    "unrestricted",
+    "verbatim",
 ];
 
 /// Letters and what is written for them: digits and signs, as a class.
@@ -175,7 +190,7 @@ fn backwards(text: &[u8], start: usize, tell: &mut dyn FnMut(Piece<'_>)) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decode::{Limits, Map, Window, STRIDE};
+    use crate::decode::{Limits, Map, Window, CUE_STRIDE};
     use crate::testing::{text, Random};
 
     fn read(text: &[u8], window: Window) -> (Vec<u8>, Map) {
@@ -208,7 +223,7 @@ mod tests {
     fn backwards_twice_is_the_text_and_so_is_rot13() {
         let mut random = Random::new(8);
         for flavour in 0..400 {
-            let length = random.below(STRIDE);
+            let length = random.below(CUE_STRIDE);
             let text = text(&mut random, flavour, length);
             let window =
                 |reading| Window { start: 0, literal: 0, end: text.len(), reading, open: false };
@@ -235,11 +250,11 @@ mod tests {
         let mut windows: Vec<_> =
             (0..10_000).map(|hit| Window::around(hit, 10_000, Reading::Leet)).collect();
         for (hit, window) in windows.iter().enumerate() {
-            let near = STRIDE / 2;
+            let near = CUE_STRIDE / 2;
             assert!(window.start <= hit.saturating_sub(near));
             assert!(window.end >= (hit + near).min(10_000));
         }
         windows.dedup();
-        assert_eq!(windows.len(), 10_000_usize.div_ceil(STRIDE));
+        assert_eq!(windows.len(), 10_000_usize.div_ceil(CUE_STRIDE));
     }
 }

@@ -1,0 +1,1 @@
+"""What decoding finds of what was found plainly, and what it finds in innocent text."""
