@@ -301,11 +301,29 @@ const CLASS: [u8; 256] = {
 
 /// Calls back for every fingerprint of a text, in any order.
 fn each(text: &str, key: Key, take: &mut dyn FnMut(u64, Sort)) {
-    let folded = if text.is_ascii() { text.to_ascii_lowercase() } else { text.to_lowercase() };
+    let folded = lower(text);
     walk(folded.as_bytes(), key, take);
     if let Some(decoded) = percent(&folded) {
-        walk(decoded.to_lowercase().as_bytes(), key, take);
+        walk(lower(&decoded).as_bytes(), key, take);
     }
+}
+
+/// Lower case. One letter beyond ASCII makes `str::to_lowercase` ten times as slow for all that follow it.
+fn lower(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while !rest.is_empty() {
+        let ascii = rest.bytes().position(|byte| !byte.is_ascii()).unwrap_or(rest.len());
+        let (plain, other) = rest.split_at(ascii);
+        let from = out.len();
+        out.push_str(plain);
+        out[from..].make_ascii_lowercase();
+        let wide = other.bytes().position(|byte| byte.is_ascii()).unwrap_or(other.len());
+        let (other, after) = other.split_at(wide);
+        out.extend(other.chars().flat_map(char::to_lowercase));
+        rest = after;
+    }
+    out
 }
 
 fn walk(bytes: &[u8], key: Key, take: &mut dyn FnMut(u64, Sort)) {
@@ -507,15 +525,23 @@ fn base64_runs(text: &str) -> Vec<String> {
 }
 
 fn sextet(byte: u8) -> Option<u8> {
-    match byte {
-        b'A'..=b'Z' => Some(byte - b'A'),
-        b'a'..=b'z' => Some(byte - b'a' + 26),
-        b'0'..=b'9' => Some(byte - b'0' + 52),
-        b'+' | b'-' => Some(62),
-        b'/' | b'_' => Some(63),
-        _ => None,
-    }
+    Some(SEXTET[usize::from(byte)]).filter(|&value| value < 64)
 }
+
+const SEXTET: [u8; 256] = {
+    let mut table = [64_u8; 256];
+    let digits = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut value = 0;
+    while value < 64 {
+        #[allow(clippy::cast_possible_truncation, reason = "below 64")]
+        let byte = value as u8;
+        table[digits[value] as usize] = byte;
+        value += 1;
+    }
+    table[b'-' as usize] = 62;
+    table[b'_' as usize] = 63;
+    table
+};
 
 #[cfg(test)]
 mod tests {
