@@ -90,7 +90,7 @@ def _operators(checks: Iterable[_checks.ScanCheck], scanner: Scanner, *, pseudon
         else:
             operator = Replace()
         mine = {rule.entity_type for rule in scanner.rules if rule.category == check.category}
-        if check.table.kind == "secrets":
+        if check.table.kind == "secrets" and not check.table.entities:  # type: ignore[attr-defined]
             # Most entity types are secrets: as the default they need no entries of their own.
             out["default"] = operator
             others = {rule.entity_type for rule in scanner.rules if rule.category == "pii"} - mine

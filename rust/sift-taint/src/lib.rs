@@ -301,11 +301,7 @@ const CLASS: [u8; 256] = {
 
 /// Calls back for every fingerprint of a text, in any order.
 fn each(text: &str, key: Key, take: &mut dyn FnMut(u64, Sort)) {
-    let folded = lower(text);
-    walk(folded.as_bytes(), key, take);
-    if let Some(decoded) = percent(&folded) {
-        walk(lower(&decoded).as_bytes(), key, take);
-    }
+    walk(lower(text).as_bytes(), key, take);
 }
 
 /// Lower case. One letter beyond ASCII makes `str::to_lowercase` ten times as slow for all that follow it.
@@ -392,6 +388,17 @@ fn value(token: &[u8], key: Key, take: &mut dyn FnMut(u64, Sort)) {
         return;
     }
     take(key.of(token), Sort::Value);
+    if token.contains(&b'%') {
+        // Only what is encoded is read a second time; what is encoded twice is not.
+        if let Some(decoded) = std::str::from_utf8(token).ok().and_then(percent) {
+            let decoded = lower(&decoded);
+            for part in decoded.split_whitespace().map(|part| trim(part.as_bytes())) {
+                if part.len() >= LEAST_VALUE {
+                    take(key.of(part), Sort::Value);
+                }
+            }
+        }
+    }
     // The host of an address or of a link is a value of its own.
     let host = if let Some(at) = token.iter().rposition(|&b| b == b'@') {
         &token[at + 1..]
