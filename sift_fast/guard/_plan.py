@@ -89,17 +89,18 @@ def _operators(checks: Iterable[_checks.ScanCheck], scanner: Scanner, *, pseudon
             operator = Pseudonym()
         else:
             operator = Replace()
-        # Most entity types are secrets: as the default they need no entries of their own.
+        mine = {rule.entity_type for rule in scanner.rules if rule.category == check.category}
         if check.table.kind == "secrets" and not check.table.entities:  # type: ignore[attr-defined]
+            # Most entity types are secrets: as the default they need no entries of their own.
             out["default"] = operator
-            for rule in scanner.rules:
-                if rule.category != "secret" or not check.covers(rule.entity_type):
-                    out.setdefault(rule.entity_type, Keep())
+            others = {rule.entity_type for rule in scanner.rules if rule.category == "pii"} - mine
+            kept = others | {entity for entity in mine if not check.covers(entity)}
+            for entity in kept:
+                out.setdefault(entity, Keep())
         else:
-            for rule in scanner.rules:
-                if rule.category == check.category and check.covers(rule.entity_type):
-                    out[rule.entity_type] = operator
-    return out
+            out.update({entity: operator for entity in mine if check.covers(entity)})
+    # Operators are read again for every text that is edited: what the default says is not said twice.
+    return {entity: each for entity, each in out.items() if entity == "default" or each != out["default"]}
 
 
 class Plan:

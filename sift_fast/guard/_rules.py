@@ -117,7 +117,7 @@ def _add(
                 "entity": entity,
                 "severity": "high",
                 "score": 0.95,
-                "pattern": "(?i)(" + "|".join(_pattern(phrase) for phrase in wanted) + ")",
+                "pattern": "(?i)(" + "|".join(_pattern(phrase, whole=part != "canary") for phrase in wanted) + ")",
                 "literal_reason": "the application's own words",
                 "examples": [wanted[0]],
                 "negatives": ["~"],
@@ -126,12 +126,15 @@ def _add(
     )
 
 
-def _pattern(phrase: str) -> str:
+def _pattern(phrase: str, *, whole: bool) -> str:
+    # A canary is one wherever it stands; a word is one by itself.
     words = []
     for word in phrase.split(" "):
         escaped = "".join(re.escape(character) if character.isascii() else f"(?u:{character})" for character in word)
         words.append(escaped)
     body = r"\s{1,8}".join(words)
+    if not whole:
+        return body
     left = r"\b" if re.match(r"\w", phrase[0], re.ASCII) else ""
     right = r"\b" if re.match(r"\w", phrase[-1], re.ASCII) else ""
     return f"{left}{body}{right}"

@@ -23,6 +23,8 @@ __all__ = ["OutputStream"]
 
 #: Characters that were given out and are read again with what comes next: more than the widest rule of text.
 _LOOK_BEHIND = 2_048
+#: Characters after a finding that decide whether its last word ends there.
+_OPEN = 3
 #: Bytes after a finding that a rule may read.
 _RIGHT_CONTEXT = 24
 #: Characters that an answer may have which must be seen whole.
@@ -56,6 +58,8 @@ class OutputStream:
         self._job = _Job(guard, "output", "", context, quiet=quiet)
         plan, memory = self._job.stage_plan, self._job.call.memory
         self._fast = (*plan.found, *(check for check in plan.always if isinstance(check, PromptLeak)))
+        # What the scanner's stream edits is judged where it is edited.
+        self._gated = tuple(check for check in self._fast if check not in plan.rescrubs)
         self._windowed = tuple(check for check in plan.always if check.windowed)
         gated = (*self._windowed, *self._fast)
         self._final = tuple(check for check in (*plan.always, *plan.slow) if check not in gated)
@@ -172,7 +176,7 @@ class OutputStream:
                 self._job.take(check, Signal("prompt_leak.words"))
         self._waiting += text
         if self._waiting:
-            self._read(self._behind + self._waiting)
+            hold = max(hold, self._read(self._behind + self._waiting, last=last))
         if self.is_stopped():
             self._waiting = ""
             return ""
@@ -194,27 +198,33 @@ class OutputStream:
             self._ask(Call("output", "", self._job.call.context, self._job.call.memory, findings[self._seen :]))
             self._seen = len(findings)
 
-    def _read(self, window: str) -> None:
+    def _read(self, window: str, *, last: bool) -> int:
+        """Judge what is new in a window; returns how many characters at its end must wait for what follows them."""
         for check in self._windowed:
             self._job.ask_about(check, Call("output", window, self._job.call.context, None))
         found = self._job.state.scanner.scan(window)
         if not found:
-            return
+            return 0
         # What ended earlier was judged then, with more of what stands before it; what follows a finding may still
         # have been open.
         least = len(self._behind) - _RIGHT_CONTEXT
-        new = [
-            finding
-            for finding in found
-            if finding.end > least and (finding.rule_id, self._at + finding.start) not in self._known
-        ]
-        if not new:
-            return
-        self._known.update((finding.rule_id, self._at + finding.start) for finding in new)
-        self._ask(Call("output", window, self._job.call.context, self._job.call.memory, new), gate=True)
+        most = len(window) + 1 if last else len(window) - _OPEN
+        new, hold = [], 0
+        for finding in found:
+            if finding.end <= least or (finding.rule_id, self._at + finding.start) in self._known:
+                continue
+            if finding.end < most:
+                new.append(finding)
+            else:
+                # A word may go on, and be another one.
+                hold = max(hold, len(window) - finding.start)
+        if new:
+            self._known.update((finding.rule_id, self._at + finding.start) for finding in new)
+            self._ask(Call("output", window, self._job.call.context, self._job.call.memory, new), gate=True)
+        return min(hold, len(self._waiting))
 
     def _ask(self, call: Call, *, gate: bool = False) -> None:
-        for check in self._fast:
+        for check in self._gated if gate else self._fast:
             try:
                 signal = check.canary(call) if isinstance(check, PromptLeak) else check.run(call)
             except Exception:  # noqa: BLE001 -- whatever it raises, the rest is not shown

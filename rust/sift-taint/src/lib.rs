@@ -301,11 +301,25 @@ const CLASS: [u8; 256] = {
 
 /// Calls back for every fingerprint of a text, in any order.
 fn each(text: &str, key: Key, take: &mut dyn FnMut(u64, Sort)) {
-    let folded = if text.is_ascii() { text.to_ascii_lowercase() } else { text.to_lowercase() };
-    walk(folded.as_bytes(), key, take);
-    if let Some(decoded) = percent(&folded) {
-        walk(decoded.to_lowercase().as_bytes(), key, take);
+    walk(lower(text).as_bytes(), key, take);
+}
+
+/// Lower case. One letter beyond ASCII makes `str::to_lowercase` ten times as slow for all that follow it.
+fn lower(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while !rest.is_empty() {
+        let ascii = rest.bytes().position(|byte| !byte.is_ascii()).unwrap_or(rest.len());
+        let (plain, other) = rest.split_at(ascii);
+        let from = out.len();
+        out.push_str(plain);
+        out[from..].make_ascii_lowercase();
+        let wide = other.bytes().position(|byte| byte.is_ascii()).unwrap_or(other.len());
+        let (other, after) = other.split_at(wide);
+        out.extend(other.chars().flat_map(char::to_lowercase));
+        rest = after;
     }
+    out
 }
 
 fn walk(bytes: &[u8], key: Key, take: &mut dyn FnMut(u64, Sort)) {
@@ -374,6 +388,17 @@ fn value(token: &[u8], key: Key, take: &mut dyn FnMut(u64, Sort)) {
         return;
     }
     take(key.of(token), Sort::Value);
+    if token.contains(&b'%') {
+        // Only what is encoded is read a second time; what is encoded twice is not.
+        if let Some(decoded) = std::str::from_utf8(token).ok().and_then(percent) {
+            let decoded = lower(&decoded);
+            for part in decoded.split_whitespace().map(|part| trim(part.as_bytes())) {
+                if part.len() >= LEAST_VALUE {
+                    take(key.of(part), Sort::Value);
+                }
+            }
+        }
+    }
     // The host of an address or of a link is a value of its own.
     let host = if let Some(at) = token.iter().rposition(|&b| b == b'@') {
         &token[at + 1..]
@@ -507,15 +532,23 @@ fn base64_runs(text: &str) -> Vec<String> {
 }
 
 fn sextet(byte: u8) -> Option<u8> {
-    match byte {
-        b'A'..=b'Z' => Some(byte - b'A'),
-        b'a'..=b'z' => Some(byte - b'a' + 26),
-        b'0'..=b'9' => Some(byte - b'0' + 52),
-        b'+' | b'-' => Some(62),
-        b'/' | b'_' => Some(63),
-        _ => None,
-    }
+    Some(SEXTET[usize::from(byte)]).filter(|&value| value < 64)
 }
+
+const SEXTET: [u8; 256] = {
+    let mut table = [64_u8; 256];
+    let digits = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut value = 0;
+    while value < 64 {
+        #[allow(clippy::cast_possible_truncation, reason = "below 64")]
+        let byte = value as u8;
+        table[digits[value] as usize] = byte;
+        value += 1;
+    }
+    table[b'-' as usize] = 62;
+    table[b'_' as usize] = 63;
+    table
+};
 
 #[cfg(test)]
 mod tests {
