@@ -73,12 +73,13 @@ impl Scorer {
         spans.extend(veiled.iter().map(|window| (window.start, window.end)));
         map_spans(text, spans);
         for (window, &(start, end)) in veiled.iter().zip(spans.iter()) {
-            let window = Window { start, end, reading: window.reading, open: end < text.len() };
+            let open = end < text.len();
+            let window = Window { start, literal: start, end, reading: window.reading, open };
             let outcome = nesting.visit(text, window, &limits, &mut |level, decoded| {
                 let mut inner = rescored(model, decoded, view);
                 if window.reading == Reading::Leet && level.depth() == 1 {
                     // A digit between digits is read only once its neighbour has become a letter.
-                    let whole = Window { start: 0, end: decoded.len(), ..window };
+                    let whole = Window { start: 0, literal: 0, end: decoded.len(), ..window };
                     whole.decode(decoded, &limits, again);
                     let second = rescored(model, again, view);
                     inner = if second.logit > inner.logit { second } else { inner };

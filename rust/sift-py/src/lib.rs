@@ -16,11 +16,11 @@ mod files;
 mod findings;
 #[cfg(feature = "kernel")]
 mod kernel;
+mod ngram;
 #[cfg(feature = "kernel")]
 mod policy;
 #[cfg(feature = "kernel")]
 mod receipts;
-mod ngram;
 mod redact;
 mod rules;
 mod scanner;
@@ -63,14 +63,14 @@ mod _core {
         Approval, ApprovalSignature, Authorization, Credential, Kernel, Permit, PermitRegister,
         Session, SignedElevation, SignedGrant, SigningKey,
     };
+    #[pymodule_export]
+    use crate::ngram::NgramScorer;
     #[cfg(feature = "kernel")]
     #[pymodule_export]
     use crate::policy::{import_tools, PolicySet};
     #[cfg(feature = "kernel")]
     #[pymodule_export]
     use crate::receipts::{audit_ledger, Keys, Verifier};
-    #[pymodule_export]
-    use crate::ngram::NgramScorer;
     #[pymodule_export]
     use crate::redact::{check_mask, Document, Item, Redaction};
     #[pymodule_export]
