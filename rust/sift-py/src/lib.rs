@@ -17,8 +17,6 @@ mod findings;
 #[cfg(feature = "kernel")]
 mod kernel;
 #[cfg(feature = "kernel")]
-mod policy;
-#[cfg(feature = "kernel")]
 mod receipts;
 mod redact;
 mod rules;
@@ -59,9 +57,6 @@ mod _core {
         Approval, ApprovalSignature, Authorization, Credential, Kernel, Permit, PermitRegister,
         Session, SignedElevation, SignedGrant, SigningKey,
     };
-    #[cfg(feature = "kernel")]
-    #[pymodule_export]
-    use crate::policy::{import_tools, PolicySet};
     #[cfg(feature = "kernel")]
     #[pymodule_export]
     use crate::receipts::{audit_ledger, Keys, Verifier};
