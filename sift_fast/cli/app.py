@@ -26,6 +26,7 @@ COMMANDS = {
     "explain": "Show every candidate in a text and what became of it.",
     "init": "Write a governance folder with keys.",
     "keygen": "Make a key and its entry for keys.toml.",
+    "policy": "Check, test, explain and replay policies of actions.",
     "redact": "Copy a text with its findings replaced.",
     "rules": "List, show, check, measure and test rules.",
     "scan": "Find secrets, injections and leaks in files.",

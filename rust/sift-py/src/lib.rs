@@ -17,6 +17,8 @@ mod findings;
 #[cfg(feature = "kernel")]
 mod kernel;
 #[cfg(feature = "kernel")]
+mod policy;
+#[cfg(feature = "kernel")]
 mod receipts;
 mod redact;
 mod rules;
@@ -57,6 +59,9 @@ mod _core {
         Approval, ApprovalSignature, Authorization, Credential, Kernel, Permit, PermitRegister,
         Session, SignedElevation, SignedGrant, SigningKey,
     };
+    #[cfg(feature = "kernel")]
+    #[pymodule_export]
+    use crate::policy::{import_tools, PolicySet};
     #[cfg(feature = "kernel")]
     #[pymodule_export]
     use crate::receipts::{audit_ledger, Keys, Verifier};
