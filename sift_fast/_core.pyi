@@ -46,6 +46,7 @@ __all__ = [
     "NgramScorer",
     "Permit",
     "PermitRegister",
+    "PolicySet",
     "Redaction",
     "Restorer",
     "Rule",
@@ -71,6 +72,7 @@ __all__ = [
     "check_rules",
     "examples",
     "generate",
+    "import_tools",
     "rule_sets",
     "rule_table",
     "rules_cost",
@@ -1066,6 +1068,85 @@ def audit_ledger(
     folder: _Path, keys: Keys, origin: str | None, seen: list[str], now: int
 ) -> tuple[int, str, list[str], int, list[str], int, int, list[tuple[int, str]]]:
     """Audit the ledger in a folder; `sift_fast.receipts` has the one to use."""
+
+@final
+class PolicySet:
+    """Manifest and policies of a folder, for review. What is decided for real goes through the kernel.
+
+    Example:
+        >>> PolicySet.from_texts("version = 1", []).rules
+        []
+    """
+
+    @staticmethod
+    def load(folder: _Path) -> PolicySet:
+        """Read `tools.toml` and `policy/*.cedar` of a folder.
+
+        Raises:
+            PolicyError: A file cannot be read, or a tool or policy is refused.
+        """
+
+    @staticmethod
+    def from_texts(manifest: str, policies: list[tuple[str, str]]) -> PolicySet:
+        """Load a manifest and policies, given as pairs of a file's name and its text.
+
+        Raises:
+            PolicyError: A tool or policy is refused.
+        """
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 over manifest and policies, in hexadecimal digits."""
+
+    @property
+    def schema(self) -> str:
+        """The Cedar schema that the manifest gives."""
+
+    @property
+    def tools(self) -> list[str]:
+        """Names of the tools, sorted."""
+
+    @property
+    def rules(self) -> list[str]:
+        """Ids of the policies, sorted."""
+
+    def lint(self) -> list[tuple[Literal["warning", "note"], str, str, str]]:
+        """Remarks as level, code, subject and text, warnings first."""
+
+    def decide(self, request: str) -> str:
+        """Decide a request given as JSON; the answer is JSON.
+
+        Raises:
+            ConfigError: The request is not of the documented form.
+        """
+
+    def explain(self, request: str) -> str:
+        """Decide, and list the permits that were nearest to a default deny; the answer is JSON.
+
+        Raises:
+            ConfigError: The request is not of the documented form.
+        """
+
+    def test(self, text: str) -> list[tuple[str, list[str]]]:
+        """Run the cases of a TOML text: names, and what differs from what was expected.
+
+        Raises:
+            ConfigError: The text is not of the documented form.
+        """
+
+    def replay(self, recorded: str) -> str | None:
+        """Decide a recorded request again: None when nothing differs, else the difference as JSON.
+
+        Raises:
+            ConfigError: The record is not of the documented form.
+        """
+
+def import_tools(definitions: str) -> str:
+    """Draft a `tools.toml` from MCP tool definitions or OpenAI tool schemas.
+
+    Raises:
+        ConfigError: It is neither, or a name cannot be taken over.
+    """
 
 _Decision: TypeAlias = Literal["allow", "escalate", "deny"]
 _Ended: TypeAlias = tuple[Literal["settled", "cancelled", "unknown", "expired"], list[tuple[str, str, int]], bool]

@@ -60,6 +60,12 @@ pub(crate) fn vault(error: &VaultError) -> PyErr {
     }
 }
 
+/// A policy, a manifest or a schema that is wrong.
+#[cfg(feature = "kernel")]
+pub(crate) fn policy(message: impl Into<String>) -> PyErr {
+    raised::PolicyError::new_err(message.into())
+}
+
 /// A receipt or ledger that does not say what it should.
 #[cfg(feature = "kernel")]
 pub(crate) fn receipt(message: impl Into<String>) -> PyErr {

@@ -1109,7 +1109,12 @@ impl Kernel {
         signature: &ApprovalSignature,
     ) -> PyResult<&'static str> {
         let state = run(py, || {
-            self.core.sign_approval(approval, &signature.key_id, signature.verdict, &signature.signature)
+            self.core.sign_approval(
+                approval,
+                &signature.key_id,
+                signature.verdict,
+                &signature.signature,
+            )
         })?;
         Ok(state.word())
     }

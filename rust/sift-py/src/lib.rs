@@ -18,6 +18,8 @@ mod findings;
 mod kernel;
 mod ngram;
 #[cfg(feature = "kernel")]
+mod policy;
+#[cfg(feature = "kernel")]
 mod receipts;
 mod redact;
 mod rules;
@@ -63,6 +65,9 @@ mod _core {
     };
     #[pymodule_export]
     use crate::ngram::NgramScorer;
+    #[cfg(feature = "kernel")]
+    #[pymodule_export]
+    use crate::policy::{import_tools, PolicySet};
     #[cfg(feature = "kernel")]
     #[pymodule_export]
     use crate::receipts::{audit_ledger, Keys, Verifier};
