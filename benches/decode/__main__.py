@@ -92,9 +92,9 @@ def main() -> None:
     arguments = parser.parse_args()
     scanner = sf.Scanner(decode=True)
     texts = list(_cases(arguments.cases))
-    single = {name: (way,) for name, way in WAYS.items()}
+    single: dict[str, tuple[Way, ...]] = {name: (way,) for name, way in WAYS.items()}
     inner = {name: way for name, way in WAYS.items() if name not in ("zero width", "full width")}
-    double = {
+    double: dict[str, tuple[Way, ...]] = {
         f"{one} in {two}": (inner[one], WAYS[two])
         for one, two in itertools.product(("base64", "hex", "percent", "JSON escapes", "gzip in base64"), WAYS)
     }
@@ -103,7 +103,7 @@ def main() -> None:
     _table("Injections under one encoding", _share(scanner, _examples("injection"), "injection", single))
     # Other letters have no look-alikes, digits or turned letters.
     ascii_only = [text for text in _examples("injection") if text.isascii()]
-    veils = {name: (way,) for name, way in VEILS.items()}
+    veils: dict[str, tuple[Way, ...]] = {name: (way,) for name, way in VEILS.items()}
     _table("Injections under each evasion, ASCII sentences", _share(scanner, ascii_only, "injection", veils))
     for path in arguments.corpus:
         _table(f"Findings in innocent text: {Path(path).stem}", _innocent(scanner, path), share=False)
