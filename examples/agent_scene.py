@@ -26,7 +26,7 @@ class Scene:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        command = [sys.executable, "-m", "sift_fast.cli", "init", str(folder), "--template", "support"]
+        command = [sys.executable, "-P", "-m", "sift_fast.cli", "init", str(folder), "--template", "support"]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         self.kernel = sf.Kernel.open(folder)
         self.agent = self.key("support-bot", "support-bot-1")
@@ -69,8 +69,8 @@ class Scene:
         small = self.request("refund", {"order": ORDER, "cents": 4_000})
         self.settle(self.ask("refund 40.00", small))
         self.ask("send that refund once more", small)
-        large = {"order": ORDER, "cents": 48_000}
-        asked = self.ask("refund 480.00", self.request("refund", large))
+        large = {"order": ORDER, "cents": 44_000}
+        asked = self.ask("refund 440.00", self.request("refund", large))
         for name in ("approver-1", "approver-2"):
             approval = self.kernel.approvals.get(asked.approval or "")
             if approval is None:
@@ -102,12 +102,14 @@ class Scene:
         text[len(text) // 2] ^= 1
         entries.chmod(0o600)
         entries.write_bytes(text)
-        whole, changed = (sf.audit_ledger(folder, keys) for folder in (ledger, copy))
-        console.print(f"the ledger as it is: {len(whole.failures)} failures in {whole.size} entries")
-        console.print(f"with one bit changed: {len(changed.failures)} failures:", end=" ")
-        console.print(changed.failures[0][1] if changed.failures else "none", markup=False)
-        if whole.failures or not changed.failures:
-            raise SystemExit("the ledger's audit is wrong")
+        whole = sf.audit_ledger(ledger, keys)
+        console.print(f"the ledger as it is: {whole.size} entries, {whole.invalid} of them wrong")
+        try:
+            sf.audit_ledger(copy, keys)
+        except sf.InvalidReceipt as error:
+            console.print(f"a copy with one bit changed: {error}", markup=False)
+        else:
+            raise SystemExit("a ledger that was changed passed its audit")
 
 
 def show(console: Console) -> None:

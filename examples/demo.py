@@ -1,7 +1,8 @@
 """Shows what sift_fast does, on real input: `make demo`.
 
 Scans the Python packages that are installed beside it and a sample with seeded fakes, redacts a chat
-answer while it streams, and times single calls. Nothing here is a benchmark: `make bench` is.
+answer while it streams, lets an agent act under a kernel, and times single calls. Nothing here is a
+benchmark: `make bench` is.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import agent_scene
 from rich.console import Console
 from rich.table import Column, Table
 
@@ -146,6 +148,7 @@ def main() -> None:
         console.print("[yellow]this build has no Hyperscan: speeds below are those of the slower engine[/]")
     show_sample(scanner)
     asyncio.run(show_stream(scanner))
+    agent_scene.show(console)
     show_tree(scanner)
     show_calls(scanner)
 
