@@ -26,11 +26,8 @@ COMMANDS = {
     "explain": "Show every candidate in a text and what became of it.",
     "init": "Write a governance folder with keys.",
     "keygen": "Make a key and its entry for keys.toml.",
-<<<<<<< HEAD
     "mediation": "List tool functions that do not ask the kernel.",
-=======
     "policy": "Check, test, explain and replay policies of actions.",
->>>>>>> w-policy
     "redact": "Copy a text with its findings replaced.",
     "rules": "List, show, check, measure and test rules.",
     "scan": "Find secrets, injections and leaks in files.",
