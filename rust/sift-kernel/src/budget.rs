@@ -568,7 +568,8 @@ impl Ledgers {
         keys: &[RateKey],
         now: Now,
     ) -> std::result::Result<Vec<(RateKey, i64)>, Refused> {
-        let now_us = now.steady.saturating_mul(1_000);
+        // Clocks are read in milliseconds, so that a first request can seem to come before the start.
+        let now_us = now.steady.saturating_mul(1_000).max(self.start_us);
         let mut paid = Vec::with_capacity(keys.len());
         for key in keys {
             let Some(rate) = self.budgets.rate.get(key.0) else { continue };
@@ -993,8 +994,9 @@ mod tests {
         let count = |at: i64, tries: usize| {
             (0..tries).filter(|_| books.reserve(&who("t", "a"), &[], later(at)).is_ok()).count()
         };
-        // It starts without its burst.
-        assert_eq!(count(0, 10), 1);
+        // It starts without its burst, and a request that seems to come before the start is the first.
+        assert_eq!(count(-1, 10), 1);
+        assert_eq!(count(0, 10), 0);
         assert_eq!(count(1_000, 10), 1);
         assert_eq!(count(1_999, 10), 0);
         assert_eq!(count(60_000, 10), 5);

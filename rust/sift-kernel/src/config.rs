@@ -81,17 +81,6 @@ pub enum ReceiptClass {
     Batched,
 }
 
-/// How many processes work with the state.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Mode {
-    /// One, which opens the folder itself.
-    #[default]
-    Single,
-    /// One that serves others over a Unix socket.
-    Socket,
-}
-
 /// `[request]`: what is accepted as a request.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -223,9 +212,6 @@ pub struct Config {
     pub receipt_key_id: String,
     /// Private key that signs checkpoints.
     pub log_key: PathBuf,
-    /// How many processes.
-    #[serde(default)]
-    pub mode: Mode,
     /// When permits are handed out.
     #[serde(default)]
     pub release: Release,

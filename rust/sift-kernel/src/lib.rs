@@ -37,7 +37,7 @@ pub use budget::{
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use codec::to_json;
 pub use config::{
-    ApprovalBounds, Config, LeaseBounds, LogBounds, Mode, ReceiptClass, Release, RequestBounds,
+    ApprovalBounds, Config, LeaseBounds, LogBounds, ReceiptClass, Release, RequestBounds,
     SessionBounds, Window,
 };
 pub use error::{KernelError, Result, StoreError};

@@ -37,7 +37,7 @@ impl Hold {
                 let _ = (&mut held).take(32).read_to_string(&mut holder);
                 let holder: u32 = holder.trim().parse().unwrap_or(0);
                 return Err(KernelError::Config(format!(
-                    "`{}` is open in process {holder}: one process works with it, others connect to that one with mode = \"socket\"",
+                    "`{}` is open in process {holder}: one process works with it, so close it there first",
                     folder.display()
                 )));
             }
@@ -57,7 +57,7 @@ impl Hold {
             return Ok(());
         }
         Err(KernelError::Unavailable(
-            "the kernel belongs to the process this one was forked from: open it after the fork, or use a socket"
+            "the kernel belongs to the process this one was forked from: open it after the fork"
                 .to_owned(),
         ))
     }

@@ -41,6 +41,7 @@ def test_json_text_and_standard_input_agree(invoke: Invoke, tmp_path: Path, secr
         "start": 4,
         "end": 4 + len(secret),
         "view": "identity",
+        "decoded": [],
         "outcome": "found",
         "reason": None,
         "score": 0.95,

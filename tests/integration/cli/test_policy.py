@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
-
-from sift_fast.errors import ConfigError, PolicyError
 
 MANIFEST = """
 version = 1
@@ -62,15 +61,16 @@ def test_check_is_quiet_about_a_good_policy_and_loud_about_an_odd_one(folder, in
     ran = invoke("policy", "check", folder, "--format", "jsonl")
     assert ran.code == 1
     assert {json.loads(line)["code"] for line in ran.lines} == {"no_argument_limit", "redundant"}
-    assert b"cents: Long" in invoke("policy", "check", folder, "--schema").out.replace(b'"', b"")
+    assert b"cents: __cedar::Long" in invoke("policy", "check", folder, "--schema").out.replace(b'"', b"")
 
 
 def test_what_does_not_fit_the_manifest_is_an_error(folder, invoke):
     (folder / "policy" / "wrong.cedar").write_text(
         '@id("wrong") permit (principal, action == Action::"refund", resource) when { context.args.dollars < 5 };'
     )
-    with pytest.raises(PolicyError, match=r"`wrong`.*dollars"):
-        invoke("policy", "check", folder)
+    ran = invoke("policy", "check", folder)
+    assert ran.code == 2
+    assert re.search(r"`wrong`.*dollars", ran.err)
 
 
 def test_cases_are_run(folder, invoke):
@@ -82,8 +82,8 @@ def test_cases_are_run(folder, invoke):
     assert ran.code == 1
     assert any("small: the decision is deny, expected allow" in line for line in ran.lines)
     (folder / "tests" / "refund.toml").unlink()
-    with pytest.raises(ConfigError, match="no cases"):
-        invoke("policy", "test", folder)
+    ran = invoke("policy", "test", folder)
+    assert (ran.code, "no cases" in ran.err) == (2, True)
 
 
 def test_a_denial_is_explained(folder, invoke):
@@ -97,11 +97,10 @@ def test_a_denial_is_explained(folder, invoke):
     ran = invoke("policy", "explain", folder, stdin=json.dumps(small).encode())
     assert ran.code == 0
     assert ran.lines == ["allow: allowed (small)", "  charges   70000 usd_micros of refunds"]
-    with pytest.raises(ConfigError, match="same key twice"):
-        invoke("policy", "explain", folder, stdin=b'{"tenant": "a", "tenant": "b"}')
-    with pytest.raises(ConfigError) as raised:
-        invoke("policy", "explain", folder, stdin=json.dumps(REQUEST | {"agent": ["hidden-value"]}).encode())
-    assert "hidden" not in str(raised.value)
+    ran = invoke("policy", "explain", folder, stdin=b'{"tenant": "a", "tenant": "b"}')
+    assert (ran.code, "same key twice" in ran.err) == (2, True)
+    ran = invoke("policy", "explain", folder, stdin=json.dumps(REQUEST | {"agent": ["hidden-value"]}).encode())
+    assert (ran.code, "hidden" in ran.err) == (2, False)
 
 
 def test_decisions_are_replayed(folder, invoke):
