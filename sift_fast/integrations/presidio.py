@@ -618,9 +618,8 @@ def _cipher(key: bytes, vector: bytes) -> tuple[Any, Any]:
     try:
         from cryptography.hazmat.primitives import ciphers, padding  # type: ignore[import-not-found,unused-ignore]
     except ImportError:
-        ciphers = padding = None
-    if ciphers is None or padding is None:
-        raise ConfigError("`encrypt` and `decrypt` need the package cryptography: `pip install cryptography`")
+        message = "`encrypt` and `decrypt` need the package cryptography: `pip install cryptography`"
+        raise ConfigError(message) from None
     return ciphers.Cipher(ciphers.algorithms.AES(key), ciphers.modes.CBC(vector)), padding.PKCS7(128)
 
 

@@ -231,8 +231,8 @@ def _until(done: Any, seconds: float = 20.0) -> None:
         time.sleep(0.02)
 
 
-def _in_terminal(program: str, arguments: list[str], env: dict[str, str], interrupt_at: float | None = None) -> bytes:
-    """What a command writes on a terminal of its own, both streams."""
+def _in_terminal(program: str, arguments: list[str], env: dict[str, str], interrupt_at: bytes | None = None) -> bytes:
+    """What a command writes on a terminal of its own, both streams; interrupted once it has shown `interrupt_at`."""
     leader, follower = pty.openpty()
     process = subprocess.Popen(
         [program, *arguments], stdin=follower, stdout=follower, stderr=follower, env=env, start_new_session=True
@@ -242,7 +242,7 @@ def _in_terminal(program: str, arguments: list[str], env: dict[str, str], interr
     begun = time.monotonic()
     while time.monotonic() - begun < 60:
         ready, _, _ = select.select([leader], [], [], 0.1)
-        if interrupt_at is not None and time.monotonic() - begun > interrupt_at:
+        if interrupt_at is not None and interrupt_at in seen:
             os.killpg(process.pid, signal.SIGINT)
             interrupt_at = None
         if ready:
@@ -274,7 +274,7 @@ def test_progress_is_drawn_on_a_terminal_only(program: str, forest: Path, starte
     plain = {
         key: value for key, value in environment(TERM="xterm-256color", COLUMNS="120").items() if key != "NO_COLOR"
     }
-    drawn = _in_terminal(program, ["scan", str(forest)], plain, interrupt_at=2.5)
+    drawn = _in_terminal(program, ["scan", str(forest)], plain, interrupt_at=b"MB/s")
     assert b"MB/s" in drawn
     assert b"interrupted" in drawn
     process = started("scan", forest, env=plain)
