@@ -176,6 +176,7 @@ class HttpJudge:
 
         Raises:
             StateUnavailable: it cannot be reached, or its answer is no such document.
+            TimeoutError: it does not answer in time.
         """
         import urllib.error
         import urllib.request
@@ -191,6 +192,9 @@ class HttpJudge:
             error.close()
             raise StateUnavailable(f"the judge gave no answer: status {error.code}") from None
         except (OSError, ValueError, KeyError, TypeError) as error:
+            # The connection's deadline and the guardrail's are the same: either may be the first to notice.
+            if isinstance(error, TimeoutError) or isinstance(getattr(error, "reason", None), TimeoutError):
+                raise TimeoutError("the judge did not answer in time") from None
             raise StateUnavailable(f"the judge gave no answer: {type(error).__name__}") from None
 
 
