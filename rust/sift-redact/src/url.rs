@@ -77,9 +77,10 @@ impl Address {
         } else if ends(b"](<") {
             self.angle = true;
         }
-        self.attribute |= [&b"src="[..], b"href=", b"srcset=", b"action=", b"poster=", b"url("]
-            .iter()
-            .any(|w| ends(w));
+        self.attribute |= matches!(byte, b'=' | b'(')
+            && [&b"src="[..], b"href=", b"srcset=", b"action=", b"poster=", b"url("]
+                .iter()
+                .any(|w| ends(w));
         self.line = match (byte, self.line) {
             (b'\n' | b'\r', _) => Line::Empty,
             (b'[', Line::Empty) => Line::Label,
