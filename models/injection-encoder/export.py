@@ -16,11 +16,13 @@ import argparse
 import hashlib
 import json
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import corpus_path  # noqa: F401 -- makes the modules of the n-grams importable
 
 # isort: split
+import band
 import corpus
 import graph
 import numpy as np
@@ -29,8 +31,7 @@ import onnxruntime
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from safetensors.numpy import load_file
 
-from sift_fast import Scanner, _core
-from sift_fast.classifier.cascade import RULE_WEIGHT
+from sift_fast import _core
 from sift_fast.classifier.encoder import FORMAT, Encoder
 from sift_fast.classifier.wordpiece import SPECIAL, WordPiece
 
@@ -80,7 +81,7 @@ def agreement(whole: bytes, part: bytes, windows: list[list[int]]) -> tuple[floa
 
 
 def manifest(
-    digests: dict[str, tuple[str, str, int]], record: dict[str, object], band: dict[str, float], ngrams: str
+    digests: dict[str, tuple[str, str, int]], record: dict[str, object], settings: dict[str, float], ngrams: str
 ) -> str:
     """What the model is, for whoever loads it."""
     lines = [
@@ -95,13 +96,13 @@ def manifest(
     for kind, (name, digest, size) in digests.items():
         lines += ["", f"[{kind}]", f'file = "{name}"', f'sha256 = "{digest}"', f"bytes = {size}"]
     lines += ["", "# Log-odds: which texts the encoder is asked about, and what its answer adds.", "[band]"]
-    lines += [f"{name} = {value!r}" for name, value in band.items()]
+    lines += [f"{name} = {value!r}" for name, value in settings.items()]
     lines += ["", "# How it was trained.", "[training]"]
     lines += [f"{name} = {json.dumps(value)}" for name, value in record.items()]
     return "\n".join(lines) + "\n"
 
 
-def write(out: Path, model: bytes, words: list[str], record: dict[str, object], band: dict[str, float]) -> None:
+def write(out: Path, model: bytes, words: list[str], record: dict[str, object], settings: dict[str, float]) -> None:
     """Model, vocabulary and manifest into a folder."""
     text = ("\n".join(words) + "\n").encode()
     contents = {"model": (MODEL, model), "vocabulary": (VOCABULARY, text)}
@@ -109,4 +110,57 @@ def write(out: Path, model: bytes, words: list[str], record: dict[str, object], 
     for kind, (name, content) in contents.items():
         (out / name).write_bytes(content)
         digests[kind] = (name, hashlib.sha256(content).hexdigest(), len(content))
-    (out / "manifest.toml").write_text(manifest(digests, record, band, _core.NgramScorer().hash), encoding="utf-8")
+    (out / "manifest.toml").write_text(manifest(digests, record, settings, _core.NgramScorer().hash), encoding="utf-8")
+
+
+def main() -> None:
+    """Export."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--trained", type=Path, required=True, help="what train.py wrote")
+    parser.add_argument("--data", type=Path, required=True, help="folder with train.jsonl.gz and benign_chat.jsonl.gz")
+    parser.add_argument("--corpora", type=Path, help="folder of general corpora")
+    parser.add_argument("--packages", action="append", default=[], help="more folders of installed Python packages")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the model")
+    options = parser.parse_args()
+    record = json.loads((options.trained / "record.json").read_text(encoding="utf-8"))
+    words = vocabulary(options.trained / "tokenizer.json")
+    whole, part = small(load_file(options.trained / "encoder.safetensors"))
+
+    rows = corpus.collected(options.data) + corpus.local(options.packages)
+    rows += corpus.corpora(options.corpora) if options.corpora else []
+    harmless, attacks = band.chosen(corpus.unique(rows))
+    calm = band.first_two([row.text for row in harmless])
+    loud = band.first_two([row.text for row in attacks])
+    low = band.low(harmless, calm)
+    settings = {"low": low, "high": band.HIGH, "weight": 0.0, "offset": 0.0, "most": band.MOST, "threshold": 0.0}
+    write(options.out, part, words, record, settings)
+
+    cutter = WordPiece(words)
+    windows = [cutter.encode(row.text[:480])[: WINDOW - 2] for row in (*attacks[:200], *harmless[::40][:200])]
+    furthest, alike = agreement(whole, part, [ids for ids in windows if ids])
+    print(
+        f"{len(whole):,} bytes in floats, {len(part):,} in bytes; log-odds differ by {furthest:.2f} at most, r={alike:.4f}"
+    )
+
+    encoder = Encoder.open(options.out)
+
+    def asked(rows: Sequence[corpus.Row], before: np.ndarray) -> np.ndarray:
+        out = np.full(len(rows), -np.inf)
+        for at, row in enumerate(rows):
+            if encoder.band.holds(before[at]):
+                logit = encoder.judge([row.text[: band.LONGEST]])[0].logit
+                out[at] = -np.inf if logit is None else logit
+        return out
+
+    weight, offset, threshold, recall = band.best(
+        (calm, asked(harmless, calm)), (loud, asked(attacks, loud)), [row.family for row in attacks]
+    )
+    settings |= {"weight": weight, "offset": offset, "threshold": threshold}
+    write(options.out, part, words, record, settings)
+    print(
+        f"{(calm > low).mean():.1%} of {len(harmless):,} harmless texts are asked about; {settings}, recall {recall:.3f}"
+    )
+
+
+if __name__ == "__main__":
+    main()
