@@ -20,7 +20,7 @@ from litellm.integrations.custom_guardrail import CustomGuardrail
 
 from sift_fast.guard import RequestContext
 from sift_fast.guard._stream import OutputStream
-from sift_fast.guard.protocols.openai import Blocked, check_call
+from sift_fast.guard.protocols.openai import UNKNOWN, Blocked, call_names, check_call
 
 if TYPE_CHECKING:
     from sift_fast.guard import Guard, Verdict
@@ -108,19 +108,21 @@ class SiftGuardrail(CustomGuardrail):  # type: ignore[misc]
 
     async def _asked(self, texts: list[str], messages: Any, context: RequestContext) -> list[str]:
         """The last text is the new turn; what the service says itself is left alone where roles are known."""
-        roles = [message.get("role") for message in messages or () if isinstance(message, Mapping)]
-        if len(roles) != len(texts):
-            roles = ["user"] * len(texts)
+        known = [message for message in messages or () if isinstance(message, Mapping)]
+        names = call_names(known)
+        turns: list[Mapping[str, Any]] = known if len(known) == len(texts) else [{"role": "user"}] * len(texts)
         out = []
-        for at, (text, role) in enumerate(zip(texts, roles, strict=True)):
+        for at, (text, turn) in enumerate(zip(texts, turns, strict=True)):
+            role = turn.get("role")
             if role in {"system", "developer"}:
                 out.append(text)
-            elif role == "tool":
-                out.append(_text(await self._guard.check_tool_output("tool", text, context)))
+            elif role in {"tool", "function"}:
+                name = str(turn.get("name") or names.get(str(turn.get("tool_call_id")), UNKNOWN))
+                out.append(_text(await self._guard.check_tool_output(name, text, context)))
             elif at == len(texts) - 1:
                 out.append(_text(await self._guard.check_input(text, context)))
             else:
-                out.append(self._guard.rescrub(text, context))
+                out.append(self._guard.rescrub(text, context, said=role == "user"))
         return out
 
     async def _answered(self, text: str, context: RequestContext) -> tuple[str, int]:
