@@ -20,4 +20,5 @@ class SiftMiddleware(Gate):
         context: who asks, from the ASGI scope: take it from what the service has authenticated, never from the body.
         paths: ends of the paths that are guarded.
         max_body: most bytes of a request or of an answer that is not streamed.
+        body_timeout_s: seconds within which a request must have come.
     """

@@ -57,6 +57,7 @@ class Gate:
         context: who asks, from the ASGI scope: take it from what the service has authenticated, never from the body.
         paths: ends of the paths that are guarded, of those in `PATHS`.
         max_body: most bytes of a request or of an answer that is not streamed.
+        body_timeout_s: seconds within which a request must have come.
     """
 
     def __init__(
@@ -67,12 +68,14 @@ class Gate:
         context: Callable[[Message], RequestContext] = lambda _scope: RequestContext(),
         paths: tuple[str, ...] = tuple(PATHS),
         max_body: int = 16 << 20,
+        body_timeout_s: float = 60.0,
     ) -> None:
         self._app = app
         self._guard = guard
         self._context = context
         self._paths = paths
         self._most = max_body
+        self._patience = body_timeout_s
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -99,7 +102,8 @@ class Gate:
                 private = context.conversation is None
                 if private:
                     context = context.with_conversation(f"request-{secrets.token_hex(8)}")
-                body = await self._read(receive)
+                async with asyncio.timeout(self._patience):
+                    body = await self._read(receive)
                 if body is None:
                     return
                 document = await check_request(self._guard, _object(body), context)
@@ -108,6 +112,9 @@ class Gate:
                 return
             except _TooLarge:
                 await _answer(send, 413, form(413, "the request is too large", "invalid_request"))
+                return
+            except TimeoutError:
+                await _answer(send, 408, form(408, "the request did not come in time", "invalid_request"))
                 return
             except (ValueError, RecursionError, AttributeError):
                 await _answer(send, 400, form(400, "the request cannot be read", "invalid_request"))
@@ -191,9 +198,13 @@ class _Answer:
 
     async def broken(self) -> None:
         """The application failed in the middle: a stream ends with an error, and nothing that is held comes out."""
-        if self._events is not None and not self.done.is_set():
+        if self.done.is_set():
+            return
+        if self._events is not None:
             self.done.set()
             await self._send({"type": "http.response.body", "body": self._events.fail()})
+        elif self._start:
+            await self._unread()
 
     def abort(self) -> None:
         """Nobody listens any more."""
