@@ -11,6 +11,7 @@ import json
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from sift_fast.guard.protocols.chat import ChatEvents
 from sift_fast.guard.protocols.messages import MessageEvents
@@ -23,7 +24,19 @@ if TYPE_CHECKING:
     from sift_fast.guard.protocols.sse import Events
     from sift_fast.guard.verdict import Verdict
 
-__all__ = ["PATHS", "Gate", "Message", "Receive", "Send"]
+__all__ = [
+    "PATHS",
+    "Gate",
+    "LocalOnly",
+    "Message",
+    "Receive",
+    "Send",
+    "TooLarge",
+    "answer_json",
+    "behind",
+    "read_body",
+    "replay",
+]
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -41,8 +54,11 @@ PATHS: dict[str, type[Events]] = {
 }
 
 
-class _TooLarge(Exception):
-    pass
+_LOCAL = {"127.0.0.1", "::1", "localhost"}
+
+
+class TooLarge(Exception):
+    """A body is larger than it may be."""
 
 
 class Gate:
@@ -102,25 +118,24 @@ class Gate:
                 private = context.conversation is None
                 if private:
                     context = context.with_conversation(f"request-{secrets.token_hex(8)}")
-                async with asyncio.timeout(self._patience):
-                    body = await self._read(receive)
+                body = await read_body(receive, self._most, self._patience)
                 if body is None:
                     return
                 document = await check_request(self._guard, _object(body), context)
             except Blocked as blocked:
                 await _refuse(send, blocked.verdict, form)
                 return
-            except _TooLarge:
-                await _answer(send, 413, form(413, "the request is too large", "invalid_request"))
+            except TooLarge:
+                await answer_json(send, 413, form(413, "the request is too large", "invalid_request"))
                 return
             except TimeoutError:
-                await _answer(send, 408, form(408, "the request did not come in time", "invalid_request"))
+                await answer_json(send, 408, form(408, "the request did not come in time", "invalid_request"))
                 return
             except (ValueError, RecursionError, AttributeError):
-                await _answer(send, 400, form(400, "the request cannot be read", "invalid_request"))
+                await answer_json(send, 400, form(400, "the request cannot be read", "invalid_request"))
                 return
             except Exception:  # noqa: BLE001 -- what could not be checked does not reach the model
-                await _answer(send, 503, form(503, "the request could not be checked", "guardrail_unavailable"))
+                await answer_json(send, 503, form(503, "the request could not be checked", "guardrail_unavailable"))
                 return
             answer = _Answer(self._guard, context, send, self._most, kind, form)
             await self._pass(scope, receive, answer, json.dumps(document).encode())
@@ -129,32 +144,33 @@ class Gate:
                 self._guard.forget(context.tenant, context.conversation)
 
     async def _pass(self, scope: Message, receive: Receive, answer: _Answer, data: bytes) -> None:
-        inner = dict(scope)
-        # Compressed answers could not be read, nor could files that the server sends by itself.
-        left = {b"content-length", b"transfer-encoding", b"accept-encoding"}
-        kept = [pair for pair in scope["headers"] if pair[0].lower() not in left]
-        inner["headers"] = [*kept, (b"content-length", str(len(data)).encode()), (b"accept-encoding", b"identity")]
-        inner["extensions"] = {}
         try:
-            await self._app(inner, _replay(data, receive, answer.done), answer.send)
+            await self._app(behind(scope, data), replay(data, receive, answer.done), answer.send)
         except Exception:
             await answer.broken()
             raise
         finally:
             answer.abort()
 
-    async def _read(self, receive: Receive) -> bytes | None:
-        """The body; None if the client went away."""
-        parts: list[bytes] = []
-        size = 0
+
+async def read_body(receive: Receive, most: int, within_s: float) -> bytes | None:
+    """The body of a request; None if the client went away.
+
+    Raises:
+        TooLarge: it has more than `most` bytes.
+        TimeoutError: it did not come in time.
+    """
+    parts: list[bytes] = []
+    size = 0
+    async with asyncio.timeout(within_s):
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":
                 return None
             parts.append(message.get("body", b""))
             size += len(parts[-1])
-            if size > self._most:
-                raise _TooLarge
+            if size > most:
+                raise TooLarge
             if not message.get("more_body", False):
                 return b"".join(parts)
 
@@ -257,7 +273,7 @@ class _Answer:
         self.done.set()
         self._parts.clear()
         document = self._form(503, "the answer could not be checked", "guardrail_unavailable")
-        await _answer(self._send, 503, document)
+        await answer_json(self._send, 503, document)
 
 
 def _object(data: bytes) -> dict[str, Any]:
@@ -267,11 +283,20 @@ def _object(data: bytes) -> dict[str, Any]:
     return document
 
 
-def _replay(data: bytes, receive: Receive, done: asyncio.Event) -> Receive:
+def behind(scope: Message, data: bytes) -> Message:
+    """The scope for the application behind a guard, with the body it gets."""
+    # Compressed answers could not be read, nor could files that the server sends by itself.
+    left = {b"content-length", b"transfer-encoding", b"accept-encoding"}
+    kept = [pair for pair in scope["headers"] if pair[0].lower() not in left]
+    headers = [*kept, (b"content-length", str(len(data)).encode()), (b"accept-encoding", b"identity")]
+    return {**scope, "headers": headers, "extensions": {}}
+
+
+def replay(data: bytes, receive: Receive, done: asyncio.Event) -> Receive:
     """The body that was checked; then what the client does, or that it went away once the answer is stopped."""
     given = False
 
-    async def replay() -> Message:
+    async def receive_again() -> Message:
         nonlocal given
         if not given:
             given = True
@@ -284,7 +309,38 @@ def _replay(data: bytes, receive: Receive, done: asyncio.Event) -> Receive:
             theirs.cancel()
             ours.cancel()
 
-    return replay
+    return receive_again
+
+
+class LocalOnly:
+    """Refuses what web pages send: a page of another site may reach a local address under a name of its own, and would
+    speak with the rights of the person whose browser it is.
+
+    Args:
+        app: the application.
+    """
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] == "http":
+            headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
+            places = [f"//{headers.get(b'host', '')}"]
+            if b"origin" in headers:
+                places.append(headers[b"origin"])
+            if not all(_is_local(place) for place in places):
+                await answer_json(send, 403, {"error": {"message": "only local callers are served", "code": "refused"}})
+                return
+        await self._app(scope, receive, send)
+
+
+def _is_local(place: str) -> bool:
+    try:
+        return urlsplit(place).hostname in _LOCAL
+    except ValueError:
+        return False
 
 
 # --- answers of the guard itself --------------------------------------------------------------------------------------
@@ -307,10 +363,11 @@ async def _refuse(send: Send, verdict: Verdict, form: _Form) -> None:
     more: dict[str, Any] = {"param": verdict.stage}
     if verdict.escalation:
         more["escalation"] = verdict.escalation
-    await _answer(send, status, form(status, verdict.message, code, **more))
+    await answer_json(send, status, form(status, verdict.message, code, **more))
 
 
-async def _answer(send: Send, status: int, document: dict[str, Any]) -> None:
+async def answer_json(send: Send, status: int, document: dict[str, Any]) -> None:
+    """Answer a request with a JSON document."""
     data = json.dumps(document).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(data)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})

@@ -15,7 +15,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from sift_fast.errors import SiftError
-from sift_fast.guard.protocols.gate import Gate
+from sift_fast.guard.protocols.gate import Gate, answer_json
 from sift_fast.guard.protocols.litellm import LiteLlmGuard
 from sift_fast.guard.protocols.openai import Blocked
 from sift_fast.guard.protocols.upstream import UpstreamBroken
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sift_fast.guard.protocols.gate import Message
     from sift_fast.guard.verdict import Verdict
 
-__all__ = ["Service"]
+__all__ = ["Door", "Service"]
 
 _OWN = {"/health", "/ready", "/metrics", "/v1/reload", "/beta/litellm_basic_guardrail_api"}
 _TOKENS = {b"authorization", b"x-api-key", b"x-sift-token"}
@@ -39,6 +39,63 @@ class _Refused(Exception):
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status = status
+
+
+class Door:
+    """Asks for a token and counts callers, in front of another application.
+
+    Args:
+        app: the application.
+        upstream: what is closed in the end.
+        token: what callers must send as a bearer token; None for none.
+        max_requests: most requests at a time, streams among them; more are told to come back.
+    """
+
+    def __init__(self, app: Any, upstream: Any, *, token: str | None = None, max_requests: int = 1024) -> None:
+        self._app = app
+        self._upstream = upstream
+        self._token = token
+        self._places = max_requests
+        self._running = 0
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve one connection."""
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send, self._upstream)
+            return
+        if scope["type"] == "http" and scope["path"] == "/health":
+            await answer_json(send, 200, {"status": "ok"})
+            return
+        if self._running >= self._places:
+            await answer_json(send, 503, {"error": {"message": "too many requests at a time", "code": "refused"}})
+            return
+        self._running += 1
+        try:
+            await self._app(authenticated(scope, self._token), receive, send)
+        except _Refused as refused:
+            await answer_json(send, refused.status, {"error": {"message": str(refused), "code": "refused"}})
+        except UpstreamBroken:
+            # Nothing can be said any more to who reads the stream; that it ends says it.
+            return
+        finally:
+            self._running -= 1
+
+
+def authenticated(scope: Any, token: str | None) -> Any:
+    """The scope without our token: no other server has to know it."""
+    if token is None:
+        return scope
+    kept, known = [], False
+    for name, value in scope["headers"]:
+        # Where clients of the APIs put a key, and a place of our own for those who send the model's key too.
+        given = value.removeprefix(b"Bearer ") if name.lower() == b"authorization" else value
+        if name.lower() in _TOKENS and hmac.compare_digest(given, token.encode()):
+            known = True
+        else:
+            kept.append((name, value))
+    if not known:
+        raise _Refused(401, "the token is missing or wrong")
+    return {**scope, "headers": kept}
 
 
 class Service:
@@ -88,7 +145,7 @@ class Service:
             self._running += 1
             try:
                 if self._gate is not None and not self._own(scope):
-                    await self._gate(self._authenticated(scope), receive, send)
+                    await self._gate(authenticated(scope, self._token), receive, send)
                     return
                 status, answer = await self._route(scope, receive)
             finally:
@@ -115,7 +172,7 @@ class Service:
         path, method = scope["path"], scope["method"]
         if method == "GET" and path == "/health":
             return 200, {"status": "ok"}
-        self._authenticated(scope)
+        authenticated(scope, self._token)
         if method == "GET" and path == "/ready":
             # A check that goes through everything but the network.
             verdict = await self._guard.check_input("ready?", RequestContext())
@@ -134,23 +191,6 @@ class Service:
         if path.startswith("/v1/check/"):
             return 200, _shown(await self._check(path.removeprefix("/v1/check/"), document))
         raise _Refused(404, "there is nothing here")
-
-    def _authenticated(self, scope: Any) -> Any:
-        """The scope without our token: no other server has to know it."""
-        if self._token is None:
-            return scope
-        token = self._token.encode()
-        kept, known = [], False
-        for name, value in scope["headers"]:
-            # Where clients of the APIs put a key, and a place of our own for those who send the model's key too.
-            given = value.removeprefix(b"Bearer ") if name.lower() == b"authorization" else value
-            if name.lower() in _TOKENS and hmac.compare_digest(given, token):
-                known = True
-            else:
-                kept.append((name, value))
-        if not known:
-            raise _Refused(401, "the token is missing or wrong")
-        return {**scope, "headers": kept}
 
     async def _document(self, receive: Any) -> dict[str, Any]:
         body = bytearray()

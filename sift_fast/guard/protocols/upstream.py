@@ -1,4 +1,4 @@
-"""A model's API behind the guard: an ASGI application that asks another server, and sends what that server answers.
+"""A server behind the guard: an ASGI application that asks another server, and sends what that server answers.
 
 Asks once and follows nothing: no retries, no redirects, no proxies or passwords from the environment. Reads from the
 server as fast as the client takes it, and stops as soon as nobody reads any more. Needs `httpx2`.
@@ -7,18 +7,18 @@ server as fast as the client takes it, and stops as soon as nobody reads any mor
 from __future__ import annotations
 
 import asyncio
-import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from sift_fast.errors import ConfigError
+from sift_fast.guard.protocols.gate import answer_json
 
 if TYPE_CHECKING:
     from sift_fast.guard.protocols.gate import Message, Receive, Send
 
-__all__ = ["Upstream", "UpstreamBroken"]
+__all__ = ["Upstream", "UpstreamBroken", "is_model_api"]
 
 #: Belong to one connection, or are written anew.
 _LEFT = frozenset(
@@ -35,6 +35,13 @@ _PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~:@+-]+)+")
 _MODELS = re.compile(r".*/models(?:/[^/]+)?")
 
 
+def is_model_api(method: str, path: str, ends: Iterable[str]) -> bool:
+    """Whether a request belongs to a model's API: a POST to one of the ends of paths, or a look at its models."""
+    if method == "GET":
+        return _MODELS.fullmatch(path) is not None
+    return method == "POST" and path.rstrip("/").endswith(tuple(ends))
+
+
 class UpstreamBroken(Exception):
     """The server broke off in the middle of an answer."""
 
@@ -44,8 +51,7 @@ class Upstream:
 
     Args:
         url: of the server, in front of the paths that clients ask for.
-        paths: ends of the paths that are asked for by POST; besides them, models are listed by GET, and nothing else
-            goes through.
+        passes: whether a request, by its method and path, goes through.
         key: replaces the key that a client sends; None to pass on the client's.
         timeout_s: seconds until the first byte of an answer, and between two.
         connect_s: seconds until there is a connection.
@@ -60,7 +66,7 @@ class Upstream:
     def __init__(
         self,
         url: str,
-        paths: Iterable[str],
+        passes: Callable[[str, str], bool],
         *,
         key: str | None = None,
         timeout_s: float = 600.0,
@@ -77,7 +83,7 @@ class Upstream:
         if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.username is not None:
             raise ConfigError("the address of the server must be http:// or https://, without a user and a query")
         self._url = url.rstrip("/")
-        self._paths = tuple(paths)
+        self._passes = passes
         self._key = key
         self._http = httpx2
         self._client = httpx2.AsyncClient(
@@ -100,11 +106,10 @@ class Upstream:
             UpstreamBroken: the server broke off in the middle of its answer.
         """
         path, method = str(scope["path"]), scope["method"]
-        asked = method == "POST" and path.rstrip("/").endswith(self._paths)
-        if not _PATH.fullmatch(path.rstrip("/")) or not (asked or (method == "GET" and _MODELS.fullmatch(path))):
-            await _answer(send, 404, "this path is not passed on", "not_found")
+        if not _PATH.fullmatch(path.rstrip("/") or "/x") or not self._passes(method, path):
+            await answer_json(send, 404, _error("this path is not passed on", "not_found"))
             return
-        body = (await receive()).get("body", b"") if asked else b""
+        body = (await receive()).get("body", b"") if method == "POST" else b""
         query = scope.get("query_string", b"").decode("ascii", "replace")
         url = f"{self._url}{path}{'?' if query else ''}{query}"
         request = self._client.build_request(method, url, headers=self._headers(scope), content=body)
@@ -124,10 +129,10 @@ class Upstream:
         try:
             response = await self._client.send(request, stream=True)
         except http.TimeoutException:
-            await _answer(send, 504, "the model's server did not answer in time", "upstream_timeout")
+            await answer_json(send, 504, _error("the server behind did not answer in time", "upstream_timeout"))
             return
         except http.HTTPError:
-            await _answer(send, 502, "the model's server cannot be reached", "upstream_unavailable")
+            await answer_json(send, 502, _error("the server behind cannot be reached", "upstream_unavailable"))
             return
         try:
             named = {name.strip().lower().encode() for name in response.headers.get("connection", "").split(",")}
@@ -164,8 +169,5 @@ async def _gone(receive: Receive) -> None:
         pass
 
 
-async def _answer(send: Send, status: int, message: str, code: str) -> None:
-    data = json.dumps({"error": {"message": message, "type": "upstream", "code": code}}).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(data)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": data})
+def _error(message: str, code: str) -> dict[str, Any]:
+    return {"error": {"message": message, "type": "upstream", "code": code}}
