@@ -522,9 +522,7 @@ class Kernel(_core._Kernel):
             ConfigError: `actual` names a unit that was not reserved, or a negative amount.
             StateUnavailable: an overrun cannot be made durable.
         """
-        outcome = _outcome(self._settle(lease, dict(actual or {})))
-        self._remember_undo(lease, result)
-        return outcome
+        return _outcome(self._settle(lease, dict(actual or {}), result))
 
     async def settle_async(
         self, lease: str, actual: Mapping[str, int] | None = None, result: Any = None
@@ -550,9 +548,7 @@ class Kernel(_core._Kernel):
         Raises:
             LeaseConflict: as for `settle`.
         """
-        outcome = _outcome(self._abandon(lease))
-        self._remember_undo(lease, None)
-        return outcome
+        return _outcome(self._abandon(lease))
 
     def rollback(
         self, trace_id: str, *, sign: _Sign, run: Callable[[str, dict[str, Any], HeldPermit], object]

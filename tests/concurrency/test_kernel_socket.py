@@ -345,3 +345,34 @@ def test_users_are_told_apart(peers, said):
             assert asked_as(64001, served.path) == said
         finally:
             served.end(signal.SIGTERM)
+
+
+def test_a_folder_that_others_may_change_is_no_place(served):
+    """Anybody could put a kernel of his own there."""
+    kernel = sf.Kernel.open(served.folder)
+    served.path.parent.chmod(0o777)
+    with pytest.raises(sf.ConfigError, match="others may write"):
+        sf.Kernel.open(served.folder)
+    served.end(signal.SIGTERM)
+    ran = CliRunner().invoke(cli, ["serve", "--kernel", str(served.folder)])
+    assert ran.exit_code == 2
+    assert "others may write" in ran.output
+    assert kernel.authorize(*sf.sign_request(wanted(), served.key(kernel))).status == "error"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_somebody_else_at_the_socket_is_not_believed(served):
+    os.chown(served.path, 64001, 64001)
+    with pytest.raises(sf.StateUnavailable, match="that is not the kernel"):
+        sf.Kernel.open(served.folder)
+
+
+def test_a_scanner_is_the_kernels_own_concern(served):
+    with pytest.raises(sf.ConfigError, match="leave `scanner` out"):
+        sf.Kernel.open(served.folder, scanner=sf.Scanner(rules=["secrets"]))
+
+
+@pytest.mark.parametrize("bounds", [{"timeout": 0}, {"timeout": -1.0}, {"timeout": float("nan")}, {"connections": 0}])
+def test_bounds_of_a_client_are_checked(served, bounds):
+    with pytest.raises(sf.ConfigError):
+        sf.Kernel.connect(served.path, **bounds)

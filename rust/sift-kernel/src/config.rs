@@ -270,6 +270,9 @@ fn minute() -> i64 {
     60
 }
 
+/// What a call holds besides the arguments of an action, bytes.
+const ROOM: usize = 64 << 10;
+
 /// A day in seconds, the longest of what should be short.
 const DAY: i64 = 86_400;
 
@@ -324,6 +327,13 @@ impl Config {
             return Err(KernelError::Config(format!("kernel.toml: `{word}` is no risk tier")));
         }
         socket.check()?;
+        if config.mode == Mode::Socket
+            && socket.frame_bytes < request.max_bytes.saturating_add(ROOM)
+        {
+            return Err(KernelError::Config(format!(
+                "kernel.toml: `socket.frame_bytes` must be at least `request.max_bytes` and {ROOM}"
+            )));
+        }
         if config.mode == Mode::Socket && config.trust_process {
             return Err(KernelError::Config(
                 "kernel.toml: `trust_process` is for callers in the kernel's own process, and \

@@ -57,14 +57,13 @@ pub trait Gate: Send + Sync {
     fn durable(&self, answer: &Answer) -> Result<Option<Durable>>;
     /// Calls back once when [`Self::durable`] would not wait; false when there is nothing to wait for.
     fn when_durable(&self, answer: &Answer, told: Box<dyn FnOnce() + Send>) -> bool;
-    /// See [`Kernel::settle`].
-    fn settle(&self, lease: &str, actual: BTreeMap<String, i64>) -> Result<Outcome>;
+    /// See [`Kernel::settle`], then [`Kernel::remember_undo`] with what the tool returned.
+    fn settle(&self, lease: &str, actual: BTreeMap<String, i64>, result: &Value)
+        -> Result<Outcome>;
     /// See [`Kernel::cancel`].
     fn cancel(&self, lease: &str) -> Result<Outcome>;
-    /// See [`Kernel::abandon`].
+    /// See [`Kernel::abandon`], then [`Kernel::remember_undo`] without a result: it may have happened.
     fn abandon(&self, lease: &str) -> Result<Outcome>;
-    /// See [`Kernel::remember_undo`].
-    fn remember_undo(&self, lease: &str, result: &Value) -> Result<bool>;
     /// See [`Kernel::undos`].
     fn undos(&self, trace_id: &str) -> Result<Vec<Undo>>;
     /// See [`Kernel::take_undo`].
@@ -153,8 +152,15 @@ impl Gate for Local {
         self.kernel.when_durable(&answer.authorization, move |_| told())
     }
 
-    fn settle(&self, lease: &str, actual: BTreeMap<String, i64>) -> Result<Outcome> {
-        self.kernel.settle(lease, actual)
+    fn settle(
+        &self,
+        lease: &str,
+        actual: BTreeMap<String, i64>,
+        result: &Value,
+    ) -> Result<Outcome> {
+        let outcome = self.kernel.settle(lease, actual)?;
+        self.kernel.remember_undo(lease, result)?;
+        Ok(outcome)
     }
 
     fn cancel(&self, lease: &str) -> Result<Outcome> {
@@ -162,11 +168,9 @@ impl Gate for Local {
     }
 
     fn abandon(&self, lease: &str) -> Result<Outcome> {
-        self.kernel.abandon(lease)
-    }
-
-    fn remember_undo(&self, lease: &str, result: &Value) -> Result<bool> {
-        self.kernel.remember_undo(lease, result)
+        let outcome = self.kernel.abandon(lease)?;
+        self.kernel.remember_undo(lease, &Value::Null)?;
+        Ok(outcome)
     }
 
     fn undos(&self, trace_id: &str) -> Result<Vec<Undo>> {

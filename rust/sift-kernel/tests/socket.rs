@@ -16,7 +16,9 @@ use sift_kernel::{
     sign, ActionRequest, Answer, Credential, Decision, Gate, KernelError, LeaseState, Local,
     Session, SessionGrant, Stamp, Status, Subject, SubjectKind, Verdict,
 };
+use sift_policy::json::Value;
 
+#[allow(dead_code, reason = "each file of tests uses some of it")]
 mod common;
 
 use common::{key, now, refund, write, AUDIENCE};
@@ -86,9 +88,9 @@ fn whole(gate: &dyn Gate) {
     assert!(gate.proof(placed.index).unwrap().starts_with("c2sp.org/tlog-proof"));
     let lease = allowed.lease.clone().unwrap();
     let cost = BTreeMap::from([("usd_micros".to_owned(), 3)]);
-    let settled = gate.settle(&lease, cost.clone()).unwrap();
+    let settled = gate.settle(&lease, cost.clone(), &Value::Null).unwrap();
     assert_eq!(settled.state, LeaseState::Settled);
-    assert_eq!(gate.settle(&lease, cost).unwrap(), settled);
+    assert_eq!(gate.settle(&lease, cost, &Value::Null).unwrap(), settled);
     assert!(matches!(gate.cancel(&lease), Err(KernelError::LeaseConflict(_))));
     let broken_off = ask(gate, &refund(1)).lease.clone().unwrap();
     assert_eq!(gate.abandon(&broken_off).unwrap().state, LeaseState::Unknown);
@@ -210,6 +212,7 @@ fn a_restart_is_survived_and_replays_are_not() {
     let lost = ask(&client, &refund(1));
     server.stop().unwrap();
     server.stop().unwrap();
+    drop(server);
     assert!(!place.socket().exists());
     let down = ask(&client, &refund(1));
     assert_eq!((down.reason.as_str(), down.status), ("kernel_unavailable", Status::Error));
@@ -488,7 +491,7 @@ fn answers_that_nobody_fetches_make_room() {
 
 #[test]
 fn what_is_too_long_for_a_frame_is_told() {
-    let place = Place::new("[socket]\nframe_bytes = 65536\n");
+    let place = Place::new("max_bytes = 1024\n[socket]\nframe_bytes = 66560\n");
     let _server = place.serve();
     let client = place.connect();
     let text = "x".repeat(70_000);

@@ -1046,8 +1046,10 @@ impl Kernel {
         py: Python<'_>,
         lease: &str,
         actual: BTreeMap<String, i64>,
+        result: &Bound<'_, PyAny>,
     ) -> PyResult<Ended> {
-        run(py, || self.core.settle(lease, actual)).map(ended)
+        let result = to_value(result, DEPTH)?;
+        run(py, || self.core.settle(lease, actual, &result)).map(ended)
     }
 
     fn _cancel(&self, py: Python<'_>, lease: &str) -> PyResult<Ended> {
@@ -1056,16 +1058,6 @@ impl Kernel {
 
     fn _abandon(&self, py: Python<'_>, lease: &str) -> PyResult<Ended> {
         run(py, || self.core.abandon(lease)).map(ended)
-    }
-
-    fn _remember_undo(
-        &self,
-        py: Python<'_>,
-        lease: &str,
-        result: &Bound<'_, PyAny>,
-    ) -> PyResult<bool> {
-        let result = to_value(result, DEPTH)?;
-        run(py, || self.core.remember_undo(lease, &result))
     }
 
     /// Request, place, tool and arguments of what undoes a trace, the last action first.

@@ -474,8 +474,19 @@ impl Gate for Client {
         true
     }
 
-    fn settle(&self, lease: &str, actual: BTreeMap<String, i64>) -> Result<Outcome> {
-        self.outcome(&Call::Settle { lease: lease.to_owned(), actual })
+    fn settle(
+        &self,
+        lease: &str,
+        actual: BTreeMap<String, i64>,
+        result: &Value,
+    ) -> Result<Outcome> {
+        if !fits(result) {
+            return Err(KernelError::Invalid(
+                "the result of the action is larger or nested deeper than can be kept".to_owned(),
+            ));
+        }
+        let result = result.clone();
+        self.outcome(&Call::Settle { lease: lease.to_owned(), actual, result })
     }
 
     fn cancel(&self, lease: &str) -> Result<Outcome> {
@@ -486,15 +497,6 @@ impl Gate for Client {
         self.outcome(&Call::Abandon { lease: lease.to_owned() })
     }
 
-    fn remember_undo(&self, lease: &str, result: &Value) -> Result<bool> {
-        if !fits(result) {
-            return Err(KernelError::Invalid(
-                "the result of the action is larger or nested deeper than can be kept".to_owned(),
-            ));
-        }
-        self.flag(&Call::RememberUndo { lease: lease.to_owned(), result: result.clone() })
-    }
-
     fn undos(&self, trace_id: &str) -> Result<Vec<Undo>> {
         match self.shared.call(&Call::Undos { trace_id: trace_id.to_owned() })? {
             Reply::Undos(undos) => Ok(undos),
@@ -503,10 +505,12 @@ impl Gate for Client {
     }
 
     fn take_undo(&self, trace_id: &str, request_id: &str) -> Result<bool> {
-        self.flag(&Call::TakeUndo {
-            trace_id: trace_id.to_owned(),
-            request_id: request_id.to_owned(),
-        })
+        let call =
+            Call::TakeUndo { trace_id: trace_id.to_owned(), request_id: request_id.to_owned() };
+        match self.shared.call(&call)? {
+            Reply::Flag(taken) => Ok(taken),
+            _ => Err(odd()),
+        }
     }
 
     fn return_undo(&self, trace_id: &str, undo: &Undo) -> Result<()> {
@@ -604,13 +608,6 @@ impl Client {
     fn outcome(&self, call: &Call) -> Result<Outcome> {
         match self.shared.call(call)? {
             Reply::Outcome(outcome) => Ok(outcome),
-            _ => Err(odd()),
-        }
-    }
-
-    fn flag(&self, call: &Call) -> Result<bool> {
-        match self.shared.call(call)? {
-            Reply::Flag(flag) => Ok(flag),
             _ => Err(odd()),
         }
     }

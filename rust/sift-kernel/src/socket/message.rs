@@ -48,10 +48,9 @@ pub struct Welcome {
 pub enum Call {
     Authorize { request: ActionRequest, credential: Credential, approval: Option<String> },
     Durable { tickets: Vec<u64> },
-    Settle { lease: String, actual: BTreeMap<String, i64> },
+    Settle { lease: String, actual: BTreeMap<String, i64>, result: Value },
     Cancel { lease: String },
     Abandon { lease: String },
-    RememberUndo { lease: String, result: Value },
     Undos { trace_id: String },
     TakeUndo { trace_id: String, request_id: String },
     ReturnUndo { trace_id: String, undo: Undo },
@@ -327,7 +326,6 @@ impl Call {
             | Self::Settle { .. }
             | Self::Cancel { .. }
             | Self::Abandon { .. }
-            | Self::RememberUndo { .. }
             | Self::OpenSession { .. }
             | Self::PolicyHash
             | Self::Proof { .. } => Right::Act,
@@ -353,10 +351,13 @@ impl Call {
                     writer.unsigned(*ticket);
                 });
             }),
-            Self::Settle { lease, actual } => frame(out, 3, |writer| {
-                writer.text(lease).list(actual.iter(), |writer, (unit, amount)| {
-                    writer.text(unit).number(*amount);
-                });
+            Self::Settle { lease, actual, result } => frame(out, 3, |writer| {
+                writer
+                    .text(lease)
+                    .list(actual.iter(), |writer, (unit, amount)| {
+                        writer.text(unit).number(*amount);
+                    })
+                    .value(result);
             }),
             Self::Cancel { lease } => frame(out, 4, |writer| {
                 writer.text(lease);
@@ -364,48 +365,45 @@ impl Call {
             Self::Abandon { lease } => frame(out, 5, |writer| {
                 writer.text(lease);
             }),
-            Self::RememberUndo { lease, result } => frame(out, 6, |writer| {
-                writer.text(lease).value(result);
-            }),
-            Self::Undos { trace_id } => frame(out, 7, |writer| {
+            Self::Undos { trace_id } => frame(out, 6, |writer| {
                 writer.text(trace_id);
             }),
-            Self::TakeUndo { trace_id, request_id } => frame(out, 8, |writer| {
+            Self::TakeUndo { trace_id, request_id } => frame(out, 7, |writer| {
                 writer.text(trace_id).text(request_id);
             }),
-            Self::ReturnUndo { trace_id, undo } => frame(out, 9, |writer| {
+            Self::ReturnUndo { trace_id, undo } => frame(out, 8, |writer| {
                 writer.text(trace_id);
                 write_undo(writer, undo);
             }),
-            Self::Observe { tenant, conversation, source, text } => frame(out, 10, |writer| {
+            Self::Observe { tenant, conversation, source, text } => frame(out, 9, |writer| {
                 writer.text(tenant).text(conversation).text(source).text(text);
             }),
-            Self::OpenSession { grant } => frame(out, 11, |writer| {
+            Self::OpenSession { grant } => frame(out, 10, |writer| {
                 writer.bytes(grant);
             }),
-            Self::Elevate { elevation } => frame(out, 12, |writer| {
+            Self::Elevate { elevation } => frame(out, 11, |writer| {
                 writer.bytes(elevation);
             }),
-            Self::Pending => frame(out, 13, |_| {}),
-            Self::Approval { id } => frame(out, 14, |writer| {
+            Self::Pending => frame(out, 12, |_| {}),
+            Self::Approval { id } => frame(out, 13, |writer| {
                 writer.text(id);
             }),
-            Self::SignApproval { id, key_id, verdict, signature } => frame(out, 15, |writer| {
+            Self::SignApproval { id, key_id, verdict, signature } => frame(out, 14, |writer| {
                 writer.text(id).text(key_id).text(verdict.word()).bytes(signature);
             }),
-            Self::Revoke { subject, back } => frame(out, 16, |writer| {
+            Self::Revoke { subject, back } => frame(out, 15, |writer| {
                 writer
                     .text(subject.kind.word())
                     .text(&subject.name)
                     .text(&subject.tenant)
                     .flag(*back);
             }),
-            Self::Reload => frame(out, 17, |_| {}),
-            Self::PolicyHash => frame(out, 18, |_| {}),
-            Self::Proof { index } => frame(out, 19, |writer| {
+            Self::Reload => frame(out, 16, |_| {}),
+            Self::PolicyHash => frame(out, 17, |_| {}),
+            Self::Proof { index } => frame(out, 18, |writer| {
                 writer.unsigned(*index);
             }),
-            Self::Totals => frame(out, 20, |_| {}),
+            Self::Totals => frame(out, 19, |_| {}),
         }
     }
 
@@ -427,31 +425,31 @@ impl Call {
                 if pairs.windows(2).any(|pair| matches!(pair, [a, b] if a.0 >= b.0)) {
                     return Err(Malformed);
                 }
-                Self::Settle { lease, actual: pairs.into_iter().collect() }
+                let actual = pairs.into_iter().collect();
+                Self::Settle { lease, actual, result: reader.value()? }
             }
             4 => Self::Cancel { lease: reader.text()? },
             5 => Self::Abandon { lease: reader.text()? },
-            6 => Self::RememberUndo { lease: reader.text()?, result: reader.value()? },
-            7 => Self::Undos { trace_id: reader.text()? },
-            8 => Self::TakeUndo { trace_id: reader.text()?, request_id: reader.text()? },
-            9 => Self::ReturnUndo { trace_id: reader.text()?, undo: read_undo(&mut reader)? },
-            10 => Self::Observe {
+            6 => Self::Undos { trace_id: reader.text()? },
+            7 => Self::TakeUndo { trace_id: reader.text()?, request_id: reader.text()? },
+            8 => Self::ReturnUndo { trace_id: reader.text()?, undo: read_undo(&mut reader)? },
+            9 => Self::Observe {
                 tenant: reader.text()?,
                 conversation: reader.text()?,
                 source: reader.text()?,
                 text: reader.text()?,
             },
-            11 => Self::OpenSession { grant: reader.bytes()?.to_vec() },
-            12 => Self::Elevate { elevation: reader.bytes()?.to_vec() },
-            13 => Self::Pending,
-            14 => Self::Approval { id: reader.text()? },
-            15 => Self::SignApproval {
+            10 => Self::OpenSession { grant: reader.bytes()?.to_vec() },
+            11 => Self::Elevate { elevation: reader.bytes()?.to_vec() },
+            12 => Self::Pending,
+            13 => Self::Approval { id: reader.text()? },
+            14 => Self::SignApproval {
                 id: reader.text()?,
                 key_id: reader.text()?,
                 verdict: word(reader.str()?, Verdict::from_word)?,
                 signature: reader.bytes()?.to_vec(),
             },
-            16 => Self::Revoke {
+            15 => Self::Revoke {
                 subject: Subject {
                     kind: word(reader.str()?, SubjectKind::from_word)?,
                     name: reader.text()?,
@@ -459,10 +457,10 @@ impl Call {
                 },
                 back: reader.flag()?,
             },
-            17 => Self::Reload,
-            18 => Self::PolicyHash,
-            19 => Self::Proof { index: reader.unsigned()? },
-            20 => Self::Totals,
+            16 => Self::Reload,
+            17 => Self::PolicyHash,
+            18 => Self::Proof { index: reader.unsigned()? },
+            19 => Self::Totals,
             _ => return Err(Malformed),
         };
         reader.end()?;
@@ -780,10 +778,9 @@ mod tests {
         let actual = [("a".to_owned(), 1), ("b".to_owned(), -2)].into();
         calls.extend([
             Call::Durable { tickets: vec![0, u64::MAX] },
-            Call::Settle { lease: text(), actual },
+            Call::Settle { lease: text(), actual, result: value() },
             Call::Cancel { lease: text() },
             Call::Abandon { lease: text() },
-            Call::RememberUndo { lease: text(), result: value() },
             Call::Undos { trace_id: text() },
             Call::TakeUndo { trace_id: text(), request_id: text() },
             Call::ReturnUndo { trace_id: text(), undo: undo() },
@@ -896,10 +893,10 @@ mod tests {
 
     #[test]
     fn integers_and_floats_stay_what_they_are() {
-        let call = Call::RememberUndo { lease: String::new(), result: value() };
+        let call = Call::Settle { lease: String::new(), actual: BTreeMap::new(), result: value() };
         let mut frame = Vec::new();
         call.write(&mut frame);
-        let Ok(Call::RememberUndo { result, .. }) = Call::read(&frame) else {
+        let Ok(Call::Settle { result, .. }) = Call::read(&frame) else {
             panic!("another call");
         };
         assert_eq!(result, value());
@@ -908,8 +905,8 @@ mod tests {
 
     fn raw(value: &[u8]) -> Read<Call> {
         let mut frame = Vec::new();
-        super::frame(&mut frame, 6, |writer| {
-            writer.text("l").array(value);
+        super::frame(&mut frame, 3, |writer| {
+            writer.text("l").list([].iter(), |_, _: &u8| {}).array(value);
         });
         Call::read(&frame)
     }

@@ -424,24 +424,22 @@ impl Shared {
     /// Receipts of answers, waited for together: no longer than for one.
     fn fetch(&self, tickets: &[u64], visitor: &Visitor) -> Vec<Fetched> {
         let kernel = self.local.kernel();
+        let error = |what: &str| Err(Fault::from(&KernelError::Unavailable(what.to_owned())));
+        let answers = lock(&visitor.answers);
+        let kept: Vec<_> =
+            tickets.iter().take(MOST_TICKETS).map(|ticket| answers.get(*ticket)).collect();
+        drop(answers);
         let until = Instant::now() + Duration::from_millis(kernel.config().log.wait_ms);
-        tickets
-            .iter()
-            .take(MOST_TICKETS)
-            .map(|ticket| {
-                let error = |what: &str| Fault::from(&KernelError::Unavailable(what.to_owned()));
-                let Some(answer) = lock(&visitor.answers).get(*ticket) else {
-                    return Err(error(
-                        "the answer is not kept any more: fetch receipts sooner, or raise \
-                         `socket.answers` of kernel.toml",
-                    ));
-                };
-                if Instant::now() > until {
-                    return Err(error(
-                        "the receipt was not durable in time; it may still become so",
-                    ));
+        kept.into_iter()
+            .map(|answer| match answer {
+                None => error(
+                    "the answer is not kept any more: fetch receipts sooner, or raise \
+                     `socket.answers` of kernel.toml",
+                ),
+                Some(_) if Instant::now() > until => {
+                    error("the receipt was not durable in time; it may still become so")
                 }
-                kernel.durable(&answer).map_err(|error| Fault::from(&error))
+                Some(answer) => kernel.durable(&answer).map_err(|error| Fault::from(&error)),
             })
             .collect()
     }
@@ -451,12 +449,11 @@ impl Shared {
         Ok(match call {
             // Both have been taken care of.
             Call::Authorize { .. } | Call::Durable { .. } => Reply::Done,
-            Call::Settle { lease, actual } => Reply::Outcome(local.settle(&lease, actual)?),
+            Call::Settle { lease, actual, result } => {
+                Reply::Outcome(local.settle(&lease, actual, &result)?)
+            }
             Call::Cancel { lease } => Reply::Outcome(local.cancel(&lease)?),
             Call::Abandon { lease } => Reply::Outcome(local.abandon(&lease)?),
-            Call::RememberUndo { lease, result } => {
-                Reply::Flag(local.remember_undo(&lease, &result)?)
-            }
             Call::Undos { trace_id } => Reply::Undos(local.undos(&trace_id)?),
             Call::TakeUndo { trace_id, request_id } => {
                 Reply::Flag(local.take_undo(&trace_id, &request_id)?)
