@@ -207,7 +207,7 @@ def test_a_server_that_is_stopped_gives_back_what_it_has(served):
     inside = wanted(session=kernel.open_session(grant).id)
     settled = kernel.settle(kernel.authorize(*sf.sign_request(wanted(), key)).lease)
     assert settled.state == "settled"
-    kernel.revoke(session="other")
+    kernel.revoke(key="support-bot-1")
     assert served.end(signal.SIGTERM) == 0
     assert not served.path.exists()
     auth = kernel.authorize(*sf.sign_request(wanted(), key))
@@ -217,6 +217,8 @@ def test_a_server_that_is_stopped_gives_back_what_it_has(served):
     with pytest.raises(sf.StateUnavailable, match=r"kernel\.sock"):
         sf.Kernel.open(served.folder)
     served.start()
+    assert kernel.authorize(*sf.sign_request(wanted(), key)).reason == "key_revoked"
+    kernel.reinstate(key="support-bot-1")
     assert kernel.authorize(*sf.sign_request(wanted(), key)).allowed
     # Sessions are memory: they are opened again with the grant that was signed for them.
     assert kernel.authorize(*sf.sign_request(inside, key)).reason == "unknown_session"
