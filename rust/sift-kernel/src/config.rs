@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::error::{file, KernelError, Result};
+use crate::socket::SocketBounds;
 
 /// A length of time as it is written in a setting: `30s`, `5m`, `1h`, `1d`, or `forever`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +69,17 @@ pub enum Release {
     /// When the receipt is queued: a crash loses the receipts of the last commit interval, of actions that may
     /// have happened.
     Queued,
+}
+
+/// Which processes work with a kernel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// The one that opens it. The default.
+    #[default]
+    Single,
+    /// A process of its own, which the others reach through a socket.
+    Socket,
 }
 
 /// How receipts are signed.
@@ -213,6 +225,12 @@ pub struct Config {
     pub receipt_key_id: String,
     /// Private key that signs checkpoints.
     pub log_key: PathBuf,
+    /// Which processes work with it.
+    #[serde(default)]
+    pub mode: Mode,
+    /// The socket.
+    #[serde(default)]
+    pub socket: SocketBounds,
     /// When permits are handed out.
     #[serde(default)]
     pub release: Release,
@@ -253,6 +271,9 @@ fn minute() -> i64 {
     60
 }
 
+/// What a call holds besides the arguments of an action, bytes.
+const ROOM: usize = 64 << 10;
+
 /// A day in seconds, the longest of what should be short.
 const DAY: i64 = 86_400;
 
@@ -265,6 +286,7 @@ impl Config {
             KernelError::Config(format!("kernel.toml: {}", error.to_string().trim_end()))
         })?;
         let (request, lease, approval) = (&config.request, &config.lease, &config.approval);
+        let socket = &config.socket;
         let day = DAY * 1_000;
         for (name, value, low, high) in [
             ("request.lifetime_ms", request.lifetime_ms, 1, day),
@@ -279,6 +301,11 @@ impl Config {
             ("approval.elevation_seconds", approval.elevation_seconds, 1, 30 * DAY),
             ("session.seconds", config.session.seconds, 1, 366 * DAY),
             ("permit_seconds", config.permit_seconds, 1, DAY),
+            ("socket.connections", size(socket.connections), 1, 65_536),
+            ("socket.connections_per_user", size(socket.connections_per_user), 1, 65_536),
+            ("socket.frame_bytes", size(socket.frame_bytes), 64 << 10, 64 << 20),
+            ("socket.frame_ms", i64::try_from(socket.frame_ms).unwrap_or(i64::MAX), 10, 600_000),
+            ("socket.answers", size(socket.answers), 1, 1 << 20),
         ] {
             if !(low..=high).contains(&value) {
                 return Err(KernelError::Config(format!(
@@ -300,6 +327,21 @@ impl Config {
         {
             return Err(KernelError::Config(format!("kernel.toml: `{word}` is no risk tier")));
         }
+        socket.check()?;
+        if config.mode == Mode::Socket
+            && socket.frame_bytes < request.max_bytes.saturating_add(ROOM)
+        {
+            return Err(KernelError::Config(format!(
+                "kernel.toml: `socket.frame_bytes` must be at least `request.max_bytes` and {ROOM}"
+            )));
+        }
+        if config.mode == Mode::Socket && config.trust_process {
+            return Err(KernelError::Config(
+                "kernel.toml: `trust_process` is for callers in the kernel's own process, and \
+                 `mode = \"socket\"` has none: take one of them out"
+                    .to_owned(),
+            ));
+        }
         Ok(config)
     }
 
@@ -310,7 +352,8 @@ impl Config {
         let path = folder.join("kernel.toml");
         let text = std::fs::read_to_string(&path).map_err(|error| file(&path, "read", &error))?;
         let mut config = Self::from_text(&text)?;
-        for inside in [&mut config.state, &mut config.receipt_key, &mut config.log_key] {
+        let socket = &mut config.socket.path;
+        for inside in [&mut config.state, &mut config.receipt_key, &mut config.log_key, socket] {
             *inside = folder.join(&*inside);
         }
         Ok(config)

@@ -173,6 +173,11 @@ impl Authorization {
         }
     }
 
+    /// The denial of a kernel that cannot be reached; one behind a socket fills in what it said.
+    pub(crate) fn unavailable(request_id: &str) -> Self {
+        Self::refused(broken("kernel_unavailable"), request_id, [0; 32])
+    }
+
     /// Whether there is a receipt: none is written for callers that did not prove who they are.
     pub fn has_receipt(&self) -> bool {
         self.record.is_some()
