@@ -8,6 +8,7 @@ the conversation become what they stand for.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -65,6 +66,7 @@ class OutputStream:
         self._final = tuple(check for check in (*plan.always, *plan.slow) if check not in gated)
         self._whole = any(_stops(check) for check in self._final) or bool(plan.slow)
         self._lengths = plan.before
+        self._inline = plan.inline
         self._prompts = [
             (check, PromptStream(check.runs)) for check in self._fast if isinstance(check, PromptLeak) and check.runs
         ]
@@ -103,9 +105,13 @@ class OutputStream:
         source = self._source
         close = getattr(source, "aclose", None)
         try:
-            async for piece in _each(source):
-                if out := self.feed(piece):
-                    yield out
+            async for whole in _each(source):
+                for piece in _parts(whole, self._inline):
+                    if piece is not whole:
+                        # A large piece is no reason to keep everybody else waiting.
+                        await asyncio.sleep(0)
+                    if out := self.feed(piece):
+                        yield out
                 if self.is_stopped():
                     break
         except Exception:
@@ -142,9 +148,14 @@ class OutputStream:
 
     async def finish_async(self) -> str:
         """As `finish`, without blocking."""
-        out = self._ending()
+        if self._final and self._chars > self._inline:
+            out = await asyncio.to_thread(self._ending)
+        else:
+            out = self._ending()
         if self._asks():
             await self._guard._waited(self._job)
+        if self._job.waits:
+            return await asyncio.to_thread(self._close, out)
         return self._close(out)
 
     def record(self) -> None:
@@ -295,6 +306,10 @@ async def _each(source: AsyncIterable[str] | Iterable[str] | None) -> AsyncItera
     else:
         for piece in source or ():
             yield piece
+
+
+def _parts(text: str, most: int) -> Iterable[str]:
+    return (text,) if len(text) <= most else (text[at : at + most] for at in range(0, len(text), most))
 
 
 def _stops(check: Check) -> bool:

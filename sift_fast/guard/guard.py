@@ -18,7 +18,7 @@ from sift_fast.errors import ConfigError, LimitExceeded, StateUnavailable
 from sift_fast.guard import _edits
 from sift_fast.guard._actions import Actions, open_kernel, remember
 from sift_fast.guard._checks import Call, Check
-from sift_fast.guard._json import drop_fields, render
+from sift_fast.guard._json import drop_fields, render, rough_size
 from sift_fast.guard._memory import Memories
 from sift_fast.guard._plan import Plan, Plans, StagePlan, Stuff
 from sift_fast.guard._rules import make_scanner
@@ -885,26 +885,32 @@ class _ToolJob(_Job):
         self.answer: Answer | None = None
         #: What is edited, once it is: what is authorized is what goes on.
         self.done: tuple[str | None, Any] | None = None
-        # A result that is typed is read as what it is, also where it comes as text.
         self.encoded = False
-        if stage == "tool_output" and isinstance(value, str) and self.plan.tools is not None:
-            value, self.encoded = self.plan.tools.decoded(tool, value)
         self.source = value
         self.labels: Mapping[str, tuple[str, ...]] = {}
-        # What is read is what would go on: a field that a role does not see is gone before anything looks at it.
-        if stage == "tool_output" and self.plan.tools is not None:
-            hidden = self.plan.tools.hidden(tool, context.role)
+        self.size = rough_size(value, self.stage_plan.inline)
+
+    def prepare(self) -> None:
+        """Bring the value into the form in which it is read."""
+        value = self.source
+        # A result that is typed is read as what it is, also where it comes as text.
+        tools = self.plan.tools if self.stage == "tool_output" else None
+        try:
+            if tools is not None and isinstance(value, str):
+                value, self.encoded = tools.decoded(self.call.tool, value)
+            self.source = value
+            # What is read is what would go on: a field that a role does not see is gone before anything looks at it.
+            hidden = [] if tools is None else tools.hidden(self.call.tool, self.call.context.role)
             if hidden:
                 self.source, _ = drop_fields(value, hidden)
-        try:
             self.call.text = render(self.source)
-            self.call.value = value if stage == "tool_output" else self.put_back(self.source)
+            self.call.value = value if self.stage == "tool_output" else self.put_back(self.source)
         except (LimitExceeded, TypeError, StateUnavailable):
             self.broken("value")
-        self.size = len(self.call.text)
 
     def fast(self) -> None:
         """As for a text; a result is remembered as a source once it may be read."""
+        self.prepare()
         if self.tally.stopped:
             return
         super().fast()
