@@ -28,6 +28,8 @@ _LOOK_BEHIND = 2_048
 _OPEN = 3
 #: Bytes after a finding that a rule may read.
 _RIGHT_CONTEXT = 24
+#: Characters that are taken in one step: they are read twice, by the scanner's stream and by the gate.
+_PIECE = 4 * 1024
 #: Characters that an answer may have which must be seen whole.
 _MAX_WHOLE = 4 << 20
 
@@ -106,7 +108,7 @@ class OutputStream:
         close = getattr(source, "aclose", None)
         try:
             async for whole in _each(source):
-                for piece in _parts(whole, self._inline):
+                for piece in _parts(whole, _PIECE):
                     if piece is not whole:
                         # A large piece is no reason to keep everybody else waiting.
                         await asyncio.sleep(0)
