@@ -216,6 +216,8 @@ class OutputStream:
         for check in self._windowed:
             self._job.ask_about(check, Call("output", window, self._job.call.context, None))
         found = self._job.state.scanner.scan(window)
+        if found.incomplete:
+            self._job.failed("error", "limit", self._gated, limit=True)
         if not found:
             return 0
         # What ended earlier was judged then, with more of what stands before it; what follows a finding may still
@@ -240,6 +242,8 @@ class OutputStream:
         for check in self._gated if gate else self._fast:
             try:
                 signal = check.canary(call) if isinstance(check, PromptLeak) else check.run(call)
+                if signal is not None and not isinstance(signal, Signal):
+                    raise TypeError("no signal")
             except Exception:  # noqa: BLE001 -- whatever it raises, the rest is not shown
                 self._job.failed("error", "error", (check,))
                 continue

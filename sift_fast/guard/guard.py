@@ -471,9 +471,9 @@ class Guard:
         if job.blocks:
             import asyncio
 
-            await asyncio.to_thread(job.fast)
+            await asyncio.to_thread(job.read)
         else:
-            job.fast()
+            job.read()
         if job.slow:
             await self._waited(job)
         if job.acts:
@@ -485,7 +485,7 @@ class Guard:
         return job.finish()
 
     def _checked_sync(self, job: _Job) -> Verdict:
-        job.fast()
+        job.read()
         if job.slow:
             self._background.run(self._waited(job))
         if job.acts:
@@ -529,7 +529,7 @@ class Guard:
 
 def _fast(parts: Iterable[_Job]) -> None:
     for part in parts:
-        part.fast()
+        part.read()
 
 
 def _with_contact(answer: str, contact: str) -> str:
@@ -594,6 +594,13 @@ class _Job:
 
     # --- asking ----------------------------------------------------------------------------------------------------
 
+    def read(self) -> None:
+        """As `fast`; whatever goes wrong between the checks, the text is not checked."""
+        try:
+            self.fast()
+        except Exception:  # noqa: BLE001 -- as said
+            self.broken("check")
+
     def fast(self) -> None:
         """Scan once, and ask every guardrail that does not wait."""
         call, plan = self.call, self.stage_plan
@@ -610,9 +617,10 @@ class _Job:
             self.failed("error", "scan", plan.found)
         for check in plan.always:
             self.ask(check)
+        # Also where nothing was found: it may stand in what was not read.
+        if getattr(call.findings, "incomplete", ()):
+            self.failed("error", "limit", plan.found, limit=True)
         if call.findings:
-            if getattr(call.findings, "incomplete", ()):
-                self.failed("error", "limit", plan.found, limit=True)
             for check in plan.found:
                 self.ask(check)
         self.remember()
@@ -625,6 +633,8 @@ class _Job:
         """Ask it about a call, or a part of one; whatever it raises is an error of the check."""
         try:
             signal = check.run(call)
+            if signal is not None and not isinstance(signal, Signal):
+                raise TypeError("no signal")
         except LimitExceeded:
             self.failed("error", "limit", (check,), limit=True)
         except Exception:  # noqa: BLE001 -- whatever it raises, the text is not checked
