@@ -37,6 +37,10 @@ def check(path: str) -> int:
     for name, table in loaded.guardrails.items():
         state = "off" if not table.enabled else "watches" if "monitor" in {table.mode, loaded.mode} else "enforces"
         click.echo(f"  {name:16} {state:9} {table.on_violation:9} at {', '.join(table.stages)}")
+    place = loaded.kernel.folder or loaded.kernel.socket
+    click.echo(f"  {'kernel':16} {'asked' if place else 'none':9} {place or ''}".rstrip())
+    kept = [name for name in (loaded.events.file, loaded.events.ledger) if name]
+    click.echo(f"  {'events':16} {'written' if kept else 'nowhere':9} {', '.join(kept)}".rstrip())
     click.echo(f"  {len(loaded.tools)} tools, {len(loaded.override)} overrides, {len(scanner.rules)} rules")
     return CLEAN
 

@@ -26,7 +26,7 @@ _INPUT: dict[str, dict[str, Any]] = {
     "prompt_leak": {"on_violation": "block"},
 }
 
-# Of 14,361 harmless texts 9 score 0.98 and more, all about injections; 1 in 1,000 is above the shipped threshold.
+# Of 14,361 harmless texts of our collection 41 are above the shipped threshold, and 9 score 0.98 or more.
 _CLASSIFIER = {"on_violation": "flag", "block_at": 0.98}
 _RETRIEVAL = {"acl": {"on_violation": "block"}}
 
