@@ -7,8 +7,12 @@ the guard alone, awaited in an event loop as a service would. Expected answers a
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import io
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from sift_fast import _core
@@ -88,6 +92,7 @@ def measure(count: int) -> dict[str, Any]:
     dirty = f"{asked[:400]} {secret} or joe.miller@gmail.com"
     rows["chat, redacted"] = quantiles(asyncio.run(turns(guard, dirty, answer, count, "redact")))
     rows["chat, first piece of a stream"] = quantiles(asyncio.run(first_token(guard, count)))
+    rows.update(calls(count // 10))
     document = (TEXT * 200)[: 32 << 10]
     prints = _core._Fingerprints(20_000)
     fingerprints = {
@@ -96,6 +101,39 @@ def measure(count: int) -> dict[str, Any]:
         "one argument": argument(prints),
     }
     return {"turns": count, "rows": rows, "fingerprints": fingerprints}
+
+
+def calls(count: int) -> dict[str, dict[str, float]]:
+    """A tool call: through the guardrails, and through the kernel besides, its receipt on the disk."""
+    from sift_fast.cli import main as command
+
+    rows = {}
+    with tempfile.TemporaryDirectory() as folder:
+        governance = str(Path(folder) / "governance")
+        with contextlib.redirect_stdout(io.StringIO()):
+            command(["init", governance, "--template", "support"])
+        budgets = Path(governance) / "budgets.toml"
+        budgets.write_text(budgets.read_text().replace("cap = 2_000\n", "cap = 2_000_000\n"))
+        key = {"agent": "support-bot", "id": "support-bot-1", "file": f"{governance}/keys/support-bot.key"}
+        for name, kernel in (
+            ("tool call", {}),
+            ("tool call and kernel", {"folder": governance, "keys": {"acme": key}}),
+        ):
+            guard = Guard({"version": 1, "preset": "agent", "tools": {"read_order": {}}, "kernel": kernel})
+            rows[f"agent, {name}"] = quantiles(asyncio.run(_calls(guard, count)))
+            guard.close()
+    return rows
+
+
+async def _calls(guard: Guard, count: int) -> list[float]:
+    times = []
+    for number in range(count):
+        context = RequestContext(tenant="acme", role="support", conversation=f"c{number % 50}")
+        begun = time.perf_counter_ns()
+        verdict = await guard.check_tool_input("read_order", {"order": f"o-{number}"}, context)
+        times.append(time.perf_counter_ns() - begun)
+        assert verdict.decision == "allow", verdict
+    return times[count // 10 :]
 
 
 def argument(prints: Any, count: int = 10_000) -> float:

@@ -6,6 +6,9 @@ tools bring into a conversation is shown to the kernel, which derives from it wh
 
 from __future__ import annotations
 
+import threading
+import time
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -24,6 +27,11 @@ _PLACES = 64
 #: Approvals that one conversation waits for.
 _WAITING = 32
 _DECISIONS: dict[str, Decision] = {"allow": "allow", "escalate": "escalate", "deny": "block"}
+#: Sessions that are kept open at this end; the longest unused is opened again when it is needed.
+_SESSIONS = 10_000
+_BEFORE_S = 60
+#: Denials that say that the kernel does not know the session any more.
+_NO_SESSION = {"unknown_session", "session_expired"}
 #: Denials after which an approval is of no use any more.
 _OVER = {"approval_rejected", "approval_expired", "approval_used", "approval_unknown", "approval_of_another_action"}
 
@@ -66,7 +74,7 @@ def open_kernel(config: GuardConfig) -> Any:
     connect = getattr(Kernel, "connect", None)
     if connect is None:
         raise ConfigError("kernel: this build has no kernel behind a socket: name its `folder`")
-    return connect(f"unix:{config.path(settings.socket)}")
+    return connect(config.path(settings.socket), timeout=settings.timeout_ms / 1_000)
 
 
 class Actions:
@@ -90,6 +98,8 @@ class Actions:
         self._makes = bool(self._keys) or bool(settings.agent)
         self._threads = Threads("kernel", _PLACES)
         self._timeout = settings.timeout_ms / 1_000
+        self._lock = threading.Lock()
+        self._sessions: OrderedDict[tuple[str, str, str], tuple[Any, float]] = OrderedDict()
 
     def observe(self, text: str, source: str, context: RequestContext) -> None:
         """Show the kernel what came into a conversation.
@@ -141,7 +151,8 @@ class Actions:
         credential: Any,
         approval: str | None,
     ) -> Answer:
-        if request is None and self._makes:
+        made = request is None and self._makes
+        if made:
             request, credential = self._request(tool, args, context)
         elif not _same(request, tool, args, context):
             return _failed("mismatch")
@@ -151,6 +162,10 @@ class Actions:
             waiting = memory.waiting.get(action)
             approval = None if waiting is None else waiting[0]
         auth = self.kernel.authorize(request, credential, approval)
+        if made and auth.reason in _NO_SESSION:
+            self._lost(context)
+            request, credential = self._request(tool, args, context)
+            auth = self.kernel.authorize(request, credential, approval)
         decision = _DECISIONS[auth.decision]
         if auth.reason == "approval_pending":
             # It is asked for already: the record that is open stays the one.
@@ -174,20 +189,67 @@ class Actions:
         from sift_fast.kernel import ActionRequest, sign_request, trusted_credential
 
         agent, key = self._keys.get(context.tenant, (self._settings.agent, None))
+        session = self.session(context)
         request = ActionRequest(
             tenant=context.tenant,
             agent=agent,
             role=context.role,
             tool=tool,
             args=dict(args),
+            session=None if session is None else session.id,
             conversation=context.conversation,
             model=context.model,
             model_version=context.model_version,
             trace_id=context.trace_id,
         )
+        if session is not None:
+            return request, session.mac(request)
         if key is not None:
             return sign_request(request, key)
         return request, trusted_credential(self.kernel.audience)
+
+    def session(self, context: RequestContext) -> Any:
+        """The open session of a conversation, opened where there is none; None where requests are not in sessions.
+
+        It makes a credential in a microsecond, and is what a person's elevation widens.
+
+        Raises:
+            SiftError: the kernel opens none.
+        """
+        found = self._keys.get(context.tenant)
+        if found is None or context.conversation is None or not self._settings.session_s:
+            return None
+        from sift_fast.kernel import SessionGrant, sign_grant
+
+        place = (context.tenant, context.role, context.conversation)
+        now = time.monotonic()
+        with self._lock:
+            session, until = self._sessions.get(place, (None, 0.0))
+            if session is not None and now < until:
+                self._sessions.move_to_end(place)
+                return session
+            agent, key = found
+            seconds = self._settings.session_s
+            grant = SessionGrant(
+                tenant=context.tenant,
+                agent=agent,
+                roles=[context.role],
+                tools=self._settings.session_tools or None,
+                conversation=context.conversation,
+                seconds=seconds,
+            )
+            session = self.kernel.open_session(sign_grant(grant, key))
+            # Another one before the kernel thinks that it is over: a request lives for half a minute.
+            self._sessions[place] = (session, now + max(1.0, seconds - _BEFORE_S))
+            while len(self._sessions) > _SESSIONS:
+                self._sessions.popitem(last=False)
+            return session
+
+    def _lost(self, context: RequestContext) -> None:
+        """A kernel that was started anew knows no session."""
+        if context.conversation is not None:
+            with self._lock:
+                self._sessions.pop((context.tenant, context.role, context.conversation), None)
 
     def _decided(self, auth: Any, approval: str | None) -> tuple[bool, str] | None:
         if approval is None:

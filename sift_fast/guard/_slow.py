@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Background", "HttpJudge", "Slow", "Threads", "load_entry_point"]
 
+#: Characters that the first tiers of a classifier read in the event loop.
+_INLINE = 4_096
 _CACHE_ENTRIES = 4_096
 _CACHE_S = 60.0
 _MAX_ANSWER = 64 * 1024
@@ -278,6 +280,8 @@ def make_slow(
         model = classifier
         if not table.min_score:
             table = replace(table, min_score=getattr(model, "threshold", 0.5))
+        if hasattr(model, "assess_async"):
+            return Slow(name, table, _assessing(model, table.min_score), 64)
         return Slow(name, table, lambda text, _stage: model.score(text), 4)
     if isinstance(table, ExternalConfig):
         return Slow(name, table, HttpJudge(table).check, table.concurrency)
@@ -286,6 +290,18 @@ def make_slow(
     if guardrail is None:
         raise ConfigError(f"guardrail `{name}` was not given: `Guard(config, guardrails={{...}})`")
     return Slow(name, table, guardrail.check, 16)
+
+
+def _assessing(model: Any, least: float) -> Callable[[str, Stage], Any]:
+    """What asks a classifier of this package that has an encoder: texts that wait together are judged together."""
+
+    async def ask(text: str, _stage: Stage) -> Opinion:
+        seen = await (model.assess_async(text) if len(text) <= _INLINE else asyncio.to_thread(model.assess, text))
+        if seen.incomplete and seen.score < least:
+            raise LimitExceeded("the classifier left a part of the text unread")
+        return Opinion(seen.score, "classifier.injection")
+
+    return ask
 
 
 class Background:

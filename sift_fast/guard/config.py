@@ -264,6 +264,12 @@ class KernelConfig:
     socket: str | None = option(None, "Its Unix socket, for a kernel in a process of its own.")
     agent: str = option("", "Agent in requests that no key signs, for a kernel that trusts its process.")
     keys: dict[str, KernelKeyConfig] = option(doc="Keys by tenant.", factory=dict)
+    session_s: int = option(
+        3_600, "Seconds of a session, one for each conversation; 0 signs every request.", low=0, high=86_400
+    )
+    session_tools: tuple[str, ...] = option(
+        (), "Tools that a session may call without a person's elevation; empty for all that the policy allows."
+    )
     timeout_ms: int = option(5_000, "Milliseconds an answer, durable receipt included, may take.", low=1, high=60_000)
 
 

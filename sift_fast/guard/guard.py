@@ -171,6 +171,16 @@ class Guard:
         """The action kernel, to settle leases and to work on approvals; None without one."""
         return self._kernel
 
+    def session(self, context: RequestContext) -> str | None:
+        """Id of the kernel's session for a conversation, for an elevation; None where there are no sessions.
+
+        Raises:
+            SiftError: the kernel opens none.
+        """
+        actions = self._state.actions
+        session = None if actions is None else actions.session(context)
+        return None if session is None else str(session.id)
+
     @property
     def notifier(self) -> Notifier | None:
         """What sends notifications of records; None without a webhook."""

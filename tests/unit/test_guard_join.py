@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import time
 
@@ -14,6 +15,7 @@ from sift_fast import _core
 from sift_fast.classifier import InjectionClassifier
 from sift_fast.cli.app import cli
 from sift_fast.guard import Guard, GuardConfig, RequestContext
+from sift_fast.guard._actions import Actions
 from sift_fast.guard.escalation import Desk
 
 CONTEXT = RequestContext(tenant="acme", role="support", conversation="c1")
@@ -33,6 +35,9 @@ def governance(tmp_path_factory):
     folder = tmp_path_factory.mktemp("governance") / "g"
     result = CliRunner().invoke(cli, ["init", str(folder), "--template", "support"])
     assert result.exit_code == 0, result.output
+    budgets = folder / "budgets.toml"
+    # One kernel serves all of these tests, faster than thirty mails a minute.
+    budgets.write_text(budgets.read_text().replace("limit = 30\n", "limit = 60_000\n"))
     return folder
 
 
@@ -155,6 +160,55 @@ def test_an_approval_is_asked_for_once_and_used_when_it_is_signed(guard, people)
 
 def pending_approvers(guard, number):
     return guard.kernel.approvals.get(number).approvers
+
+
+def test_an_elevation_widens_the_session_of_a_conversation(guard, people):
+    settings = dataclasses.replace(guard.config.kernel, session_tools=("read_order",))
+    actions = Actions(guard.kernel, dataclasses.replace(guard.config, kernel=settings))
+    context = conversation("elevate")
+
+    def ask(tool, args):
+        return asyncio.run(actions.ask(tool, args, context, None, None, None, None))
+
+    assert ask("read_order", {"order": "o"}).decision == "allow"
+    mail = {"to": "c@example.com", "text": "hello"}
+    assert ask("send_mail", mail).reason == "kernel.session_tool"
+    session = actions.session(context).id
+    assert session not in {guard.session(context), guard.session(conversation("another"))}
+    guard.kernel.elevate(sf.sign_elevation(people[0], session=session, tenant="acme", tools={"send_mail"}, seconds=60))
+    answer = ask("send_mail", mail)
+    assert answer.decision == "allow", answer.reason
+
+
+def test_a_session_that_the_kernel_forgot_is_opened_again(governance):
+    class Session:
+        def __init__(self, number):
+            self.id = f"s-{number}"
+
+        @staticmethod
+        def mac(_request):
+            return None
+
+    class Restarted(Stand):
+        opened = 0
+
+        def open_session(self, _grant):
+            self.opened += 1
+            return Session(self.opened)
+
+        def authorize(self, request, *_):
+            # As after a restart: the first session was another process's.
+            return Auth() if request.session == "s-2" else Unknown()
+
+    class Unknown(Auth):
+        decision, reason, lease = "deny", "unknown_session", None
+
+    keys = {"acme": {"agent": "b", "id": "support-bot-1", "file": str(governance / "keys" / "support-bot.key")}}
+    kernel = Restarted(None)
+    guard = Guard({"version": 1, "tools": TOOLS, "kernel": {"keys": keys}}, kernel=kernel)
+    assert act(guard, "refund", {"cents": 1}).decision == "allow"
+    assert act(guard, "refund", {"cents": 2}).decision == "allow"
+    assert kernel.opened == 2
 
 
 def test_a_rejection_blocks_and_closes_the_record(guard, people):
