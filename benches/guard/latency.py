@@ -7,8 +7,8 @@ the guard alone, awaited in an event loop as a service would. Expected answers a
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import io
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -105,13 +105,11 @@ def measure(count: int) -> dict[str, Any]:
 
 def calls(count: int) -> dict[str, dict[str, float]]:
     """A tool call: through the guardrails, and through the kernel besides, its receipt on the disk."""
-    from sift_fast.cli import main as command
-
     rows = {}
     with tempfile.TemporaryDirectory() as folder:
         governance = str(Path(folder) / "governance")
-        with contextlib.redirect_stdout(io.StringIO()):
-            command(["init", governance, "--template", "support"])
+        command = [sys.executable, "-m", "sift_fast.cli", "init", governance, "--template", "support"]
+        subprocess.run(command, check=True, capture_output=True, cwd=folder)
         budgets = Path(governance) / "budgets.toml"
         budgets.write_text(budgets.read_text().replace("cap = 2_000\n", "cap = 2_000_000\n"))
         key = {"agent": "support-bot", "id": "support-bot-1", "file": f"{governance}/keys/support-bot.key"}
