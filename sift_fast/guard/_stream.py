@@ -29,7 +29,7 @@ _OPEN = 3
 #: Bytes after a finding that a rule may read.
 _RIGHT_CONTEXT = 24
 #: Characters that are taken in one step: they are read twice, by the scanner's stream and by the gate.
-_PIECE = 4 * 1024
+_PIECE = 2 * 1024
 #: Characters that an answer may have which must be seen whole.
 _MAX_WHOLE = 4 << 20
 
@@ -129,6 +129,7 @@ class OutputStream:
 
     def feed(self, piece: str) -> str:
         """Take a piece; returns what may be shown, often nothing."""
+        self._recorded()
         if self.is_stopped():
             return ""
         self._chars += len(piece)
@@ -169,6 +170,15 @@ class OutputStream:
             self._job.close(self.verdict)
 
     # --- the gate --------------------------------------------------------------------------------------------------
+
+    def _recorded(self) -> None:
+        """What cannot be recorded in the end is not shown in the beginning."""
+        state = self._job.state
+        if state.recorder.failed and not self._job.quiet and not self.is_stopped():
+            if state.config.mode == "enforce" and state.config.events.on_error == "fail_closed":
+                self._job.broken("record")
+            else:
+                self._job.tally.status = "error"
 
     def _length(self) -> None:
         for check in self._lengths:

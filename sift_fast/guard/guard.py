@@ -11,6 +11,7 @@ import json
 import os
 import threading
 import time
+import weakref
 from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
@@ -132,8 +133,9 @@ class Guard:
         self.metrics = Metrics()
         self._own_kernel = kernel is None
         self._kernel = open_kernel(config) if kernel is None else kernel
-        self._state = self._make(config)
-        self.metrics.lag = lambda: self._state.recorder.lag
+        self._state = self._make(config, None)
+        kept = weakref.ref(self)
+        self.metrics.lag = lambda: {} if (alive := kept()) is None else alive._state.recorder.lag
         limits = config.limits
         self._memories = Memories(limits.conversations, limits.conversation_ttl_s)
         self._desk = desk or Desk(config.path(config.escalation.file) if config.escalation.file else None)
@@ -195,7 +197,8 @@ class Guard:
         """Take a new configuration, at once and whole; an error leaves the old one in force.
 
         Checks that run finish with the configuration they began with. Conversations, records and counters stay;
-        `[limits]` of conversations, `[escalation] file` and the place of the kernel are read at the start only.
+        `[limits]` of conversations, `[escalation] file` and the place of the kernel are read at the start only; a
+        kernel in this process reads its policies and keys again.
 
         Args:
             config: the new one; None to read the file again.
@@ -205,6 +208,7 @@ class Guard:
 
         Raises:
             ConfigError: the new one is wrong, or there is no file to read.
+            PolicyError: a policy of the kernel is wrong.
             RuleError: a rule document is wrong.
         """
         with self._reloading:
@@ -212,7 +216,11 @@ class Guard:
                 if self._path is None:
                     raise ConfigError("this guard was not opened from a file: give it the new configuration")
                 config = GuardConfig.load(self._path)
-            self._state = self._make(config)
+            state = self._make(config, self._state)
+            if self._own_kernel and config.kernel.folder is not None and self._kernel is not None:
+                # Its policies and keys are a part of what is in force; those that are wrong leave the old ones.
+                self._kernel.reload()
+            self._state = state
             self._carry()
         return config.hash
 
@@ -246,7 +254,7 @@ class Guard:
         self._carries = True
         threading.Thread(target=carry, args=(self._desk, recorder_of(self)), name="sift-carry", daemon=True).start()
 
-    def _make(self, config: GuardConfig) -> _State:
+    def _make(self, config: GuardConfig, old: _State | None) -> _State:
         scanner, owners = make_scanner(config)
         stuff = Stuff(
             config,
@@ -257,7 +265,10 @@ class Guard:
             self._models,
         )
         plans = Plans(stuff)
-        actions = None if self._kernel is None else Actions(self._kernel, config)
+        actions = None if old is None or old.config.kernel != config.kernel else old.actions
+        if actions is None and self._kernel is not None:
+            # Otherwise the open sessions stay, and what people granted them.
+            actions = Actions(self._kernel, config)
         # What is opened comes last: a configuration that is wrong opens nothing.
         sinks = [*self._sinks, *self._opened(config)]
         recorder = Recorder(tuple(sinks), sample_allow=config.events.sample_allow, tenant=config.events.tenant)

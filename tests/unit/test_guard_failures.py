@@ -238,13 +238,9 @@ def test_fail_open_is_a_setting_of_the_record_too(tmp_path, monkeypatch):
     assert (verdict.decision, verdict.status, verdict.text) == ("allow", "error", "hello")
 
 
-def test_a_stream_without_a_record_gives_out_nothing(tmp_path, monkeypatch):
-    config = {
-        "version": 1,
-        "guardrails": {"grounding": {"on_violation": "block"}},
-        "events": {"ledger": str(tmp_path / "audit")},
-    }
-    guard = Guard(config)
+@pytest.mark.parametrize("tables", [{}, {"grounding": {"on_violation": "block"}}], ids=["pieces", "whole"])
+def test_a_stream_without_a_record_gives_out_nothing(tables, tmp_path, monkeypatch):
+    guard = Guard({"version": 1, "guardrails": tables, "events": {"ledger": str(tmp_path / "audit")}})
     break_ledger(guard, monkeypatch)
 
     async def main():

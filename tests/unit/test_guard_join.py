@@ -227,6 +227,27 @@ def test_what_the_guard_stops_the_kernel_is_not_asked_about(guard):
     assert (verdict.reason, verdict.authorization, verdict.receipt) == ("tools.unlisted", None, None)
 
 
+def test_a_reload_keeps_sessions_and_reads_the_policies_again(guard, governance):
+    context = conversation("reload")
+    session, version = guard.session(context), guard.kernel.policy_hash
+    policy = governance / "policy" / "support.cedar"
+    text = policy.read_text()
+    try:
+        policy.write_text(text + '\n@id("no-orders") forbid (principal, action, resource) when { false };\n')
+        guard.reload(guard.config)
+        assert guard.kernel.policy_hash != version
+        assert guard.session(context) == session
+        policy.write_text(text + "\nnonsense")
+        before = guard._state
+        with pytest.raises(sf.PolicyError):
+            guard.reload(dataclasses.replace(guard.config, policy_id="another"))
+        assert guard._state is before
+    finally:
+        policy.write_text(text)
+        guard.reload(guard.config)
+    assert guard.kernel.policy_hash == version
+
+
 class Stand:
     """A kernel that does what a test wants."""
 
