@@ -62,6 +62,7 @@ __all__ = [
     "_Fingerprints",
     "_Kernel",
     "_Key",
+    "_Ledger",
     "_Verifier",
     "_check_mask",
     "_decrypt",

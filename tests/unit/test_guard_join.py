@@ -32,7 +32,10 @@ def conversation(name):
 
 @pytest.fixture(scope="module")
 def governance(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("governance") / "g"
+    return write_governance(tmp_path_factory.mktemp("governance") / "g")
+
+
+def write_governance(folder):
     result = CliRunner().invoke(cli, ["init", str(folder), "--template", "support"])
     assert result.exit_code == 0, result.output
     budgets = folder / "budgets.toml"
@@ -246,6 +249,29 @@ def test_a_reload_keeps_sessions_and_reads_the_policies_again(guard, governance)
         policy.write_text(text)
         guard.reload(guard.config)
     assert guard.kernel.policy_hash == version
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+def test_a_real_kernel_that_is_gone_blocks_calls(is_async, tmp_path):
+    folder = write_governance(tmp_path / "g")
+    key = {"agent": "support-bot", "id": "support-bot-1", "file": str(folder / "keys" / "support-bot.key")}
+    config = {"version": 1, "tools": TOOLS, "kernel": {"folder": str(folder), "keys": {"acme": key}}}
+    with Guard(config) as guard:
+
+        def run(name, *arguments):
+            if is_async:
+                return asyncio.run(getattr(guard, name)(*arguments))
+            return getattr(guard, f"{name}_sync")(*arguments)
+
+        call = ("check_tool_input", "read_order", {"order": "o"}, CONTEXT)
+        assert run(*call).decision == "allow"
+        with pytest.raises(sf.ConfigError):
+            # One process, and in it one guard, works with a folder.
+            Guard(config)
+        guard.kernel.close()
+        verdict = run(*call)
+        assert (verdict.decision, verdict.status, verdict.value) == ("block", "error", None)
+        assert verdict.reason.startswith("kernel.")
 
 
 class Stand:
