@@ -32,7 +32,7 @@ def check(path: str) -> int:
     scanner, owners = make_scanner(loaded)
     stand = _Stand()
     # Everything a guard is made of, but no file is opened that it would write.
-    Plans(Stuff(loaded, scanner, owners, lambda name, table: make_slow(name, table, stand, {name: stand})))
+    Plans(Stuff(loaded, scanner, owners, lambda name, table: make_slow(name, table, {name: stand})))
     click.echo(f"{path}: policy `{loaded.policy_id}`, mode {loaded.mode}, hash {loaded.hash[:12]}")
     for name, table in loaded.guardrails.items():
         state = "off" if not table.enabled else "watches" if "monitor" in {table.mode, loaded.mode} else "enforces"

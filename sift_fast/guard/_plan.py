@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from sift_fast.errors import ConfigError
 from sift_fast.guard import _checks
 from sift_fast.guard import config as tables
-from sift_fast.guard._injection import Injection, builtin, is_quick
+from sift_fast.guard._injection import Injection, builtin, is_quick, thresholds_of
+from sift_fast.guard._slow import make_classifier
 from sift_fast.guard.verdict import STAGES, RequestContext, Stage
 from sift_fast.redact import Keep, Mask, Pseudonym, Remove, Replace
 
@@ -190,13 +191,15 @@ def _make(stuff: Stuff, name: str, table: tables.GuardrailConfig) -> _checks.Che
 
         return Provenance(name, table, stuff.config.tools)
     if isinstance(table, tables.ClassifierConfig):
-        given = stuff.classifier
-        if given is None:
-            key = ("classifier", table.calibration, table.stages)
-            made = stuff.once(key, lambda: builtin(table, stuff.config))
-            return Injection(name, table, made)
-        if is_quick(given):
-            return Injection(name, table, dict.fromkeys(table.stages, given))  # type: ignore[arg-type]
+        classifier: Any = stuff.classifier
+        if classifier is None:
+            classifier = stuff.once(("classifier", table.encoder), lambda: builtin(table, stuff.config))
+        thresholds = thresholds_of(table, stuff.config, classifier)
+        if is_quick(classifier):
+            return Injection(name, table, classifier, thresholds)
+        return stuff.once(  # type: ignore[no-any-return]
+            ("slow", name, table), lambda: make_classifier(name, table, classifier, thresholds)
+        )
     return stuff.once(("slow", name, table), lambda: stuff.make_slow(name, table))  # type: ignore[no-any-return]
 
 

@@ -17,21 +17,21 @@ import threading
 import time
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sift_fast.errors import ConfigError, LimitExceeded, StateUnavailable
 from sift_fast.guard._checks import Call, Check
 from sift_fast.guard.config import ClassifierConfig, CustomConfig, ExternalConfig, GuardrailConfig
-from sift_fast.guard.verdict import Classifier, Guardrail, Opinion, Signal, Stage
+from sift_fast.guard.verdict import Guardrail, Opinion, Signal, Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 __all__ = ["Background", "HttpJudge", "Slow", "Threads", "load_entry_point"]
 
-#: Characters that the first tiers of a classifier read in the event loop.
-_INLINE = 4_096
+#: Texts at a time before a classifier with an encoder, and before one that is somebody else's.
+_TASKS = 256
+_SCORERS = 4
 _CACHE_ENTRIES = 4_096
 _CACHE_S = 60.0
 _MAX_ANSWER = 64 * 1024
@@ -263,45 +263,34 @@ def load_entry_point(name: str) -> Guardrail:
     return guardrail
 
 
-def make_slow(
-    name: str,
-    table: GuardrailConfig,
-    classifier: Classifier | None,
-    guardrails: dict[str, Guardrail],
-) -> Slow:
+def make_classifier(name: str, table: ClassifierConfig, classifier: Any, thresholds: Mapping[Stage, float]) -> Slow:
+    """A classifier that waits: one with an encoder, or somebody else's."""
+    if hasattr(classifier, "assess_async"):
+        from sift_fast.guard._injection import asking
+
+        return Slow(name, table, asking(classifier, thresholds), _TASKS)
+
+    def score(text: str, stage: Stage) -> Any:
+        answer = classifier.score(text)
+        # Whatever is no number is an error, which is told where all answers are read.
+        return 0.0 if isinstance(answer, float) and answer < thresholds[stage] else answer
+
+    return Slow(name, table, score, _SCORERS)
+
+
+def make_slow(name: str, table: GuardrailConfig, guardrails: Mapping[str, Guardrail]) -> Slow:
     """A waiting guardrail from its settings.
 
     Raises:
         ConfigError: what it needs was not given.
     """
-    if isinstance(table, ClassifierConfig):
-        if classifier is None:
-            raise ConfigError(f"guardrail `{name}` needs a classifier: `Guard(config, classifier=...)`")
-        model = classifier
-        if not table.min_score:
-            table = replace(table, min_score=getattr(model, "threshold", 0.5))
-        if hasattr(model, "assess_async"):
-            return Slow(name, table, _assessing(model, table.min_score), 64)
-        return Slow(name, table, lambda text, _stage: model.score(text), 4)
     if isinstance(table, ExternalConfig):
         return Slow(name, table, HttpJudge(table).check, table.concurrency)
-    assert isinstance(table, CustomConfig)  # noqa: S101 -- the kinds are these three
+    assert isinstance(table, CustomConfig)  # noqa: S101 -- the kinds are these two
     guardrail = load_entry_point(table.entry_point) if table.entry_point else guardrails.get(name)
     if guardrail is None:
         raise ConfigError(f"guardrail `{name}` was not given: `Guard(config, guardrails={{...}})`")
     return Slow(name, table, guardrail.check, 16)
-
-
-def _assessing(model: Any, least: float) -> Callable[[str, Stage], Any]:
-    """What asks a classifier of this package that has an encoder: texts that wait together are judged together."""
-
-    async def ask(text: str, _stage: Stage) -> Opinion:
-        seen = await (model.assess_async(text) if len(text) <= _INLINE else asyncio.to_thread(model.assess, text))
-        if seen.incomplete and seen.score < least:
-            raise LimitExceeded("the classifier left a part of the text unread")
-        return Opinion(seen.score, "classifier.injection")
-
-    return ask
 
 
 class Background:

@@ -174,6 +174,10 @@ class ClassifierConfig(GuardrailConfig):
     on_violation: Violation = option("flag", "What a score above the threshold leads to.")
     min_score: float = option(0.0, "The threshold; 0 for the classifier's own, that of `calibration`.", low=0, high=1)
     calibration: str | None = option(None, "A file of `sift-fast calibrate`, with thresholds by stage.")
+    encoder: str | None = option(
+        None, "Folder of an encoder, the third tier, for texts of which the others are unsure."
+    )
+    encoder_sha256: str = option("", "Expected hash of the encoder's manifest; empty takes the folder's word.")
     max_chars: int = option(1_000_000, "Longer texts count as a hit limit.", low=1)
 
 
@@ -479,6 +483,7 @@ class GuardConfig:
 # What is compiled once for all callers.
 _FIXED = (
     "words", "file", "canaries", "prompt", "prompt_file", "deny", "allow", "url", "entry_point", "calibration", "model",
+    "encoder", "encoder_sha256",
 )  # fmt: skip
 
 

@@ -260,7 +260,7 @@ class Guard:
             config,
             scanner,
             owners,
-            lambda name, table: make_slow(name, table, self._classifier, self._guardrails),
+            lambda name, table: make_slow(name, table, self._guardrails),
             self._classifier,
             self._models,
         )

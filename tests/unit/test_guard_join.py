@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 import sift_fast as sf
 from sift_fast import _core
-from sift_fast.classifier import InjectionClassifier
+from sift_fast.classifier import Assessment, InjectionClassifier
 from sift_fast.cli.app import cli
 from sift_fast.guard import Guard, GuardConfig, RequestContext
 from sift_fast.guard._actions import Actions
@@ -421,13 +421,57 @@ def test_thresholds_come_from_the_calibration(tmp_path):
     (check,) = plan.always
     threshold = json.loads(out.read_text())["stages"]
     wanted = {entry["stage"]: entry["threshold"] for entry in threshold}["input"]
-    assert check._least["input"] == pytest.approx(wanted)
+    assert check.thresholds["input"] == pytest.approx(wanted)
     before = guard.config.hash
     out.write_text(out.read_text() + " ")
     assert GuardConfig.load(tmp_path / "sift.toml").hash != before
     out.unlink()
     with pytest.raises(sf.ConfigError):
         guard.reload()
+
+
+class WithEncoder:
+    """A classifier with a tier that waits."""
+
+    threshold = 0.6
+    versions = {"rules": "r", "ngrams": "n", "rule_weight": "6", "encoder": "e"}  # noqa: RUF012 -- as the class has it
+
+    def __init__(self):
+        self.asked = []
+
+    async def assess_async(self, text):
+        await asyncio.sleep(0)
+        return self.assess(text, how="task")
+
+    def assess(self, text, how="thread"):
+        self.asked.append(how)
+        score = 0.97 if "evil" in text else 0.5 if "unsure" in text else 0.1
+        return Assessment(score, score > 0.6, (), 0, 0, (), (), ("encoder",) if "late" in text else ())
+
+
+@pytest.mark.parametrize(
+    ("text", "decision", "status"),
+    [
+        ("a good thing", "allow", "ok"),
+        ("unsure", "allow", "ok"),
+        ("an evil thing", "block", "ok"),
+        ("evil " * 2_000, "block", "ok"),
+        ("late", "block", "error"),
+        ("evil and late", "block", "ok"),
+    ],
+)
+def test_a_classifier_with_an_encoder_is_waited_for(text, decision, status):
+    classifier = WithEncoder()
+    guard = Guard({"version": 1, "guardrails": {"classifier": {"block_at": 0.9}}}, classifier=classifier)
+    verdict = asyncio.run(guard.check_input(text, CONTEXT))
+    assert (verdict.decision, verdict.status) == (decision, status)
+    assert classifier.asked == ["thread" if len(text) > 4_096 else "task"]
+    assert guard.check_input_sync(text, CONTEXT).decision == decision
+
+
+def test_an_encoder_that_is_not_there_is_said_before_the_first_text(tmp_path):
+    with pytest.raises(sf.ConfigError):
+        Guard({"version": 1, "guardrails": {"classifier": {"encoder": str(tmp_path / "absent")}}})
 
 
 def test_a_part_that_the_classifier_left_unread_is_a_hit_limit():
