@@ -48,6 +48,8 @@ class Answer(NamedTuple):
     rules: tuple[str, ...]
     message: str | None
     status: Status
+    #: When the approval that is asked for ends, milliseconds since 1970; None without one.
+    expires_ms: int | None
     #: Hash of the action; None where it could not be made.
     action: str | None
     #: An approval that was asked for in an earlier call of the same action, and its escalation record.
@@ -183,7 +185,8 @@ class Actions:
             self.cancel(auth)
         rules = tuple(getattr(auth, "rule_ids", ()))
         message = getattr(auth, "message", None)
-        return Answer(decision, reason, auth, receipt, rules, message, status, action, waiting, decided)
+        expires = self._expires(auth) if decision == "escalate" else None
+        return Answer(decision, reason, auth, receipt, rules, message, status, expires, action, waiting, decided)
 
     def _request(self, tool: str, args: Any, context: RequestContext) -> tuple[Any, Any]:
         from sift_fast.kernel import ActionRequest, sign_request, trusted_credential
@@ -258,6 +261,11 @@ class Actions:
             return False, self._people(approval)
         return (True, self._people(approval)) if auth.decision == "allow" else None
 
+    def _expires(self, auth: Any) -> int | None:
+        approval = getattr(auth, "approval", None)
+        found = None if approval is None else self.kernel.approvals.get(approval)
+        return None if found is None else int(found.expires_at)
+
     def _people(self, approval: str) -> str:
         found = self.kernel.approvals.get(approval)
         people = [] if found is None else list(found.approvers)
@@ -297,7 +305,7 @@ def _durable(auth: Any) -> str | None:
 
 
 def _failed(why: str, status: Status = "error") -> Answer:
-    return Answer("block", f"kernel.{why}", None, None, (), None, status, None, None, None)
+    return Answer("block", f"kernel.{why}", None, None, (), None, status, None, None, None, None)
 
 
 def _same(request: Any, tool: str, args: Any, context: RequestContext) -> bool:

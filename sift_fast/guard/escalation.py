@@ -108,17 +108,21 @@ class Desk:
         owner: str,
         expires_s: int,
         approval: str | None = None,
+        expires_ms: int | None = None,
         now_ms: int | None = None,
     ) -> str:
-        """Open a record; returns its id. `approval` is the kernel's, where signatures decide.
+        """Open a record; returns its id.
+
+        `approval` is the kernel's, where signatures decide, and `expires_ms` when it ends, if that is earlier.
 
         Raises:
             StateUnavailable: it is not on the disk.
         """
         now = clock(now_ms)
         number = "esc_" + secrets.token_hex(8)
+        end = min(now + expires_s * 1_000, now + expires_s * 1_000 if expires_ms is None else expires_ms)
         row = (
-            number, now, now + expires_s * 1_000, owner, context.tenant, context.role, stage, decision, reason,
+            number, now, end, owner, context.tenant, context.role, stage, decision, reason,
             " ".join(rules), policy_version, context.trace_id, approval,
         )  # fmt: skip
         self._do(

@@ -860,6 +860,11 @@ class _Job:
         """The kernel's approval that decides about the record."""
         return None
 
+    @property
+    def expires_ms(self) -> int | None:
+        """When that ends, milliseconds since 1970, and the record with it."""
+        return None
+
     def escalate(self, verdict: Verdict) -> None:
         """Open a record; without one nothing goes on."""
         settings, tally = self.state.config.escalation, self.tally
@@ -874,6 +879,7 @@ class _Job:
                 owner=settings.owner,
                 expires_s=settings.expires_s,
                 approval=self.approval,
+                expires_ms=self.expires_ms,
             )
             self.guard.metrics.escalations += 1
             notifier = self.guard._notifier
@@ -1006,6 +1012,11 @@ class _ToolJob(_Job):
         """The one that the kernel asks for."""
         answer = self.answer
         return None if answer is None else getattr(answer.authorization, "approval", None)
+
+    @property
+    def expires_ms(self) -> int | None:
+        """As the kernel has it."""
+        return None if self.answer is None else self.answer.expires_ms
 
     def can_edit(self, signal: Signal) -> bool:
         """Spans of the text that rules read are no spans of a container."""

@@ -140,6 +140,7 @@ def test_an_approval_is_asked_for_once_and_used_when_it_is_signed(guard, people)
     assert (first.decision, first.reason) == ("escalate", "kernel.approval_required")
     record = guard.desk.get(first.escalation)
     assert record.approval == first.authorization.approval
+    assert record.expires_ms == guard.kernel.approvals.get(record.approval).expires_at
     # Asked again it is the same record and the same approval.
     again = act(guard, "refund", args, context)
     assert (again.decision, again.reason, again.escalation) == (
