@@ -532,7 +532,12 @@ pub fn windows(text: &[u8], limits: &Limits, found: &mut Vec<Window>) {
 /// As [`windows`], with a buffer that is kept for many texts.
 pub fn windows_by(text: &[u8], limits: &Limits, gate: &mut Gate, found: &mut Vec<Window>) {
     gate.look(text);
-    let by = Some(&*gate);
+    windows_in(text, limits, gate, found);
+}
+
+/// The windows of a text that `gate` has looked at.
+fn windows_in(text: &[u8], limits: &Limits, gate: &Gate, found: &mut Vec<Window>) {
+    let by = Some(gate);
     let wanted = limits.encodings;
     if wanted.contains(Encoding::Base64) && gate.has(gate::BASE64) {
         Base64::new(limits.packed_bytes).advance_by(text, true, by, found);
