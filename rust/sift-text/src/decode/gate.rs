@@ -24,6 +24,11 @@ pub(super) const ESCAPES: u8 = 8;
 /// Characters that may be invisible or look like others.
 pub(super) const CHARACTERS: u8 = 16;
 
+/// A digit or sign beside a letter, as in `1gnore`.
+pub(super) const LEET: u8 = 32;
+/// Three single letters with one or two bytes between them.
+pub(super) const SPACED: u8 = 64;
+
 /// Shortest runs that decoders wait for.
 pub(super) const RUN: usize = 16;
 pub(super) const PAIRS_RUN: usize = 35;
@@ -56,7 +61,9 @@ impl Gate {
             #[cfg(target_arch = "x86_64")]
             Path::Avx2 => {
                 // SAFETY: the processor has AVX2, says the caller.
-                unsafe { avx2::look(text, &mut self.marks) }
+                let all = unsafe { avx2::look(text, &mut self.marks) };
+                self.marks.iter_mut().for_each(|marks| *marks |= LEET | SPACED);
+                all | LEET | SPACED
             }
             #[cfg(target_arch = "x86_64")]
             Path::Avx512 => {

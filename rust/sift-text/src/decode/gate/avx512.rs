@@ -16,9 +16,13 @@ use std::arch::x86_64::{
     _mm512_test_epi64_mask, _mm512_test_epi8_mask, _pext_u64,
 };
 
-use super::{characters, is_loud, BASE64, BLOCK, CHARACTERS, ESCAPES, HEX, PAIRS, PAIRS_RUN, RUN};
+use super::{
+    characters, is_loud, BASE64, BLOCK, CHARACTERS, ESCAPES, HEX, LEET, PAIRS, PAIRS_RUN, RUN,
+    SPACED,
+};
 use crate::decode::base64::{self, KINDS, PLACES, VALUES};
 use crate::decode::runs::{line_break, Break, LINE};
+use crate::decode::veiled::is_leet;
 use crate::decode::{hex_value, MIN_TEXT};
 
 /// Bytes that are looked at together.
@@ -33,6 +37,7 @@ const SIGN: u8 = 8;
 const AMPERSAND: u8 = 16;
 const SECOND: u8 = 32;
 const LETTER: u8 = 64;
+const LEET_SIGN: u8 = 128;
 
 static CLASSES: [u8; 128] = {
     let mut classes = [0; 128];
@@ -58,7 +63,8 @@ static CLASSES: [u8; 128] = {
             } else {
                 0
             }
-            | if byte.is_ascii_alphabetic() { LETTER } else { 0 };
+            | if byte.is_ascii_alphabetic() { LETTER } else { 0 }
+            | if is_leet(byte) { LEET_SIGN } else { 0 };
         at += 1;
     }
     classes
@@ -96,6 +102,7 @@ struct Masks {
     ampersand: __m512i,
     second: __m512i,
     letter: __m512i,
+    leet: __m512i,
     /// Blocks with a byte above ASCII.
     high: u8,
 }
@@ -124,22 +131,36 @@ fn masks(part: &[u8]) -> Masks {
     let [low, high] = halves(&CLASSES);
     let (reversed, gathered) = (table(&REVERSED), table(&GATHERED));
     let unit = _mm512_set1_epi64(i64::from_le_bytes([1, 2, 4, 8, 16, 32, 64, -128_i8 as u8]));
-    let mut rows = [_mm512_setzero_si512(); 8];
-    let mut above = 0;
-    for (number, (row, block)) in rows.iter_mut().zip(part.chunks(BLOCK)).enumerate() {
-        // SAFETY: only as many bytes are read as the block has.
-        let bytes = unsafe {
-            _mm512_maskz_loadu_epi8(u64::MAX >> (BLOCK - block.len()), block.as_ptr().cast())
-        };
+    let row = |bytes: __m512i| {
         let bytes = _mm512_shuffle_epi8(bytes, reversed);
         let ascii = !_mm512_movepi8_mask(bytes);
-        above |= u8::from(ascii != u64::MAX) << number;
         let classes = _mm512_maskz_permutex2var_epi8(ascii, low, bytes, high);
         let bits = _mm512_gf2p8affine_epi64_epi8::<0>(unit, classes);
-        *row = _mm512_permutexvar_epi8(gathered, bits);
+        (_mm512_permutexvar_epi8(gathered, bits), u8::from(ascii != u64::MAX))
+    };
+    let mut rows = [_mm512_setzero_si512(); 8];
+    let mut above = 0;
+    if let Some(part) = part.first_chunk::<PART>() {
+        for (number, row_of) in rows.iter_mut().enumerate() {
+            // SAFETY: eight blocks are a part.
+            let bytes = unsafe { _mm512_loadu_si512(part.as_ptr().add(BLOCK * number).cast()) };
+            let (masks, high) = row(bytes);
+            *row_of = masks;
+            above |= high << number;
+        }
+    } else {
+        for (number, (row_of, block)) in rows.iter_mut().zip(part.chunks(BLOCK)).enumerate() {
+            // SAFETY: only as many bytes are read as the block has.
+            let bytes = unsafe {
+                _mm512_maskz_loadu_epi8(u64::MAX >> (BLOCK - block.len()), block.as_ptr().cast())
+            };
+            let (masks, high) = row(bytes);
+            *row_of = masks;
+            above |= high << number;
+        }
     }
-    let [alphabet, digit, list, sign, ampersand, second, letter, _] = columns(rows);
-    Masks { alphabet, digit, list, sign, ampersand, second, letter, high: above }
+    let [alphabet, digit, list, sign, ampersand, second, letter, leet] = columns(rows);
+    Masks { alphabet, digit, list, sign, ampersand, second, letter, leet, high: above }
 }
 
 /// Eight rows of eight masks, as eight columns.
@@ -203,6 +224,9 @@ pub(super) unsafe fn look(text: &[u8], marks: &mut [u8]) -> u8 {
             }
         }
         each(pairs(&part, &mut left), |number| mark(first + number, PAIRS));
+        let (signs, letters) = veils(&part);
+        each(signs, |number| mark(first + number, LEET));
+        each(letters, |number| mark(first + number, SPACED));
         let signs = escapes(&part, behind.as_ref());
         if blocks(signs) != 0 {
             for (number, mut signs) in lanes(signs).into_iter().enumerate() {
@@ -323,6 +347,23 @@ fn escapes(part: &Masks, behind: Option<&Masks>) -> __m512i {
         _mm512_and_si512(part.sign, _mm512_or_si512(second, digits)),
         _mm512_and_si512(part.ampersand, _mm512_or_si512(second, letter)),
     )
+}
+
+/// Blocks with a digit or sign beside a letter, and those with three single letters near one another.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn veils(part: &Masks) -> (u8, u8) {
+    let letter = part.letter;
+    let (left, right) = (_mm512_slli_epi64::<1>(letter), _mm512_srli_epi64::<1>(letter));
+    // What stands in another block may be a letter, or none.
+    let edges = _mm512_set1_epi64(i64::MIN | 1);
+    let beside = _mm512_or_si512(_mm512_or_si512(left, right), edges);
+    let single = _mm512_andnot_si512(_mm512_or_si512(left, right), letter);
+    let near = |lanes: __m512i| {
+        let two = _mm512_or_si512(_mm512_srli_epi64::<2>(lanes), _mm512_srli_epi64::<3>(lanes));
+        _mm512_and_si512(lanes, two)
+    };
+    (blocks(_mm512_and_si512(part.leet, beside)), blocks(near(near(single))))
 }
 
 /// Judges the runs that reach their length where `ends` has a bit, in the block at `start`.
