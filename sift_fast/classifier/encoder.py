@@ -84,7 +84,7 @@ class Judgement(NamedTuple):
     """What the encoder said of a text: log-odds of its worst window, None if no window had anything to read."""
 
     logit: float | None
-    #: Whether suspicious windows were left unread: more than `Encoder.windows` of them, or encoded ones.
+    #: Whether suspicious windows were left unread: there were more than `Encoder.windows` of them.
     unread: bool
     #: How many windows were read.
     windows: int
@@ -237,8 +237,7 @@ class Encoder:
             if rank and logit <= self.band.low:
                 break
             if decoded and logit > self.band.low:
-                # What is written there is not what is meant, and the encoder has learnt to read only the latter.
-                unread = True
+                # What is written there is not what is meant. The n-grams have read the latter; the encoder cannot.
                 continue
             if len(windows) >= self.windows:
                 unread = True
