@@ -45,6 +45,7 @@ pub struct Welcome {
 
 /// One call. Grants and elevations are in the JSON form that they are signed and kept in.
 #[expect(missing_docs, reason = "the methods of `Gate`, with their arguments")]
+#[expect(clippy::large_enum_variant, reason = "the large one is the usual one")]
 pub enum Call {
     Authorize { request: ActionRequest, credential: Credential, approval: Option<String> },
     Durable { tickets: Vec<u64> },
@@ -79,6 +80,7 @@ pub type Fetched = Result<Option<Durable>, Fault>;
 
 /// One reply.
 #[expect(missing_docs, reason = "what the methods of `Gate` return")]
+#[expect(clippy::large_enum_variant, reason = "the large one is the usual one")]
 pub enum Reply {
     Fault(Fault),
     Answer { authorization: Authorization, ticket: Option<u64> },
@@ -875,6 +877,17 @@ mod tests {
         assert_eq!(frame, again);
         for cut in 0..frame.len() {
             assert!(read(frame.get(..cut).unwrap()).is_err());
+        }
+        // Behind the length, which is the transport's.
+        for place in 4..frame.len() {
+            for change in [1, 2, 0x40, 0x80, 0xFF] {
+                let mut changed = frame.clone();
+                changed[place] ^= change;
+                let Ok(message) = read(&changed) else { continue };
+                again.clear();
+                write(&message, &mut again);
+                assert_eq!(again.get(4..), changed.get(4..));
+            }
         }
         frame.push(0);
         assert!(read(&frame).is_err());
