@@ -64,6 +64,7 @@ __all__ = [
     "_Fingerprints",
     "_Kernel",
     "_Key",
+    "_Ledger",
     "_Verifier",
     "_check_mask",
     "_decrypt",
@@ -633,6 +634,85 @@ class _Fingerprints:
         """The sources that an argument repeats: a value of it, or half of its runs of three words."""
 
     def __len__(self) -> int: ...
+
+@final
+class _Ledger:
+    """A ledger that this process writes: events in, receipts of class `batched` in a transparency log.
+
+    Args:
+        folder: of the log; made if it is not there.
+        origin: name of the log.
+        key: private key that signs checkpoints.
+        keys: public keys of the log, this one's among them.
+        interval_us: how long an event waits for company before a commit, microseconds.
+        queue_bytes: most bytes of events that wait for a commit.
+
+    Raises:
+        ConfigError: a setting is wrong, or another process writes this ledger.
+        StateUnavailable: what is on the disk is not what a ledger leaves behind, or it cannot be read.
+    """
+
+    def __new__(
+        cls, folder: _Path, origin: str, key: _Path, keys: Keys, interval_us: int, queue_bytes: int
+    ) -> Self: ...
+    def append(
+        self,
+        *,
+        event: str,
+        id: str,  # noqa: A002 -- the word of the receipt
+        tenant: str,
+        role: str,
+        tool: str,
+        decision: str,
+        reason: str,
+        rules: list[str],
+        policy_version: str | None,
+        engine: str,
+        at_ms: int,
+        document: bytes,
+    ) -> None:
+        """Put an event in line: it is on the disk after the next commit.
+
+        The subject of its receipt is `id` with SHA-256 of the canonical form of `document` (RFC 8785), a JSON object
+        that stands in the receipt as `details`.
+
+        Raises:
+            StateUnavailable: a write failed earlier, the queue is full, or the process is a forked child.
+            LimitExceeded: the receipt would be longer than 65,535 bytes.
+            ConfigError: `document` has no canonical form.
+        """
+
+    def flush(self, timeout_ms: int) -> None:
+        """Wait until everything that was put in line is on the disk, and publish it for readers.
+
+        Raises:
+            StateUnavailable: it is not.
+        """
+
+    @property
+    def queued(self) -> int:
+        """Bytes that wait for a commit."""
+
+    @property
+    def full(self) -> bool:
+        """Whether the next event may have to wait."""
+
+    @property
+    def size(self) -> int:
+        """How many events are on the disk."""
+
+    def proof(self, index: int) -> str:
+        """The `.tlog-proof` of an entry."""
+
+    def entry(self, index: int) -> bytes:
+        """The envelope of an entry."""
+
+    def close(self) -> None:
+        """Write out what waits and let go of the folder. Again: nothing.
+
+        Raises:
+            StateUnavailable: something could not be written; it is closed all the same.
+        """
 
 @final
 class Batch:

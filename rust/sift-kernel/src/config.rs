@@ -105,8 +105,8 @@ pub struct RequestBounds {
     pub lifetime_ms: i64,
     /// How far clocks may be apart, milliseconds.
     pub skew_ms: i64,
-    /// Most nonces that are remembered. One takes some 50 bytes; enough for a request rate of `nonces` in
-    /// `lifetime_ms + skew_ms`.
+    /// Most nonces that are remembered, for up to twice `lifetime_ms + skew_ms`; no agent has more of them than
+    /// are left. One takes some 40 bytes.
     pub nonces: usize,
 }
 
@@ -195,7 +195,8 @@ impl Default for SessionBounds {
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogBounds {
-    /// How long receipts are gathered before they are committed together, microseconds.
+    /// Least time from the start of one commit to that of the next, microseconds: receipts gather for it. After a
+    /// pause a receipt is committed at once.
     pub interval_us: u64,
     /// How long `durable()` waits, milliseconds.
     pub wait_ms: u64,

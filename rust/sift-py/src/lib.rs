@@ -16,6 +16,8 @@ mod files;
 mod findings;
 #[cfg(feature = "kernel")]
 mod kernel;
+#[cfg(feature = "kernel")]
+mod ledger;
 mod ngram;
 #[cfg(feature = "kernel")]
 mod policy;
@@ -63,6 +65,9 @@ mod _core {
         ActionRequest, Approval, ApprovalSignature, Authorization, Credential, Kernel,
         KernelServer, Permit, PermitRegister, Session, SignedElevation, SignedGrant, SigningKey,
     };
+    #[cfg(feature = "kernel")]
+    #[pymodule_export]
+    use crate::ledger::Ledger;
     #[pymodule_export]
     use crate::ngram::NgramScorer;
     #[cfg(feature = "kernel")]
