@@ -1017,6 +1017,11 @@ impl Kernel {
     }
 
     #[getter]
+    fn remote(&self) -> bool {
+        self.core.remote()
+    }
+
+    #[getter]
     fn policy_hash(&self, py: Python<'_>) -> PyResult<String> {
         let hash = run(py, || self.core.policy_hash())?;
         Ok(hash.iter().map(|byte| format!("{byte:02x}")).collect())
