@@ -321,15 +321,14 @@ def mcp(guard, context, stage, text):
 def starlette(guard, context, stage, text):
     """A service with a web framework: the middleware in its stack, before a route that streams."""
     pytest.importorskip("fastapi", reason="fastapi is not installed")
-    from fastapi import FastAPI, Request
+    from fastapi import FastAPI
     from fastapi.responses import JSONResponse, StreamingResponse
 
     app = FastAPI()
     app.add_middleware(SiftMiddleware, guard=guard, context=lambda _: context)
     asked = []
 
-    @app.post(PATHS["chat"])
-    async def chat(request: Request):
+    async def chat(request):
         asked.append(await request.json())
         if stage == "output":
             data = MAKE["chat"](text)
@@ -343,7 +342,7 @@ def starlette(guard, context, stage, text):
             whole("chat", "I call.", [(TOOL, json.dumps({"to": text}))] if stage == "tool_input" else [])
         )
 
-    chat.__annotations__["request"] = Request
+    app.add_route(PATHS["chat"], chat, methods=["POST"])
     turns = {"input": [{"role": "user", "content": text}], "tool_output": TURNS["chat"](text)}.get(
         stage, BODIES["chat"]["messages"]
     )
