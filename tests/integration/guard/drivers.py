@@ -298,15 +298,13 @@ def mcp(guard, context, stage, text):
     from sift_fast.integrations.mcp import SiftMiddleware as Middleware
 
     called = []
-    server = MCPServer("test")
+    server = MCPServer("test", middleware=[Middleware(guard, context)])
 
     @server.tool()
     def send(to: str) -> str:
         """Sends something."""
         called.append(to)
         return text if stage == "tool_output" else "sent"
-
-    server._lowlevel_server.middleware.append(Middleware(guard, context))
 
     async def main():
         async with Client(server) as client:
