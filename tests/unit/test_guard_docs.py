@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import doctest
 import json
 import re
 from pathlib import Path
 
 import pytest
 
+import sift_fast as sf
 from sift_fast.guard import Guard, GuardConfig, RequestContext
 from sift_fast.guard.config import KINDS, config_schema, reference
 from sift_fast.guard.events import make_event
@@ -16,7 +18,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 
 def blocks():
-    for path in sorted(DOCS.glob("guard*.md")):
+    for path in (*sorted(DOCS.glob("guard*.md")), *sorted(DOCS.glob("migrate-*.md"))):
         text = path.read_text(encoding="utf-8")
         for number, block in enumerate(re.findall(r"```toml\n(.*?)```", text, re.DOTALL)):
             if "version = 1" in block:
@@ -26,9 +28,30 @@ def blocks():
 @pytest.mark.parametrize("block", list(blocks()))
 def test_configurations_load_and_check(block, tmp_path):
     (tmp_path / "prompt.txt").write_text("You are the helper of a shop. " * 4)
+    (tmp_path / "order.schema.json").write_text('{"type": "object"}')
     (tmp_path / "sift.toml").write_text(block)
     guard = Guard.open(tmp_path / "sift.toml")
     assert guard.check_input_sync("Good morning", RequestContext()).decision == "allow"
+
+
+@pytest.mark.parametrize("name", ["migrate-litellm", "migrate-llm-guard", "migrate-nemo", "migrate-guardrails-ai"])
+def test_examples_of_migration_run(name):
+    # Code fences end where examples do.
+    text = (DOCS / f"{name}.md").read_text(encoding="utf-8").replace("```", "")
+    test = doctest.DocTestParser().get_doctest(text, {"sf": sf}, name, name, 0)
+    assert len(test.examples) >= 3
+    runner = doctest.DocTestRunner()
+    runner.run(test)
+    assert runner.summarize().failed == 0
+
+
+def test_keys_and_kinds_that_migration_names_exist():
+    """A table that sends a reader to a key that is not there costs an afternoon."""
+    schema = config_schema()
+    kinds = schema["properties"]["guardrails"]["properties"]
+    for path in DOCS.glob("migrate-*.md"):
+        for kind in re.findall(r"\[guardrails\.(\w+)", path.read_text(encoding="utf-8")):
+            assert kind in kinds, (path.name, kind)
 
 
 def test_the_reference_is_the_declared_one():
