@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypeAlias, final
 
 from sift_fast import _core
+from sift_fast._clock import now_ms
 from sift_fast._core import Keys
 from sift_fast.errors import ConfigError, InvalidReceipt, InvalidSignature
 from sift_fast.types import Value
@@ -239,10 +239,6 @@ def _read_text(path: _Path) -> str:
         raise InvalidReceipt(f"`{os.fspath(path)}` is no proof: it is no UTF-8") from error
 
 
-def _now(now: int | None) -> int:
-    return time.time_ns() // 1_000_000 if now is None else now
-
-
 def check_receipt(
     receipt: Receipt | bytes,
     keys: Keys,
@@ -270,7 +266,7 @@ def check_receipt(
         receipt = Receipt.parse(receipt)
     verifier = _core._Verifier(keys, origin, max(witnesses, 1))
     request_id, action_hash, predicate, signature, inclusion, witness, index = verifier.verify(
-        receipt.envelope, receipt.proof, _now(now)
+        receipt.envelope, receipt.proof, now_ms(now)
     )
     return Verified(
         Statement(request_id, action_hash, json.loads(predicate)),
@@ -346,6 +342,6 @@ def audit_ledger(
             raise ConfigError("a kept proof has no checkpoint")
         notes.append(note if proof else text)
     size, name, log_keys, agreeing, saw, valid, invalid, failures = _core.audit_ledger(
-        os.fspath(folder), keys, origin, notes, _now(now)
+        os.fspath(folder), keys, origin, notes, now_ms(now)
     )
     return Audit(size, name, tuple(log_keys), agreeing, tuple(saw), valid, invalid, tuple(failures))

@@ -32,11 +32,15 @@ def check(path: str) -> int:
     scanner, owners = make_scanner(loaded)
     stand = _Stand()
     # Everything a guard is made of, but no file is opened that it would write.
-    Plans(Stuff(loaded, scanner, owners, lambda name, table: make_slow(name, table, stand, {name: stand})))
+    Plans(Stuff(loaded, scanner, owners, lambda name, table: make_slow(name, table, {name: stand})))
     click.echo(f"{path}: policy `{loaded.policy_id}`, mode {loaded.mode}, hash {loaded.hash[:12]}")
     for name, table in loaded.guardrails.items():
         state = "off" if not table.enabled else "watches" if "monitor" in {table.mode, loaded.mode} else "enforces"
         click.echo(f"  {name:16} {state:9} {table.on_violation:9} at {', '.join(table.stages)}")
+    place = loaded.kernel.folder or loaded.kernel.socket
+    click.echo(f"  {'kernel':16} {'asked' if place else 'none':9} {place or ''}".rstrip())
+    kept = [name for name in (loaded.events.file, loaded.events.ledger) if name]
+    click.echo(f"  {'events':16} {'written' if kept else 'nowhere':9} {', '.join(kept)}".rstrip())
     click.echo(f"  {len(loaded.tools)} tools, {len(loaded.override)} overrides, {len(scanner.rules)} rules")
     return CLEAN
 

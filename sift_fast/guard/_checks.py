@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sift_fast.errors import ConfigError
+from sift_fast.errors import ConfigError, LimitExceeded
 from sift_fast.guard import config as tables
 from sift_fast.guard.verdict import Document, Edit, RequestContext, Signal, Stage
 
@@ -269,6 +269,8 @@ class SplitCheck(Check):
         if memory.window and self._window:
             split = Split(memory.window, call.text, self._window)
             found = self._scan(split.text)
+            if found.incomplete:
+                raise LimitExceeded(f"guardrail `{self.name}` left a part of the conversation unread")
             if found:
                 crossing = [
                     finding

@@ -9,11 +9,13 @@ from typing import Any
 
 from sift_fast.errors import ConfigError, LimitExceeded
 
-__all__ = ["Schema", "drop_fields", "leaves", "render"]
+__all__ = ["Schema", "drop_fields", "leaves", "render", "rough_size"]
 
 _MAX_DEPTH = 64
 _MAX_LEAVES = 20_000
 _LONG_PATH = 60
+#: Characters that a number or another small value takes, about.
+_NUMBER = 8
 
 _TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
@@ -194,6 +196,27 @@ def render(value: Any) -> str:
             label = path if len(path) > _LONG_PATH else name
             lines.append(f"{label}: {item}" if label else str(item))
     return "\n".join(lines)
+
+
+def rough_size(value: Any, most: int) -> int:
+    """About how many characters there are to read, counted no further than just beyond `most`."""
+    if isinstance(value, str):
+        return len(value)
+    size, waiting = 0, [value]
+    while waiting and size <= most:
+        item = waiting.pop()
+        if isinstance(item, str):
+            size += len(item)
+        elif isinstance(item, Mapping):
+            size += sum(len(name) for name in item if isinstance(name, str))
+            waiting += item.values()
+        elif isinstance(item, list | tuple):
+            # What is not looked at any more counts as one each.
+            waiting += item[:most]
+            size += len(item)
+        else:
+            size += _NUMBER
+    return size
 
 
 def drop_fields(value: Any, fields: Sequence[str]) -> tuple[Any, int]:

@@ -35,6 +35,7 @@ class Memory:
         "sources",
         "turns",
         "used",
+        "waiting",
         "window",
     )
 
@@ -50,6 +51,8 @@ class Memory:
         #: Answers of a wrong shape in a row.
         self.retries = 0
         self.fingerprints: _Fingerprints | None = None
+        #: Actions that wait for an approval of the kernel, and for each its id and the escalation record.
+        self.waiting: dict[str, tuple[str, str | None]] = {}
         self.used = 0.0
         self.lock = threading.Lock()
         self._vault: Vault | None = None

@@ -8,16 +8,25 @@ from typing import TYPE_CHECKING, Any
 from sift_fast.errors import ConfigError
 from sift_fast.guard import _checks
 from sift_fast.guard import config as tables
+from sift_fast.guard._injection import Injection, builtin, is_quick, thresholds_of
+from sift_fast.guard._slow import make_classifier
 from sift_fast.guard.verdict import STAGES, RequestContext, Stage
 from sift_fast.redact import Keep, Mask, Pseudonym, Remove, Replace
 
 if TYPE_CHECKING:
     from sift_fast.guard._slow import Slow
     from sift_fast.guard._taint import Provenance
+    from sift_fast.guard.verdict import Classifier
     from sift_fast.redact import Operator
     from sift_fast.scanner import Scanner
 
 __all__ = ["Plan", "StagePlan", "Stuff"]
+
+#: Characters that a scan with its edits, and one with the classifier, read within a millisecond whatever they are:
+#: nothing but numbers, keys, or encoded text. Plain text of ten times the length takes no longer, but nobody knows
+#: that before.
+_INLINE = 8 * 1024
+_INLINE_SCORED = 4 * 1024
 
 
 class Stuff:
@@ -29,11 +38,15 @@ class Stuff:
         scanner: Scanner,
         owners: Mapping[str, tuple[str, str]],
         make_slow: Callable[[str, tables.GuardrailConfig], Slow],
+        classifier: Classifier | None = None,
+        models: Mapping[str, Any] | None = None,
     ) -> None:
         self.config = config
         self.scanner = scanner
         self.owners = owners
         self.make_slow = make_slow
+        self.classifier = classifier
+        self.models = models or {}
         self.cache: dict[Any, Any] = {}
 
     def once(self, key: Any, make: Callable[[], Any]) -> Any:
@@ -46,7 +59,7 @@ class Stuff:
 class StagePlan:
     """The checks of one stage, in the order in which they run: the cheap ones first."""
 
-    __slots__ = ("always", "before", "found", "keyed", "operators", "pseudonyms", "rescrubs", "slow")
+    __slots__ = ("always", "before", "found", "inline", "keyed", "operators", "pseudonyms", "rescrubs", "slow")
 
     def __init__(self, checks: Iterable[_checks.Check], scanner: Scanner) -> None:
         every = list(checks)
@@ -63,6 +76,8 @@ class StagePlan:
         self.operators = _operators(self.rescrubs, scanner, pseudonym=True)
         #: The same for a request without a conversation, where nothing can be put back.
         self.keyed = _operators(self.rescrubs, scanner, pseudonym=False)
+        #: Texts of more characters are read on a thread, so that the event loop is not held up for a millisecond.
+        self.inline = _INLINE_SCORED if any(isinstance(check, Injection) for check in fast) else _INLINE
         self.pseudonyms = any(check.table.operator == "pseudonym" for check in self.rescrubs)  # type: ignore[attr-defined]
 
     @property
@@ -170,11 +185,21 @@ def _make(stuff: Stuff, name: str, table: tables.GuardrailConfig) -> _checks.Che
     if isinstance(table, tables.SchemaConfig):
         from sift_fast.guard._answer import AnswerSchema
 
-        return AnswerSchema(name, table, stuff.config)
+        return AnswerSchema(name, table, stuff.config, stuff.models.get(name))
     if isinstance(table, tables.ProvenanceConfig):
         from sift_fast.guard._taint import Provenance
 
         return Provenance(name, table, stuff.config.tools)
+    if isinstance(table, tables.ClassifierConfig):
+        classifier: Any = stuff.classifier
+        if classifier is None:
+            classifier = stuff.once(("classifier", table.encoder), lambda: builtin(table, stuff.config))
+        thresholds = thresholds_of(table, stuff.config, classifier)
+        if is_quick(classifier):
+            return Injection(name, table, classifier, thresholds)
+        return stuff.once(  # type: ignore[no-any-return]
+            ("slow", name, table), lambda: make_classifier(name, table, classifier, thresholds)
+        )
     return stuff.once(("slow", name, table), lambda: stuff.make_slow(name, table))  # type: ignore[no-any-return]
 
 

@@ -22,16 +22,68 @@ from typing import TYPE_CHECKING, Any
 from sift_fast.errors import ConfigError, LimitExceeded, StateUnavailable
 from sift_fast.guard._checks import Call, Check
 from sift_fast.guard.config import ClassifierConfig, CustomConfig, ExternalConfig, GuardrailConfig
-from sift_fast.guard.verdict import Classifier, Guardrail, Opinion, Signal, Stage
+from sift_fast.guard.verdict import Guardrail, Opinion, Signal, Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-__all__ = ["Background", "HttpJudge", "Slow", "load_entry_point"]
+__all__ = ["Background", "HttpJudge", "Slow", "Threads", "load_entry_point"]
 
+#: Texts at a time before a classifier with an encoder, and before one that is somebody else's.
+_TASKS = 256
+_SCORERS = 4
 _CACHE_ENTRIES = 4_096
 _CACHE_S = 60.0
 _MAX_ANSWER = 64 * 1024
+
+
+class Threads:
+    """Threads for one thing that may hang: what it holds up is refused, not queued without end.
+
+    Args:
+        name: of what runs there.
+        most: how many.
+    """
+
+    def __init__(self, name: str, most: int) -> None:
+        self._name = name
+        self._most = most
+        self._busy = 0
+        self._lock = threading.Lock()
+        self._pool = ThreadPoolExecutor(most, thread_name_prefix=f"sift-{name}")
+
+    def enter(self) -> None:
+        """Take a place.
+
+        Raises:
+            StateUnavailable: there is none.
+        """
+        with self._lock:
+            if self._busy >= self._most:
+                raise StateUnavailable(f"`{self._name}` is not asked: too many questions at a time")
+            self._busy += 1
+
+    def leave(self, _: Any = None) -> None:
+        """Give a place back."""
+        with self._lock:
+            self._busy -= 1
+
+    async def run(self, timeout_s: float, function: Callable[..., Any], *arguments: Any) -> Any:
+        """What a function returns that blocks. A thread that is given up keeps its place until it ends.
+
+        Raises:
+            StateUnavailable: all threads are busy.
+            TimeoutError: it did not return in time.
+        """
+        self.enter()
+        try:
+            future = self._pool.submit(function, *arguments)
+        except BaseException:
+            self.leave()
+            raise
+        # Also where it is given up before a thread took it.
+        future.add_done_callback(self.leave)
+        return await asyncio.wait_for(asyncio.wrap_future(future), timeout_s)
 
 
 class Slow(Check):
@@ -50,9 +102,7 @@ class Slow(Check):
         super().__init__(name, table)
         self._judge = judge
         self._is_async = inspect.iscoroutinefunction(judge)
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix=f"sift-{name}") if not self._is_async else None
-        self._busy = 0
-        self._most = workers
+        self._threads = Threads(name, workers)
         self._key = secrets.token_bytes(32)
         self._seen: OrderedDict[bytes, tuple[float, Opinion]] = OrderedDict()
         self._lock = threading.Lock()
@@ -100,14 +150,8 @@ class Slow(Check):
     async def _asked(self, text: str, stage: Stage) -> Opinion:
         if self._limit and time.monotonic() < self._resume:
             raise StateUnavailable(f"guardrail `{self.name}` is not asked: it failed too often")
-        with self._lock:
-            if self._busy >= self._most:
-                raise StateUnavailable(f"guardrail `{self.name}` is not asked: too many questions at a time")
-            self._busy += 1
         try:
-            # The deadline covers waiting for a thread as well.
-            answer = await asyncio.wait_for(self._answer(text, stage), self.table.timeout_ms / 1_000)
-            opinion = _opinion(answer, self.name)
+            opinion = _opinion(await self._answer(text, stage), self.name)
         except BaseException:
             with self._lock:
                 self._failures += 1
@@ -119,24 +163,14 @@ class Slow(Check):
             return opinion
 
     async def _answer(self, text: str, stage: Stage) -> Any:
-        if self._is_async:
-            try:
-                return await self._judge(text, stage)
-            finally:
-                self._done()
-        # A thread that hangs is counted until it ends: what it holds up is refused, not queued without end.
-        future = asyncio.get_running_loop().run_in_executor(self._pool, self._in_thread, text, stage)
-        return await future
-
-    def _in_thread(self, text: str, stage: Stage) -> Any:
+        timeout_s = self.table.timeout_ms / 1_000
+        if not self._is_async:
+            return await self._threads.run(timeout_s, self._judge, text, stage)
+        self._threads.enter()
         try:
-            return self._judge(text, stage)
+            return await asyncio.wait_for(self._judge(text, stage), timeout_s)
         finally:
-            self._done()
-
-    def _done(self) -> None:
-        with self._lock:
-            self._busy -= 1
+            self._threads.leave()
 
 
 def _opinion(answer: Any, name: str) -> Opinion:
@@ -229,25 +263,30 @@ def load_entry_point(name: str) -> Guardrail:
     return guardrail
 
 
-def make_slow(
-    name: str,
-    table: GuardrailConfig,
-    classifier: Classifier | None,
-    guardrails: dict[str, Guardrail],
-) -> Slow:
+def make_classifier(name: str, table: ClassifierConfig, classifier: Any, thresholds: Mapping[Stage, float]) -> Slow:
+    """A classifier that waits: one with an encoder, or somebody else's."""
+    if hasattr(classifier, "assess_async"):
+        from sift_fast.guard._injection import asking
+
+        return Slow(name, table, asking(classifier, thresholds), _TASKS)
+
+    def score(text: str, stage: Stage) -> Any:
+        answer = classifier.score(text)
+        # Whatever is no number is an error, which is told where all answers are read.
+        return 0.0 if isinstance(answer, float) and answer < thresholds[stage] else answer
+
+    return Slow(name, table, score, _SCORERS)
+
+
+def make_slow(name: str, table: GuardrailConfig, guardrails: Mapping[str, Guardrail]) -> Slow:
     """A waiting guardrail from its settings.
 
     Raises:
         ConfigError: what it needs was not given.
     """
-    if isinstance(table, ClassifierConfig):
-        if classifier is None:
-            raise ConfigError(f"guardrail `{name}` needs a classifier: `Guard(config, classifier=...)`")
-        model = classifier
-        return Slow(name, table, lambda text, _stage: model.score(text), 4)
     if isinstance(table, ExternalConfig):
         return Slow(name, table, HttpJudge(table).check, table.concurrency)
-    assert isinstance(table, CustomConfig)  # noqa: S101 -- the kinds are these three
+    assert isinstance(table, CustomConfig)  # noqa: S101 -- the kinds are these two
     guardrail = load_entry_point(table.entry_point) if table.entry_point else guardrails.get(name)
     if guardrail is None:
         raise ConfigError(f"guardrail `{name}` was not given: `Guard(config, guardrails={{...}})`")

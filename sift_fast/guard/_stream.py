@@ -8,6 +8,7 @@ the conversation become what they stand for.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,8 @@ _LOOK_BEHIND = 2_048
 _OPEN = 3
 #: Bytes after a finding that a rule may read.
 _RIGHT_CONTEXT = 24
+#: Characters that are taken in one step: they are read twice, by the scanner's stream and by the gate.
+_PIECE = 2 * 1024
 #: Characters that an answer may have which must be seen whole.
 _MAX_WHOLE = 4 << 20
 
@@ -65,6 +68,7 @@ class OutputStream:
         self._final = tuple(check for check in (*plan.always, *plan.slow) if check not in gated)
         self._whole = any(_stops(check) for check in self._final) or bool(plan.slow)
         self._lengths = plan.before
+        self._inline = plan.inline
         self._prompts = [
             (check, PromptStream(check.runs)) for check in self._fast if isinstance(check, PromptLeak) and check.runs
         ]
@@ -110,9 +114,13 @@ class OutputStream:
         source = self._source
         close = getattr(source, "aclose", None)
         try:
-            async for piece in _each(source):
-                if out := self.feed(piece):
-                    yield out
+            async for whole in _each(source):
+                for piece in _parts(whole, _PIECE):
+                    if piece is not whole:
+                        # A large piece is no reason to keep everybody else waiting.
+                        await asyncio.sleep(0)
+                    if out := self.feed(piece):
+                        yield out
                 if self.is_stopped():
                     break
         except Exception:
@@ -128,6 +136,7 @@ class OutputStream:
 
     def feed(self, piece: str) -> str:
         """Take a piece; returns what may be shown, often nothing."""
+        self._recorded()
         if self.is_stopped():
             return ""
         self._chars += len(piece)
@@ -149,9 +158,14 @@ class OutputStream:
 
     async def finish_async(self) -> str:
         """As `finish`, without blocking."""
-        out = self._ending()
+        if self._final and self._chars > self._inline:
+            out = await asyncio.to_thread(self._ending)
+        else:
+            out = self._ending()
         if self._asks():
             await self._guard._waited(self._job)
+        if self._job.waits:
+            return await asyncio.to_thread(self._close, out)
         return self._close(out)
 
     def record(self) -> None:
@@ -163,6 +177,15 @@ class OutputStream:
             self._job.close(self.verdict)
 
     # --- the gate --------------------------------------------------------------------------------------------------
+
+    def _recorded(self) -> None:
+        """What cannot be recorded in the end is not shown in the beginning."""
+        state = self._job.state
+        if state.recorder.failed and not self._job.quiet and not self.is_stopped():
+            if state.config.mode == "enforce" and state.config.events.on_error == "fail_closed":
+                self._job.broken("record")
+            else:
+                self._job.tally.status = "error"
 
     def _length(self) -> None:
         for check in self._lengths:
@@ -210,6 +233,8 @@ class OutputStream:
         for check in self._windowed:
             self._job.ask_about(check, Call("output", window, self._job.call.context, None))
         found = self._job.state.scanner.scan(window)
+        if found.incomplete:
+            self._job.failed("error", "limit", self._gated, limit=True)
         if not found:
             return 0
         # What ended earlier was judged then, with more of what stands before it; what follows a finding may still
@@ -234,6 +259,8 @@ class OutputStream:
         for check in self._gated if gate else self._fast:
             try:
                 signal = check.canary(call) if isinstance(check, PromptLeak) else check.run(call)
+                if signal is not None and not isinstance(signal, Signal):
+                    raise TypeError("no signal")
             except Exception:  # noqa: BLE001 -- whatever it raises, the rest is not shown
                 self._job.failed("error", "error", (check,))
                 continue
@@ -302,6 +329,10 @@ async def _each(source: AsyncIterable[str] | Iterable[str] | None) -> AsyncItera
     else:
         for piece in source or ():
             yield piece
+
+
+def _parts(text: str, most: int) -> Iterable[str]:
+    return (text,) if len(text) <= most else (text[at : at + most] for at in range(0, len(text), most))
 
 
 def _stops(check: Check) -> bool:

@@ -46,7 +46,7 @@ _RISK_KINDS = {
     "LLM02": ("secrets", "pii"),
     "LLM05": ("leak", "links", "schema"),
     "LLM06": ("tools", "provenance"),
-    "LLM07": ("prompt_leak", "injection"),
+    "LLM07": ("prompt_leak", "injection", "classifier"),
     "LLM08": ("acl",),
     "LLM09": ("grounding",),
     "LLM10": ("length",),

@@ -159,18 +159,26 @@ class GroundingConfig(GuardrailConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class SchemaConfig(GuardrailConfig):
-    """The shape an answer must have: JSON that fits a JSON Schema."""
+    """The shape an answer must have: JSON that fits a JSON Schema or a pydantic model."""
 
     schema: dict[str, Any] = option(doc="The JSON Schema.", factory=dict)
     schema_file: str | None = option(None, "A file with it; relative to the configuration.")
+    model: str = option("", "A pydantic model instead, `package.module:Class`; or given: `Guard(models={...})`.")
     retries: int = option(1, "Answers that do not fit are asked for again this often, then go to a person.", low=0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClassifierConfig(GuardrailConfig):
-    """The injection classifier that the guard was given."""
+    """The injection classifier: the one that comes with the package, or the one that the guard was given."""
 
-    max_chars: int = option(20_000, "Longer texts count as a hit limit.", low=1)
+    on_violation: Violation = option("flag", "What a score above the threshold leads to.")
+    min_score: float = option(0.0, "The threshold; 0 for the classifier's own, that of `calibration`.", low=0, high=1)
+    calibration: str | None = option(None, "A file of `sift-fast calibrate`, with thresholds by stage.")
+    encoder: str | None = option(
+        None, "Folder of an encoder, the third tier, for texts of which the others are unsure."
+    )
+    encoder_sha256: str = option("", "Expected hash of the encoder's manifest; empty takes the folder's word.")
+    max_chars: int = option(1_000_000, "Longer texts count as a hit limit.", low=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -244,10 +252,39 @@ class ToolConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class KernelKeyConfig:
+    """The key with which requests of one tenant are signed."""
+
+    agent: str = option("", "Name of the agent whose key it is.")
+    id: str = option("", "Id of the key in the kernel's `keys.toml`.")
+    file: str = option("", "File with the private key.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class KernelConfig:
+    """The action kernel that every tool call passes after the guardrails. Without folder and socket: none."""
+
+    folder: str | None = option(None, "Its folder, for a kernel in this process.")
+    socket: str | None = option(None, "Its Unix socket, for a kernel in a process of its own.")
+    agent: str = option("", "Agent in requests that no key signs, for a kernel that trusts its process.")
+    keys: dict[str, KernelKeyConfig] = option(doc="Keys by tenant.", factory=dict)
+    session_s: int = option(
+        3_600, "Seconds of a session, one for each conversation; 0 signs every request.", low=0, high=86_400
+    )
+    session_tools: tuple[str, ...] = option(
+        (), "Tools that a session may call without a person's elevation; empty for all that the policy allows."
+    )
+    timeout_ms: int = option(5_000, "Milliseconds an answer, durable receipt included, may take.", low=1, high=60_000)
+
+
+@dataclass(frozen=True, kw_only=True)
 class EventsConfig:
     """The record of what was decided. Holds no text."""
 
     file: str | None = option(None, "File of JSON lines that events are appended to.")
+    ledger: str | None = option(None, "Folder of a transparency log that events are appended to; made if it is new.")
+    ledger_name: str = option("", "Name of the log where it is new; empty for a random one.")
+    on_error: OnError = option("fail_closed", "What it leads to that an event cannot be written; it is reported.")
     sample_allow: float = option(0.0, "Part of the allow events that is recorded, 0 to 1.", low=0, high=1)
     tenant: bool = option(True, "Whether events name the tenant; metrics never do.")
     queue: int = option(10_000, "Most events that wait to be written; then verdicts wait.", low=1)
@@ -313,6 +350,7 @@ class GuardConfig:
     guardrails: dict[str, Any] = option(doc="The guardrails by name.", factory=dict)
     tools: dict[str, ToolConfig] = option(doc="The tools by name.", factory=dict)
     scanner: ScannerConfig = option(doc="The shared scanner.", factory=ScannerConfig)
+    kernel: KernelConfig = option(doc="The action kernel.", factory=KernelConfig)
     events: EventsConfig = option(doc="The record.", factory=EventsConfig)
     escalation: EscalationConfig = option(doc="Records for people.", factory=EscalationConfig)
     answers: AnswersConfig = option(doc="What users are told.", factory=AnswersConfig)
@@ -347,6 +385,8 @@ class GuardConfig:
         put(config, "base", base)
         for number, override in enumerate(config.override):
             config._overridden(tables, override, f"{where}: override {number + 1}")
+        if config.kernel.folder is not None and config.kernel.socket is not None:
+            raise ConfigError(f"{where}: `kernel` has a `folder` or a `socket`, not both")
         put(config, "hash", config._digest())
         return config
 
@@ -392,13 +432,10 @@ class GuardConfig:
         from dataclasses import replace
 
         out = copy.copy(self)
-        kept = {
-            name: table
-            for name, table in self.guardrails.items()
-            if table.kind not in {"classifier", "external", "custom"}
-        }
+        kept = {name: table for name, table in self.guardrails.items() if table.kind not in {"external", "custom"}}
         put = object.__setattr__
         put(out, "guardrails", kept)
+        put(out, "kernel", KernelConfig())
         put(out, "events", EventsConfig())
         put(out, "escalation", replace(self.escalation, file=None, webhook=""))
         overrides = tuple(
@@ -438,13 +475,16 @@ class GuardConfig:
     def _files(self) -> Iterable[str]:
         yield from self.scanner.rule_files
         for table in self.guardrails.values():
-            for key in ("file", "prompt_file", "schema_file"):
+            for key in ("file", "prompt_file", "schema_file", "calibration"):
                 if getattr(table, key, None):
                     yield getattr(table, key)
 
 
 # What is compiled once for all callers.
-_FIXED = ("words", "file", "canaries", "prompt", "prompt_file", "deny", "allow", "url", "entry_point")
+_FIXED = (
+    "words", "file", "canaries", "prompt", "prompt_file", "deny", "allow", "url", "entry_point", "calibration", "model",
+    "encoder", "encoder_sha256",
+)  # fmt: skip
 
 
 def _guardrail(name: str, table: Any, where: str) -> GuardrailConfig:
@@ -538,6 +578,8 @@ def reference() -> str:
         ("`[guardrails.NAME.deny.TOPIC]` and `allow`", TopicConfig),
         ("`[answers]`", AnswersConfig),
         ("`[limits]`", LimitsConfig),
+        ("`[kernel]`", KernelConfig),
+        ("`[kernel.keys.TENANT]`", KernelKeyConfig),
         ("`[events]`", EventsConfig),
         ("`[escalation]`", EscalationConfig),
         ("`[[override]]`", OverrideConfig),

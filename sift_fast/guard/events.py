@@ -1,4 +1,4 @@
-"""The record of what was decided: event schema 1, written as JSON lines by a thread of its own.
+"""The record of what was decided: event schema 1, written as JSON lines and into a transparency log, off the path.
 
 An event says who, where, what and why, never what was read. Every verdict other than `allow` is recorded; allow events
 are sampled, and each says by how much. `docs/guard-events.md` tells the fields.
@@ -10,10 +10,11 @@ import json
 import os
 import queue
 import random
+import secrets
 import threading
-import time
 from typing import TYPE_CHECKING, Any, Protocol
 
+from sift_fast._clock import now_ms
 from sift_fast.errors import ConfigError, StateUnavailable
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ def make_event(verdict: Verdict, context: RequestContext, *, tenant: bool, sampl
     event: dict[str, Any] = {
         "schema": SCHEMA_VERSION,
         "type": "verdict",
-        "time_ms": time.time_ns() // 1_000_000,
+        "id": f"evt_{secrets.token_hex(8)}",
+        "time_ms": now_ms(),
         "stage": verdict.stage,
         "decision": verdict.decision,
         "status": verdict.status,
@@ -62,9 +64,12 @@ def make_event(verdict: Verdict, context: RequestContext, *, tenant: bool, sampl
         "trace_id": context.trace_id,
         "model": context.model,
         "escalation": verdict.escalation,
+        "receipt": verdict.receipt,
         "dropped": verdict.dropped,
         "sampled": sampled,
     }
+    if verdict.tool:
+        event["tool"] = verdict.tool
     if tenant:
         event["tenant"] = context.tenant
     return event
@@ -91,7 +96,8 @@ class JsonLines:
             reason = (error.strerror or "not writable").lower()
             raise ConfigError(f"events: `{os.path.basename(path)}` cannot be opened: {reason}") from None
         self._queue: queue.Queue[bytes | threading.Event] = queue.Queue(most)
-        self._failed = False
+        #: Whether the disk failed: then nothing is taken any more, until the configuration is loaded again.
+        self.failed = False
         self._thread = threading.Thread(target=self._work, name="sift-events", daemon=True)
         self._thread.start()
         self._owner = os.getpid()
@@ -102,7 +108,7 @@ class JsonLines:
         Raises:
             StateUnavailable: the disk failed, the queue stays full, or the process is a forked child.
         """
-        if self._failed or os.getpid() != self._owner:
+        if self.failed or os.getpid() != self._owner:
             raise StateUnavailable("events cannot be written: the file failed or belongs to another process")
         try:
             self._queue.put(json.dumps(event, separators=(",", ":")).encode() + b"\n", timeout=_BACK_PRESSURE_S)
@@ -127,7 +133,7 @@ class JsonLines:
         """
         done = threading.Event()
         self._queue.put(done)
-        if not done.wait(timeout_s) or self._failed:
+        if not done.wait(timeout_s) or self.failed:
             raise StateUnavailable("events are not on the disk")
 
     def _work(self) -> None:
@@ -146,7 +152,7 @@ class JsonLines:
                 if data:
                     os.fdatasync(self._file)
             except OSError:
-                self._failed = True
+                self.failed = True
             for item in batch:
                 if isinstance(item, threading.Event):
                     item.set()
@@ -160,11 +166,35 @@ class Recorder:
         self._sample = sample_allow
         self._tenant = tenant
         self._random = random.Random()
+        # Asked for every verdict: only those that can answer.
+        self._may_fail = tuple(sink for sink in sinks if hasattr(sink, "failed"))
+        self._may_fill = tuple(sink for sink in sinks if hasattr(sink, "full"))
+
+    @property
+    def writes(self) -> bool:
+        """Whether there is a sink at all."""
+        return bool(self._sinks)
 
     @property
     def full(self) -> bool:
         """Whether a sink would make the next verdict wait."""
-        return any(getattr(sink, "full", False) for sink in self._sinks)
+        return any(sink.full for sink in self._may_fill)
+
+    @property
+    def failed(self) -> bool:
+        """Whether a sink takes nothing any more: then no verdict can be relied on to be recorded."""
+        return any(sink.failed for sink in self._may_fail)
+
+    @property
+    def lag(self) -> dict[str, int]:
+        """What waits to be written, by the sort of sink: events of a file, bytes of a ledger."""
+        return {type(sink).__name__: sink.lag for sink in self._sinks if hasattr(sink, "lag")}
+
+    def look(self) -> None:
+        """Let sinks that can see whether they still work."""
+        for sink in self._sinks:
+            if hasattr(sink, "look"):
+                sink.look()
 
     def wants(self, verdict: Verdict) -> bool:
         """Whether a verdict is recorded: all but plain allows, and a sample of those."""
@@ -178,6 +208,22 @@ class Recorder:
         """Write one event to every sink; what a sink raises goes on."""
         plain = verdict.decision == "allow" and verdict.status == "ok" and not verdict.results
         event = make_event(verdict, context, tenant=self._tenant, sampled=self._sample if plain else 1.0)
+        self.write(event)
+
+    def override(self, place: int, at_ms: int, record: str, action: str, actor: str, tenant: str) -> None:
+        """Write what a person did with an escalation record. Told twice after a crash, it has the same `id`."""
+        event = {
+            "schema": SCHEMA_VERSION,
+            "type": "override",
+            "id": f"ovr_{record}_{place}",
+            "time_ms": at_ms,
+            "decision": action.rpartition(".")[2],
+            "reason": action,
+            "escalation": record,
+            "actor": actor,
+        }
+        if self._tenant and tenant:
+            event["tenant"] = tenant
         self.write(event)
 
     def write(self, event: dict[str, Any]) -> None:

@@ -6,17 +6,20 @@ not go on.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import threading
 import time
+import weakref
 from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from sift_fast.errors import ConfigError, LimitExceeded, StateUnavailable
 from sift_fast.guard import _edits
+from sift_fast.guard._actions import Actions, open_kernel, remember
 from sift_fast.guard._checks import Call, Check
-from sift_fast.guard._json import drop_fields, render
+from sift_fast.guard._json import drop_fields, render, rough_size
 from sift_fast.guard._memory import Memories
 from sift_fast.guard._plan import Plan, Plans, StagePlan, Stuff
 from sift_fast.guard._rules import make_scanner
@@ -41,15 +44,12 @@ from sift_fast.guard.verdict import (
 from sift_fast.scanner import Scanner
 
 if TYPE_CHECKING:
+    from sift_fast.guard._actions import Answer
     from sift_fast.guard._stream import OutputStream
     from sift_fast.guard.events import EventSink
     from sift_fast.guard.verdict import Classifier, Decision, Guardrail, Status
 
 __all__ = ["Guard", "Tally"]
-
-_OF_KERNEL: dict[str, Decision] = {"allow": "allow", "escalate": "escalate", "deny": "block"}
-#: Texts up to this many characters are checked in the event loop, longer ones on a thread.
-_INLINE = 64 * 1024
 
 
 class Tally:
@@ -75,13 +75,16 @@ class Tally:
 class _State:
     """What belongs to one configuration and is exchanged whole when it is loaded again."""
 
-    __slots__ = ("config", "plans", "recorder", "scanner")
+    __slots__ = ("actions", "config", "plans", "recorder", "scanner")
 
-    def __init__(self, config: GuardConfig, scanner: Scanner, plans: Plans, recorder: Recorder) -> None:
+    def __init__(
+        self, config: GuardConfig, scanner: Scanner, plans: Plans, recorder: Recorder, actions: Actions | None
+    ) -> None:
         self.config = config
         self.scanner = scanner
         self.plans = plans
         self.recorder = recorder
+        self.actions = actions
 
 
 class Guard:
@@ -89,10 +92,11 @@ class Guard:
 
     Args:
         config: a `GuardConfig`, or a mapping as `sift.toml` would give.
-        classifier: scores texts for guardrails of kind `classifier`.
+        classifier: scores texts for guardrails of kind `classifier`; None for the one of this package.
         guardrails: your own, by the name of their table.
-        kernel: authorizes actions in `check_tool_input`; None for none.
-        sinks: where events go, besides the configured file.
+        models: pydantic models of answers, by the name of the guardrail of kind `schema`.
+        kernel: authorizes actions in `check_tool_input`; None for that of table `[kernel]`, if any.
+        sinks: where events go, besides the configured file and ledger.
         desk: where escalation records lie; None for the configured file.
 
     Raises:
@@ -111,6 +115,7 @@ class Guard:
         *,
         classifier: Classifier | None = None,
         guardrails: Mapping[str, Guardrail] | None = None,
+        models: Mapping[str, Any] | None = None,
         kernel: Any = None,
         sinks: Iterable[EventSink] = (),
         desk: Desk | None = None,
@@ -119,18 +124,24 @@ class Guard:
             config = GuardConfig.from_dict(config)
         self._classifier = classifier
         self._guardrails = dict(guardrails or {})
-        self._kernel = kernel
+        self._models = dict(models or {})
         self._sinks = tuple(sinks)
-        self._files: dict[str, JsonLines] = {}
+        self._files: dict[str, Any] = {}
         self._path: str | None = None
         self._background = Background()
         self._reloading = threading.Lock()
         self.metrics = Metrics()
-        self._state = self._make(config)
+        self._own_kernel = kernel is None
+        self._kernel = open_kernel(config) if kernel is None else kernel
+        self._state = self._make(config, None)
+        kept = weakref.ref(self)
+        self.metrics.lag = lambda: {} if (alive := kept()) is None else alive._state.recorder.lag
         limits = config.limits
         self._memories = Memories(limits.conversations, limits.conversation_ttl_s)
         self._desk = desk or Desk(config.path(config.escalation.file) if config.escalation.file else None)
         self._notifier = Notifier(config.escalation) if config.escalation.webhook else None
+        self._carries = False
+        self._carry()
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], **arguments: Any) -> Guard:
@@ -158,6 +169,21 @@ class Guard:
         return self._state.scanner
 
     @property
+    def kernel(self) -> Any:
+        """The action kernel, to settle leases and to work on approvals; None without one."""
+        return self._kernel
+
+    def session(self, context: RequestContext) -> str | None:
+        """Id of the kernel's session for a conversation, for an elevation; None where there are no sessions.
+
+        Raises:
+            SiftError: the kernel opens none.
+        """
+        actions = self._state.actions
+        session = None if actions is None else actions.session(context)
+        return None if session is None else str(session.id)
+
+    @property
     def notifier(self) -> Notifier | None:
         """What sends notifications of records; None without a webhook."""
         return self._notifier
@@ -171,7 +197,8 @@ class Guard:
         """Take a new configuration, at once and whole; an error leaves the old one in force.
 
         Checks that run finish with the configuration they began with. Conversations, records and counters stay;
-        `[limits]` of conversations and `[escalation] file` are read at the start only.
+        `[limits]` of conversations, `[escalation] file` and the place of the kernel are read at the start only; a
+        kernel in this process reads its policies and keys again.
 
         Args:
             config: the new one; None to read the file again.
@@ -181,6 +208,7 @@ class Guard:
 
         Raises:
             ConfigError: the new one is wrong, or there is no file to read.
+            PolicyError: a policy of the kernel is wrong.
             RuleError: a rule document is wrong.
         """
         with self._reloading:
@@ -188,25 +216,86 @@ class Guard:
                 if self._path is None:
                     raise ConfigError("this guard was not opened from a file: give it the new configuration")
                 config = GuardConfig.load(self._path)
-            self._state = self._make(config)
+            state = self._make(config, self._state)
+            if self._own_kernel and config.kernel.folder is not None and self._kernel is not None:
+                # Its policies and keys are a part of what is in force; those that are wrong leave the old ones.
+                self._kernel.reload()
+            self._state = state
+            self._carry()
         return config.hash
 
-    def _make(self, config: GuardConfig) -> _State:
+    def close(self) -> None:
+        """Write out what waits, and let go of the ledger and of a kernel that the configuration named. Again: nothing.
+
+        Raises:
+            StateUnavailable: something could not be written; it is closed all the same.
+        """
+        from sift_fast.guard._ledger import LedgerSink
+
+        try:
+            for sink in self._files.values():
+                sink.close() if isinstance(sink, LedgerSink) else sink.flush()
+        finally:
+            if self._own_kernel and self._kernel is not None:
+                self._kernel.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _carry(self) -> None:
+        """Events of what people decide come from a thread: the deciding may be done in another process."""
+        if self._carries or not self._state.recorder.writes:
+            return
+        from sift_fast.guard._ledger import carry, recorder_of
+
+        self._carries = True
+        threading.Thread(target=carry, args=(self._desk, recorder_of(self)), name="sift-carry", daemon=True).start()
+
+    def _make(self, config: GuardConfig, old: _State | None) -> _State:
         scanner, owners = make_scanner(config)
         stuff = Stuff(
             config,
             scanner,
             owners,
-            lambda name, table: make_slow(name, table, self._classifier, self._guardrails),
+            lambda name, table: make_slow(name, table, self._guardrails),
+            self._classifier,
+            self._models,
         )
-        sinks = list(self._sinks)
-        if config.events.file:
-            path = config.path(config.events.file)
-            if path not in self._files:
-                self._files[path] = JsonLines(path, config.events.queue)
-            sinks.append(self._files[path])
+        plans = Plans(stuff)
+        actions = None if old is None or old.config.kernel != config.kernel else old.actions
+        if actions is None and self._kernel is not None:
+            # Otherwise the open sessions stay, and what people granted them.
+            actions = Actions(self._kernel, config)
+        # What is opened comes last: a configuration that is wrong opens nothing.
+        sinks = [*self._sinks, *self._opened(config)]
         recorder = Recorder(tuple(sinks), sample_allow=config.events.sample_allow, tenant=config.events.tenant)
-        return _State(config, scanner, Plans(stuff), recorder)
+        return _State(config, scanner, plans, recorder, actions)
+
+    def _opened(self, config: GuardConfig) -> Iterable[Any]:
+        """The file and the ledger of events, those that are open already; what has failed is opened again."""
+        from sift_fast.guard._ledger import LedgerSink
+
+        events = config.events
+        makers: list[tuple[str | None, Any]] = [
+            (events.file, lambda path: JsonLines(path, events.queue)),
+            (events.ledger, lambda path: LedgerSink(path, events.ledger_name)),
+        ]
+        for name, make in makers:
+            if not name:
+                continue
+            path = config.path(name)
+            known = self._files.get(path)
+            if known is not None and known.failed:
+                if isinstance(known, LedgerSink):
+                    with contextlib.suppress(StateUnavailable):
+                        known.close()
+                known = None
+            if known is None:
+                known = self._files[path] = make(path)
+            yield known
 
     # --- the five stages -------------------------------------------------------------------------------------------
 
@@ -253,6 +342,7 @@ class Guard:
         *,
         request: Any = None,
         credential: Any = None,
+        approval: str | None = None,
     ) -> Verdict:
         """Check a tool call before it has an effect.
 
@@ -260,17 +350,21 @@ class Guard:
             tool: its name.
             args: its arguments, containers as JSON has.
             context: on whose behalf.
-            request: an `ActionRequest` for the kernel; with a kernel there must be one.
+            request: a signed `ActionRequest` for the kernel, about the same call; None where table `[kernel]` says who
+                signs.
             credential: what authenticates it.
+            approval: id of a kernel's approval to be used; within a conversation the guard finds it by itself.
 
         Returns:
             A verdict; call the tool with its `value` if it is `allowed`. `labels` say which arguments repeat a source.
+            With a kernel, `authorization` holds permit and lease, `receipt` names what is in its ledger.
 
         Raises:
             TypeError: `args` is no mapping.
         """
-        verdict = await self._checked(_ToolJob(self, "tool_input", tool, args, context))
-        return await self._authorized_async(verdict, request, credential, context)
+        return await self._checked(
+            _ToolJob(self, "tool_input", tool, args, context, signed=(request, credential, approval))
+        )
 
     def check_tool_input_sync(
         self,
@@ -280,10 +374,12 @@ class Guard:
         *,
         request: Any = None,
         credential: Any = None,
+        approval: str | None = None,
     ) -> Verdict:
         """As `check_tool_input`, for callers without an event loop."""
-        verdict = self._checked_sync(_ToolJob(self, "tool_input", tool, args, context))
-        return self._authorized(verdict, request, credential, context)
+        return self._checked_sync(
+            _ToolJob(self, "tool_input", tool, args, context, signed=(request, credential, approval))
+        )
 
     async def check_tool_output(self, tool: str, result: Any, context: RequestContext) -> Verdict:
         """Check a tool's result before the model reads it.
@@ -320,18 +416,24 @@ class Guard:
 
         job = _RetrievalJob(self, documents, context)
         parts = job.begin()
-        if job.size > _INLINE:
+        if job.blocks:
             await asyncio.to_thread(_fast, parts)
         else:
-            for part in parts:
-                part.fast()
+            _fast(parts)
         await asyncio.gather(*(self._waited(part) for part in parts if part.slow))
-        return job.conclude([part.finish() for part in parts])
+        if job.blocks or job.waits:
+            return await asyncio.to_thread(job.end, parts)
+        return job.end(parts)
 
     def check_retrieval_sync(self, documents: Iterable[Any], context: RequestContext) -> Verdict:
         """As `check_retrieval`, for callers without an event loop."""
         job = _RetrievalJob(self, documents, context)
-        return job.conclude([self._checked_sync(part) for part in job.begin()])
+        parts = job.begin()
+        _fast(parts)
+        for part in parts:
+            if part.slow:
+                self._background.run(self._waited(part))
+        return job.end(parts)
 
     def stream_output(
         self, source: AsyncIterable[str] | Iterable[str], context: RequestContext, *, say: bool = True
@@ -395,24 +497,28 @@ class Guard:
     # --- how a text is checked -------------------------------------------------------------------------------------
 
     async def _checked(self, job: _Job) -> Verdict:
-        if job.size > _INLINE:
+        if job.blocks:
             import asyncio
 
-            await asyncio.to_thread(job.fast)
+            await asyncio.to_thread(job.read)
         else:
-            job.fast()
+            job.read()
         if job.slow:
             await self._waited(job)
-        if job.size > _INLINE or job.waits:
+        if job.acts:
+            await job.authorize()
+        if job.blocks or job.waits:
             import asyncio
 
             return await asyncio.to_thread(job.finish)
         return job.finish()
 
     def _checked_sync(self, job: _Job) -> Verdict:
-        job.fast()
+        job.read()
         if job.slow:
             self._background.run(self._waited(job))
+        if job.acts:
+            self._background.run(job.authorize())
         return job.finish()
 
     async def _waited(self, job: _Job) -> None:
@@ -449,49 +555,10 @@ class Guard:
         finally:
             self.metrics.waited(check.name, (time.perf_counter_ns() - began) / 1_000)
 
-    # --- the kernel ------------------------------------------------------------------------------------------------
-
-    async def _authorized_async(
-        self, verdict: Verdict, request: Any, credential: Any, context: RequestContext
-    ) -> Verdict:
-        import asyncio
-
-        if self._kernel is None or not verdict.allowed:
-            return verdict
-        return await asyncio.to_thread(self._authorized, verdict, request, credential, context)
-
-    def _authorized(self, verdict: Verdict, request: Any, credential: Any, context: RequestContext) -> Verdict:
-        """The kernel's decision on top of the guard's; without an answer the call is blocked."""
-        if self._kernel is None or not verdict.allowed:
-            return verdict
-        try:
-            authorization = self._kernel.authorize(request, credential)
-            decision = _OF_KERNEL[authorization.decision]
-            status: Status = "ok"
-            reason = f"kernel.{authorization.reason}"
-        except Exception:  # noqa: BLE001 -- whatever the kernel raises, the action is not authorized
-            authorization, decision, status, reason = None, "block", "error", "kernel.error"
-        verdict.authorization = authorization
-        verdict.status = worse(verdict.status, status)
-        if RANK[decision] > RANK[verdict.decision]:
-            verdict.decision, verdict.reason = decision, reason
-            answers = self._state.config.answers
-            verdict.message = _with_contact(answers.block if decision == "block" else answers.escalate, answers.contact)
-            if decision == "block":
-                verdict.value = None
-            result = Result("kernel", decision, decision, reason, 1.0, status, ())
-            verdict.results = (*verdict.results, result)
-            self.metrics.result("kernel", verdict.stage, decision, decision, status)
-            try:
-                self._state.recorder.record(verdict, context)
-            except Exception:  # noqa: BLE001 -- it is blocked or waits already; the status says that the record failed
-                verdict.status = "error"
-        return verdict
-
 
 def _fast(parts: Iterable[_Job]) -> None:
     for part in parts:
-        part.fast()
+        part.read()
 
 
 def _with_contact(answer: str, contact: str) -> str:
@@ -539,7 +606,29 @@ class _Job:
         """Whether finishing waits for a disk."""
         return (self.opens and self.state.config.escalation.file is not None) or self.state.recorder.full
 
+    @property
+    def blocks(self) -> bool:
+        """Whether reading it takes so long, or asks another process, that it is done on a thread."""
+        return self.size > self.stage_plan.inline or (
+            self.state.actions is not None and self.state.actions.remote and self.stage in {"retrieval", "tool_output"}
+        )
+
+    @property
+    def acts(self) -> bool:
+        """Whether the kernel is asked: an action that the guardrails let through."""
+        return False
+
+    async def authorize(self) -> None:
+        """Ask the kernel."""
+
     # --- asking ----------------------------------------------------------------------------------------------------
+
+    def read(self) -> None:
+        """As `fast`; whatever goes wrong between the checks, the text is not checked."""
+        try:
+            self.fast()
+        except Exception:  # noqa: BLE001 -- as said
+            self.broken("check")
 
     def fast(self) -> None:
         """Scan once, and ask every guardrail that does not wait."""
@@ -557,9 +646,10 @@ class _Job:
             self.failed("error", "scan", plan.found)
         for check in plan.always:
             self.ask(check)
+        # Also where nothing was found: it may stand in what was not read.
+        if getattr(call.findings, "incomplete", ()):
+            self.failed("error", "limit", plan.found, limit=True)
         if call.findings:
-            if getattr(call.findings, "incomplete", ()):
-                self.failed("error", "limit", plan.found, limit=True)
             for check in plan.found:
                 self.ask(check)
         self.remember()
@@ -572,6 +662,8 @@ class _Job:
         """Ask it about a call, or a part of one; whatever it raises is an error of the check."""
         try:
             signal = check.run(call)
+            if signal is not None and not isinstance(signal, Signal):
+                raise TypeError("no signal")
         except LimitExceeded:
             self.failed("error", "limit", (check,), limit=True)
         except Exception:  # noqa: BLE001 -- whatever it raises, the text is not checked
@@ -588,11 +680,29 @@ class _Job:
             if prints is not None:
                 prints.say(self.call.text)
 
-    def bring(self, text: str, source: str, name: str) -> None:
-        """Keep what a document or a tool brought into the conversation, once the model may read it."""
+    def bring(self, text: str, source: str, name: str, *, known_as: str) -> bool:
+        """Keep what a document or a tool brought into the conversation, once the model may read it.
+
+        Args:
+            text: as it was before edits.
+            source: names it in labels.
+            name: names it in citations; empty where it cannot be cited.
+            known_as: names its sort to the kernel, whose policies are written before there are documents.
+
+        Returns:
+            Whether the model may still read it: the kernel must know of it.
+        """
+        actions = self.state.actions
+        if actions is not None:
+            try:
+                actions.observe(text, known_as, self.call.context)
+            except StateUnavailable:
+                if self.state.config.mode == "enforce":
+                    return False
+                self.tally.status = "error"
         memory = self.call.memory
         if memory is None:
-            return
+            return True
         provenance = self.plan.provenance
         if provenance is not None:
             prints = provenance.prints(self.call)
@@ -600,6 +710,7 @@ class _Job:
                 prints.add(text, source)
         if self.plan.grounds:
             memory.remember_source(text, name, self.state.config.limits.source_chars)
+        return True
 
     # --- deciding --------------------------------------------------------------------------------------------------
 
@@ -723,17 +834,20 @@ class _Job:
         if self.quiet:
             return
         recorder = self.state.recorder
-        if recorder.wants(verdict):
+        failed = recorder.failed
+        if not failed and recorder.wants(verdict):
             try:
                 recorder.record(verdict, self.call.context)
                 guard.metrics.events += 1
             except Exception:  # noqa: BLE001 -- what is not on record does not go on
-                if config.mode == "enforce":
-                    self.broken("record")
-                    verdict.text = verdict.value = None
-                    verdict.documents = ()
-                tally.status = "error"
-                self.explain(verdict)
+                failed = True
+        if failed:
+            if config.mode == "enforce" and config.events.on_error == "fail_closed":
+                self.broken("record")
+                verdict.text = verdict.value = None
+                verdict.documents = ()
+            tally.status = "error"
+            self.explain(verdict)
         guard.metrics.verdict(self.stage, verdict.decision, verdict.status, verdict.latency_us)
 
     def explain(self, verdict: Verdict) -> None:
@@ -749,6 +863,16 @@ class _Job:
                 answer = answers.error if failed else answers.block if tally.decision == "block" else answers.escalate
             verdict.message = _with_contact(answer, answers.contact)
 
+    @property
+    def approval(self) -> str | None:
+        """The kernel's approval that decides about the record."""
+        return None
+
+    @property
+    def expires_ms(self) -> int | None:
+        """When that ends, milliseconds since 1970, and the record with it."""
+        return None
+
     def escalate(self, verdict: Verdict) -> None:
         """Open a record; without one nothing goes on."""
         settings, tally = self.state.config.escalation, self.tally
@@ -762,6 +886,8 @@ class _Job:
                 policy_version=self.state.config.hash,
                 owner=settings.owner,
                 expires_s=settings.expires_s,
+                approval=self.approval,
+                expires_ms=self.expires_ms,
             )
             self.guard.metrics.escalations += 1
             notifier = self.guard._notifier
@@ -783,35 +909,53 @@ class _Job:
 class _ToolJob(_Job):
     """A tool's arguments or its result: text, or containers as JSON has."""
 
-    __slots__ = ("encoded", "labels", "source")
+    __slots__ = ("answer", "done", "encoded", "labels", "signed", "source")
 
-    def __init__(self, guard: Guard, stage: Stage, tool: str, value: Any, context: RequestContext) -> None:
+    def __init__(
+        self,
+        guard: Guard,
+        stage: Stage,
+        tool: str,
+        value: Any,
+        context: RequestContext,
+        signed: tuple[Any, Any, str | None] = (None, None, None),
+    ) -> None:
         if not isinstance(tool, str):
             raise TypeError("a tool's name must be a str")
         if stage == "tool_input" and not isinstance(value, Mapping):
             raise TypeError("a tool's arguments must be a mapping")
         super().__init__(guard, stage, "", context)
         self.call.tool = tool
-        # A result that is typed is read as what it is, also where it comes as text.
+        self.signed = signed
+        self.answer: Answer | None = None
+        #: What is edited, once it is: what is authorized is what goes on.
+        self.done: tuple[str | None, Any] | None = None
         self.encoded = False
-        if stage == "tool_output" and isinstance(value, str) and self.plan.tools is not None:
-            value, self.encoded = self.plan.tools.decoded(tool, value)
         self.source = value
         self.labels: Mapping[str, tuple[str, ...]] = {}
-        # What is read is what would go on: a field that a role does not see is gone before anything looks at it.
-        if stage == "tool_output" and self.plan.tools is not None:
-            hidden = self.plan.tools.hidden(tool, context.role)
+        self.size = rough_size(value, self.stage_plan.inline)
+
+    def prepare(self) -> None:
+        """Bring the value into the form in which it is read."""
+        value = self.source
+        # A result that is typed is read as what it is, also where it comes as text.
+        tools = self.plan.tools if self.stage == "tool_output" else None
+        try:
+            if tools is not None and isinstance(value, str):
+                value, self.encoded = tools.decoded(self.call.tool, value)
+            self.source = value
+            # What is read is what would go on: a field that a role does not see is gone before anything looks at it.
+            hidden = [] if tools is None else tools.hidden(self.call.tool, self.call.context.role)
             if hidden:
                 self.source, _ = drop_fields(value, hidden)
-        try:
             self.call.text = render(self.source)
-            self.call.value = value if stage == "tool_output" else self.put_back(self.source)
+            self.call.value = value if self.stage == "tool_output" else self.put_back(self.source)
         except (LimitExceeded, TypeError, StateUnavailable):
             self.broken("value")
-        self.size = len(self.call.text)
 
     def fast(self) -> None:
         """As for a text; a result is remembered as a source once it may be read."""
+        self.prepare()
         if self.tally.stopped:
             return
         super().fast()
@@ -825,8 +969,62 @@ class _ToolJob(_Job):
                 self.failed("error", "limit", (provenance,), limit=True)
         if self.stage == "tool_output" and not self.tally.stopped:
             trusted = provenance is not None and not provenance.takes(self.call.tool)
-            if not trusted:
-                self.bring(self.call.text, f"tool:{self.call.tool}", "")
+            source = f"tool:{self.call.tool}"
+            if not trusted and not self.bring(self.call.text, source, "", known_as=source):
+                self.broken("kernel")
+
+    # --- the kernel ------------------------------------------------------------------------------------------------
+
+    @property
+    def acts(self) -> bool:
+        """As for a text: an action that is stopped already is not authorized."""
+        allowed = RANK[self.tally.decision] < RANK["escalate"]
+        return self.stage == "tool_input" and self.state.actions is not None and allowed
+
+    async def authorize(self) -> None:
+        """The kernel's decision on top of the guard's; without an answer the call is blocked."""
+        actions = self.state.actions
+        assert actions is not None  # noqa: S101 -- `acts` says so
+        try:
+            self.done = self.edited()
+        except Exception:  # noqa: BLE001 -- arguments that cannot be edited do not go on
+            self.broken("edit")
+            return
+        answer = await actions.ask(self.call.tool, self.done[1], self.call.context, self.call.memory, *self.signed)
+        self.answer = answer
+        if answer.decision == "allow" and answer.status == "ok":
+            return
+        watched = self.state.config.mode == "monitor"
+        signal = Signal(answer.reason, 1.0, rules=answer.rules, message=answer.message, status=answer.status)
+        self.add(_KERNEL, answer.decision, "allow" if watched else answer.decision, signal)
+
+    @property
+    def standing(self) -> str | None:
+        """The record that waits for this action already."""
+        answer = self.answer
+        pending = answer is not None and answer.decision == "escalate" and answer.waiting is not None
+        return answer.waiting[1] if answer is not None and answer.waiting is not None and pending else None
+
+    @property
+    def opens(self) -> bool:
+        """As for a text, but one action waits once."""
+        return super().opens and self.standing is None
+
+    @property
+    def waits(self) -> bool:
+        """As for a text; a record that follows an approval is written too."""
+        return super().waits or (self.answer is not None and self.answer.decided is not None)
+
+    @property
+    def approval(self) -> str | None:
+        """The one that the kernel asks for."""
+        answer = self.answer
+        return None if answer is None else getattr(answer.authorization, "approval", None)
+
+    @property
+    def expires_ms(self) -> int | None:
+        """As the kernel has it."""
+        return None if self.answer is None else self.answer.expires_ms
 
     def can_edit(self, signal: Signal) -> bool:
         """Spans of the text that rules read are no spans of a container."""
@@ -841,6 +1039,8 @@ class _ToolJob(_Job):
 
     def edited(self) -> tuple[str | None, Any]:
         """Text for text, containers for containers."""
+        if self.done is not None:
+            return self.done
         if isinstance(self.source, str):
             return self.edit_text(self.source), None
         value = self.source
@@ -852,9 +1052,35 @@ class _ToolJob(_Job):
         return None, self.put_back(value) if self.stage == "tool_input" else value
 
     def close(self, verdict: Verdict) -> None:
-        """As for a text, with the labels."""
+        """As for a text, with the labels and what the kernel said."""
         verdict.labels = self.labels
+        # Whoever names a tool that is not there may name it anything.
+        if self.call.tool in self.state.config.tools:
+            verdict.tool = self.call.tool
+        answer = self.answer
+        if answer is not None:
+            verdict.authorization, verdict.receipt = answer.authorization, answer.receipt
+            verdict.escalation = self.standing
+            self.follow(verdict, answer)
         super().close(verdict)
+        if answer is None or self.state.actions is None:
+            return
+        if verdict.decision == "escalate" and self.standing is None:
+            remember(self.call.memory, answer, verdict.escalation)
+        if answer.decision == "allow" and not verdict.allowed:
+            # Nothing will be done with what was reserved.
+            self.state.actions.cancel(answer.authorization)
+
+    def follow(self, verdict: Verdict, answer: Answer) -> None:
+        """Close the record of an approval that is decided."""
+        if answer.decided is None or answer.waiting is None or answer.waiting[1] is None:
+            return
+        approved, people = answer.decided
+        try:
+            self.guard._desk.follow(answer.waiting[1], approve=approved, actor=people)
+        except StateUnavailable:
+            self.broken("escalation")
+            verdict.value = None
 
 
 class _RetrievalJob(_Job):
@@ -895,6 +1121,16 @@ class _RetrievalJob(_Job):
         self.size = sum(job.size for _, _, job in self.inner)
         return [job for _, _, job in self.inner]
 
+    @property
+    def waits(self) -> bool:
+        """Whether a document has to go to a person, and its record onto a disk."""
+        people = any(job.tally.decision == "escalate" for _, _, job in self.inner)
+        return super().waits or (people and self.state.config.escalation.file is not None)
+
+    def end(self, parts: Sequence[_Job]) -> Verdict:
+        """Finish every document, and conclude."""
+        return self.conclude([part.finish() for part in parts])
+
     def conclude(self, verdicts: Sequence[Verdict]) -> Verdict:
         """One verdict for all documents."""
         out: list[Document] = []
@@ -914,7 +1150,10 @@ class _RetrievalJob(_Job):
             if not verdict.allowed or verdict.text is None:
                 continue
             name = document.id or f"{number + 1}"
-            job.bring(document.text, f"document:{name}", name)
+            if not job.bring(document.text, f"document:{name}", name, known_as="document"):
+                tally.status = "error"
+                tally.decision, tally.reason = stricter(tally.decision, "redact"), "guard.kernel"
+                continue
             kept.append(number)
             out.append(Document(verdict.text, document.metadata, document.id))
         verdict = Verdict(
@@ -939,3 +1178,15 @@ class _Nobody(Check):
         from sift_fast.guard.config import GuardrailConfig
 
         super().__init__("guard", GuardrailConfig(kind="acl"))
+
+
+class _Kernel(Check):
+    """Stands for the kernel in results and metrics."""
+
+    def __init__(self) -> None:
+        from sift_fast.guard.config import GuardrailConfig
+
+        super().__init__("kernel", GuardrailConfig(kind="kernel"))
+
+
+_KERNEL = _Kernel()

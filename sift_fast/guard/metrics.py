@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left
+from collections.abc import Callable
 
 __all__ = ["BOUNDS_US", "Metrics"]
 
@@ -36,6 +37,8 @@ class Metrics:
         #: Events that were written, and escalation records opened.
         self.events = 0
         self.escalations = 0
+        #: What waits to be written, by sort of sink.
+        self.lag: Callable[[], dict[str, int]] = dict
 
     def verdict(self, stage: str, decision: str, status: str, microseconds: float) -> None:
         """Count one verdict."""
@@ -92,6 +95,8 @@ class Metrics:
             lines.append(f"sift_events_total {self.events}")
             lines.append("# TYPE sift_escalations_total counter")
             lines.append(f"sift_escalations_total {self.escalations}")
+            lines.append("# TYPE sift_events_waiting gauge")
+            lines += [f'sift_events_waiting{{sink="{name}"}} {count}' for name, count in sorted(self.lag().items())]
         return "\n".join(lines) + "\n"
 
 

@@ -251,12 +251,15 @@ class Verdict:
         latency_us: microseconds the guard took.
         results: what each guardrail that had something to say contributed.
         labels: argument path to the sources it repeats, `from:<source>`.
+        tool: name of the tool, for its arguments and results; empty elsewhere.
         authorization: what the kernel said about a tool call; None without one.
+        receipt: id of the kernel's receipt, which is in its ledger; None without one.
     """
 
     __slots__ = (
         "authorization", "decision", "documents", "dropped", "escalation", "findings", "kept", "labels", "latency_us",
-        "message", "policy_id", "policy_version", "reason", "results", "stage", "status", "text", "value",
+        "message", "policy_id", "policy_version", "reason", "receipt", "results", "stage", "status", "text", "tool",
+        "value",
     )  # fmt: skip
 
     def __init__(
@@ -297,7 +300,9 @@ class Verdict:
         self.latency_us = latency_us
         self.results = results
         self.labels: Mapping[str, tuple[str, ...]] = {} if labels is None else labels
+        self.tool = ""
         self.authorization = authorization
+        self.receipt: str | None = None
 
     @property
     def allowed(self) -> bool:

@@ -463,8 +463,6 @@ def test_a_classifier_is_asked_where_it_is_configured():
     guard = make(guardrails={"classifier": {"on_violation": "flag", "block_at": 0.9}}, classifier=Model())
     assert guard.check_input_sync("an evil thing", CONTEXT).reason == "classifier.score"
     assert guard.check_input_sync("a good thing", CONTEXT).decision == "allow"
-    with pytest.raises(sf.ConfigError):
-        make(guardrails={"classifier": {}})
 
 
 def break_scan(guard, monkeypatch):
@@ -526,28 +524,6 @@ def test_a_desk_that_fails_blocks(monkeypatch):
     desk._db.close()
     verdict = guard.check_input_sync("the merger", CONTEXT)
     assert (verdict.decision, verdict.status, verdict.reason) == ("block", "error", "guard.escalation")
-
-
-class Kernel:
-    def __init__(self, decision):
-        self.decision = decision
-
-    def authorize(self, _request, _credential):
-        if self.decision is None:
-            raise RuntimeError
-        return type("Authorization", (), {"decision": self.decision, "reason": "policy"})()
-
-
-@pytest.mark.parametrize(
-    ("decision", "expected", "status"),
-    [("allow", "allow", "ok"), ("escalate", "escalate", "ok"), ("deny", "block", "ok"), (None, "block", "error")],
-)
-def test_the_kernel_decides_on_top(decision, expected, status):
-    guard = make("agent", tools={"web": {}}, kernel=Kernel(decision))
-    verdict = guard.check_tool_input_sync("web", {"a": "b"}, CONTEXT, request=object(), credential=object())
-    assert (verdict.decision, verdict.status) == (expected, status)
-    assert asyncio.run(guard.check_tool_input("web", {"a": "b"}, CONTEXT)).decision == expected
-    assert guard.check_tool_input_sync("rm", {}, CONTEXT).reason == "tools.unlisted"
 
 
 def test_events_hold_no_content(secret):

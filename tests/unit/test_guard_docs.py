@@ -8,8 +8,10 @@ import re
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 import sift_fast as sf
+from sift_fast.cli.app import cli
 from sift_fast.guard import Guard, GuardConfig, RequestContext
 from sift_fast.guard.config import KINDS, config_schema, reference
 from sift_fast.guard.events import make_event
@@ -30,8 +32,14 @@ def test_configurations_load_and_check(block, tmp_path):
     (tmp_path / "prompt.txt").write_text("You are the helper of a shop. " * 4)
     (tmp_path / "order.schema.json").write_text('{"type": "object"}')
     (tmp_path / "sift.toml").write_text(block)
-    guard = Guard.open(tmp_path / "sift.toml")
-    assert guard.check_input_sync("Good morning", RequestContext()).decision == "allow"
+    if "[kernel]" in block:
+        made = CliRunner().invoke(cli, ["init", str(tmp_path / "governance"), "--template", "support"])
+        assert made.exit_code == 0, made.output
+    with Guard.open(tmp_path / "sift.toml") as guard:
+        assert guard.check_input_sync("Good morning", RequestContext()).decision == "allow"
+        if guard.kernel is not None:
+            context = RequestContext(tenant="acme", role="support", conversation="c1")
+            assert guard.check_tool_input_sync("read_order", {"order": "o-1"}, context).receipt is not None
 
 
 @pytest.mark.parametrize("name", ["migrate-litellm", "migrate-llm-guard", "migrate-nemo", "migrate-guardrails-ai"])

@@ -16,6 +16,8 @@ mod files;
 mod findings;
 #[cfg(feature = "kernel")]
 mod kernel;
+#[cfg(feature = "kernel")]
+mod ledger;
 mod ngram;
 #[cfg(feature = "kernel")]
 mod policy;
@@ -59,10 +61,13 @@ mod _core {
     #[cfg(feature = "kernel")]
     #[pymodule_export]
     use crate::kernel::{
-        sign_elevation, sign_grant, sign_request, trusted_credential, verify_permit, ActionRequest,
-        Approval, ApprovalSignature, Authorization, Credential, Kernel, Permit, PermitRegister,
-        Session, SignedElevation, SignedGrant, SigningKey,
+        kernel_socket, sign_elevation, sign_grant, sign_request, trusted_credential, verify_permit,
+        ActionRequest, Approval, ApprovalSignature, Authorization, Credential, Kernel,
+        KernelServer, Permit, PermitRegister, Session, SignedElevation, SignedGrant, SigningKey,
     };
+    #[cfg(feature = "kernel")]
+    #[pymodule_export]
+    use crate::ledger::Ledger;
     #[pymodule_export]
     use crate::ngram::NgramScorer;
     #[cfg(feature = "kernel")]
