@@ -12,14 +12,15 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/sift-fast/target
 
 VENV := .venv
 BENCH_VENV := .venv-bench
+KERNEL_BENCH_VENV := .venv-bench-kernel
 PYTHON_CODE := sift_fast tests benches scripts examples models
 # Arguments for the program that a target runs: `make py-test ARGS="-k stream"`.
 ARGS ?=
 # What `make eval` measures rules on: a folder of text; without one, the Python packages in .venv.
 CORPUS ?= $(wildcard $(VENV)/lib/python3.*/site-packages)
 
-.PHONY: help demo test wheel lint format rust-test py-test rules-check bench fuzz eval eval-secrets \
-	eval-pii eval-injection eval-decode rules-docs kills asan clean engine venv release-engine lock install
+.PHONY: help demo test wheel lint format rust-test py-test hosts rules-check bench fuzz eval eval-secrets \
+	eval-pii eval-injection eval-decode eval-kernel rules-docs kills asan clean engine venv release-engine lock install
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +52,14 @@ rust-test: engine venv ## the tests of the Rust crates
 py-test: install ## the tests of the Python package, against the installed wheel
 	@scripts/py-test.sh $(ARGS)
 
+hosts: engine venv ## the guard inside the newest LiteLLM, LangChain, OpenAI Agents SDK, MCP, FastAPI (400 MB)
+	@scripts/wheel.sh
+	@for name in hosts litellm; do \
+		scripts/venv.sh ".venv-$$name" "requirements/$$name.txt"; \
+		scripts/install-wheel.sh ".venv-$$name"; \
+		PYTHONDONTWRITEBYTECODE=1 ".venv-$$name/bin/pytest" tests/integration/guard $(ARGS); \
+	done
+
 rules-check: install ## every rule: schema, widths, examples, negatives, mutants, in every engine and mode
 	@$(VENV)/bin/sift-fast rules check $(ARGS)
 
@@ -81,12 +90,18 @@ eval-pii: engine venv ## personal data on cases, in clean text, and its speed: m
 		$(if $(CORPORA),--corpora "$(CORPORA)") $(ARGS)
 
 eval-injection: install ## prompt injections on texts of a folder, never copied: make eval-injection DATA=DIR CORPORA=DIR
-	@$(VENV)/bin/python models/injection-ngram/evaluate.py --data "$(or $(DATA),$(error name the folder of data: DATA=DIR))" \
+	@$(VENV)/bin/python models/injection-ngram/evaluate.py --model models/injection-encoder --data "$(or $(DATA),$(error name the folder of data: DATA=DIR))" \
 		$(if $(CORPORA),--corpora "$(CORPORA)") $(foreach folder,$(PACKAGES),--packages "$(folder)") --out docs $(ARGS)
 
 eval-decode: install ## secrets, injections and innocent text under each encoding: make eval-decode CASES=FILE CORPUS=FILE
 	@PYTHONPATH=. $(VENV)/bin/python -m benches.decode $(if $(CASES),--cases "$(CASES)") \
 		$(if $(filter-out undefined,$(origin CORPUS)),$(foreach file,$(filter %.txt,$(CORPUS)),--corpus "$(file)")) $(ARGS)
+
+eval-kernel: engine venv ## the action kernel from Python beside its rivals: make eval-kernel ARGS=--record
+	@scripts/venv.sh $(KERNEL_BENCH_VENV) requirements/bench-kernel.txt
+	@scripts/wheel.sh
+	@scripts/install-wheel.sh $(KERNEL_BENCH_VENV)
+	@$(KERNEL_BENCH_VENV)/bin/python -W ignore -m benches.kernel $(ARGS)
 
 rules-docs: install ## docs/rules.md and the snapshot of the rules, from the installed wheel
 	@$(VENV)/bin/python scripts/rules_docs.py $(ARGS)
@@ -98,7 +113,7 @@ asan: engine ## the tests of the engine wrapper under AddressSanitizer
 	@scripts/asan.sh $(ARGS)
 
 clean: ## remove what was made in the tree (the compiler's cache in CARGO_TARGET_DIR stays)
-	rm -rf $(VENV) $(BENCH_VENV) .engine dist target .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(BENCH_VENV) $(KERNEL_BENCH_VENV) .venv-hosts .venv-litellm .engine dist target .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	rm -rf rust/fuzz/target rust/fuzz/artifacts
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 

@@ -25,6 +25,8 @@ PACKAGES = (
     "litellm",
     "presidio-analyzer",
     "presidio-anonymizer",
+    "agent-governance-toolkit",
+    "cedarpy",
     "numpy",
 )
 

@@ -19,7 +19,7 @@ if ! cargo fuzz --version >/dev/null 2>&1; then
 fi
 
 targets=("$@")
-[ "${#targets[@]}" -gt 0 ] || targets=(scan stream_split rule_load redact decode offsets receipt proof policy_request policy_load policy_sql policy_engines ngram)
+[ "${#targets[@]}" -gt 0 ] || targets=(scan stream_split rule_load redact decode offsets receipt proof policy_request policy_load policy_sql policy_engines ngram socket)
 seconds="${SIFT_FUZZ_SECONDS:-60}"
 cd "$ROOT"
 for target in "${targets[@]}"; do

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, TypeAlias, TypedDict, final, overload
 
@@ -42,6 +43,7 @@ __all__ = [
     "Finding",
     "Findings",
     "Item",
+    "KernelServer",
     "Keys",
     "NgramScorer",
     "Permit",
@@ -74,6 +76,7 @@ __all__ = [
     "examples",
     "generate",
     "import_tools",
+    "kernel_socket",
     "rule_sets",
     "rule_table",
     "rules_cost",
@@ -1698,14 +1701,18 @@ class Authorization:
 class _Kernel:
     """`sift_fast.Kernel` is this class with what needs a coroutine."""
 
-    def __new__(cls, folder: _Path, scanner: Scanner | None) -> Self: ...
+    def __new__(cls, path: _Path, scanner: Scanner | None, connect: tuple[int, float] | None = None) -> Self: ...
     @property
     def audience(self) -> str:
         """Whom requests must be addressed to."""
 
     @property
     def policy_hash(self) -> str:
-        """Hash of the policy in force, hexadecimal."""
+        """Hash of the policy in force, hexadecimal.
+
+        Raises:
+            StateUnavailable: the kernel's process cannot be reached.
+        """
 
     def open_session(self, grant: SignedGrant) -> Session:
         """Open a session; again, with the same grant, it is the same session.
@@ -1758,17 +1765,16 @@ class _Kernel:
         """
 
     def close(self) -> None:
-        """Write everything out and let go of the folder. Again: nothing.
+        """Write everything out and let go of the folder. Again: nothing. Behind a socket it goes on for others.
 
         Raises:
             StateUnavailable: something could not be written; the kernel is closed all the same.
         """
 
     def _authorize(self, request: ActionRequest, credential: Credential, approval: str | None) -> Authorization: ...
-    def _settle(self, lease: str, actual: dict[str, int]) -> _Ended: ...
+    def _settle(self, lease: str, actual: dict[str, int], result: Any) -> _Ended: ...
     def _cancel(self, lease: str) -> _Ended: ...
     def _abandon(self, lease: str) -> _Ended: ...
-    def _remember_undo(self, lease: str, result: Any) -> bool: ...
     def _undos(self, trace_id: str) -> list[tuple[str, int, str, dict[str, Any]]]: ...
     def _take_undo(self, trace_id: str, request_id: str) -> bool: ...
     def _return_undo(self, trace_id: str, request_id: str, order: int, tool: str, args: dict[str, Any]) -> None: ...
@@ -1778,6 +1784,41 @@ class _Kernel:
     def _revoke(self, kind: str, name: str, tenant: str, back: bool) -> None: ...
     def _proof(self, index: int) -> str: ...
     def _budgets(self) -> list[tuple[str, str, int, int, int, int]]: ...
+
+def kernel_socket(folder: _Path) -> Path | None:
+    """The socket of a folder with `mode = "socket"`; None for another mode.
+
+    Raises:
+        ConfigError: `kernel.toml` is missing or wrong.
+    """
+
+@final
+class KernelServer:
+    """A kernel of this process that others reach. `sift_fast.kernel.serve` makes it; without references it stops."""
+
+    def __new__(cls, folder: _Path, scanner: Scanner | None, socket: _Path | None) -> Self: ...
+    @property
+    def path(self) -> Path:
+        """Where it listens."""
+
+    @property
+    def audience(self) -> str:
+        """Whom requests must be addressed to."""
+
+    def reload(self) -> None:
+        """Read policies, manifest and public keys again; who may connect is read at the start alone.
+
+        Raises:
+            PolicyError: policies or manifest are wrong; what was in force stays.
+            ConfigError: keys are wrong, or a tool charges what no limit caps; as above.
+        """
+
+    def stop(self) -> None:
+        """Let nobody in any more, answer what is under way, and close the kernel. Again: nothing.
+
+        Raises:
+            StateUnavailable: something could not be written; the kernel is closed all the same.
+        """
 
 @final
 class PermitRegister:

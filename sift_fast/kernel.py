@@ -4,6 +4,9 @@
 makes an `ActionRequest`, signs it (`sign_request`, or `Session.mac` inside a session), and asks `authorize`. The answer
 is a value: allow, escalate or deny, with a reason. The permit of an `allow` is there once its receipt is on disk.
 
+A kernel is in this process, or with `mode = "socket"` in one of its own user (`sift-fast serve --kernel`), where agents
+that run code cannot reach its keys. The class is the same.
+
 `docs/kernel.md` shows it whole, `docs/threat-model.md` says what it stops and what it cannot.
 """
 
@@ -55,6 +58,7 @@ __all__ = [
     "SignedGrant",
     "SigningKey",
     "Undone",
+    "serve",
     "sign_elevation",
     "sign_grant",
     "sign_request",
@@ -363,7 +367,9 @@ class Approvals:
 class Kernel(_core._Kernel):
     """Signs off actions. Opened with `Kernel.open`; one process works with a folder.
 
-    Threads may share it. A forked child gets denials with `status == "error"`, and `StateUnavailable` elsewhere.
+    Threads may share it. A forked child gets denials with `status == "error"`, and `StateUnavailable` elsewhere. So
+    does everybody while the process behind a socket cannot be reached. What was under way when it went away may have
+    been done, and is not tried again.
 
     Example:
         ```python
@@ -381,23 +387,46 @@ class Kernel(_core._Kernel):
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str], *, scanner: Scanner | None = None) -> Self:
-        """Open the kernel of a folder.
+        """Open the kernel of a folder, or connect to it where `kernel.toml` says `mode = "socket"`.
 
         Args:
-            folder: with `kernel.toml`, `keys.toml`, `budgets.toml`, `tools.toml`, `policy/*.cedar` and private keys.
+            folder: with `kernel.toml`, `keys.toml`, `budgets.toml`, `tools.toml`, `policy/*.cedar` and private keys. To
+                connect, `kernel.toml` is enough.
             scanner: looks into arguments of tools with `scan_args`; None takes a `Scanner()` of the default rules.
 
         Raises:
             ConfigError: a file is missing or wrong, a tool charges what no limit caps, or another process works with
-                the folder (the message names it).
+                the folder (the message names it); a scanner for a kernel that has its own; as for `connect`.
             PolicyError: policies or manifest are wrong.
-            StateUnavailable: the state is damaged, or the clock went back.
+            StateUnavailable: the state is damaged, or the clock went back; as for `connect`.
         """
-        if scanner is None:
-            from sift_fast.scanner import Scanner
+        socket = _core.kernel_socket(folder)
+        if socket is not None:
+            if scanner is not None:
+                raise ConfigError("a kernel behind a socket scans by itself: leave `scanner` out")
+            return cls.connect(socket)
+        return cls(folder, scanner or _scanner())
 
-            scanner = Scanner()
-        return cls(folder, scanner)
+    @classmethod
+    def connect(cls, path: str | os.PathLike[str], *, timeout: float = 5.0, connections: int = 16) -> Self:
+        """Connect to the kernel that `sift-fast serve --kernel` serves on a Unix socket.
+
+        Args:
+            path: the socket.
+            timeout: how long a call may take, seconds; waiting for a receipt takes the kernel's `log.wait_ms` more.
+            connections: most calls under way at once; more threads wait.
+
+        Raises:
+            ConfigError: the user of this process may not connect, or others could put another socket in the place of
+                this one.
+            StateUnavailable: nobody answers there, or somebody else than its owner.
+
+        Example:
+            ```python
+            kernel = sf.Kernel.connect("/run/sift-fast/kernel.sock")
+            ```
+        """
+        return cls(path, None, (connections, timeout))
 
     def authorize(self, request: ActionRequest, credential: Credential, approval: str | None = None) -> Authorization:
         """Decide about an action, in microseconds; now and then a block of budget is drawn from the disk.
@@ -493,9 +522,7 @@ class Kernel(_core._Kernel):
             ConfigError: `actual` names a unit that was not reserved, or a negative amount.
             StateUnavailable: an overrun cannot be made durable.
         """
-        outcome = _outcome(self._settle(lease, dict(actual or {})))
-        self._remember_undo(lease, result)
-        return outcome
+        return _outcome(self._settle(lease, dict(actual or {}), result))
 
     async def settle_async(
         self, lease: str, actual: Mapping[str, int] | None = None, result: Any = None
@@ -521,9 +548,7 @@ class Kernel(_core._Kernel):
         Raises:
             LeaseConflict: as for `settle`.
         """
-        outcome = _outcome(self._abandon(lease))
-        self._remember_undo(lease, None)
-        return outcome
+        return _outcome(self._abandon(lease))
 
     def rollback(
         self, trace_id: str, *, sign: _Sign, run: Callable[[str, dict[str, Any], HeldPermit], object]
@@ -623,6 +648,31 @@ class Kernel(_core._Kernel):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _scanner() -> Scanner:
+    from sift_fast.scanner import Scanner
+
+    return Scanner()
+
+
+def serve(folder: str | os.PathLike[str], *, socket: str | os.PathLike[str] | None = None) -> _core.KernelServer:
+    """Open the kernel of a folder in this process, and let others reach it; for `sift-fast serve --kernel`.
+
+    Args:
+        folder: as for `Kernel.open`, with `mode = "socket"` in its settings.
+        socket: the path of the socket; None takes `socket.path` of the settings.
+
+    Returns:
+        What stops it.
+
+    Raises:
+        ConfigError: as for `Kernel.open`; another mode; peers that are not known; a place for the socket that others
+            can change, or that another process serves (the message names it).
+        PolicyError: as for `Kernel.open`.
+        StateUnavailable: as for `Kernel.open`.
+    """
+    return _core.KernelServer(folder, _scanner(), socket)
 
 
 def _subject(tenant: str | None, agent: str | None, session: str | None, key: str | None) -> tuple[str, str, str]:

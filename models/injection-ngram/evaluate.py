@@ -1,8 +1,8 @@
 """Measures the installed classifier on the test split and writes the tables and the plot of docs/eval-injection.md.
 
-    python evaluate.py --data DIR --corpora DIR --out ../../docs
+    python evaluate.py --data DIR --corpora DIR --model ../injection-encoder --out ../../docs
 
-Thresholds are fixed on the calibration split, harmless text of the sources that were trained with, before anything of
+With `--model` the encoder of that folder is the third tier; without, rules and n-grams are measured alone. Thresholds are fixed on the calibration split, harmless text of the sources that were trained with, before anything of
 the test split is read. Nothing of a text is printed.
 """
 
@@ -15,13 +15,14 @@ import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import corpus
 import evasions
 import generate
 
 from sift_fast import Scanner, _core
-from sift_fast.classifier import Independence, InjectionClassifier, Interval
+from sift_fast.classifier import Encoder, Independence, InjectionClassifier, Interval
 from sift_fast.classifier.calibration import threshold_for
 from sift_fast.classifier.cascade import RULE_WEIGHT
 
@@ -29,21 +30,51 @@ RATES = (0.01, 0.001)
 #: Texts longer than this are cut: they are pieces of documents anyway.
 LONGEST = 30_000
 SEED = 77
+#: The answer of an encoder that was not asked.
+SILENT = float("-inf")
 #: Most texts of one family that thresholds are fixed on.
 FAMILY = 1500
 
 Scores = dict[str, list[float]]
 
 
-def score(texts: Sequence[str], ngrams: _core.NgramScorer, scanner: Scanner, weight: float = RULE_WEIGHT) -> Scores:
-    """What each tier says of texts, and what they say together, as log-odds."""
-    cut = [text[:LONGEST] for text in texts]
-    if not cut:
-        return {"rules": [], "n-grams": [], "both": []}
-    batch = scanner.scan_batch(cut)
-    rules = [max((finding.score for finding in batch[number]), default=0.0) for number in range(len(cut))]
-    grams = [row[0] for row in ngrams.score_batch(cut)]
-    return {"rules": rules, "n-grams": grams, "both": [g + weight * r for g, r in zip(grams, rules, strict=True)]}
+class Tiers:
+    """What each tier says of texts, and what they say together, as log-odds.
+
+    `both` are rules and n-grams; `encoder` is its own answer, minus infinity where it is not asked; `all` is what the
+    classifier says: the same as `both` without an encoder.
+    """
+
+    def __init__(self, model: Path | None) -> None:
+        self.ngrams, self.scanner = _core.NgramScorer(), Scanner(["injection"])
+        self.encoder = None if model is None else Encoder.open(model)
+
+    def score(self, texts: Sequence[str]) -> Scores:
+        """Log-odds by tier."""
+        cut = [text[:LONGEST] for text in texts]
+        if not cut:
+            return {"rules": [], "n-grams": [], "both": [], "encoder": [], "all": []}
+        batch = self.scanner.scan_batch(cut)
+        rules = [max((finding.score for finding in batch[number]), default=0.0) for number in range(len(cut))]
+        grams = [row[0] for row in self.ngrams.score_batch(cut)]
+        both = [g + RULE_WEIGHT * r for g, r in zip(grams, rules, strict=True)]
+        answers = [SILENT] * len(cut)
+        total = list(both)
+        if self.encoder is not None:
+            asked = [at for at, logit in enumerate(both) if self.encoder.band.holds(logit)]
+            for at, answer in zip(asked, self.judged([cut[at] for at in asked]), strict=True):
+                answers[at] = answer
+                total[at] += self.encoder.band.added(answer)
+        return {"rules": rules, "n-grams": grams, "both": both, "encoder": answers, "all": total}
+
+    def judged(self, texts: Sequence[str]) -> list[float]:
+        """What the encoder says, whatever the other tiers do."""
+        out: list[float] = []
+        if self.encoder is not None:
+            for at in range(0, len(texts), 32):
+                found = self.encoder.judge([text[:LONGEST] for text in texts[at : at + 32]])
+                out += [SILENT if item.logit is None else item.logit for item in found]
+        return out
 
 
 def percent(interval: Interval) -> str:
@@ -118,7 +149,7 @@ def capped(rows: Sequence[corpus.Row]) -> list[str]:
     return out
 
 
-def latency(texts: Sequence[str], call: Callable[[str], object]) -> tuple[float, float, float]:
+def latency(texts: Sequence[Any], call: Callable[[Any], object]) -> tuple[float, float, float]:
     """Median, 95th and 99th of 100 of the best of three calls, in microseconds."""
     times = []
     for text in texts:
@@ -132,23 +163,25 @@ def latency(texts: Sequence[str], call: Callable[[str], object]) -> tuple[float,
     return cuts[49], cuts[94], cuts[98]
 
 
-def main() -> None:  # noqa: PLR0915 -- one report, from top to bottom
+def main() -> None:  # noqa: C901, PLR0915 -- one report, from top to bottom
     """Measure."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--data", type=Path, required=True, help="folder with train.jsonl.gz and benign_chat.jsonl.gz")
     parser.add_argument("--corpora", type=Path, help="folder of general corpora")
     parser.add_argument("--packages", action="append", default=[], help="more folders of installed Python packages")
+    parser.add_argument("--model", type=Path, help="folder of the encoder")
     parser.add_argument("--out", type=Path, required=True, help="folder of the report")
     parser.add_argument("--development", action="store_true", help="the development split, on screen only")
     options = parser.parse_args()
 
-    classifier = InjectionClassifier.default()
-    ngrams, scanner = _core.NgramScorer(), Scanner(["injection"])
+    classifier = InjectionClassifier(model=options.model)
+    tiers = Tiers(options.model)
+    ngrams, scanner, encoder = tiers.ngrams, tiers.scanner, tiers.encoder
     rows = corpus.collected(options.data) + corpus.local(options.packages)
     rows += corpus.corpora(options.corpora) if options.corpora else []
     rows = corpus.unique(rows)
 
-    calibration = score(capped([row for row in rows if row.split == corpus.CALIBRATION]), ngrams, scanner)
+    calibration = tiers.score(capped([row for row in rows if row.split == corpus.CALIBRATION]))
     limits = {tier: [threshold_for(values, rate) for rate in RATES] for tier, values in calibration.items()}
     shipped = classifier._threshold_logit  # noqa: SLF001 -- the same number as `threshold`, without rounding
 
@@ -156,7 +189,7 @@ def main() -> None:  # noqa: PLR0915 -- one report, from top to bottom
     test = [row for row in rows if row.split == wanted]
     for name, label, text in generate.held_out_languages(SEED, 40):
         test.append(corpus.Row(text, label, "languages_held_out", f"templates/{name}", name, wanted))
-    scores = score([row.text for row in test], ngrams, scanner)
+    scores = tiers.score([row.text for row in test])
 
     def report(group: Callable[[corpus.Row], str], label: int, tier: str) -> list[list[str]]:
         found = collections.defaultdict(list)
@@ -166,7 +199,7 @@ def main() -> None:  # noqa: PLR0915 -- one report, from top to bottom
         lines = []
         for name, values in sorted(found.items()):
             shares = [percent(above(values, limit)) for limit in limits[tier]]
-            if tier == "both":
+            if tier == "all":
                 shares.append(percent(above(values, shipped)))
             lines.append([name, str(len(values)), *shares])
         return lines
@@ -176,27 +209,36 @@ def main() -> None:  # noqa: PLR0915 -- one report, from top to bottom
         "Generated by `make eval-injection`; do not edit. Shares in per cent, in brackets the exact 95 % interval."
     )
     out.append(
-        f"Thresholds were fixed on {len(calibration['both']):,} harmless texts of the calibration split, of each"
+        f"Thresholds were fixed on {len(calibration['all']):,} harmless texts of the calibration split, of each"
         f" kind at most {FAMILY}: at most 1 % and"
         f" 0.1 % of them are above. Shipped: {shipped:g} log-odds. What the splits are is said in"
         " [injection.md](injection.md)."
     )
-    out.append(f"Weights {ngrams.hash[:12]}, rules {scanner.hash[:12]}.")
+    out.append(
+        f"N-grams {ngrams.hash[:12]}, rules {scanner.hash[:12]}"
+        + ("." if encoder is None else f", encoder {encoder.hash[:12]}.")
+    )
     out += ["", "## Attacks found", ""]
     header = ["", "texts", "at 1 %", "at 0.1 %"]
-    out.append("Both tiers:\n\n" + table([*header, "shipped"], report(lambda row: row.family, 1, "both")))
+    out.append("All tiers:\n\n" + table([*header, "shipped"], report(lambda row: row.family, 1, "all")))
+    if encoder is not None:
+        out.append(
+            "Rules and n-grams, without the encoder:\n\n" + table(header, report(lambda row: row.family, 1, "both"))
+        )
     out.append("N-grams alone:\n\n" + table(header, report(lambda row: row.family, 1, "n-grams")))
     rules = collections.defaultdict(list)
     for row, value in zip(test, scores["rules"], strict=True):
         rules[("attacks" if row.label else "harmless") + f": {row.family}"].append(value)
     lines = [[name, str(len(values)), percent(above(values, 0))] for name, values in sorted(rules.items())]
     out.append("Any rule at all:\n\n" + table(["", "texts", "with a rule"], lines))
-    out.append("By source:\n\n" + table([*header, "shipped"], report(lambda row: row.source, 1, "both")))
+    out.append("By source:\n\n" + table([*header, "shipped"], report(lambda row: row.source, 1, "all")))
     out += ["", "## Harmless texts flagged", ""]
-    out.append(table([*header, "shipped"], report(lambda row: row.family, 0, "both")))
-    out.append("By source:\n\n" + table([*header, "shipped"], report(lambda row: row.source, 0, "both")))
-    plain = [v for row, v in zip(test, scores["both"], strict=True) if not row.label and row.family not in TRIGGERS]
-    lines = [[percent(above(plain, limit)) for limit in (*limits["both"], shipped)]]
+    out.append(table([*header, "shipped"], report(lambda row: row.family, 0, "all")))
+    if encoder is not None:
+        out.append("Without the encoder:\n\n" + table(header, report(lambda row: row.family, 0, "both")))
+    out.append("By source:\n\n" + table([*header, "shipped"], report(lambda row: row.source, 0, "all")))
+    plain = [v for row, v in zip(test, scores["all"], strict=True) if not row.label and row.family not in TRIGGERS]
+    lines = [[percent(above(plain, limit)) for limit in (*limits["all"], shipped)]]
     out.append(
         f"All harmless texts but hard negatives and twins ({len(plain):,}):\n\n"
         + table(["at 1 %", "at 0.1 %", "shipped"], lines)
@@ -209,15 +251,15 @@ def main() -> None:  # noqa: PLR0915 -- one report, from top to bottom
         row.text for row in test if not row.label and row.family in ("prompts", "hard_negative") and len(row.text) < 400
     ]
     direct, innocent = source.sample(direct, min(300, len(direct))), source.sample(innocent, min(600, len(innocent)))
-    limit = limits["both"][0]
-    base = score(direct, ngrams, scanner)["both"]
+    limit = limits["all"][0]
+    base = tiers.score(direct)["all"]
     kept = [text for text, value in zip(direct, base, strict=True) if value > limit]
     lines = []
     for name, evade in evasions.EVASIONS.items():
-        hidden = above(score([evade(text) for text in kept], ngrams, scanner)["both"], limit)
-        control = above(score([evade(text) for text in innocent], ngrams, scanner)["both"], limit)
+        hidden = above(tiers.score([evade(text) for text in kept])["all"], limit)
+        control = above(tiers.score([evade(text) for text in innocent])["all"], limit)
         lines.append([name, percent(hidden), percent(control)])
-    plain_control = above(score(innocent, ngrams, scanner)["both"], limit)
+    plain_control = above(tiers.score(innocent)["all"], limit)
     lines.append(["none", "100", percent(plain_control)])
     out.append(
         f"Of {len(kept)} attacks that are found in plain text at the 1 % threshold, those still found; of {len(innocent)}"
@@ -225,22 +267,43 @@ def main() -> None:  # noqa: PLR0915 -- one report, from top to bottom
         " plain text here; decoding is done by tier 2.\n\n" + table(["evasion", "kept", "controls flagged"], lines)
     )
 
-    attacks = [(r, g) for row, r, g in zip(test, scores["rules"], scores["n-grams"], strict=True) if row.label]
-    layers = Independence(
-        {"rules": [not r > 0 for r, _ in attacks], "n-grams": [not g > limits["n-grams"][1] for _, g in attacks]}
-    )
+    attacks = [at for at, row in enumerate(test) if row.label]
+    misses = {
+        "rules": [not scores["rules"][at] > 0 for at in attacks],
+        "n-grams": [not scores["n-grams"][at] > limits["n-grams"][1] for at in attacks],
+    }
+    if encoder is not None:
+        calm = tiers.judged(capped([row for row in rows if row.split == corpus.CALIBRATION]))
+        own = threshold_for(calm, RATES[1])
+        misses["encoder"] = [not value > own for value in tiers.judged([test[at].text for at in attacks])]
+    layers = Independence(misses)
     out += ["", "## Independence of the tiers", ""]
     cells = [[name, *(percent(cell) for cell in line)] for name, line in zip(layers.names, layers.joint, strict=True)]
     out.append(
-        f"Missed by both, of {len(attacks):,} attacks, rules at any score, n-grams at 0.1 %:\n\n"
+        f"Missed by both, of {len(attacks):,} attacks, rules at any score, the others at 0.1 %"
+        + (", the encoder asked about every text" if encoder is not None else "")
+        + ":\n\n"
         + table(["", *layers.names], cells)
     )
+    out.append(f"Missed by all: {percent(layers.all_miss)} %.")
     out.append(f"Effective layers: {layers.effective:.2f}" if layers.effective else "Effective layers: not known")
-    flagged = [row for row, value in zip(test, scores["both"], strict=True) if value > shipped]
-    by_rules = sum(value > 0 for value, total in zip(scores["rules"], scores["both"], strict=True) if total > shipped)
+
+    out += ["", "## What each tier decides", ""]
+    flagged = [at for at, value in enumerate(scores["all"]) if value > shipped]
+    by_two = [at for at in flagged if scores["both"][at] > shipped]
+    ruled = sum(scores["rules"][at] > 0 for at in by_two)
     out.append(
-        f"Of {len(flagged):,} texts flagged at the shipped threshold, {by_rules:,} had a rule, {len(flagged) - by_rules:,} n-grams alone."
+        f"Of {len(flagged):,} texts flagged at the shipped threshold, {ruled:,} had a rule, {len(by_two) - ruled:,}"
+        f" n-grams alone, and {len(flagged) - len(by_two):,} only with what the encoder added."
     )
+    if encoder is not None:
+        asked = collections.defaultdict(list)
+        for row, value in zip(test, scores["both"], strict=True):
+            name = f"attacks: {row.family}" if row.label else f"harmless: {row.family}"
+            for key in (name, "attacks: all" if row.label else "harmless: all"):
+                asked[key].append(float(encoder.band.holds(value)))
+        lines = [[name, str(len(values)), percent(above(values, 0.5))] for name, values in sorted(asked.items())]
+        out.append("Texts that the encoder is asked about:\n\n" + table(["", "texts", "asked"], lines))
 
     out += ["", "## Time", ""]
     pieces = [
@@ -248,22 +311,41 @@ def main() -> None:  # noqa: PLR0915 -- one report, from top to bottom
         for part in zip(*[iter("\n".join(row.text for row in test if not row.label)[:2_000_000])] * 1024, strict=False)
     ]
     pieces = pieces[:1500]
-    lines = [
-        [name, *(f"{value:.1f}" for value in latency(pieces, call))]
-        for name, call in (("rules", scanner.scan), ("n-grams", ngrams.score), ("score, both", classifier.score))
+    plain_two = InjectionClassifier()
+    calls: list[tuple[str, Callable[[str], object]]] = [
+        ("rules", scanner.scan),
+        ("n-grams", ngrams.score),
+        ("score, rules and n-grams", plain_two.score),
     ]
+    lines = [[name, *(f"{value:.1f}" for value in latency(pieces, call))] for name, call in calls]
+    if encoder is not None:
+        window = [[number % 1000 + 10 for number in range(at, at + 126)] for at in range(200)]
+        found = latency(window, lambda ids: encoder._logits([ids]))  # noqa: SLF001 -- one window, without the cascade
+        lines.append(["encoder, one window of 128 tokens", *(f"{value:.0f}" for value in found)])
     out.append(
-        "Microseconds for 1,024 characters of harmless test text, from Python:\n\n"
+        "Microseconds for 1,024 characters of harmless test text, from Python; the encoder on one thread:\n\n"
         + table(["", "P50", "P95", "P99"], lines)
+    )
+    harmless = [row.text[:LONGEST] for row in test if not row.label and row.family not in TRIGGERS]
+    harmless = random.Random(SEED).sample(harmless, min(4000, len(harmless)))
+    kilobytes = sum(len(text.encode("utf-8", "replace")) for text in harmless) / 1024
+    lines = []
+    for name, one in (("rules and n-grams", plain_two), ("all tiers", classifier)):
+        began = time.perf_counter()
+        one.assess_batch(harmless, 1)
+        lines.append([name, f"{(time.perf_counter() - began) * 1e6 / kilobytes:.0f}"])
+    out.append(
+        f"Mean cost of a kilobyte of harmless test text, microseconds, {len(harmless):,} texts on one thread, nothing"
+        " cached:\n\n" + table(["", "us"], lines)
     )
     text = "\n".join(out) + "\n"
     if options.development:
         print(text)
         return
-    harmless = [v for row, v in zip(test, scores["both"], strict=True) if not row.label]
+    quiet = [v for row, v in zip(test, scores["all"], strict=True) if not row.label]
     curves = {
         family: curve(
-            [v for row, v in zip(test, scores["both"], strict=True) if row.label and row.family == family], harmless
+            [v for row, v in zip(test, scores["all"], strict=True) if row.label and row.family == family], quiet
         )
         for family in ("direct_human", "direct_generated", "indirect", "jailbreak", "languages_held_out")
     }

@@ -33,7 +33,7 @@ Examples:
 def approvals(folder: str, step: str, approval: str | None, key_file: str | None, key_id: str | None, form: str) -> int:
     """List what waits, show an action with an approver's key, approve it or reject it.
 
-    Works with the folder itself, so no other process may have it open.
+    Works with the folder itself, so no other process may have it open, or with the process that serves it.
     """
     from sift_fast import kernel as k
     from sift_fast.errors import ConfigError

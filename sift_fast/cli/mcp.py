@@ -1,4 +1,4 @@
-"""`sift-fast mcp -- COMMAND`: a guard between a client of the Model Context Protocol and a server."""
+"""`sift-fast mcp`: a guard between a client of the Model Context Protocol and a server, over pipes or HTTP."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sift_fast.cli._server import Listening, context_of, listen_options, secret, trusted
+from sift_fast.cli.app import CLEAN
 from sift_fast.errors import ConfigError
 
 if TYPE_CHECKING:
+    from sift_fast.guard.guard import Guard
     from sift_fast.guard.protocols.mcp import McpGuard
+    from sift_fast.guard.verdict import RequestContext
 
 __all__ = ["mcp"]
 
@@ -27,25 +31,80 @@ _MAX_MESSAGE = 16 << 20
 @click.option("--frozen", is_flag=True, help="Tools without a pin are dropped.")
 @click.option("--tenant", default="default", show_default=True, help="Tenant of the calls.")
 @click.option("--role", default="user", show_default=True, help="Role of the calls.")
-@click.argument("command", nargs=-1, required=True)
-def mcp(path: str, pins: str | None, frozen: bool, tenant: str, role: str, command: tuple[str, ...]) -> int:
-    """Run COMMAND, a server of the Model Context Protocol, and check what passes between it and standard input.
+@click.option("--upstream", metavar="URL", help="A server over HTTP, offered here under the same path.")
+@listen_options
+@click.argument("command", nargs=-1)
+def mcp(
+    path: str,
+    pins: str | None,
+    frozen: bool,
+    tenant: str,
+    role: str,
+    upstream: str | None,
+    command: tuple[str, ...],
+    listening: Listening,
+) -> int:
+    """Run COMMAND, a server of the Model Context Protocol, and check what passes between it and standard input; or
+    stand in front of one over streamable HTTP, which needs `pip install 'sift-fast[serve]'`.
 
     Calls and results are checked like those of any tool; tools whose definition changes or reads like an attack are
-    not offered. Write `--` before the command.
+    not offered. Write `--` before the command. All options from --unix on are for servers over HTTP.
     """
     from sift_fast.guard.guard import Guard
     from sift_fast.guard.protocols.mcp import McpGuard
     from sift_fast.guard.verdict import RequestContext
 
+    if bool(command) == (upstream is not None):
+        raise click.UsageError("give either a COMMAND, behind `--`, or --upstream")
     known = _read(pins)
-    context = RequestContext(tenant=tenant, role=role, conversation=f"mcp-{os.getpid()}")
-    checks = McpGuard(Guard.open(path), context, pins=known, learn=not frozen)
+    guard = Guard.open(path)
     try:
-        return asyncio.run(_run(checks, command))
+        if upstream is not None:
+            given = RequestContext(tenant=tenant, role=role)
+            _serve(guard, given, upstream, listening, known, None if frozen else pins, learn=not frozen)
+            return CLEAN
+        context = RequestContext(tenant=tenant, role=role, conversation=f"mcp-{os.getpid()}")
+        return asyncio.run(_run(McpGuard(guard, context, pins=known, learn=not frozen), command))
     finally:
         if pins is not None and not frozen:
             _write(pins, known)
+
+
+def _serve(
+    guard: Guard,
+    given: RequestContext,
+    url: str,
+    listening: Listening,
+    known: dict[str, str],
+    pins: str | None,
+    *,
+    learn: bool,
+) -> None:
+    """Stand in front of a server over HTTP until told to stop."""
+    from urllib.parse import urlsplit
+
+    from sift_fast.guard.protocols.mcp_http import McpGate
+    from sift_fast.guard.protocols.service import Door
+    from sift_fast.guard.protocols.upstream import Upstream
+
+    parts = urlsplit(url)
+    place = parts.path.rstrip("/") or "/"
+    upstream = Upstream(
+        f"{parts.scheme}://{parts.netloc}",
+        lambda _method, path: (path.rstrip("/") or "/") == place,
+        key=secret(listening.upstream_key_env),
+        timeout_s=listening.upstream_timeout,
+        verify=trusted(listening.upstream_ca),
+    )
+    gate = McpGate(
+        upstream,
+        guard,
+        context=context_of(given, believe=listening.context_headers),
+        pins=known,
+        learn=learn,
+        save=None if pins is None else lambda found: _write(pins, found),
+    )
+    listening.run(Door(gate, upstream, token=listening.token()), guard)
 
 
 async def _run(checks: McpGuard, command: tuple[str, ...]) -> int:

@@ -97,7 +97,14 @@ class OutputStream:
         """Leave it early: what is held is discarded."""
         if self._iterator is not None:
             await self._iterator.aclose()  # type: ignore[attr-defined]
+        self.abort()
+
+    def abort(self) -> None:
+        """Leave it early, without waiting: what is held is discarded, what was decided until then is on record."""
         self._stream.abort()
+        self._waiting = ""
+        if self.verdict is None and self._job.tally.decision != "allow":
+            self._close("")
 
     def is_stopped(self) -> bool:
         """Whether nothing more comes out."""

@@ -459,16 +459,24 @@ class Guard:
 
         return OutputStream(self, self._state, source, context, say=say)
 
-    def rescrub(self, text: str, context: RequestContext) -> str:
+    def rescrub(self, text: str, context: RequestContext, *, stage: Stage = "input", said: bool = False) -> str:
         """A text of an earlier turn that is sent again, without the secrets and personal data that `input` takes out.
 
-        Nothing is decided, counted or remembered: it was when the text was new.
+        Nothing is decided or counted: it was when the text was new.
+
+        Args:
+            text: the text.
+            context: who asks.
+            stage: whose operators apply.
+            said: whether the user wrote it, so that nothing in it counts as brought in by a source.
 
         Raises:
             LimitExceeded: the text is too long, or a limit was hit.
             TypeError: `text` is no `str`.
         """
-        job = _Job(self, "input", text, context, quiet=True)
+        job = _Job(self, stage, text, context, quiet=True)
+        if said:
+            job.remember()
         return job.state.scanner.redact(text, *job.operators()).text  # type: ignore[no-any-return]
 
     def forget(self, tenant: str, conversation: str) -> None:

@@ -117,6 +117,11 @@ class RequestContext(Value):
         put(self, "model_version", model_version)
         put(self, "state", state)
 
+    def with_conversation(self, conversation: str) -> RequestContext:
+        """The same in another conversation."""
+        given = {name: getattr(self, name) for name in self.__slots__}
+        return RequestContext(**{**given, "conversation": conversation})
+
     def __repr__(self) -> str:
         # User and conversation may be personal data; where this is logged they are not needed.
         return f"RequestContext(tenant={self.tenant!r}, role={self.role!r})"

@@ -3,7 +3,8 @@
     agent = create_agent(model, tools, middleware=[SiftMiddleware(Guard.open("sift.toml"), context)])
 
 A blocked turn ends the run with the message for the user; a blocked tool call becomes an error that the model reads,
-and the tool is not called.
+and the tool is not called. Who streams an agent (`stream_mode="messages"`) gets an answer when it is checked, in one
+piece.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from langchain.agents.middleware import AgentMiddleware, hook_config
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langgraph.constants import TAG_NOSTREAM
 
 if TYPE_CHECKING:
     from sift_fast.guard import Guard, RequestContext, Verdict
@@ -102,7 +104,13 @@ class SiftMiddleware(AgentMiddleware):  # type: ignore[misc]
             else message
             for message in request.messages
         ]
-        return request.override(messages=messages)
+        return request.override(messages=messages, model=_unheard(request.model))
+
+
+def _unheard(model: Any) -> Any:
+    """The model, its answers shown to who streams the agent only as they leave this middleware: not token by token."""
+    tags = [*(getattr(model, "tags", None) or ()), TAG_NOSTREAM]
+    return model.model_copy(update={"tags": tags}) if hasattr(model, "tags") else model.with_config(tags=tags)
 
 
 def _last_human(state: Any) -> Any:

@@ -11,7 +11,6 @@ beginning each time; what comes back is the redacted text and how many of its la
 from __future__ import annotations
 
 import json
-from collections import OrderedDict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,15 +18,13 @@ from litellm.exceptions import GuardrailRaisedException
 from litellm.integrations.custom_guardrail import CustomGuardrail
 
 from sift_fast.guard import RequestContext
-from sift_fast.guard._stream import OutputStream
-from sift_fast.guard.protocols.openai import Blocked, check_call
+from sift_fast.guard.protocols.litellm import LiteLlmGuard
+from sift_fast.guard.protocols.openai import Blocked
 
 if TYPE_CHECKING:
-    from sift_fast.guard import Guard, Verdict
+    from sift_fast.guard import Guard
 
 __all__ = ["SiftGuardrail", "context_of"]
-
-_TOLD = 10_000
 
 
 def context_of(data: Mapping[str, Any]) -> RequestContext:
@@ -59,8 +56,7 @@ class SiftGuardrail(CustomGuardrail):  # type: ignore[misc]
     def __init__(self, guard: Guard, **arguments: Any) -> None:
         arguments.setdefault("guardrail_name", "sift_fast")
         super().__init__(**arguments)
-        self._guard = guard
-        self._told: OrderedDict[tuple[str | None, str], None] = OrderedDict()
+        self._checks = LiteLlmGuard(guard)
 
     @classmethod
     def of(cls, guard: Guard) -> type[SiftGuardrail]:
@@ -85,15 +81,15 @@ class SiftGuardrail(CustomGuardrail):  # type: ignore[misc]
         texts = list(inputs.get("texts") or ())
         try:
             if input_type == "request":
-                out["texts"] = await self._asked(texts, inputs.get("structured_messages"), context)
+                out["texts"] = await self._checks.asked(texts, inputs.get("structured_messages"), context)
             else:
-                out["texts"], out["stream_holdback_chars"] = [], []
-                for text in texts:
-                    shown, held = await self._answered(text, context)
-                    out["texts"].append(shown)
-                    out["stream_holdback_chars"].append(held)
+                out["texts"], out["stream_holdback_chars"] = await self._checks.answered(texts, context)
                 if inputs.get("tool_calls"):
-                    out["tool_calls"] = [await self._call(call, context) for call in inputs["tool_calls"]]
+                    given = [
+                        call if isinstance(call, dict) else json.loads(call.model_dump_json())
+                        for call in inputs["tool_calls"]
+                    ]
+                    out["tool_calls"] = await self._checks.calls(given, context)
         except Blocked as blocked:
             verdict = blocked.verdict
             failed = verdict.status in {"error", "timeout"}
@@ -105,49 +101,3 @@ class SiftGuardrail(CustomGuardrail):  # type: ignore[misc]
                 blocked_content=not failed,
             ) from None
         return out
-
-    async def _asked(self, texts: list[str], messages: Any, context: RequestContext) -> list[str]:
-        """The last text is the new turn; what the service says itself is left alone where roles are known."""
-        roles = [message.get("role") for message in messages or () if isinstance(message, Mapping)]
-        if len(roles) != len(texts):
-            roles = ["user"] * len(texts)
-        out = []
-        for at, (text, role) in enumerate(zip(texts, roles, strict=True)):
-            if role in {"system", "developer"}:
-                out.append(text)
-            elif role == "tool":
-                out.append(_text(await self._guard.check_tool_output("tool", text, context)))
-            elif at == len(texts) - 1:
-                out.append(_text(await self._guard.check_input(text, context)))
-            else:
-                out.append(self._guard.rescrub(text, context))
-        return out
-
-    async def _answered(self, text: str, context: RequestContext) -> tuple[str, int]:
-        stream = OutputStream(self._guard, self._guard._state, None, context, say=False, quiet=True)
-        sure = stream.feed(text)
-        whole = sure + await stream.finish_async()
-        verdict = stream.verdict
-        assert verdict is not None  # noqa: S101 -- there is one once a stream is finished
-        key = (context.trace_id, verdict.decision)
-        if verdict.decision != "allow" and key not in self._told:
-            self._told[key] = None
-            if len(self._told) > _TOLD:
-                self._told.popitem(last=False)
-            stream.record()
-        if not verdict.allowed:
-            raise Blocked(verdict)
-        return whole, len(whole) - len(sure)
-
-    async def _call(self, call: Any, context: RequestContext) -> Any:
-        given = call if isinstance(call, dict) else json.loads(call.model_dump_json())
-        function = given.get("function") or {}
-        name = str(function.get("name"))
-        arguments = await check_call(self._guard, name, function.get("arguments") or "", context)
-        return {**given, "function": {**function, "arguments": arguments}}
-
-
-def _text(verdict: Verdict) -> str:
-    if not verdict.allowed or verdict.text is None:
-        raise Blocked(verdict)
-    return verdict.text

@@ -2,7 +2,7 @@
 
     server.middleware.append(SiftMiddleware(Guard.open("sift.toml"), context))
 
-For servers of others there is `sift-fast mcp -- COMMAND`.
+For servers of others there is `sift-fast mcp`, over pipes and over HTTP.
 """
 
 from __future__ import annotations
@@ -43,13 +43,14 @@ class SiftMiddleware:
         self._context = context
         self._pins = {} if pins is None else pins
         self._learn = learn
+        self._dropped: dict[str, str] = {}
 
     async def __call__(self, ctx: Any, call_next: Callable[[Any], Awaitable[Any]]) -> Any:
         """Check one request and its result."""
         if ctx.method not in _CHECKED:
             return await call_next(ctx)
         context = self._context(ctx) if callable(self._context) else self._context
-        checks = McpGuard(self._guard, context, pins=self._pins, learn=self._learn)
+        checks = McpGuard(self._guard, context, pins=self._pins, learn=self._learn, dropped=self._dropped)
         params = dict(ctx.params or {})
         if ctx.method == "tools/call":
             params, refused = await checks.call(params)

@@ -22,7 +22,7 @@ def pinned(text: str) -> dict[str, int]:
     return found
 
 
-@pytest.fixture(params=["dev", "bench"])
+@pytest.fixture(params=["dev", "bench", "hosts", "litellm"])
 def files(root, request) -> tuple[str, str]:
     folder = root / "requirements"
     return tuple((folder / f"{request.param}.{kind}").read_text(encoding="utf-8") for kind in ("in", "txt"))
@@ -44,11 +44,12 @@ def test_every_wish_is_pinned(files):
     assert {canonicalize_name(Requirement(line).name) for line in wishes} <= set(pinned(files[1]))
 
 
-def test_both_files_agree(root):
-    """The benchmarks measure the versions that the tests test."""
+@pytest.mark.parametrize("other", ["bench", "hosts", "litellm"])
+def test_the_files_agree(root, other):
+    """What is measured and what is tested inside of frameworks are the versions that the tests test."""
     lines = [
         set(re.findall(r"^([A-Za-z0-9._-]+==.*?) *\\$", (root / "requirements" / name).read_text(), re.MULTILINE))
-        for name in ("dev.txt", "bench.txt")
+        for name in ("dev.txt", f"{other}.txt")
     ]
     for name in ("numpy", "click", "rich"):
         versions = [{line for line in found if line.startswith(f"{name}==")} for found in lines]

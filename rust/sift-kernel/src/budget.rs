@@ -11,17 +11,19 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
+use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use serde::Deserialize;
+use sift_ledger::hex;
 
 use crate::clock::Now;
 use crate::config::Window;
 use crate::error::{file, KernelError, Result, StoreError};
 use crate::store::{AccountKey, Store};
 use crate::sync::lock;
-use crate::wire::{hex, random};
+use crate::wire::random;
 
 /// Whose spending a limit counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -351,6 +353,8 @@ impl Account {
 
 #[derive(Debug)]
 struct Lease {
+    /// Hash of the agent that holds it.
+    holder: u64,
     /// Charges, each with the accounts that hold it.
     items: Vec<(Charge, Vec<Place>)>,
     ended: Option<(Ending, Outcome)>,
@@ -367,6 +371,8 @@ struct Books {
     expiry: BinaryHeap<Reverse<(i64, String)>>,
     ended: VecDeque<(i64, String)>,
     open: usize,
+    /// How many of them each agent holds.
+    holders: HashMap<u64, usize>,
 }
 
 /// Bounds on what is held.
@@ -387,6 +393,7 @@ pub struct Ledgers {
     store: Arc<dyn Store>,
     bounds: Bounds,
     start_us: i64,
+    hasher: RandomState,
     books: Mutex<Books>,
 }
 
@@ -418,7 +425,8 @@ impl Ledgers {
             }
         }
         let start_us = now.steady.saturating_mul(1_000);
-        Ok(Self { budgets, keys, store, bounds, start_us, books: Mutex::default() })
+        let hasher = RandomState::new();
+        Ok(Self { budgets, keys, store, bounds, start_us, hasher, books: Mutex::default() })
     }
 
     pub(crate) fn budgets(&self) -> &Budgets {
@@ -487,12 +495,16 @@ impl Ledgers {
         let id = hex(&random::<16>().map_err(|error| {
             Refused::Store(StoreError { what: "make an id", reason: error.to_string() })
         })?);
+        let holder = self.hasher.hash_one((who.tenant, who.agent));
         loop {
             let mut short = Vec::new();
             {
                 let mut books = lock(&self.books);
                 self.sweep(&mut books, now);
-                if books.open >= self.bounds.entries {
+                // As for nonces: whoever holds as much as is left gets no more, so that one agent that never
+                // ends its leases refuses nobody else.
+                let own = books.holders.get(&holder).copied().unwrap_or(0);
+                if own >= self.bounds.entries.saturating_sub(books.open) {
                     return Err(Refused::Full);
                 }
                 let paid = self.pass_rates(&mut books, &rates, now)?;
@@ -522,11 +534,12 @@ impl Ledgers {
                     }
                     books.rates.extend(paid);
                     books.open += 1;
+                    *books.holders.entry(holder).or_default() += 1;
                     books.expiry.push(Reverse((
                         now.steady.saturating_add(self.bounds.lease_ms),
                         id.clone(),
                     )));
-                    books.leases.insert(id.clone(), Lease { items, ended: None });
+                    books.leases.insert(id.clone(), Lease { holder, items, ended: None });
                     return Ok(id);
                 }
             }
@@ -601,6 +614,13 @@ impl Ledgers {
             let Some(Reverse((_, id))) = books.expiry.pop() else { break };
             self.end_in(books, &id, Ending::Expire, now);
         }
+        // Leases that ended early leave their times behind: not more of them than half.
+        if books.expiry.len() > books.open.saturating_mul(2).saturating_add(1_024) {
+            let Books { expiry, leases, .. } = books;
+            expiry.retain(|Reverse((_, id))| {
+                leases.get(id).is_some_and(|lease| lease.ended.is_none())
+            });
+        }
         while let Some((at, _)) = books.ended.front() {
             if now.steady.saturating_sub(*at) <= self.bounds.memory_ms
                 && books.ended.len() <= self.bounds.entries
@@ -626,7 +646,7 @@ impl Ledgers {
     /// Ends a lease that has not ended. Returns what must be charged to the store beyond what was drawn.
     fn end_in(&self, books: &mut Books, id: &str, ending: Ending, now: Now) -> Vec<(Place, i64)> {
         let mut beyond = Vec::new();
-        let Books { accounts, leases, ended, open, .. } = books;
+        let Books { accounts, leases, ended, open, holders, .. } = books;
         let Some(lease) = leases.get_mut(id).filter(|lease| lease.ended.is_none()) else {
             return beyond;
         };
@@ -664,6 +684,12 @@ impl Ledgers {
         lease.ended = Some((ending, outcome));
         ended.push_back((now.steady, id.to_owned()));
         *open = open.saturating_sub(1);
+        if let Some(held) = holders.get_mut(&lease.holder) {
+            *held = held.saturating_sub(1);
+            if *held == 0 {
+                holders.remove(&lease.holder);
+            }
+        }
         beyond
     }
 
@@ -966,17 +992,43 @@ mod tests {
         assert_eq!(books.open_leases(), 1);
     }
 
-    #[test]
-    fn leases_are_bounded() {
-        let bounds = Bounds { entries: 3, ..BOUNDS };
+    fn bounded(entries: usize) -> Ledgers {
+        let bounds = Bounds { entries, ..BOUNDS };
         let budgets = Budgets::from_text(HIERARCHY).unwrap();
-        let books = Ledgers::new(budgets, Arc::new(MemoryStore::default()), bounds, NOW).unwrap();
-        let one = books.reserve(&who("t", "a"), &[charge(1)], NOW).unwrap();
-        books.reserve(&who("t", "a"), &[charge(1)], NOW).unwrap();
-        books.reserve(&who("t", "a"), &[charge(1)], NOW).unwrap();
-        assert!(matches!(books.reserve(&who("t", "a"), &[charge(1)], NOW), Err(Refused::Full)));
-        books.cancel(&one, NOW).unwrap();
-        books.reserve(&who("t", "a"), &[charge(1)], NOW).unwrap();
+        Ledgers::new(budgets, Arc::new(MemoryStore::default()), bounds, NOW).unwrap()
+    }
+
+    #[test]
+    fn leases_are_bounded_and_an_agent_takes_no_more_than_it_leaves() {
+        let books = bounded(8);
+        let reserve = |agent| books.reserve(&who("t", agent), &[charge(1)], NOW);
+        let held: Vec<_> = (0..4).map(|_| reserve("a").unwrap()).collect();
+        for _ in 0..100 {
+            assert!(matches!(reserve("a"), Err(Refused::Full)));
+        }
+        let other = reserve("b").unwrap();
+        books.cancel(&other, NOW).unwrap();
+        books.cancel(&held[0], NOW).unwrap();
+        reserve("a").unwrap();
+        assert!(matches!(reserve("a"), Err(Refused::Full)));
+        // What ran out of time is not held any more.
+        for _ in 0..4 {
+            books.reserve(&who("t", "a"), &[charge(1)], later(BOUNDS.lease_ms)).unwrap();
+        }
+    }
+
+    #[test]
+    fn ended_leases_leave_no_times_behind() {
+        let books = memory(HIERARCHY);
+        let open = books.reserve(&who("t", "a"), &[charge(1)], NOW).unwrap();
+        for _ in 0..10_000 {
+            let lease = books.reserve(&who("t", "a"), &[charge(1)], NOW).unwrap();
+            books.cancel(&lease, NOW).unwrap();
+        }
+        assert!(lock(&books.books).expiry.len() < 2_000);
+        let late = later(BOUNDS.lease_ms);
+        books.reserve(&who("t", "a"), &[charge(1)], late).unwrap();
+        assert!(matches!(books.cancel(&open, late), Err(KernelError::LeaseConflict(_))));
     }
 
     const RATE: &str = r#"

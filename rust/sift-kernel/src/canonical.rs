@@ -91,7 +91,7 @@ pub(crate) fn string(text: &str, out: &mut Vec<u8>) {
         out.extend_from_slice(&[b'\\', short]);
         if short == b'u' {
             out.extend_from_slice(b"00");
-            out.extend_from_slice(crate::wire::hex(&[byte]).as_bytes());
+            out.extend_from_slice(sift_ledger::hex(&[byte]).as_bytes());
         }
         done = place + 1;
     }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::error::{file, KernelError, Result};
+use crate::socket::SocketBounds;
 
 /// A length of time as it is written in a setting: `30s`, `5m`, `1h`, `1d`, or `forever`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +71,17 @@ pub enum Release {
     Queued,
 }
 
+/// Which processes work with a kernel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// The one that opens it. The default.
+    #[default]
+    Single,
+    /// A process of its own, which the others reach through a socket.
+    Socket,
+}
+
 /// How receipts are signed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -93,8 +105,8 @@ pub struct RequestBounds {
     pub lifetime_ms: i64,
     /// How far clocks may be apart, milliseconds.
     pub skew_ms: i64,
-    /// Most nonces that are remembered. One takes some 50 bytes; enough for a request rate of `nonces` in
-    /// `lifetime_ms + skew_ms`.
+    /// Most nonces that are remembered, for up to twice `lifetime_ms + skew_ms`; no agent has more of them than
+    /// are left. One takes some 40 bytes.
     pub nonces: usize,
 }
 
@@ -183,7 +195,8 @@ impl Default for SessionBounds {
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogBounds {
-    /// How long receipts are gathered before they are committed together, microseconds.
+    /// Least time from the start of one commit to that of the next, microseconds: receipts gather for it. After a
+    /// pause a receipt is committed at once.
     pub interval_us: u64,
     /// How long `durable()` waits, milliseconds.
     pub wait_ms: u64,
@@ -212,6 +225,12 @@ pub struct Config {
     pub receipt_key_id: String,
     /// Private key that signs checkpoints.
     pub log_key: PathBuf,
+    /// Which processes work with it.
+    #[serde(default)]
+    pub mode: Mode,
+    /// The socket.
+    #[serde(default)]
+    pub socket: SocketBounds,
     /// When permits are handed out.
     #[serde(default)]
     pub release: Release,
@@ -252,6 +271,9 @@ fn minute() -> i64 {
     60
 }
 
+/// What a call holds besides the arguments of an action, bytes.
+const ROOM: usize = 64 << 10;
+
 /// A day in seconds, the longest of what should be short.
 const DAY: i64 = 86_400;
 
@@ -264,6 +286,7 @@ impl Config {
             KernelError::Config(format!("kernel.toml: {}", error.to_string().trim_end()))
         })?;
         let (request, lease, approval) = (&config.request, &config.lease, &config.approval);
+        let socket = &config.socket;
         let day = DAY * 1_000;
         for (name, value, low, high) in [
             ("request.lifetime_ms", request.lifetime_ms, 1, day),
@@ -278,6 +301,11 @@ impl Config {
             ("approval.elevation_seconds", approval.elevation_seconds, 1, 30 * DAY),
             ("session.seconds", config.session.seconds, 1, 366 * DAY),
             ("permit_seconds", config.permit_seconds, 1, DAY),
+            ("socket.connections", size(socket.connections), 1, 65_536),
+            ("socket.connections_per_user", size(socket.connections_per_user), 1, 65_536),
+            ("socket.frame_bytes", size(socket.frame_bytes), 64 << 10, 64 << 20),
+            ("socket.frame_ms", i64::try_from(socket.frame_ms).unwrap_or(i64::MAX), 10, 600_000),
+            ("socket.answers", size(socket.answers), 1, 1 << 20),
         ] {
             if !(low..=high).contains(&value) {
                 return Err(KernelError::Config(format!(
@@ -299,6 +327,21 @@ impl Config {
         {
             return Err(KernelError::Config(format!("kernel.toml: `{word}` is no risk tier")));
         }
+        socket.check()?;
+        if config.mode == Mode::Socket
+            && socket.frame_bytes < request.max_bytes.saturating_add(ROOM)
+        {
+            return Err(KernelError::Config(format!(
+                "kernel.toml: `socket.frame_bytes` must be at least `request.max_bytes` and {ROOM}"
+            )));
+        }
+        if config.mode == Mode::Socket && config.trust_process {
+            return Err(KernelError::Config(
+                "kernel.toml: `trust_process` is for callers in the kernel's own process, and \
+                 `mode = \"socket\"` has none: take one of them out"
+                    .to_owned(),
+            ));
+        }
         Ok(config)
     }
 
@@ -309,7 +352,8 @@ impl Config {
         let path = folder.join("kernel.toml");
         let text = std::fs::read_to_string(&path).map_err(|error| file(&path, "read", &error))?;
         let mut config = Self::from_text(&text)?;
-        for inside in [&mut config.state, &mut config.receipt_key, &mut config.log_key] {
+        let socket = &mut config.socket.path;
+        for inside in [&mut config.state, &mut config.receipt_key, &mut config.log_key, socket] {
             *inside = folder.join(&*inside);
         }
         Ok(config)

@@ -31,6 +31,9 @@ pub type Told = Box<dyn FnOnce(std::result::Result<Placed, JournalError>) + Send
 
 /// A receipt on its way.
 pub trait Pending: Send + Sync {
+    /// The place it will have if it becomes durable; a guess, that is for work to be done meanwhile.
+    fn expected(&self) -> u64;
+
     /// Waits until it is durable.
     ///
     /// Errors: the log failed, or took longer.
@@ -77,7 +80,12 @@ impl LedgerJournal {
             LogError::Config(_) | LogError::Held(_) => KernelError::Config(error.to_string()),
             _ => KernelError::Unavailable(error.to_string()),
         })?;
-        Ok(Self { log: RwLock::new(Some(log)) })
+        Ok(Self::over(log))
+    }
+
+    /// A log that was opened by somebody else, in a storage of their own.
+    pub fn over(log: Log) -> Self {
+        Self { log: RwLock::new(Some(log)) }
     }
 
     fn with<T>(
@@ -97,6 +105,10 @@ fn placed(durable: log::Durable) -> Placed {
 }
 
 impl Pending for Ticket {
+    fn expected(&self) -> u64 {
+        self.index()
+    }
+
     fn wait(&self, timeout: Duration) -> std::result::Result<Placed, JournalError> {
         Ok(Ticket::wait(self, timeout).map(placed)?)
     }
@@ -149,6 +161,10 @@ impl MemoryJournal {
 }
 
 impl Pending for Placed {
+    fn expected(&self) -> u64 {
+        self.index
+    }
+
     fn wait(&self, _timeout: Duration) -> std::result::Result<Placed, JournalError> {
         Ok(self.clone())
     }

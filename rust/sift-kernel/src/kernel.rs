@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
 use std::time::Duration;
 
+use sift_ledger::hex;
 use sift_ledger::keys::{Keyring, PrivateKey, PublicKey, Purpose};
 use sift_ledger::log::LogConfig;
 use sift_ledger::receipt::{self, Class, Fields};
@@ -28,7 +29,7 @@ use crate::seal;
 use crate::session::{Elevation, Session, SignedElevation, SignedGrant};
 use crate::store::{Before, SqliteStore, Store, Undo};
 use crate::sync::{lock, read, write};
-use crate::wire::{hex, random};
+use crate::wire::random;
 
 /// Finds secrets, personal data, ... in the arguments of an action.
 pub trait ArgumentScanner: Send + Sync {
@@ -125,8 +126,15 @@ pub struct Authorization {
 struct Record {
     receipt: Arc<[u8]>,
     pending: Arc<dyn Pending>,
-    permit: Option<Arc<Permit>>,
+    permit: Option<Arc<Prepared>>,
     wait: bool,
+}
+
+/// A permit that is not handed out yet, and maybe never.
+struct Prepared {
+    permit: Permit,
+    /// Signed for the place that the receipt is expected to have.
+    signed: OnceLock<(i64, Vec<u8>)>,
 }
 
 impl Record {
@@ -165,6 +173,11 @@ impl Authorization {
         }
     }
 
+    /// The denial of a kernel that cannot be reached; one behind a socket fills in what it said.
+    pub(crate) fn unavailable(request_id: &str) -> Self {
+        Self::refused(broken("kernel_unavailable"), request_id, [0; 32])
+    }
+
     /// Whether there is a receipt: none is written for callers that did not prove who they are.
     pub fn has_receipt(&self) -> bool {
         self.record.is_some()
@@ -190,7 +203,7 @@ fn broken(reason: &str) -> Refusal {
 struct Caller {
     now: Now,
     /// The key that signed the request or the session's grant.
-    key: Option<PublicKey>,
+    key: Option<Arc<PublicKey>>,
     session: Option<Arc<OpenSession>>,
     canonical: Vec<u8>,
     action: [u8; 32],
@@ -546,7 +559,7 @@ impl Kernel {
                 {
                     return Err(refuse("key_of_another_agent"));
                 }
-                Some(key.clone())
+                Some(Arc::clone(key))
             }
         };
         let revoked = self.revocations.find(
@@ -862,7 +875,7 @@ impl Kernel {
             .append(Arc::clone(&receipt))
             .map_err(|error| KernelError::Unavailable(error.to_string()))?;
         let permit = answer.lease.as_ref().map(|lease| {
-            Arc::new(Permit {
+            let permit = Permit {
                 audience: self.config.audience.clone(),
                 request_id: stamp.request_id.clone(),
                 action: hex(&caller.action),
@@ -873,7 +886,8 @@ impl Kernel {
                 issued_at_ms: caller.now.wall,
                 expires_at_ms: expires,
                 index: None,
-            })
+            };
+            Arc::new(Prepared { permit, signed: OnceLock::new() })
         });
         let queued = self.config.release == Release::Queued
             || case
@@ -906,6 +920,7 @@ impl Kernel {
         self.check_usable()?;
         let Some(record) = &answer.record else { return Ok(None) };
         let placed = if record.waits() {
+            self.prepare(record)?;
             let wait = Duration::from_millis(self.config.log.wait_ms);
             Some(
                 record
@@ -930,6 +945,8 @@ impl Kernel {
     ) -> bool {
         let Some(record) = &answer.record else { return false };
         if record.waits() {
+            // One that cannot be signed now cannot be signed later, and is reported then.
+            let _ = self.prepare(record);
             record.pending.tell(Box::new(move |done| {
                 told(done.map(Some).map_err(|error| KernelError::Unavailable(error.to_string())));
             }));
@@ -954,14 +971,31 @@ impl Kernel {
         }
     }
 
+    /// Signs the permit while the disk works on the receipt. It stays here until that is durable.
+    fn prepare(&self, record: &Record) -> Result<()> {
+        let Some(prepared) = &record.permit else { return Ok(()) };
+        let Ok(index) = i64::try_from(record.pending.expected()) else { return Ok(()) };
+        if prepared.signed.get().is_none() {
+            let signed = self.sign_permit(&prepared.permit, Some(index))?;
+            // Somebody else may have been quicker with the same.
+            let _ = prepared.signed.set((index, signed));
+        }
+        Ok(())
+    }
+
+    fn sign_permit(&self, permit: &Permit, index: Option<i64>) -> Result<Vec<u8>> {
+        let permit = Permit { index, ..permit.clone() };
+        permit.sign(&self.config.receipt_key_id, &self.receipt_key)
+    }
+
     fn hand_out(&self, record: &Record, placed: Option<Placed>) -> Result<Durable> {
+        let index = placed.as_ref().and_then(|placed| i64::try_from(placed.index).ok());
         let permit = match &record.permit {
             None => None,
-            Some(permit) => {
-                let index = placed.as_ref().and_then(|placed| i64::try_from(placed.index).ok());
-                let permit = Permit { index, ..Permit::clone(permit) };
-                Some(permit.sign(&self.config.receipt_key_id, &self.receipt_key)?)
-            }
+            Some(prepared) => Some(match prepared.signed.get() {
+                Some((expected, signed)) if Some(*expected) == index => signed.clone(),
+                _ => self.sign_permit(&prepared.permit, index)?,
+            }),
         };
         Ok(Durable { receipt: record.receipt.to_vec(), permit, placed })
     }
@@ -1137,8 +1171,18 @@ impl Kernel {
         if sessions.len() >= self.config.session.open {
             sessions.retain(|_, open| open.signed.grant.expires_at_ms > now.wall);
         }
-        if sessions.len() >= self.config.session.open {
-            return Err(KernelError::Limit("as many sessions are open as may be".to_owned()));
+        // As for nonces: whoever holds as much as is left gets no more. Less than half cannot be that much.
+        let left = self.config.session.open.saturating_sub(sessions.len());
+        if left <= sessions.len() {
+            let own = |open: &&Arc<OpenSession>| {
+                let other = &open.signed.grant;
+                other.tenant == grant.tenant && other.agent == grant.agent
+            };
+            if sessions.values().filter(own).count() >= left {
+                return Err(KernelError::Limit(
+                    "this agent has as many sessions open as it may".to_owned(),
+                ));
+            }
         }
         let session = Session::open(&grant.session, &self.config.audience)?;
         let open = OpenSession { signed: signed.clone(), session: session.clone() };
@@ -1268,7 +1312,7 @@ impl Kernel {
         let keys = self.keys();
         let mut sealed = Vec::new();
         for key in keys.of(Purpose::Approver) {
-            if self.may_approve(key, &rule.group, request, caller.key.as_ref(), now) {
+            if self.may_approve(key, &rule.group, request, caller.key.as_deref(), now) {
                 let bytes = seal::seal(&key.to_bytes(), &label, &caller.canonical)
                     .map_err(|_| broken("approval_not_sealed"))?;
                 sealed.push(Sealed { approver: key.id.clone(), bytes });
@@ -1383,7 +1427,7 @@ impl Kernel {
                     key,
                     &record.group,
                     request,
-                    caller.key.as_ref(),
+                    caller.key.as_deref(),
                     caller.now.wall,
                 )
                 || key.verify(&bytes, &signed.signature).is_err()
@@ -1452,7 +1496,7 @@ impl Kernel {
         let keys = self.keys();
         let bad = |error: sift_ledger::keys::KeyError| KernelError::Signature(error.to_string());
         let key = keys.get(key_id, Purpose::Approver).map_err(bad)?;
-        let requester = keys.get(&record.requester, Purpose::Agent).ok();
+        let requester = keys.get(&record.requester, Purpose::Agent).ok().map(Arc::as_ref);
         if !self.may_sign(key, &record.group, &record.tenant, requester, now) {
             return Err(KernelError::Signature(
                 "the key may not sign this: wrong group or tenant, not valid, revoked, or of whoever asks".to_owned(),

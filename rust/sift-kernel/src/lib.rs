@@ -16,6 +16,7 @@ mod clock;
 mod codec;
 mod config;
 mod error;
+mod gate;
 mod journal;
 mod kernel;
 mod nonce;
@@ -25,6 +26,7 @@ mod request;
 mod revocation;
 mod seal;
 mod session;
+pub mod socket;
 mod store;
 mod sync;
 mod taint;
@@ -37,10 +39,11 @@ pub use budget::{
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use codec::to_json;
 pub use config::{
-    ApprovalBounds, Config, LeaseBounds, LogBounds, ReceiptClass, Release, RequestBounds,
+    ApprovalBounds, Config, LeaseBounds, LogBounds, Mode, ReceiptClass, Release, RequestBounds,
     SessionBounds, Window,
 };
 pub use error::{KernelError, Result, StoreError};
+pub use gate::{Answer, Gate, Local, Totals};
 pub use journal::{Journal, JournalError, LedgerJournal, MemoryJournal, Pending, Placed, Told};
 pub use kernel::{
     ArgumentScanner, Authorization, Decision, Durable, Kernel, Parts, Status, TaintSource,

@@ -4,8 +4,13 @@
 //! the lifetime. So one that is accepted now can be accepted again for at most `lifetime + skew`, and that is
 //! how long a nonce stays here: the length of a generation is derived from the window and cannot be set. Two
 //! generations are kept; an entry outlives the one it was made in.
+//!
+//! Memory is bounded and nothing in it may be forgotten early, so somebody must be refused when it runs low:
+//! an agent that holds as much as is still free. One that floods stops at half of the memory, n that do at
+//! n / (n + 1) of it together, and whoever holds less than the rest has room (dynamic thresholds, Choudhury and
+//! Hahne, "Dynamic queue length thresholds for shared-memory packet switches", 1998, with alpha = 1).
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Mutex;
 
@@ -16,14 +21,27 @@ pub const NONCE_BYTES: usize = 16;
 
 const SHARDS: usize = 16;
 
-type Entry = (u64, [u8; NONCE_BYTES]);
+type Nonce = [u8; NONCE_BYTES];
+
+/// Nonces of one length of time, by the keyed hash of whose they are.
+#[derive(Debug, Default)]
+struct Generation {
+    agents: HashMap<u64, HashSet<Nonce>>,
+    count: usize,
+}
+
+impl Generation {
+    fn of(&self, agent: u64) -> Option<&HashSet<Nonce>> {
+        self.agents.get(&agent)
+    }
+}
 
 #[derive(Debug, Default)]
 struct Shard {
-    /// Number of the generation that `young` belongs to.
-    generation: i64,
-    young: HashSet<Entry>,
-    old: HashSet<Entry>,
+    /// Number of the generation that `young` is.
+    number: i64,
+    young: Generation,
+    old: Generation,
 }
 
 /// What became of a nonce.
@@ -31,7 +49,7 @@ struct Shard {
 pub(crate) enum Reserved {
     Fresh,
     Seen,
-    /// Nothing may be forgotten, so nothing more is accepted.
+    /// This agent holds as much as is left: nothing may be forgotten, so nothing more is accepted from it.
     Full,
 }
 
@@ -57,31 +75,29 @@ impl Nonces {
     /// Takes a nonce, once.
     ///
     /// Args: whose nonce it is (two agents may use the same one), the nonce, the steady clock.
-    pub(crate) fn reserve(
-        &self,
-        scope: (&str, &str),
-        nonce: &[u8; NONCE_BYTES],
-        now_ms: i64,
-    ) -> Reserved {
-        let entry = (self.hasher.hash_one(scope), *nonce);
-        // The hash has a key of this process: whoever chooses nonces cannot choose the shard they fill.
-        let Some(shard) = self.shards.get((self.hasher.hash_one(entry) as usize) % SHARDS) else {
-            return Reserved::Full;
-        };
+    pub(crate) fn reserve(&self, scope: (&str, &str), nonce: &Nonce, now_ms: i64) -> Reserved {
+        let agent = self.hasher.hash_one(scope);
+        // The hash has a key of this process: whoever chooses nonces cannot choose the shard they fill, so an
+        // agent's nonces are spread evenly, and its share can be counted in each shard by itself.
+        let place = self.hasher.hash_one((agent, nonce)) as usize % SHARDS;
+        let Some(shard) = self.shards.get(place) else { return Reserved::Full };
         let mut shard = lock(shard);
-        let generation = now_ms.div_euclid(self.generation_ms);
-        if generation > shard.generation {
+        let number = now_ms.div_euclid(self.generation_ms);
+        if number > shard.number {
             let old = std::mem::take(&mut shard.young);
-            shard.old = if generation == shard.generation + 1 { old } else { HashSet::new() };
-            shard.generation = generation;
+            shard.old = if number == shard.number + 1 { old } else { Generation::default() };
+            shard.number = number;
         }
-        if shard.young.contains(&entry) || shard.old.contains(&entry) {
+        let held = [shard.young.of(agent), shard.old.of(agent)];
+        if held.iter().flatten().any(|nonces| nonces.contains(nonce)) {
             return Reserved::Seen;
         }
-        if shard.young.len() + shard.old.len() >= self.per_shard {
+        let own: usize = held.iter().flatten().map(|nonces| nonces.len()).sum();
+        if own >= self.per_shard.saturating_sub(shard.young.count + shard.old.count) {
             return Reserved::Full;
         }
-        shard.young.insert(entry);
+        shard.young.agents.entry(agent).or_default().insert(*nonce);
+        shard.young.count += 1;
         Reserved::Fresh
     }
 
@@ -92,7 +108,7 @@ impl Nonces {
             .iter()
             .map(|shard| {
                 let shard = lock(shard);
-                shard.young.len() + shard.old.len()
+                shard.young.count + shard.old.count
             })
             .sum()
     }
@@ -146,20 +162,46 @@ mod tests {
         assert_eq!(nonces.reserve(("u", "a"), &nonce(1), 0), Reserved::Fresh);
     }
 
+    /// Takes nonces of an agent until none is accepted any more.
+    fn flood(nonces: &Nonces, agent: &str) -> Vec<u64> {
+        (0..20_000)
+            .filter(|number| nonces.reserve(("t", agent), &nonce(*number), 0) == Reserved::Fresh)
+            .collect()
+    }
+
     #[test]
     fn full_means_no_and_forgets_nothing() {
         let nonces = Nonces::new(WINDOW, SHARDS * 8);
-        let mut fresh = Vec::new();
-        for number in 0..10_000 {
-            if nonces.reserve(("t", "a"), &nonce(number), 0) == Reserved::Fresh {
-                fresh.push(number);
-            }
-        }
-        assert_eq!(fresh.len(), SHARDS * 8);
-        assert_eq!(nonces.reserve(("t", "a"), &nonce(10_001), 0), Reserved::Full);
+        let fresh = flood(&nonces, "a");
+        assert_eq!(fresh.len(), SHARDS * 4);
+        assert_eq!(nonces.reserve(("t", "a"), &nonce(20_001), 0), Reserved::Full);
         for number in fresh {
             assert_eq!(nonces.reserve(("t", "a"), &nonce(number), 10), Reserved::Seen);
         }
+    }
+
+    #[test]
+    fn a_flood_refuses_nobody_else() {
+        let nonces = Nonces::new(WINDOW, SHARDS * 240);
+        for (flooding, share) in ["a", "b", "c"].into_iter().zip([120, 60, 30]) {
+            // Half of what the floods before left; those of the quiet ones among it are at most 60.
+            let taken = flood(&nonces, flooding).len();
+            assert!((SHARDS * share - 60..=SHARDS * share).contains(&taken), "{flooding}: {taken}");
+            for number in 0..30 {
+                let quiet = format!("quiet {flooding} {number}");
+                assert_eq!(nonces.reserve(("t", &quiet), &nonce(0), 0), Reserved::Fresh);
+                assert_eq!(nonces.reserve(("t", &quiet), &nonce(0), 0), Reserved::Seen);
+            }
+        }
+        assert!(nonces.len() <= SHARDS * 240);
+    }
+
+    #[test]
+    fn what_a_flood_took_is_given_back_after_the_window() {
+        let nonces = Nonces::new(WINDOW, SHARDS * 8);
+        assert_eq!(flood(&nonces, "a").len(), SHARDS * 4);
+        assert_eq!(nonces.reserve(("t", "a"), &nonce(20_001), WINDOW), Reserved::Full);
+        assert_eq!(nonces.reserve(("t", "a"), &nonce(20_001), 2 * WINDOW), Reserved::Fresh);
     }
 
     #[test]

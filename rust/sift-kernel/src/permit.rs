@@ -9,13 +9,13 @@ use std::path::Path;
 use std::sync::Mutex;
 
 use sift_ledger::dsse::Envelope;
+use sift_ledger::hex;
 use sift_ledger::jcs::{self, Value};
 use sift_ledger::keys::{Keyring, PrivateKey, Purpose};
 
 use crate::error::{KernelError, Result};
 use crate::request::ActionRequest;
 use crate::sync::lock;
-use crate::wire::hex;
 
 /// Media type of the payload.
 pub const PAYLOAD_TYPE: &str = "application/vnd.sift-fast.permit.v1+json";

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use sift_ledger::hex;
 use sift_ledger::keys::PrivateKey;
 use sift_policy::json::{JsonLimits, Value};
 
@@ -9,7 +10,7 @@ use crate::approval::digest;
 use crate::canonical;
 use crate::error::{KernelError, Result};
 use crate::nonce::NONCE_BYTES;
-use crate::wire::{hex, random, Preimage};
+use crate::wire::{random, Preimage};
 
 /// Longest name of a tenant, agent, role, session, ..., in bytes.
 const MAX_NAME: usize = 256;

@@ -10,12 +10,13 @@ use std::sync::Arc;
 
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
+use sift_ledger::hex;
 use sift_ledger::keys::PrivateKey;
 use zeroize::Zeroizing;
 
 use crate::error::{KernelError, Result};
 use crate::request::{is_name, preimage, ActionRequest, Credential, Proof, Stamp};
-use crate::wire::{hex, random, Preimage};
+use crate::wire::{random, Preimage};
 
 /// What a session may do.
 #[derive(Clone, Debug, PartialEq, Eq)]

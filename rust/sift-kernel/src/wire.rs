@@ -56,19 +56,7 @@ impl Preimage {
     }
 }
 
-/// Lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut out = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        for half in [byte >> 4, byte & 15] {
-            out.push(DIGITS.get(usize::from(half)).map_or('0', |digit| char::from(*digit)));
-        }
-    }
-    out
-}
-
-/// 16 bytes of the system's randomness.
+/// Bytes of the system's randomness.
 ///
 /// Errors: the system has none to give; nothing can be made unique then.
 pub(crate) fn random<const N: usize>() -> Result<[u8; N], getrandom::Error> {
@@ -103,10 +91,5 @@ mod tests {
     #[test]
     fn domains_are_apart() {
         assert_ne!(Preimage::new("a").text("b").finish(), Preimage::new("ab").finish());
-    }
-
-    #[test]
-    fn hexadecimal() {
-        assert_eq!(hex(&[0, 0x1f, 0xff]), "001fff");
     }
 }

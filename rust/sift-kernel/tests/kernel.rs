@@ -678,16 +678,57 @@ fn every_failure_denies_and_says_so() {
 }
 
 #[test]
-fn a_full_memory_of_nonces_refuses() {
-    let config = format!("{CONFIG}[request]\nnonces = 16");
+fn a_flood_of_requests_refuses_the_agent_that_makes_it_and_no_other() {
+    let config = format!("{CONFIG}[request]\nnonces = 160");
     let bench =
         open_with(Arc::default(), Arc::new(ManualClock::new(START)), &config, None).unwrap();
-    let answers: Vec<_> = (0..200).map(|_| bench.ask(&refund(1))).collect();
-    let full = answers.iter().filter(|answer| answer.reason == "nonce_memory_full").count();
-    assert!(full >= 200 - 16, "{full}");
-    assert!(answers
-        .iter()
-        .all(|answer| answer.decision == Decision::Allow || answer.status == Status::Error));
+    let answers: Vec<_> = (0..400).map(|_| bench.ask(&refund(1))).collect();
+    let full: Vec<_> =
+        answers.iter().filter(|answer| answer.reason == "nonce_memory_full").collect();
+    assert!(full.len() >= 400 - 80, "{} refused", full.len());
+    assert!(full.iter().all(|answer| answer.status == Status::Error && !answer.has_receipt()));
+    assert!(answers.iter().all(|one| one.decision == Decision::Allow || !one.has_receipt()));
+    let request = ActionRequest { tenant: "other".to_owned(), ..refund(1) };
+    for _ in 0..5 {
+        let credential = sign(&request, "other-1", &private("other-1"), bench.stamp()).unwrap();
+        let answer = bench.kernel.authorize(&request, &credential, None);
+        assert_eq!(answer.decision, Decision::Allow, "{}", answer.reason);
+        denied(&bench.kernel.authorize(&request, &credential, None), "replayed");
+    }
+}
+
+#[test]
+fn an_agent_opens_no_more_sessions_than_it_leaves() {
+    let config = format!("{CONFIG}[session]\nopen = 4");
+    let bench =
+        open_with(Arc::default(), Arc::new(ManualClock::new(START)), &config, None).unwrap();
+    let opened = |tenant: &str, key_id: &str| {
+        let grant = SessionGrant {
+            session: String::new(),
+            tenant: tenant.to_owned(),
+            agent: "bot".to_owned(),
+            roles: ["support".to_owned()].into(),
+            tools: None,
+            conversation: None,
+            not_before_ms: START,
+            expires_at_ms: START + 60_000,
+        };
+        let signed = grant.sign("kernel.acme", key_id, &private(key_id)).unwrap();
+        bench.kernel.open_session(&signed)
+    };
+    for _ in 0..2 {
+        opened("acme", "bot-1").unwrap();
+    }
+    for _ in 0..10 {
+        assert!(matches!(opened("acme", "bot-1"), Err(KernelError::Limit(_))));
+    }
+    opened("other", "other-1").unwrap();
+    // Those that are over make room.
+    bench.clock.advance(61_000);
+    assert!(
+        matches!(opened("acme", "bot-1"), Err(KernelError::Invalid(_))),
+        "a grant that is over"
+    );
 }
 
 #[test]

@@ -27,6 +27,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
+use std::sync::Arc;
 
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use serde::Deserialize;
@@ -255,7 +256,7 @@ impl PublicKey {
 /// Public keys by id.
 #[derive(Clone, Debug, Default)]
 pub struct Keyring {
-    keys: BTreeMap<String, PublicKey>,
+    keys: BTreeMap<String, Arc<PublicKey>>,
 }
 
 #[derive(Deserialize)]
@@ -357,7 +358,7 @@ impl Keyring {
                 twin.id, key.id
             )));
         }
-        self.keys.insert(key.id.clone(), key);
+        self.keys.insert(key.id.clone(), Arc::new(key));
         Ok(())
     }
 
@@ -365,7 +366,7 @@ impl Keyring {
     ///
     /// # Errors
     /// [`KeyError::Unknown`].
-    pub fn get(&self, id: &str, purpose: Purpose) -> Result<&PublicKey, KeyError> {
+    pub fn get(&self, id: &str, purpose: Purpose) -> Result<&Arc<PublicKey>, KeyError> {
         self.keys
             .get(id)
             .filter(|key| key.purpose == purpose)
@@ -374,7 +375,7 @@ impl Keyring {
 
     /// All keys of a purpose, by id.
     pub fn of(&self, purpose: Purpose) -> impl Iterator<Item = &PublicKey> {
-        self.keys.values().filter(move |key| key.purpose == purpose)
+        self.keys.values().map(Arc::as_ref).filter(move |key| key.purpose == purpose)
     }
 
     /// How many keys there are.

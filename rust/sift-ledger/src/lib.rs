@@ -21,3 +21,5 @@ mod recovery;
 mod text;
 mod tree;
 mod writer;
+
+pub use text::hex;

@@ -6,8 +6,8 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
 use crate::journal;
@@ -69,8 +69,9 @@ pub struct LogConfig {
     pub retiring: Option<PrivateKey>,
     /// Log keys that may have signed what is on disk, besides these two.
     pub keys: Keyring,
-    /// How long a commit waits for company after its first entry. Without it entries already gather while the
-    /// commit before is flushed.
+    /// Least time from the start of one commit to that of the next. After a pause an entry is committed at once,
+    /// whatever this is; under load entries gather while the commit before is flushed, and this makes them gather
+    /// longer where the disk is quick, since each commit costs a signature and a flush.
     pub interval: Duration,
     /// How often tiles and checkpoint are written for readers, when there is something new.
     pub publish_interval: Duration,
@@ -136,28 +137,56 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 type Callback = Box<dyn FnOnce(Result<Durable, LogError>) + Send>;
 type Watcher = Box<dyn Fn(&Commit) + Send>;
 
-enum Outcome {
-    Waiting(Vec<(u64, Callback)>),
-    Done(Result<Commit, LogError>),
+/// What a batch came to, and who is to be told.
+///
+/// Each waiting thread is parked and woken by itself: with one condition variable all of them would wake into
+/// the lock of the other ones.
+#[derive(Default)]
+struct Batch {
+    result: OnceLock<Result<Commit, LogError>>,
+    waiting: Mutex<Waiters>,
 }
 
-struct Batch {
-    outcome: Mutex<Outcome>,
-    done: Condvar,
+#[derive(Default)]
+struct Waiters {
+    threads: Vec<Thread>,
+    callbacks: Vec<(u64, Callback)>,
 }
 
 impl Batch {
-    fn new() -> Arc<Batch> {
-        Arc::new(Batch { outcome: Mutex::new(Outcome::Waiting(Vec::new())), done: Condvar::new() })
+    fn finish(&self, result: Result<Commit, LogError>) {
+        // Before the lock: whoever enters later finds it, and whoever entered before is in the list.
+        let result = self.result.get_or_init(|| result);
+        let Waiters { threads, callbacks } = std::mem::take(&mut *lock(&self.waiting));
+        for thread in threads {
+            thread.unpark();
+        }
+        for (offset, callback) in callbacks {
+            contained(|| callback(durable_at(result, offset)));
+        }
     }
 
-    fn finish(&self, result: &Result<Commit, LogError>) {
-        let before = std::mem::replace(&mut *lock(&self.outcome), Outcome::Done(result.clone()));
-        self.done.notify_all();
-        if let Outcome::Waiting(callbacks) = before {
-            for (offset, callback) in callbacks {
-                contained(|| callback(durable_at(result, offset)));
+    /// The result, or nothing when the deadline comes first.
+    fn wait(&self, timeout: Duration) -> Option<&Result<Commit, LogError>> {
+        let start = Instant::now();
+        let this = thread::current();
+        {
+            let mut waiting = lock(&self.waiting);
+            if self.result.get().is_none() {
+                waiting.threads.push(this.clone());
             }
+        }
+        loop {
+            if let Some(result) = self.result.get() {
+                return Some(result);
+            }
+            let Some(left) = timeout.checked_sub(start.elapsed()).filter(|left| !left.is_zero())
+            else {
+                lock(&self.waiting).threads.retain(|one| one.id() != this.id());
+                return self.result.get();
+            };
+            // Returns early now and then; a token that somebody else left does the same.
+            thread::park_timeout(left);
         }
     }
 }
@@ -180,35 +209,39 @@ fn durable_at(result: &Result<Commit, LogError>, offset: u64) -> Result<Durable,
 pub struct Ticket {
     batch: Arc<Batch>,
     offset: u64,
+    index: u64,
 }
 
 impl Ticket {
+    /// The place that the entry will have, from 0. It is not known before [`Ticket::wait`] whether it has it:
+    /// entries are committed in the order in which they came, or not at all.
+    pub fn index(&self) -> u64 {
+        self.index
+    }
+
     /// Waits until the entry is durable.
     ///
     /// # Errors
     /// [`LogError::Timeout`], or why the log stopped.
     pub fn wait(&self, timeout: Duration) -> Result<Durable, LogError> {
-        let outcome = lock(&self.batch.outcome);
-        let waited = self
-            .batch
-            .done
-            .wait_timeout_while(outcome, timeout, |outcome| matches!(outcome, Outcome::Waiting(_)));
-        let (outcome, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        match &*outcome {
-            Outcome::Waiting(_) => Err(LogError::Timeout),
-            Outcome::Done(result) => durable_at(result, self.offset),
+        match self.batch.wait(timeout) {
+            None => Err(LogError::Timeout),
+            Some(result) => durable_at(result, self.offset),
         }
     }
 
     /// Calls back once when the entry is durable or lost: on the committer's thread, or now when it is decided.
     /// The callback must be quick and must not wait for the log.
     pub fn on_done(&self, callback: impl FnOnce(Result<Durable, LogError>) + Send + 'static) {
-        let result = match &mut *lock(&self.batch.outcome) {
-            Outcome::Waiting(callbacks) => {
-                callbacks.push((self.offset, Box::new(callback)));
-                return;
+        let result = {
+            let mut waiting = lock(&self.batch.waiting);
+            match self.batch.result.get() {
+                None => {
+                    waiting.callbacks.push((self.offset, Box::new(callback)));
+                    return;
+                }
+                Some(result) => durable_at(result, self.offset),
             }
-            Outcome::Done(result) => durable_at(result, self.offset),
         };
         callback(result);
     }
@@ -224,6 +257,8 @@ struct Waiting {
 struct Queue {
     batches: VecDeque<Waiting>,
     bytes: usize,
+    // The place of the next entry.
+    next: u64,
     closed: bool,
 }
 
@@ -264,9 +299,10 @@ impl Log {
     pub fn open(storage: Arc<dyn Storage>, config: LogConfig) -> Result<Log, LogError> {
         let room = usize::try_from(config.segment_bytes).unwrap_or(usize::MAX) - journal::OVERHEAD;
         let core = Core::open(storage, config)?;
+        let next = core.durable().tree_size;
         let shared = Arc::new(Shared {
             core,
-            queue: Mutex::default(),
+            queue: Mutex::new(Queue { next, ..Queue::default() }),
             arrived: Condvar::new(),
             publisher: Mutex::new((false, false)),
             publish: Condvar::new(),
@@ -310,15 +346,25 @@ impl Log {
         let fits =
             queue.batches.back().is_some_and(|last| last.bytes + cost <= self.shared.max_batch);
         if !fits {
-            queue.batches.push_back(Waiting { entries: Vec::new(), bytes: 0, batch: Batch::new() });
+            queue.batches.push_back(Waiting {
+                entries: Vec::new(),
+                bytes: 0,
+                batch: Arc::default(),
+            });
         }
         let Some(last) = queue.batches.back_mut() else { return Err(LogError::Closed) };
-        let ticket = Ticket { batch: last.batch.clone(), offset: last.entries.len() as u64 };
+        let offset = last.entries.len() as u64;
+        let batch = last.batch.clone();
         last.entries.push(entry);
         last.bytes += cost;
+        let index = queue.next;
+        queue.next += 1;
         drop(queue);
-        self.shared.arrived.notify_one();
-        Ok(ticket)
+        if !fits {
+            // Once for a batch: the committer takes what has gathered when it comes, and gathers without waking.
+            self.shared.arrived.notify_one();
+        }
+        Ok(Ticket { batch, offset, index })
     }
 
     /// Calls back after each commit, on the committer's thread; for metrics and followers.
@@ -407,7 +453,9 @@ impl Drop for Log {
 impl Shared {
     /// The committer: everything that waits becomes one record.
     fn commits(&self) {
-        while let Some(waiting) = self.next_batch() {
+        let mut before = None;
+        while let Some(waiting) = self.next_batch(before) {
+            before = Some(Instant::now());
             let result = self.core.commit(&waiting.entries);
             lock(&self.queue).bytes -= waiting.bytes;
             if let Ok(commit) = &result {
@@ -419,11 +467,12 @@ impl Shared {
                     self.publish.notify_one();
                 }
             }
-            waiting.batch.finish(&result);
+            waiting.batch.finish(result);
         }
     }
 
-    fn next_batch(&self) -> Option<Waiting> {
+    /// Waits for entries, and until the interval since the start of the commit before has passed.
+    fn next_batch(&self, before: Option<Instant>) -> Option<Waiting> {
         let mut queue = lock(&self.queue);
         while queue.batches.is_empty() {
             if queue.closed {
@@ -432,12 +481,9 @@ impl Shared {
             queue = self.arrived.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
         let interval = self.core.config.interval;
-        let start = Instant::now();
+        let left = || interval.checked_sub(before?.elapsed()).filter(|left| !left.is_zero());
         while queue.batches.len() == 1 && !queue.closed {
-            let Some(left) = interval.checked_sub(start.elapsed()).filter(|left| !left.is_zero())
-            else {
-                break;
-            };
+            let Some(left) = left() else { break };
             let waited = self.arrived.wait_timeout(queue, left);
             queue = waited.unwrap_or_else(PoisonError::into_inner).0;
         }

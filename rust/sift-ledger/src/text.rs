@@ -28,7 +28,11 @@ pub(crate) fn from_base64_32(text: &str) -> Option<[u8; 32]> {
 }
 
 /// Lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
+///
+/// ```
+/// assert_eq!(sift_ledger::hex(&[0, 0x1f, 0xff]), "001fff");
+/// ```
+pub fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = String::with_capacity(bytes.len() * 2);
     for byte in bytes {

@@ -11,10 +11,11 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 use sift_kernel as core;
+use sift_kernel::socket::{Client, ClientBounds, Server};
 use sift_kernel::{KernelError, Verdict};
 use sift_ledger::keys::{KeyError, PrivateKey};
 use sift_policy::json::{parse, JsonLimits, Object, Value};
-use sift_policy::{ArgumentFinding, Policy};
+use sift_policy::ArgumentFinding;
 
 use crate::errors;
 use crate::receipts::Keys;
@@ -25,6 +26,12 @@ const DEPTH: usize = 128;
 
 /// How far clocks may be apart when a permit is checked, milliseconds.
 const SKEW: i64 = 5_000;
+
+/// The longest that a call through a socket may take.
+const LONGEST: Duration = Duration::from_secs(3_600);
+
+/// Most connections of one client.
+const MOST_CONNECTIONS: usize = 1_024;
 
 fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
@@ -684,8 +691,8 @@ impl ApprovalSignature {
 /// The answer to a request.
 #[pyclass(frozen, module = "sift_fast._core")]
 pub(crate) struct Authorization {
-    core: core::Authorization,
-    kernel: Arc<core::Kernel>,
+    core: core::Answer,
+    kernel: Arc<dyn core::Gate>,
     durable: std::sync::OnceLock<core::Durable>,
 }
 
@@ -791,10 +798,11 @@ impl Authorization {
             return Ok(false);
         }
         let sender = notifier()?;
-        Ok(self.kernel.when_durable(&self.core, move |_| {
+        let told = Box::new(move || {
             // Nobody listens when the interpreter is on its way out; then nobody waits either.
             let _ = sender.send(told);
-        }))
+        });
+        Ok(self.kernel.when_durable(&self.core, told))
     }
 
     /// A coroutine that gives the receipt once it is durable.
@@ -949,9 +957,14 @@ type Step<'py> = (String, i64, String, Bound<'py, PyAny>);
 /// Signs off actions.
 #[pyclass(frozen, subclass, name = "_Kernel", module = "sift_fast._core")]
 pub(crate) struct Kernel {
-    core: Arc<core::Kernel>,
-    folder: PathBuf,
-    taint: Arc<core::TaintMemory>,
+    core: Arc<dyn core::Gate>,
+}
+
+/// What looks into arguments, in the kernel's process.
+fn contents(scanner: Option<&Scanner>) -> Option<Arc<dyn core::ArgumentScanner>> {
+    scanner.map(|scanner| {
+        Arc::new(Contents { scanner: Arc::clone(scanner.core()) }) as Arc<dyn core::ArgumentScanner>
+    })
 }
 
 fn run<T: Send>(
@@ -964,26 +977,46 @@ fn run<T: Send>(
 
 #[pymethods]
 impl Kernel {
+    /// A kernel in this process, or with `connect` one behind a socket: most connections, seconds for a call.
     #[new]
-    fn new(py: Python<'_>, folder: PathBuf, scanner: Option<&Scanner>) -> PyResult<Self> {
-        let scanner = scanner.map(|scanner| {
-            Arc::new(Contents { scanner: Arc::clone(scanner.core()) })
-                as Arc<dyn core::ArgumentScanner>
-        });
-        let taint = Arc::new(core::TaintMemory::new(core::TaintBounds::default()));
-        let sources = Arc::clone(&taint) as Arc<dyn core::TaintSource>;
-        let core = run(py, || core::Kernel::open(&folder, scanner, Some(sources)))?;
-        Ok(Self { core: Arc::new(core), folder, taint })
+    #[pyo3(signature = (path, scanner, connect=None))]
+    fn new(
+        py: Python<'_>,
+        path: PathBuf,
+        scanner: Option<&Scanner>,
+        connect: Option<(usize, f64)>,
+    ) -> PyResult<Self> {
+        let core: Arc<dyn core::Gate> = match connect {
+            None => {
+                let scanner = contents(scanner);
+                Arc::new(run(py, || core::Local::open(&path, scanner))?)
+            }
+            Some((connections, seconds)) => {
+                let timeout = Duration::try_from_secs_f64(seconds)
+                    .ok()
+                    .filter(|timeout| !timeout.is_zero() && *timeout <= LONGEST)
+                    .ok_or_else(|| {
+                        errors::config("`timeout` is seconds, above 0 and up to 3600")
+                    })?;
+                if connections == 0 || connections > MOST_CONNECTIONS {
+                    return Err(errors::config("`connections` is 1 to 1024"));
+                }
+                let bounds = ClientBounds { connections, timeout };
+                Arc::new(run(py, || Client::connect(&path, bounds))?)
+            }
+        };
+        Ok(Self { core })
     }
 
     #[getter]
     fn audience(&self) -> &str {
-        &self.core.config().audience
+        self.core.audience()
     }
 
     #[getter]
-    fn policy_hash(&self) -> String {
-        self.core.policy().hash().iter().map(|byte| format!("{byte:02x}")).collect()
+    fn policy_hash(&self, py: Python<'_>) -> PyResult<String> {
+        let hash = run(py, || self.core.policy_hash())?;
+        Ok(hash.iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
     fn _authorize(
@@ -1013,8 +1046,10 @@ impl Kernel {
         py: Python<'_>,
         lease: &str,
         actual: BTreeMap<String, i64>,
+        result: &Bound<'_, PyAny>,
     ) -> PyResult<Ended> {
-        run(py, || self.core.settle(lease, actual)).map(ended)
+        let result = to_value(result, DEPTH)?;
+        run(py, || self.core.settle(lease, actual, &result)).map(ended)
     }
 
     fn _cancel(&self, py: Python<'_>, lease: &str) -> PyResult<Ended> {
@@ -1023,16 +1058,6 @@ impl Kernel {
 
     fn _abandon(&self, py: Python<'_>, lease: &str) -> PyResult<Ended> {
         run(py, || self.core.abandon(lease)).map(ended)
-    }
-
-    fn _remember_undo(
-        &self,
-        py: Python<'_>,
-        lease: &str,
-        result: &Bound<'_, PyAny>,
-    ) -> PyResult<bool> {
-        let result = to_value(result, DEPTH)?;
-        run(py, || self.core.remember_undo(lease, &result))
     }
 
     /// Request, place, tool and arguments of what undoes a trace, the last action first.
@@ -1079,7 +1104,7 @@ impl Kernel {
     ) -> PyResult<()> {
         // A lone surrogate hides nothing: the rest of the text is looked at all the same.
         let text = text.to_string_lossy().into_owned();
-        run(py, || self.taint.observe(tenant, conversation, source, &text))
+        run(py, || self.core.observe(tenant, conversation, source, &text))
     }
 
     fn open_session(&self, py: Python<'_>, grant: &SignedGrant) -> PyResult<Session> {
@@ -1091,15 +1116,15 @@ impl Kernel {
     }
 
     fn _pending(&self, py: Python<'_>) -> PyResult<Vec<Approval>> {
-        let audience = &self.core.config().audience;
+        let audience = self.core.audience();
         let pending = run(py, || self.core.pending())?;
-        Ok(pending.into_iter().map(|core| Approval { core, audience: audience.clone() }).collect())
+        let audience = || audience.to_owned();
+        Ok(pending.into_iter().map(|core| Approval { core, audience: audience() }).collect())
     }
 
     fn _approval(&self, py: Python<'_>, approval: &str) -> PyResult<Option<Approval>> {
-        let audience = &self.core.config().audience;
         let found = run(py, || self.core.approval(approval))?;
-        Ok(found.map(|core| Approval { core, audience: audience.clone() }))
+        Ok(found.map(|core| Approval { core, audience: self.core.audience().to_owned() }))
     }
 
     fn _sign_approval(
@@ -1135,13 +1160,7 @@ impl Kernel {
 
     /// Reads policies, manifest and public keys again; all or nothing.
     fn reload(&self, py: Python<'_>) -> PyResult<()> {
-        run(py, || {
-            let keys = sift_ledger::keys::Keyring::load(&self.folder.join("keys.toml"))
-                .map_err(|error| KernelError::Config(error.to_string()))?;
-            let policy = Policy::load(&self.folder)
-                .map_err(|error| KernelError::Policy(error.to_string()))?;
-            self.core.reload(policy, keys)
-        })
+        run(py, || self.core.reload())
     }
 
     fn _proof(&self, py: Python<'_>, index: u64) -> PyResult<String> {
@@ -1149,15 +1168,14 @@ impl Kernel {
     }
 
     /// Accounts: limit, scope, start of the window, drawn, reserved, settled.
-    fn _budgets(&self) -> Vec<(String, String, i64, i64, i64, i64)> {
-        self.core
-            .ledgers()
-            .totals()
+    fn _budgets(&self, py: Python<'_>) -> PyResult<Vec<(String, String, i64, i64, i64, i64)>> {
+        let totals = run(py, || self.core.totals())?;
+        Ok(totals
             .into_iter()
             .map(|(key, (drawn, reserved, settled))| {
                 (key.limit, key.scope, key.window_ms, drawn, reserved, settled)
             })
-            .collect()
+            .collect())
     }
 
     fn close(&self, py: Python<'_>) -> PyResult<()> {
@@ -1165,11 +1183,64 @@ impl Kernel {
     }
 
     fn __repr__(&self) -> String {
-        format!("Kernel(audience='{}')", self.core.config().audience)
+        format!("Kernel(audience='{}')", self.core.audience())
     }
 
     fn __reduce__(&self) -> PyResult<Py<PyAny>> {
         Err(PyTypeError::new_err("a kernel is not pickled: one process works with its folder"))
+    }
+}
+
+/// The socket of a folder whose settings say `mode = "socket"`; nothing for another mode.
+#[pyfunction]
+pub(crate) fn kernel_socket(folder: PathBuf) -> PyResult<Option<PathBuf>> {
+    let config = core::Config::load(&folder).map_err(|error| errors::kernel(&error))?;
+    Ok((config.mode == core::Mode::Socket).then_some(config.socket.path))
+}
+
+/// A kernel of this process that others reach through a socket.
+#[pyclass(frozen, module = "sift_fast._core")]
+pub(crate) struct KernelServer {
+    core: Server,
+}
+
+#[pymethods]
+impl KernelServer {
+    #[new]
+    fn new(
+        py: Python<'_>,
+        folder: PathBuf,
+        scanner: Option<&Scanner>,
+        socket: Option<PathBuf>,
+    ) -> PyResult<Self> {
+        let scanner = contents(scanner);
+        let core = run(py, || {
+            let local = core::Local::open(&folder, scanner)?;
+            Server::start(Arc::new(local), socket.as_deref())
+        })?;
+        Ok(Self { core })
+    }
+
+    #[getter]
+    fn path(&self) -> PathBuf {
+        self.core.path().to_owned()
+    }
+
+    #[getter]
+    fn audience(&self) -> &str {
+        self.core.audience()
+    }
+
+    fn reload(&self, py: Python<'_>) -> PyResult<()> {
+        run(py, || self.core.reload())
+    }
+
+    fn stop(&self, py: Python<'_>) -> PyResult<()> {
+        run(py, || self.core.stop())
+    }
+
+    fn __repr__(&self) -> String {
+        format!("KernelServer(audience='{}')", self.core.audience())
     }
 }
 

@@ -61,9 +61,9 @@ mod _core {
     #[cfg(feature = "kernel")]
     #[pymodule_export]
     use crate::kernel::{
-        sign_elevation, sign_grant, sign_request, trusted_credential, verify_permit, ActionRequest,
-        Approval, ApprovalSignature, Authorization, Credential, Kernel, Permit, PermitRegister,
-        Session, SignedElevation, SignedGrant, SigningKey,
+        kernel_socket, sign_elevation, sign_grant, sign_request, trusted_credential, verify_permit,
+        ActionRequest, Approval, ApprovalSignature, Authorization, Credential, Kernel,
+        KernelServer, Permit, PermitRegister, Session, SignedElevation, SignedGrant, SigningKey,
     };
     #[cfg(feature = "kernel")]
     #[pymodule_export]

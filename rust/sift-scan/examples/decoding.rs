@@ -1,7 +1,8 @@
 //! What decoding adds to whole scans of files, cut in pieces: `decoding SETS PIECE FILE...`.
 //!
-//! Both scanners take turns in the same run; the quickest of all rounds counts. Beside the time: the share of the
-//! bytes that were decoded, and what is found beyond what stands there as it is.
+//! The scanners, one without decoders, one with all, and one for each kind of them, take turns in the same run; the
+//! quickest of all rounds counts. Beside the time: the share of the bytes that were decoded, and what is found
+//! beyond what stands there as it is.
 #![allow(clippy::print_stdout, reason = "a measuring tool")]
 
 use std::sync::Arc;
@@ -9,10 +10,30 @@ use std::time::Instant;
 
 use sift_rules::RuleSet;
 use sift_scan::{Options, Scan, Scanner};
-use sift_text::decode::Encodings;
+use sift_text::decode::{Encoding, Encodings};
 
 /// Rounds; under a profiler that counts instructions one is enough.
 const ROUNDS: usize = 25;
+
+/// Decoders that read the same places, by name; the first two: none and all.
+const KINDS: [(&str, &[Encoding]); 7] = [
+    ("none", &[]),
+    ("all", &Encoding::ALL),
+    ("base64", &[Encoding::Base64, Encoding::Utf16, Encoding::Gzip, Encoding::Zlib]),
+    ("hex", &[Encoding::Hex, Encoding::Utf16, Encoding::Gzip, Encoding::Zlib]),
+    ("escapes", &[Encoding::Percent, Encoding::Entity, Encoding::Escape]),
+    (
+        "characters",
+        &[
+            Encoding::Tag,
+            Encoding::Selector,
+            Encoding::Invisible,
+            Encoding::Styled,
+            Encoding::Lookalike,
+        ],
+    ),
+    ("veils", &[Encoding::Spaced, Encoding::Leet, Encoding::Reversed, Encoding::Rot13]),
+];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -25,29 +46,41 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let options = Options { decode, ..Options::default() };
         Scanner::new(Arc::new(RuleSet::select(&sets, &[])?), options)
     };
-    let scanners = [scanner(Encodings::default())?, scanner(Encodings::ALL)?];
+    let kinds: Vec<(&str, Encodings)> = KINDS
+        .iter()
+        .map(|(name, kind)| {
+            let none = Encodings::default();
+            (*name, kind.iter().fold(none, |all, &encoding| all.with(encoding)))
+        })
+        .collect();
+    let scanners = kinds.iter().map(|kind| scanner(kind.1)).collect::<Result<Vec<_>, _>>()?;
     for file in files {
         let text = std::fs::read(file)?;
-        let (mut best, mut found, mut decoded) = ([f64::MAX; 2], [0; 2], 0);
+        let (mut best, mut found) = (vec![f64::MAX; kinds.len()], vec![0_i64; kinds.len()]);
+        let mut decoded = vec![0; kinds.len()];
         for _ in 0..ROUNDS {
             for (number, scanner) in scanners.iter().enumerate() {
-                (found[number], decoded) = (0, 0);
+                (found[number], decoded[number]) = (0, 0);
                 let begun = Instant::now();
                 for part in text.chunks(piece) {
                     let Scan { findings, work, .. } = scanner.scan(part)?;
-                    found[number] += findings.len();
-                    decoded += work.decoded;
+                    found[number] += findings.len() as i64;
+                    decoded[number] += work.decoded;
                 }
                 best[number] = best[number].min(begun.elapsed().as_secs_f64());
             }
         }
-        println!(
-            "{file}: {:+.1} % time, {:.3} % decoded, {:+} findings, {:.0} MB/s with decoding",
-            100.0 * (best[1] / best[0] - 1.0),
-            100.0 * decoded as f64 / text.len() as f64,
-            found[1] as i64 - found[0] as i64,
-            text.len() as f64 / 1e6 / best[1],
-        );
+        let speed = |number: usize| text.len() as f64 / 1e6 / best[number];
+        println!("{file}: {:.0} MB/s without decoding, {:.0} with all", speed(0), speed(1));
+        for (number, kind) in kinds.iter().enumerate().skip(1) {
+            println!(
+                "    {:<12} {:+7.1} % time, {:.3} % decoded, {:+} findings",
+                kind.0,
+                100.0 * (best[number] / best[0] - 1.0),
+                100.0 * decoded[number] as f64 / text.len() as f64,
+                found[number] - found[0],
+            );
+        }
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ use sift_rules::{
     hyperscan_expression, once, Anchor, ByteSet, Gate, Mark, Opening, Parts, Place, RuleSet, Shape,
     Values, View,
 };
+use sift_text::decode::Encodings;
 use sift_text::HighBytes;
 
 use crate::cache;
@@ -15,6 +16,7 @@ use crate::error::ScanError;
 use crate::marks::Marks;
 use crate::matcher::{Automata, Hit, Hyperscan, Matcher, NONE};
 use crate::runs::Runs;
+use crate::veils;
 
 /// What this build has for a view: databases, and the patterns that are found by runs instead.
 struct Embedded {
@@ -155,19 +157,22 @@ pub(crate) fn choose(wish: Option<EngineKind>) -> Result<EngineKind, ScanError> 
     }
 }
 
-/// Engines for the wanted patterns of one view.
+/// Engines for the wanted patterns of one view, and for cues where a database has both.
 pub(crate) struct Built {
     pub(crate) engines: Vec<Arc<dyn Matcher>>,
     pub(crate) database_bytes: usize,
+    /// Whether the cues that were wanted are among them.
+    pub(crate) has_cues: bool,
 }
 
 pub(crate) fn engines(
     rules: &RuleSet,
     view: View,
     wanted: &[u32],
+    cues: Encodings,
     kind: EngineKind,
 ) -> Result<Built, ScanError> {
-    let mut built = Built { engines: Vec::new(), database_bytes: 0 };
+    let mut built = Built { engines: Vec::new(), database_bytes: 0, has_cues: false };
     if kind == EngineKind::Automata {
         let parts = wanted.iter().map(|&p| parts(rules, p)).collect::<Result<Vec<_>, _>>()?;
         let engine = Automata::new(wanted.to_vec(), &parts).map_err(ScanError::Engine)?;
@@ -210,8 +215,10 @@ pub(crate) fn engines(
             Some((*by_key.get(key)?, openings.iter().map(EmbeddedOpening::opening).collect()))
         }));
         for part in embedded.databases {
+            let number = |key: &&str| by_key.get(key).copied().or_else(|| veils::number(key, cues));
             let patterns: Vec<u32> =
-                part.keys.iter().map(|key| by_key.get(key).copied().unwrap_or(NONE)).collect();
+                part.keys.iter().map(|key| number(key).unwrap_or(NONE)).collect();
+            built.has_cues |= patterns.iter().any(|&number| veils::reading(number).is_some());
             if patterns.iter().any(|&pattern| pattern != NONE) {
                 let database = Database::deserialize(part.bytes)
                     .map_err(|e| ScanError::Engine(format!("the built-in database: {e}")))?;

@@ -17,8 +17,8 @@ use std::time::Instant;
 
 use sift_rules::{Category, View, MAX_AFTER};
 use sift_text::decode::{
-    windows_by, Chain, Finder, Form, Gate, Held, Level, Limits, Nesting, Reading, Window, REACH,
-    STRIDE,
+    veiled, windows_by, Chain, Finder, Form, Gate, Held, Level, Limits, Nesting, Reading, Window,
+    REACH, STRIDE,
 };
 
 use crate::candidate::{Candidate, Extent};
@@ -28,6 +28,7 @@ use crate::resolve::Part;
 use crate::scanner::{
     widen, Explained, Mode, Operation, Scan, Scanner, Scratch, Work, LOOK_BEHIND,
 };
+use crate::veils;
 
 /// Buffers for decoded views.
 #[derive(Default)]
@@ -77,6 +78,7 @@ impl Scanner {
         operation: Operation,
         mode: Mode<'_>,
         deadline: Option<Instant>,
+        cues: &[(Reading, usize)],
         candidates: &mut Vec<Candidate>,
         scan: &mut Scan,
         dropped: &mut Option<Vec<Explained>>,
@@ -85,8 +87,9 @@ impl Scanner {
         let mut found = std::mem::take(&mut decoding.windows);
         found.clear();
         windows_by(text, self.decode(), &mut decoding.gate, &mut found);
-        if let (Operation::Scan, Some(veils)) = (operation, self.veils()?) {
-            veils.windows(text, &mut found)?;
+        if operation == Operation::Scan {
+            veiled(text, self.veils(), &decoding.gate, &mut found);
+            veils::windows(text, cues, &mut found);
         }
         let first = candidates.len();
         let pass = Pass { operation, mode, deadline, base: 0 };
@@ -168,6 +171,7 @@ impl Scanner {
         // Offsets in a view are no places between characters of the text.
         let inside = Mode { characters: false, complete: true, least: mode.least, keeps: &keeps };
         scratch.candidates.clear();
+        scratch.cues.clear();
         let lines = dropped.as_ref().map_or(0, Vec::len);
         self.read(view, operation, inside, deadline, scratch, scan, dropped)?;
         if let Some(all) = dropped {

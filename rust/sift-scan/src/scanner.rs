@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use sift_checks::{entropy, Check, Outcome as Checked, Subject};
 use sift_rules::{once, Category, Pattern, RuleSet, View};
-use sift_text::decode::{self, Chain, Encodings};
+use sift_text::decode::{self, Chain, Encodings, Reading};
 
 use crate::builtin::{self, EngineKind};
 use crate::candidate::{Candidate, Extent};
@@ -19,7 +19,7 @@ use crate::matcher::{Hit, Matcher};
 use crate::provider::provider;
 use crate::resolve::{Part, Sink, Terms, Walk};
 use crate::stream::Stream;
-use crate::veils::Veils;
+use crate::veils;
 use crate::{Finding, EDIT_SCORE};
 
 /// Bytes left of a group that checks and context words may see.
@@ -129,7 +129,8 @@ pub struct Scanner {
     automata: Vec<OnceLock<Result<Automata, String>>>,
     keep: Vec<bool>,
     hold: OnceLock<Result<Hold, String>>,
-    veils: OnceLock<Result<Option<Veils>, String>>,
+    /// Veils that are lifted: none without rules for injections.
+    veils: Encodings,
 }
 
 impl std::fmt::Debug for Scanner {
@@ -160,6 +161,8 @@ thread_local! {
 pub(crate) struct Scratch {
     folded: Vec<u8>,
     hits: Vec<Hit>,
+    /// Where words may be veiled, in the folded view.
+    pub(crate) cues: Vec<(Reading, usize)>,
     pub(crate) candidates: Vec<Candidate>,
     pub(crate) ends: Vec<usize>,
 }
@@ -169,6 +172,7 @@ impl Scratch {
     pub(crate) fn memory(&self) -> usize {
         self.folded.capacity()
             + self.hits.capacity() * std::mem::size_of::<Hit>()
+            + self.cues.capacity() * std::mem::size_of::<(Reading, usize)>()
             + self.candidates.capacity() * std::mem::size_of::<Candidate>()
             + self.ends.capacity() * std::mem::size_of::<usize>()
     }
@@ -208,16 +212,27 @@ impl Scanner {
         let keep = selected(&rules, &options)?;
         let engine = builtin::choose(options.engine)?;
         let (mut stages, mut database_bytes) = (Vec::new(), 0);
+        let injection = |(rule, keep): (&sift_rules::Rule, &bool)| {
+            *keep && rule.category == Category::Injection
+        };
+        let veils = match rules.rules().iter().zip(&keep).any(injection) {
+            true => options.decode.both(decode::VEILS),
+            false => Encodings::default(),
+        };
         for view in [View::Identity, View::Folded] {
             let wanted: Vec<u32> = (0_u32..)
                 .zip(rules.patterns())
                 .filter(|(_, p)| p.view == view && kept(p, &keep))
                 .map(|(i, _)| i)
                 .collect();
-            if wanted.is_empty() {
+            let cues = if view == View::Folded { veils } else { Encodings::default() };
+            if wanted.is_empty() && cues.is_empty() {
                 continue;
             }
-            let built = builtin::engines(&rules, view, &wanted, engine)?;
+            let mut built = builtin::engines(&rules, view, &wanted, cues, engine)?;
+            if !built.has_cues {
+                built.engines.extend(veils::engine(cues, engine).map_err(ScanError::Engine)?);
+            }
             database_bytes += built.database_bytes;
             let edited = wanted.iter().any(|&p| is_edited(&rules, &rules.patterns()[p as usize]));
             stages.push(Stage { view, edited, engines: built.engines });
@@ -236,7 +251,7 @@ impl Scanner {
             automata,
             keep,
             hold: OnceLock::new(),
-            veils: OnceLock::new(),
+            veils,
         };
         // A user's rule is built at once, so that its fault is told when it is loaded.
         if scanner.rules.is_custom() {
@@ -269,18 +284,9 @@ impl Scanner {
         &self.decode
     }
 
-    /// What finds words hidden from rules for injections, if there are such rules and it is wanted.
-    pub(crate) fn veils(&self) -> Result<Option<&Veils>, ScanError> {
-        let veils = once(&self.veils, || {
-            let injection = |(rule, keep): (&sift_rules::Rule, &bool)| {
-                *keep && rule.category == Category::Injection
-            };
-            if !self.rules.rules().iter().zip(&self.keep).any(injection) {
-                return Ok(None);
-            }
-            Veils::new(self.decode.encodings, self.engine)
-        });
-        veils.as_ref().map(Option::as_ref).map_err(|e| ScanError::Engine(e.clone()))
+    /// Veils of words that are lifted, if there are rules for injections.
+    pub(crate) fn veils(&self) -> Encodings {
+        self.veils
     }
 
     /// Size of the engine's databases in bytes; 0 for the automata engine.
@@ -463,17 +469,11 @@ impl Scanner {
             return Err(ScanError::TooLong { bytes: text.len(), limit });
         }
         let deadline = self.options.limits.time.map(|time| Instant::now() + time);
+        scratch.cues.clear();
         self.read(text, operation, mode, deadline, scratch, scan, dropped)?;
         if !self.decode.encodings.is_empty() {
-            self.read_decoded(
-                text,
-                operation,
-                mode,
-                deadline,
-                &mut scratch.candidates,
-                scan,
-                dropped,
-            )?;
+            let Scratch { candidates, cues, .. } = scratch;
+            self.read_decoded(text, operation, mode, deadline, cues, candidates, scan, dropped)?;
         }
         Ok(())
     }
@@ -503,10 +503,18 @@ impl Scanner {
                     &scratch.folded
                 }
             };
-            let hits = &mut scratch.hits;
+            let (hits, cues) = (&mut scratch.hits, &mut scratch.cues);
             let mut stopped = Incomplete::default();
             for engine in &stage.engines {
                 let mut on_hit = |hit: Hit| {
+                    if let Some(reading) = veils::reading(hit.pattern) {
+                        cues.push((reading, hit.end as usize));
+                        if cues.len() < MAX_HITS {
+                            return true;
+                        }
+                        stopped.insert(Incomplete::HITS);
+                        return false;
+                    }
                     if hits.len() == MAX_HITS {
                         stopped.insert(Incomplete::HITS);
                         return false;

@@ -1,7 +1,8 @@
-//! Where words may be hidden from rules for injections: spaced letters, digits for letters, backwards, ROT13.
+//! Where words may be written backwards or turned by 13: to be read by rules for injections.
 //!
-//! There is no alphabet to tell these by. A few patterns of their own ([`sift_text::decode::cues`]) say where a
-//! window is worth reading.
+//! There is no alphabet to tell these by. Patterns of their own ([`sift_text::decode::cues`]) say where a window is
+//! worth reading. They read the folded view, where they are in one database with the rules for injections that are
+//! compiled into the library, and an engine of their own where that is not in use.
 
 use std::sync::Arc;
 
@@ -11,76 +12,83 @@ use sift_text::decode::{cues, Encoding, Encodings, Reading, Window};
 
 use crate::builtin::EngineKind;
 use crate::cache;
-use crate::error::ScanError;
-use crate::matcher::{Automata, Hyperscan, Matcher};
+use crate::matcher::{Automata, Hyperscan, Matcher, NONE};
 
-/// The cues of the veils that are to be lifted.
-pub(crate) struct Veils {
-    engine: Arc<dyn Matcher>,
-    readings: Vec<Reading>,
+/// Hits of cues have the numbers from here on, which no pattern has.
+const FIRST: u32 = NONE - 8;
+
+/// The readings of [`cues`], in their order.
+const READINGS: [Reading; 2] = [Reading::Reversed, Reading::Rot13];
+
+/// What hits of a number are read as; none for those of rules.
+pub(crate) fn reading(pattern: u32) -> Option<Reading> {
+    READINGS.get(pattern.checked_sub(FIRST)? as usize).copied()
 }
 
-impl std::fmt::Debug for Veils {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Veils").field("readings", &self.readings).finish_non_exhaustive()
+/// The key of a cue in a database of this build.
+pub(crate) fn key(reading: Reading) -> &'static str {
+    encoding(reading).as_str()
+}
+
+/// The number of the hits of the cue with this key, if it is wanted.
+pub(crate) fn number(key: &str, wanted: Encodings) -> Option<u32> {
+    (FIRST..).zip(READINGS).find_map(|(number, reading)| {
+        let encoding = encoding(reading);
+        (encoding.as_str() == key && wanted.contains(encoding)).then_some(number)
+    })
+}
+
+/// An engine for the cues of what is `wanted`; none if there are none.
+pub(crate) fn engine(
+    wanted: Encodings,
+    kind: EngineKind,
+) -> Result<Option<Arc<dyn Matcher>>, String> {
+    let wanted: Vec<_> = cues()
+        .into_iter()
+        .filter_map(|cue| Some((number(key(cue.reading), wanted)?, cue.pattern)))
+        .collect();
+    if wanted.is_empty() {
+        return Ok(None);
     }
+    let parts = wanted
+        .iter()
+        .map(|(_, pattern)| Parts::parse(pattern, None, None, None))
+        .collect::<Result<Vec<_>, _>>()?;
+    let numbers = wanted.iter().map(|(number, _)| *number).collect();
+    Ok(Some(if kind == EngineKind::Automata {
+        Arc::new(Automata::new(numbers, &parts.iter().collect::<Vec<_>>())?)
+    } else {
+        Arc::new(Hyperscan::new(compile(&parts)?, numbers)?)
+    }))
 }
 
-impl Veils {
-    /// The engine of the cues for `wanted`; none if no veil is among them.
-    pub(crate) fn new(wanted: Encodings, kind: EngineKind) -> Result<Option<Self>, String> {
-        let mut cues = cues();
-        cues.retain(|cue| encoding(cue.reading).is_some_and(|it| wanted.contains(it)));
-        if cues.is_empty() {
-            return Ok(None);
+/// Adds the windows of hits that end at these places of the folded view of `text` to `found`.
+pub(crate) fn windows(text: &[u8], hits: &[(Reading, usize)], found: &mut Vec<Window>) {
+    if hits.is_empty() {
+        return;
+    }
+    let first = found.len();
+    let mut spans: Vec<(usize, usize)> = hits.iter().map(|&(_, end)| (end, end)).collect();
+    spans.sort_unstable();
+    let folded = spans.clone();
+    sift_text::map_spans(text, &mut spans);
+    for &(reading, end) in hits {
+        let place = folded.partition_point(|span| span.0 < end);
+        if let Some(&(end, _)) = spans.get(place) {
+            found.push(Window::around(end, text.len(), reading));
         }
-        let parts = cues
-            .iter()
-            .map(|cue| Parts::parse(&cue.pattern, None, None, None))
-            .collect::<Result<Vec<_>, _>>()?;
-        let numbers: Vec<u32> = (0_u32..).take(cues.len()).collect();
-        let engine: Arc<dyn Matcher> = if kind == EngineKind::Automata {
-            Arc::new(Automata::new(numbers, &parts.iter().collect::<Vec<_>>())?)
-        } else {
-            Arc::new(Hyperscan::new(compile(&parts)?, numbers)?)
-        };
-        Ok(Some(Self { engine, readings: cues.iter().map(|cue| cue.reading).collect() }))
     }
-
-    /// Adds the windows to `found` in which a hidden word may stand.
-    pub(crate) fn windows(&self, text: &[u8], found: &mut Vec<Window>) -> Result<(), ScanError> {
-        let first = found.len();
-        // Hits are many where windows are few: of those of one window the first counts.
-        let mut last = vec![None; self.readings.len()];
-        let mut on_hit = |hit: crate::matcher::Hit| {
-            let number = hit.pattern as usize;
-            if let (Some(&reading), Some(last)) = (self.readings.get(number), last.get_mut(number))
-            {
-                let window = Window::around(hit.end as usize, text.len(), reading);
-                if *last != Some(window) {
-                    *last = Some(window);
-                    found.push(window);
-                }
-            }
-            true
-        };
-        self.engine.hits(text, &mut on_hit).map_err(ScanError::Engine)?;
-        // Ends come out of order.
-        if let Some(added) = found.get_mut(first..) {
-            added.sort_unstable();
-        }
-        found.dedup();
-        Ok(())
+    // Hits are many where windows are few.
+    if let Some(added) = found.get_mut(first..) {
+        added.sort_unstable();
     }
+    found.dedup();
 }
 
-fn encoding(reading: Reading) -> Option<Encoding> {
+fn encoding(reading: Reading) -> Encoding {
     match reading {
-        Reading::Spaced => Some(Encoding::Spaced),
-        Reading::Leet => Some(Encoding::Leet),
-        Reading::Reversed => Some(Encoding::Reversed),
-        Reading::Rot13 => Some(Encoding::Rot13),
-        _ => None,
+        Reading::Reversed => Encoding::Reversed,
+        _ => Encoding::Rot13,
     }
 }
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["McpGuard", "pin_of"]
 
+#: Strings up to this many characters say nothing to a model.
+_SHORT = 7
+
 
 def pin_of(tool: Mapping[str, Any]) -> str:
     """The hash of a tool's definition, all a model is shown of it: SHA-256, 64 hexadecimal digits."""
@@ -32,19 +35,25 @@ class McpGuard:
         context: on whose behalf the client calls.
         pins: hashes by tool name; those that are missing are added when a tool is first seen.
         learn: whether a tool without a pin is let through and pinned; False drops it.
-
-    Attributes:
-        dropped: names of tools that were dropped, with the reason.
+        dropped: names of tools that were dropped, with the reason; shared by the connections to one server.
     """
 
     def __init__(
-        self, guard: Guard, context: RequestContext, *, pins: dict[str, str] | None = None, learn: bool = True
+        self,
+        guard: Guard,
+        context: RequestContext,
+        *,
+        pins: dict[str, str] | None = None,
+        learn: bool = True,
+        dropped: dict[str, str] | None = None,
     ) -> None:
         self._guard = guard
         self._context = context
         self.pins = {} if pins is None else pins
         self._learn = learn
-        self.dropped: dict[str, str] = {}
+        self.dropped = {} if dropped is None else dropped
+        #: What a server says about itself brings nothing into the conversation that a call could repeat.
+        self._aside = RequestContext(context.tenant, context.role, context.user)
 
     async def call(self, params: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any] | None]:
         """A `tools/call` before it reaches the server.
@@ -84,7 +93,19 @@ class McpGuard:
         if method == "prompts/get":
             messages = [await self._message(source, item) for item in result.get("messages") or ()]
             return {**result, "messages": [item for item in messages if item is not None]}
-        return result
+        return await self.told(method, result)  # type: ignore[no-any-return]
+
+    async def told(self, method: str, value: Any) -> Any:
+        """What a server says beside the results of tools: about itself, of its progress, in errors. A string of it
+        that may not be read is empty in what goes on.
+        """
+        if isinstance(value, str) and len(value) > _SHORT:
+            return await self._read(f"mcp:{method}", value, self._aside) or ""
+        if isinstance(value, dict):
+            return {key: await self.told(method, inner) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [await self.told(method, inner) for inner in value]
+        return value
 
     async def asked(self, method: str, params: Mapping[str, Any]) -> dict[str, Any] | None:
         """What a server asks of the client, such as `sampling/createMessage`, as it may go on; None if not."""
@@ -104,10 +125,8 @@ class McpGuard:
         elif known is not None and known != pin:
             self.dropped[name] = "its definition has changed since it was pinned"
         else:
-            # Without the conversation: a description brings nothing into it that a call could repeat.
-            context = RequestContext(self._context.tenant, self._context.role, self._context.user)
             text = json.dumps(tool, ensure_ascii=False)
-            if await self._read(f"mcp:{name}", text, context) == text:
+            if await self._read(f"mcp:{name}", text, self._aside) == text:
                 self.dropped.pop(name, None)
                 self.pins[name] = pin
                 return True

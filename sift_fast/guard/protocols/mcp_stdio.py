@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Proxy"]
 
-_CHECKED = {"tools/list", "tools/call", "resources/read", "prompts/get"}
 _ASKED = {"sampling/createMessage", "elicitation/create"}
 _MAX_WAITING = 10_000
 
@@ -45,12 +44,13 @@ class Proxy:
             self.refused += 1
             return None, _error(None, -32700, "the message cannot be read")
         method, number = message.get("method"), message.get("id")
-        if not isinstance(method, str) or method not in _CHECKED:
+        if not isinstance(method, str) or "id" not in message:
             return _line(message), None
         params = message.get("params") or {}
-        if not isinstance(params, dict) or not isinstance(number, int | str) or len(self._waiting) >= _MAX_WAITING:
+        if not isinstance(params, dict) or not _is_id(number) or len(self._waiting) >= _MAX_WAITING:
             self.refused += 1
-            return None, _error(number, -32600, "the request has no id or no parameters, or too many wait")
+            text = "the request has no id or no parameters, or too many wait"
+            return None, _error(number if _is_id(number) else None, -32600, text)
         if method == "tools/call":
             params, refusal = await self._checks.call(params)
             if refusal is not None:
@@ -67,21 +67,30 @@ class Proxy:
             self.refused += 1
             return None, None
         method, number = message.get("method"), message.get("id")
-        if method in _ASKED:
-            params = await self._checks.asked(str(method), message.get("params") or {})
-            if params is None:
-                self.refused += 1
-                return None, _error(number, -32600, "the request is refused by a guard")
-            return _line(message), None
-        known = self._waiting.pop(number, None) if method is None and isinstance(number, int | str) else None
-        if known is None or not isinstance(message.get("result"), dict):
-            return _line(message), None
         try:
-            result = await self._checks.result(*known, message["result"])
-        except Exception:  # noqa: BLE001 -- a result that cannot be checked does not get through
+            if method in _ASKED:
+                params = await self._checks.asked(str(method), message.get("params") or {})
+                if params is None:
+                    self.refused += 1
+                    return None, _error(number, -32600, "the request is refused by a guard")
+                return _line(message), None
+            if method is not None:
+                return _line({**message, **await self._told(str(method), message, "params")}), None
+            known = self._waiting.pop(number, None) if _is_id(number) else None
+            if known is None and number is not None:
+                # Nobody asked for it, so nobody knows what it is.
+                self.refused += 1
+                return None, None
+            if known is not None and isinstance(message.get("result"), dict):
+                return _line({**message, "result": await self._checks.result(*known, message["result"])}), None
+            name = known[0] if known else "error"
+            return _line({**message, **await self._told(name, message, "error", "result")}), None
+        except Exception:  # noqa: BLE001 -- what cannot be checked does not get through
             self.refused += 1
-            return _error(number, -32603, "the result could not be checked"), None
-        return _line({**message, "result": result}), None
+            return (_error(number, -32603, "the result could not be checked") if method is None else None), None
+
+    async def _told(self, method: str, message: dict[str, Any], *keys: str) -> dict[str, Any]:
+        return {key: await self._checks.told(method, message[key]) for key in keys if key in message}
 
     async def run(
         self,
@@ -125,6 +134,11 @@ async def _readline(reader: asyncio.StreamReader) -> bytes:
         line = await reader.readline()
         if not line or line.strip():
             return line
+
+
+def _is_id(number: Any) -> bool:
+    # `True` would be the same as 1.
+    return isinstance(number, int | str) and not isinstance(number, bool)
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:

@@ -3,14 +3,57 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sift_fast.guard.guard import Guard
-    from sift_fast.guard.verdict import RequestContext, Verdict
+    from sift_fast.guard.verdict import RequestContext, Stage, Verdict
 
-__all__ = ["Blocked", "check_answer", "check_request"]
+__all__ = [
+    "CALLS",
+    "OPAQUE",
+    "PARTS",
+    "UNKNOWN",
+    "Blocked",
+    "call_names",
+    "check_answer",
+    "check_call",
+    "check_item",
+    "check_request",
+    "check_strings",
+    "check_text",
+    "check_tool_call",
+    "scrub",
+]
+
+#: Keys whose strings are no text: names of the protocol, ids, signatures, bytes.
+OPAQUE = frozenset(
+    {
+        "b64_json", "call_id", "container_id", "encrypted_content", "encrypted_index", "file_data", "file_id", "format",
+        "id", "item_id", "model", "object", "partial_image_b64", "role", "service_tier", "signature", "status",
+        "system_fingerprint", "tool_use_id", "type",
+    }
+)  # fmt: skip
+#: Items of a response that its client acts on, and where their arguments stand.
+CALLS = {
+    "function_call": "arguments",
+    "custom_tool_call": "input",
+    "local_shell_call": "action",
+    "shell_call": "action",
+    "computer_call": "action",
+    "apply_patch_call": "operation",
+}
+#: Where an item of a response has its parts.
+PARTS = ("summary", "content")
+#: A result whose call is nowhere in the request: no list of tools has it.
+UNKNOWN = "unknown tool"
+#: Keys of a message that are no texts.
+_SAID = {"tool_calls", "function_call"}
+#: Strings up to this many characters beside the texts are too short to hold a secret.
+_SHORT = 7
+#: What the service itself says.
+_OWN = {"system", "developer"}
 
 
 class Blocked(Exception):
@@ -42,55 +85,120 @@ async def check_request(guard: Guard, body: dict[str, Any], context: RequestCont
         Blocked: something in it does not go on.
     """
     body = dict(body)
-    for key in ("messages", "input", "prompt"):
+    for key in ("messages", "input", "prompt", "suffix"):
         given = body.get(key)
         if isinstance(given, str):
             body[key] = _require(await guard.check_input(given, context)).text
         elif isinstance(given, list):
             last = max((at for at, item in enumerate(given) if _is_user(item)), default=-1)
-            body[key] = [await _item(guard, item, context, new=at >= last) for at, item in enumerate(given)]
+            names = call_names(given)
+            body[key] = [await _item(guard, item, context, names, new=at >= last) for at, item in enumerate(given)]
+        elif given is not None:
+            raise ValueError(f"`{key}` is neither text nor a list")
     return body
+
+
+def call_names(turns: Iterable[Any]) -> dict[str, str]:
+    """Names of the tools behind the ids of calls: a result names its call alone.
+
+    Args:
+        turns: of a request of any of the APIs; its calls are in earlier ones.
+
+    Example:
+        >>> call_names([{"tool_calls": [{"id": "call_1", "function": {"name": "search"}}]}])
+        {'call_1': 'search'}
+    """
+    names: dict[str, str] = {}
+    for turn in turns:
+        if not isinstance(turn, Mapping):
+            continue
+        if turn.get("type") in CALLS:
+            names[str(turn.get("call_id"))] = str(turn.get("name") or turn["type"])
+        parts = turn.get("content")
+        for part in parts if isinstance(parts, list) else ():
+            if isinstance(part, Mapping) and part.get("type") == "tool_use":
+                names[str(part.get("id"))] = str(part.get("name"))
+        for call in turn.get("tool_calls") or ():
+            called = call.get("function") or call.get("custom") or {}
+            names[str(call.get("id"))] = str(called.get("name"))
+    return names
 
 
 def _is_user(item: Any) -> bool:
     return isinstance(item, str) or (isinstance(item, Mapping) and item.get("role") == "user")
 
 
-async def _item(guard: Guard, item: Any, context: RequestContext, *, new: bool) -> Any:
+async def _item(guard: Guard, item: Any, context: RequestContext, names: Mapping[str, str], *, new: bool) -> Any:
     if isinstance(item, str):
         return await _text(guard, item, context, new=new)
     if not isinstance(item, Mapping):
+        # Numbers of tokens would be text that nobody has read.
+        raise ValueError("a turn is neither text nor an object")  # noqa: TRY004 -- one handler for what is no request
+    role, kind = item.get("role"), str(item.get("type") or "")
+    if role in _OWN:
         return item
-    out = dict(item)
-    if item.get("role") == "tool":
-        name = str(item.get("name") or item.get("tool_call_id") or "tool")
-        out["content"] = await _result(guard, name, item.get("content"), context)
-    elif item.get("type") == "function_call_output":
-        out["output"] = await _result(guard, str(item.get("call_id") or "tool"), item.get("output"), context)
-    elif item.get("role") in {"user", "assistant"}:
-        said = item.get("role") == "user"
-        content = item.get("content")
-        if isinstance(content, str):
-            out["content"] = await _text(guard, content, context, new=new and said)
-        elif isinstance(content, list):
-            out["content"] = [await _part(guard, part, context, new=new and said) for part in content]
+    if role in {"tool", "function"}:
+        name = str(item.get("name") or names.get(str(item.get("tool_call_id")), UNKNOWN))
+        return {**item, "content": await _result(guard, name, item.get("content"), context)}
+    if kind.endswith("_output"):
+        name = names.get(str(item.get("call_id")), UNKNOWN)
+        return {**item, "output": await _result(guard, name, item.get("output"), context)}
+    if role is None and kind != "message":
+        # What the model did and thought, sent again.
+        return scrub(guard, item, context, stage="input")
+    return await _turn(guard, item, context, names, new=new and role != "assistant")
+
+
+async def _turn(
+    guard: Guard, turn: Mapping[str, Any], context: RequestContext, names: Mapping[str, str], *, new: bool
+) -> dict[str, Any]:
+    role, content = turn.get("role"), turn.get("content")
+    # Tool calls hold what was put back for the tool.
+    rest = {key: value for key, value in turn.items() if key != "content"}
+    out: dict[str, Any] = scrub(guard, rest, context, stage="input")
+    if isinstance(content, str):
+        out["content"] = await _text(guard, content, context, new=new, said=role != "assistant")
+    elif isinstance(content, list):
+        out["content"] = [await _part(guard, part, context, names, new=new, role=role) for part in content]
+    elif content is None and "content" in turn:
+        out["content"] = None
+    elif content is not None:
+        raise ValueError("a turn's content is neither text nor parts")
     return out
 
 
-async def _part(guard: Guard, part: Any, context: RequestContext, *, new: bool) -> Any:
+async def _part(
+    guard: Guard, part: Any, context: RequestContext, names: Mapping[str, str], *, new: bool, role: Any
+) -> Any:
+    if isinstance(part, str):
+        return await _text(guard, part, context, new=new, said=role != "assistant")
     if not isinstance(part, Mapping):
-        return part
+        raise ValueError("a part of a turn is no object")  # noqa: TRY004 -- one handler for what is no request
     out = dict(part)
-    if isinstance(part.get("text"), str):
-        out["text"] = await _text(guard, part["text"], context, new=new)
-    elif part.get("type") == "tool_result":
-        out["content"] = await _result(guard, str(part.get("tool_use_id") or "tool"), part.get("content"), context)
+    if part.get("type") == "tool_result":
+        name = names.get(str(part.get("tool_use_id")), UNKNOWN)
+        out["content"] = await _result(guard, name, part.get("content"), context)
+        return out
+    for key, value in part.items():
+        if key in {"text", "data", "title", "context"} and isinstance(value, str) and _is_text(part):
+            out[key] = await _text(guard, value, context, new=new, said=role != "assistant")
+        elif key in {"source", "content"} and isinstance(value, Mapping):
+            out[key] = await _part(guard, value, context, names, new=new, role=role)
+        elif key == "content" and isinstance(value, list):
+            out[key] = [await _part(guard, inner, context, names, new=new, role=role) for inner in value]
+        else:
+            out[key] = scrub(guard, value, context, stage="input", key=key)
     return out
 
 
-async def _text(guard: Guard, text: str, context: RequestContext, *, new: bool) -> str:
+def _is_text(part: Mapping[str, Any]) -> bool:
+    """Whether `data` of a part is text; it may be a picture."""
+    return "data" not in part or part.get("type") == "text"
+
+
+async def _text(guard: Guard, text: str, context: RequestContext, *, new: bool, said: bool = True) -> str:
     if not new:
-        return guard.rescrub(text, context)
+        return guard.rescrub(text, context, said=said)
     return _require(await guard.check_input(text, context)).text or ""
 
 
@@ -99,6 +207,28 @@ async def _result(guard: Guard, tool: str, content: Any, context: RequestContext
         return None
     verdict = _require(await guard.check_tool_output(tool, content, context))
     return verdict.text if isinstance(content, str) else verdict.value
+
+
+def scrub(guard: Guard, value: Any, context: RequestContext, *, stage: Stage = "output", key: str = "") -> Any:
+    """Containers with secrets and personal data taken out of their strings, but for names of the protocol. Nothing is
+    decided: it is for what stands beside the texts, and for what was decided before.
+
+    Args:
+        guard: its scanner reads.
+        value: containers as JSON has.
+        context: who asks.
+        stage: whose operators apply.
+        key: under which it stood.
+    """
+    if isinstance(value, str):
+        if key in OPAQUE or len(value) <= _SHORT:
+            return value
+        return guard.rescrub(value, context, stage=stage)
+    if isinstance(value, Mapping):
+        return {name: scrub(guard, inner, context, stage=stage, key=name) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [scrub(guard, inner, context, stage=stage, key=key) for inner in value]
+    return value
 
 
 async def check_answer(guard: Guard, body: dict[str, Any], context: RequestContext) -> dict[str, Any]:
@@ -112,12 +242,119 @@ async def check_answer(guard: Guard, body: dict[str, Any], context: RequestConte
     Raises:
         Blocked: something in it does not go on.
     """
-    body = json.loads(json.dumps(body))
-    for holder, key in _texts(body):
-        holder[key] = _require(await guard.check_output(holder[key], context)).text
-    for holder, key, name in _calls(body):
-        holder[key] = await check_call(guard, name, holder[key], context)
-    return body
+    out = dict(body)
+    if isinstance(body.get("choices"), list):
+        out = scrub(guard, {key: value for key, value in body.items() if key != "choices"}, context)
+        out["choices"] = [await _choice(guard, choice, context) for choice in body["choices"]]
+    if isinstance(body.get("output"), list):
+        out["output"] = [await check_item(guard, item, context) for item in body["output"]]
+        # A convenience of some servers: the texts once more.
+        out.pop("output_text", None)
+    if isinstance(body.get("content"), list):
+        out["content"] = [await _block(guard, block, context) for block in body["content"]]
+    return out
+
+
+async def _choice(guard: Guard, choice: Any, context: RequestContext) -> dict[str, Any]:
+    out = dict(choice)
+    message = choice.get("message")
+    if isinstance(choice.get("text"), str):
+        out["text"] = await check_text(guard, choice["text"], context)
+    if isinstance(message, dict):
+        shown = out["message"] = await check_strings(guard, message, context, _SAID)
+        if isinstance(message.get("tool_calls"), list):
+            shown["tool_calls"] = [await check_tool_call(guard, call, context) for call in message["tool_calls"]]
+        if isinstance(message.get("function_call"), dict):
+            call = await check_tool_call(guard, {"function": message["function_call"]}, context)
+            shown["function_call"] = call["function"]
+    if out.get("text") != choice.get("text") or out.get("message") != message:
+        # They would spell what was taken out.
+        out.pop("logprobs", None)
+    return out
+
+
+async def _block(guard: Guard, block: Any, context: RequestContext) -> dict[str, Any]:
+    if block.get("type") != "tool_use":
+        return await check_strings(guard, block, context)
+    return {**block, "input": await check_call(guard, str(block.get("name")), block.get("input"), context)}
+
+
+async def check_strings(
+    guard: Guard, part: Mapping[str, Any], context: RequestContext, but: Container[str] = ()
+) -> dict[str, Any]:
+    """A part of an answer whose strings are texts of it.
+
+    Args:
+        guard: decides.
+        part: a message or a block.
+        context: who asked.
+        but: keys that are left out here.
+
+    Raises:
+        Blocked: one of them does not go on.
+    """
+    out = dict(part)
+    for key, value in part.items():
+        if key in but or key in OPAQUE:
+            continue
+        if isinstance(value, str):
+            out[key] = await check_text(guard, value, context)
+        elif isinstance(value, dict) and key == "audio":
+            out[key] = await check_strings(guard, value, context)
+        else:
+            out[key] = scrub(guard, value, context)
+    if out.get("text") != part.get("text") or out.get("refusal") != part.get("refusal"):
+        # They would spell what was taken out, and name places in another text.
+        out.pop("logprobs", None)
+        if out.get("annotations"):
+            out["annotations"] = []
+    return out
+
+
+async def check_tool_call(guard: Guard, call: Mapping[str, Any], context: RequestContext) -> dict[str, Any]:
+    """A tool call of a chat completion: a function with arguments, or a tool of its own that takes a text.
+
+    Raises:
+        Blocked: it does not go on.
+    """
+    if isinstance(call.get("custom"), Mapping):
+        custom = call["custom"]
+        given = {"input": custom.get("input", "")}
+        checked = await check_call(guard, str(custom.get("name")), given, context)
+        return {**call, "custom": {**custom, "input": checked["input"]}}
+    function = call.get("function") or {}
+    arguments = await check_call(guard, str(function.get("name")), function.get("arguments", ""), context)
+    return {**call, "function": {**function, "arguments": arguments}}
+
+
+async def check_text(guard: Guard, text: str, context: RequestContext) -> str:
+    """A whole text of an answer, as it may be shown.
+
+    Raises:
+        Blocked: it does not go on.
+    """
+    return (_require(await guard.check_output(text, context)).text or "") if text else ""
+
+
+async def check_item(guard: Guard, item: Any, context: RequestContext) -> dict[str, Any]:
+    """An item of a response, as it may be shown.
+
+    Raises:
+        Blocked: it does not go on.
+    """
+    kind = str(item.get("type"))
+    key = CALLS.get(kind)
+    if key is not None:
+        name, given = str(item.get("name") or kind), item.get(key)
+        if key == "input":
+            # A tool that takes a text.
+            return {**item, key: (await check_call(guard, name, {key: given}, context))[key]}
+        return {**item, key: await check_call(guard, name, given, context)}
+    out: dict[str, Any] = scrub(guard, {name: value for name, value in item.items() if name not in PARTS}, context)
+    for name in PARTS:
+        if isinstance(item.get(name), list):
+            out[name] = [await check_strings(guard, part, context) for part in item[name]]
+    return out
 
 
 async def check_call(guard: Guard, name: str, arguments: Any, context: RequestContext) -> Any:
@@ -144,40 +381,3 @@ def _unreadable(guard: Guard) -> Verdict:
     from sift_fast.guard.verdict import Verdict
 
     return Verdict("block", "tool_input", reason="tools.arguments", status="error", message=guard.config.answers.error)
-
-
-def _texts(body: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
-    """Where an answer has text: chat, completions, responses, messages."""
-    for choice in _dicts(body.get("choices")):
-        message = choice.get("message")
-        if isinstance(message, dict):
-            for key in ("content", "refusal", "reasoning_content"):
-                if isinstance(message.get(key), str):
-                    yield message, key
-        if isinstance(choice.get("text"), str):
-            yield choice, "text"
-    for item in (*_dicts(body.get("output")), {"content": body.get("content")}):
-        for part in _dicts(item.get("content")):
-            for key in ("text", "thinking"):
-                if isinstance(part.get(key), str):
-                    yield part, key
-
-
-def _calls(body: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], str, str]]:
-    """Where an answer calls tools, and which."""
-    for choice in _dicts(body.get("choices")):
-        for call in _dicts((choice.get("message") or {}).get("tool_calls")):
-            function = call.get("function")
-            if isinstance(function, dict):
-                yield function, "arguments", str(function.get("name"))
-    for item in _dicts(body.get("output")):
-        if item.get("type") == "function_call":
-            yield item, "arguments", str(item.get("name"))
-    for part in _dicts(body.get("content")):
-        if part.get("type") == "tool_use":
-            yield part, "input", str(part.get("name"))
-
-
-def _dicts(value: Any) -> Iterator[dict[str, Any]]:
-    if isinstance(value, list):
-        yield from (item for item in value if isinstance(item, dict))

@@ -4,6 +4,7 @@
     POST /beta/litellm_basic_guardrail_api      LiteLLM's generic guardrail
     POST /v1/reload      GET /health /ready /metrics
 
+With `upstream` it also stands in front of a model: requests of the APIs in `gate` go there, guarded both ways.
 `sift-fast serve` runs it.
 """
 
@@ -14,15 +15,23 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from sift_fast.errors import SiftError
-from sift_fast.guard.protocols.openai import Blocked, check_call
+from sift_fast.guard.protocols.gate import Gate, answer_json
+from sift_fast.guard.protocols.litellm import LiteLlmGuard
+from sift_fast.guard.protocols.openai import Blocked
+from sift_fast.guard.protocols.upstream import UpstreamBroken
 from sift_fast.guard.verdict import RequestContext
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sift_fast.guard.guard import Guard
+    from sift_fast.guard.protocols.gate import Message
     from sift_fast.guard.verdict import Verdict
 
-__all__ = ["Service"]
+__all__ = ["Door", "Service"]
 
+_OWN = {"/health", "/ready", "/metrics", "/v1/reload", "/beta/litellm_basic_guardrail_api"}
+_TOKENS = {b"authorization", b"x-api-key", b"x-sift-token"}
 _FIELDS = ("tenant", "role", "user", "conversation", "trace_id", "model", "model_version", "state")
 
 
@@ -30,6 +39,63 @@ class _Refused(Exception):
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status = status
+
+
+class Door:
+    """Asks for a token and counts callers, in front of another application.
+
+    Args:
+        app: the application.
+        upstream: what is closed in the end.
+        token: what callers must send as a bearer token; None for none.
+        max_requests: most requests at a time, streams among them; more are told to come back.
+    """
+
+    def __init__(self, app: Any, upstream: Any, *, token: str | None = None, max_requests: int = 1024) -> None:
+        self._app = app
+        self._upstream = upstream
+        self._token = token
+        self._places = max_requests
+        self._running = 0
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve one connection."""
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send, self._upstream)
+            return
+        if scope["type"] == "http" and scope["path"] == "/health":
+            await answer_json(send, 200, {"status": "ok"})
+            return
+        if self._running >= self._places:
+            await answer_json(send, 503, {"error": {"message": "too many requests at a time", "code": "refused"}})
+            return
+        self._running += 1
+        try:
+            await self._app(authenticated(scope, self._token), receive, send)
+        except _Refused as refused:
+            await answer_json(send, refused.status, {"error": {"message": str(refused), "code": "refused"}})
+        except UpstreamBroken:
+            # Nothing can be said any more to who reads the stream; that it ends says it.
+            return
+        finally:
+            self._running -= 1
+
+
+def authenticated(scope: Any, token: str | None) -> Any:
+    """The scope without our token: no other server has to know it."""
+    if token is None:
+        return scope
+    kept, known = [], False
+    for name, value in scope["headers"]:
+        # Where clients of the APIs put a key, and a place of our own for those who send the model's key too.
+        given = value.removeprefix(b"Bearer ") if name.lower() == b"authorization" else value
+        if name.lower() in _TOKENS and hmac.compare_digest(given, token.encode()):
+            known = True
+        else:
+            kept.append((name, value))
+    if not known:
+        raise _Refused(401, "the token is missing or wrong")
+    return {**scope, "headers": kept}
 
 
 class Service:
@@ -40,50 +106,73 @@ class Service:
         token: what callers must send as a bearer token; None for none, behind a Unix socket.
         max_body: most bytes of a request.
         max_requests: most requests at a time; more are told to come back.
+        upstream: an ASGI application that asks a model; None for none.
+        context: who asks a model, from the ASGI scope.
     """
 
     def __init__(
-        self, guard: Guard, *, token: str | None = None, max_body: int = 16 << 20, max_requests: int = 256
+        self,
+        guard: Guard,
+        *,
+        token: str | None = None,
+        max_body: int = 16 << 20,
+        max_requests: int = 256,
+        upstream: Any = None,
+        context: Callable[[Message], RequestContext] = lambda _scope: RequestContext(),
     ) -> None:
         self._guard = guard
         self._token = token
         self._most = max_body
         self._places = max_requests
         self._running = 0
+        self._litellm = LiteLlmGuard(guard)
+        self._upstream = upstream
+        self._gate = None if upstream is None else Gate(upstream, guard, context=context, max_body=max_body)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one connection."""
         if scope["type"] == "lifespan":
-            await _lifespan(receive, send)
+            await _lifespan(receive, send, self._upstream)
             return
-        if scope["type"] != "http":
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
             return
-        kind = b"application/json"
+        more: list[tuple[bytes, bytes]] = []
         try:
-            if self._running >= self._places:
+            if self._running >= self._places and scope["path"] != "/health":
+                more.append((b"retry-after", b"1"))
                 raise _Refused(503, "too many requests at a time")
             self._running += 1
             try:
+                if self._gate is not None and not self._own(scope):
+                    await self._gate(authenticated(scope, self._token), receive, send)
+                    return
                 status, answer = await self._route(scope, receive)
             finally:
                 self._running -= 1
         except _Refused as refused:
-            status, answer = refused.status, {"error": str(refused)}
+            status, answer = refused.status, {"error": {"message": str(refused), "code": "refused"}}
         except SiftError as error:
-            status, answer = 503, {"error": str(error)}
+            status, answer = 503, {"error": {"message": str(error), "code": "guardrail_unavailable"}}
+        except UpstreamBroken:
+            # The gate has said so.
+            return
+        kind, data = b"application/json", json.dumps(answer).encode()
         if isinstance(answer, str):
             kind, data = b"text/plain; version=0.0.4", answer.encode()
-        else:
-            data = json.dumps(answer).encode()
-        headers = [(b"content-type", kind), (b"content-length", str(len(data)).encode())]
+        headers = [(b"content-type", kind), (b"content-length", str(len(data)).encode()), *more]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": data})
+
+    def _own(self, scope: Any) -> bool:
+        path = scope["path"]
+        return path in _OWN or path.startswith("/v1/check/")
 
     async def _route(self, scope: Any, receive: Any) -> tuple[int, Any]:
         path, method = scope["path"], scope["method"]
         if method == "GET" and path == "/health":
             return 200, {"status": "ok"}
-        self._authenticate(scope)
+        authenticated(scope, self._token)
         if method == "GET" and path == "/ready":
             # A check that goes through everything but the network.
             verdict = await self._guard.check_input("ready?", RequestContext())
@@ -98,17 +187,10 @@ class Service:
             return 200, {"policy_version": await asyncio.to_thread(self._guard.reload)}
         document = await self._document(receive)
         if path == "/beta/litellm_basic_guardrail_api":
-            return 200, await self._litellm(document)
+            return 200, await self._guardrail(document)
         if path.startswith("/v1/check/"):
             return 200, _shown(await self._check(path.removeprefix("/v1/check/"), document))
         raise _Refused(404, "there is nothing here")
-
-    def _authenticate(self, scope: Any) -> None:
-        if self._token is None:
-            return
-        given = dict(scope["headers"]).get(b"authorization", b"")
-        if not hmac.compare_digest(given, f"Bearer {self._token}".encode()):
-            raise _Refused(401, "the token is missing or wrong")
 
     async def _document(self, receive: Any) -> dict[str, Any]:
         body = bytearray()
@@ -147,7 +229,7 @@ class Service:
             raise _Refused(400, "a field is missing or has the wrong type") from None
         raise _Refused(404, "there is no such stage")
 
-    async def _litellm(self, document: dict[str, Any]) -> dict[str, Any]:
+    async def _guardrail(self, document: dict[str, Any]) -> dict[str, Any]:
         """LiteLLM's generic guardrail: texts and tool calls in, an action out."""
         data = document.get("request_data") or {}
         context = RequestContext(
@@ -156,39 +238,23 @@ class Service:
             conversation=str(document.get("litellm_trace_id") or "") or None,
             trace_id=str(document.get("litellm_call_id") or "") or None,
         )
-        asked = document.get("input_type") == "request"
         texts = [str(text) for text in document.get("texts") or ()]
-        out: list[str] = []
-        holds: list[int] = []
+        calls = document.get("tool_calls") or []
+        more: dict[str, Any] = {}
         try:
-            for text in texts:
-                if asked:
-                    out.append(_allowed(await self._guard.check_input(text, context)).text or "")
-                else:
-                    stream = self._guard.stream_output((), context, say=False)
-                    sure = stream.feed(text)
-                    whole = sure + await stream.finish_async()
-                    if stream.verdict is not None:
-                        _allowed(stream.verdict)
-                    out.append(whole)
-                    holds.append(len(whole) - len(sure))
-            for call in () if asked else document.get("tool_calls") or ():
-                function = call["function"]
-                arguments = await check_call(self._guard, function["name"], function["arguments"], context)
-                if arguments != function["arguments"]:
-                    raise _Refused(400, "the arguments of a tool call cannot be edited here")
+            if document.get("input_type") == "request":
+                out = await self._litellm.asked(texts, document.get("structured_messages"), context)
+            else:
+                out, held = await self._litellm.answered(texts, context)
+                more = {"stream_holdback_chars": held} if held else {}
+                # An answer of this API has no place for calls: what would be edited does not go on.
+                if await self._litellm.calls(calls, context) != calls:
+                    return {"action": "BLOCKED", "blocked_reason": self._guard.config.answers.block}
         except Blocked as blocked:
             return {"action": "BLOCKED", "blocked_reason": blocked.verdict.message}
-        except (KeyError, TypeError):
-            raise _Refused(400, "a tool call has no name or no arguments") from None
-        action = "NONE" if out == texts else "GUARDRAIL_INTERVENED"
-        return {"action": action, "texts": out, **({"stream_holdback_chars": holds} if holds else {})}
-
-
-def _allowed(verdict: Verdict) -> Verdict:
-    if not verdict.allowed:
-        raise Blocked(verdict)
-    return verdict
+        except (AttributeError, KeyError, TypeError):
+            raise _Refused(400, "a field has the wrong type") from None
+        return {"action": "NONE" if out == texts else "GUARDRAIL_INTERVENED", "texts": out, **more}
 
 
 def _shown(verdict: Verdict) -> dict[str, Any]:
@@ -214,9 +280,11 @@ def _shown(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-async def _lifespan(receive: Any, send: Any) -> None:
+async def _lifespan(receive: Any, send: Any, upstream: Any) -> None:
     while True:
         message = await receive()
+        if message["type"] == "lifespan.shutdown" and upstream is not None:
+            await upstream.aclose()
         await send({"type": f"{message['type']}.complete"})
         if message["type"] == "lifespan.shutdown":
             return

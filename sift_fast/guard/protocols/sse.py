@@ -1,235 +1,272 @@
-"""Streams of model answers as server-sent events: framing is kept, texts pass a guard, tool calls wait for one.
+"""Streams of model answers as server-sent events: what all protocols share.
 
-A tool call reaches the client only when its arguments are complete and checked: what acts on half of them has acted.
+Events are cut, read, and written anew in one spelling, so that no client can read one differently from the guard. Texts
+pass an `OutputStream` each; a tool call waits until its arguments are complete and checked, for what acts on half of
+them has acted. What a protocol says in which event is in `chat`, `messages` and `responses`.
 """
 
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from sift_fast.errors import LimitExceeded
-from sift_fast.guard.protocols.openai import Blocked, check_call
+from sift_fast.guard.protocols.openai import Blocked, scrub
 
 if TYPE_CHECKING:
+    from sift_fast.guard._stream import OutputStream
     from sift_fast.guard.guard import Guard
-    from sift_fast.guard.verdict import RequestContext
+    from sift_fast.guard.verdict import RequestContext, Verdict
 
-__all__ = ["ChatEvents", "HeldEvents"]
+__all__ = ["Events", "Frames", "Text"]
 
-_MAX_EVENT = 4 << 20
+#: Most bytes of one event, and of the texts and arguments of one answer that must be kept.
+_MOST = 4 << 20
+#: What ends a line. A carriage return at the end of what has come may be half of a line's end.
+_LINE_END = re.compile(rb"\r\n|\n|\r(?=[^\n])")
+_KEPT = (b"event:", b"id:", b"retry:", b":")
+_NOT_CHECKED = "the answer could not be checked"
 
 
-class ChatEvents:
-    """Rewrites a stream of chat completion events.
+class Frames:
+    r"""Cuts bytes into events.
+
+    Example:
+        >>> frames = Frames()
+        >>> frames.feed(b"data: a\r\n\r"), frames.feed(b"\ndata: b")
+        ([], [[b'data: a']])
+    """
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._lines: list[bytes] = []
+        self._size = 0
+        self._begun = False
+        self._return = False
+
+    def feed(self, data: bytes) -> list[list[bytes]]:
+        """Take bytes; returns the events that are complete, each as its lines. An incomplete one never comes out.
+
+        Raises:
+            LimitExceeded: one event is larger than 4 MiB.
+        """
+        events: list[list[bytes]] = []
+        self._parts.append(data)
+        self._size += len(data)
+        if self._return or b"\n" in data or b"\r" in data:
+            *lines, rest = _LINE_END.split(b"".join(self._parts))
+            self._parts = [rest]
+            for line in lines:
+                if not self._begun:
+                    self._begun = True
+                    # The one byte order mark that clients skip.
+                    line = line.removeprefix(b"\xef\xbb\xbf")  # noqa: PLW2901 -- the same line
+                if line:
+                    self._lines.append(line)
+                elif self._lines:
+                    events.append(self._lines)
+                    self._lines = []
+            self._size = len(rest) + sum(map(len, self._lines))
+        self._return = data.endswith(b"\r")
+        if self._size > _MOST:
+            raise LimitExceeded("an event of the stream is larger than 4 MiB")
+        return events
+
+
+class Text:
+    """One text of an answer on its way through the guard.
+
+    Attributes:
+        ended: whether it is complete.
+    """
+
+    __slots__ = ("_raw", "_shown", "_stream", "ended")
+
+    def __init__(self, stream: OutputStream) -> None:
+        self._stream = stream
+        self._raw: list[str] = []
+        self._shown: list[str] = []
+        self.ended = False
+
+    @property
+    def raw(self) -> str:
+        """What came in."""
+        return "".join(self._raw)
+
+    @property
+    def shown(self) -> str:
+        """What went out."""
+        return "".join(self._shown)
+
+    async def feed(self, piece: str) -> str:
+        """Take a piece; returns what may be shown.
+
+        Raises:
+            Blocked: the answer is stopped.
+            ValueError: the text was complete.
+        """
+        if self.ended:
+            raise ValueError("a text goes on after its end")
+        self._raw.append(piece)
+        out = self._stream.feed(piece)
+        if self._stream.is_stopped():
+            return await self.finish()
+        self._shown.append(out)
+        return out
+
+    async def finish(self) -> str:
+        """The rest of it, once.
+
+        Raises:
+            Blocked: the answer is stopped.
+        """
+        if self.ended:
+            return ""
+        self.ended = True
+        if not any(self._raw):
+            # A text that was announced and never came.
+            return ""
+        out = await self._stream.finish_async()
+        if self._stream.is_stopped():
+            assert self._stream.verdict is not None  # noqa: S101 -- there is one once a stream is finished
+            raise Blocked(self._stream.verdict)
+        self._shown.append(out)
+        return out
+
+    def abort(self) -> None:
+        """Discard what is held."""
+        self._stream.abort()
+
+
+class Events:
+    """Rewrites a stream of events; the base of one class for each protocol.
 
     Args:
         guard: decides.
         context: who asked.
 
     Attributes:
-        stopped: whether nothing more of the answer comes out; the source may be closed.
+        stopped: whether nothing more of the answer comes out; its source may be closed.
     """
+
+    #: Whether the type of an event stands in a line of its own as well.
+    named = True
 
     def __init__(self, guard: Guard, context: RequestContext) -> None:
         self._guard = guard
         self._context = context
-        self._rest = b""
-        self._streams: dict[int, Any] = {}
-        self._calls: dict[int, dict[int, dict[str, Any]]] = {}
-        self._shell: dict[str, Any] = {}
-        self._ended: set[int] = set()
+        self._frames = Frames()
+        self._texts: dict[Any, Text] = {}
+        self._kept = 0
         self.stopped = False
 
     async def feed(self, data: bytes) -> bytes:
-        """Take bytes as they come from the model; returns whole events.
+        """Take bytes as they come from the model; returns whole events, those that end a stopped answer among them.
 
-        Raises:
-            LimitExceeded: one event is larger than 4 MiB.
+        What goes wrong ends the stream as its protocol says; nothing is raised.
         """
-        self._rest += data
-        if len(self._rest) > _MAX_EVENT:
-            raise LimitExceeded("an event of the stream is larger than 4 MiB")
         out: list[bytes] = []
-        while not self.stopped:
-            cut, size = _boundary(self._rest)
-            if cut < 0:
-                break
-            event, self._rest = self._rest[:cut], self._rest[cut + size :]
-            out.append(await self._event(event))
+        try:
+            for lines in self._frames.feed(data):
+                if self.stopped:
+                    break
+                out.append(await self._read(lines))
+        except Blocked as blocked:
+            out.append(self._stop(blocked.verdict))
+        except Exception:  # noqa: BLE001 -- an event that cannot be read is not passed on, nor is what follows
+            out.append(self.fail())
         return b"".join(out)
 
     async def finish(self) -> bytes:
-        """End a stream that ended without saying so: what is held is checked and given out."""
-        out = [await self._end(index) for index in list(self._streams) if not self.stopped]
-        return b"".join(out)
-
-    async def _event(self, event: bytes) -> bytes:
-        lines = event.replace(b"\r\n", b"\n").split(b"\n")
-        data = b"\n".join(line[5:].removeprefix(b" ") for line in lines if line.startswith(b"data:"))
-        if not data:
-            return event + b"\n\n"
-        if data.strip() == b"[DONE]":
-            return await self.finish() + event + b"\n\n"
-        document = json.loads(data)
-        choices = document.get("choices") if isinstance(document, dict) else None
-        if not isinstance(choices, list) or not choices:
-            return event + b"\n\n"
-        self._shell = {key: value for key, value in document.items() if key not in {"choices", "usage"}}
-        before = b""
-        kept = []
-        for choice in choices:
-            more, keep = await self._choice(choice)
-            before += more
-            if keep is not None:
-                kept.append(keep)
-        if not kept:
-            return before
-        return before + _encode({**document, "choices": kept})
-
-    async def _choice(self, choice: dict[str, Any]) -> tuple[bytes, dict[str, Any] | None]:
-        index = int(choice.get("index", 0))
-        if index in self._ended:
-            return b"", None
-        delta = dict(choice.get("delta") or {})
-        stream = self._streams.get(index)
-        if stream is None:
-            stream = self._streams[index] = self._guard.stream_output((), self._context)
-        for key in ("content", "refusal", "reasoning_content"):
-            if isinstance(delta.get(key), str):
-                delta[key] = stream.feed(delta[key])
-        for call in delta.pop("tool_calls", None) or ():
-            held = self._calls.setdefault(index, {}).setdefault(int(call.get("index", 0)), {})
-            _join(held, call)
-        if stream.is_stopped() or choice.get("finish_reason") is not None:
-            before = await self._end(index, text=delta.get("content") or "")
-            if stream.is_stopped() or self.stopped:
-                return before, None
-            return before, {**choice, "delta": {}}
-        return b"", {**choice, "delta": delta}
-
-    async def _end(self, index: int, text: str = "") -> bytes:
-        """What a choice still has: text that was held, then its tool calls, or the message for the user."""
-        if index in self._ended:
-            return b""
-        self._ended.add(index)
-        stream = self._streams[index]
-        text += await stream.finish_async()
-        try:
-            calls = [await self._checked(number, call) for number, call in sorted(self._calls.get(index, {}).items())]
-        except Blocked as blocked:
-            self.stopped = True
-            return self._chunk(index, {"content": blocked.verdict.message}, "content_filter")
-        out = self._chunk(index, {"content": text}) if text and not stream.is_stopped() else b""
-        if stream.is_stopped():
-            self.stopped = True
-            return self._chunk(index, {"content": text}, "content_filter")
-        return out + (self._chunk(index, {"tool_calls": calls}) if calls else b"")
-
-    async def _checked(self, number: int, call: dict[str, Any]) -> dict[str, Any]:
-        function = call.get("function") or {}
-        arguments = await check_call(
-            self._guard, str(function.get("name")), function.get("arguments", ""), self._context
-        )
-        return {**call, "index": number, "function": {**function, "arguments": arguments}}
-
-    def _chunk(self, index: int, delta: dict[str, Any], reason: str | None = None) -> bytes:
-        choice = {"index": index, "delta": delta, "finish_reason": reason}
-        return _encode({**self._shell, "choices": [choice]})
-
-
-class HeldEvents:
-    """Streams of `responses`, `messages` and `completions`: held until they are complete, then let through or not.
-
-    Their events repeat texts in several places, so nothing is rewritten: an answer of which something would be edited
-    does not go on.
-
-    Args:
-        guard: decides.
-        context: who asked.
-    """
-
-    def __init__(self, guard: Guard, context: RequestContext) -> None:
-        self._guard = guard
-        self._context = context
-        self._data = b""
-        self.stopped = False
-
-    async def feed(self, data: bytes) -> bytes:
-        """Take bytes; nothing comes out before the end.
-
-        Raises:
-            LimitExceeded: the answer is larger than 4 MiB.
+        """End a stream that ended without saying so: texts that are held are checked and given out, tool calls and
+        incomplete events are not.
         """
-        self._data += data
-        if len(self._data) > _MAX_EVENT:
-            raise LimitExceeded("a stream that must be held is larger than 4 MiB")
-        return b""
-
-    async def finish(self) -> bytes:
-        """The whole stream, or an error event."""
-        texts: dict[str, str] = {}
-        calls: dict[str, dict[str, str]] = {}
-        for event in self._data.replace(b"\r\n", b"\n").split(b"\n\n"):
-            data = b"\n".join(line[5:] for line in event.split(b"\n") if line.startswith(b"data:")).strip()
-            if data and data != b"[DONE]":
-                _gather(json.loads(data), texts, calls)
+        if self.stopped:
+            return b""
         try:
-            for text in texts.values():
-                verdict = await self._guard.check_output(text, self._context)
-                if verdict.decision not in {"allow", "flag"}:
-                    raise Blocked(verdict)
-            for call in calls.values():
-                await check_call(self._guard, call.get("name", ""), call.get("arguments", ""), self._context)
+            return self._written(await self._end())
         except Blocked as blocked:
-            self.stopped = True
-            error = {"message": blocked.verdict.message, "type": "guardrail", "code": "guardrail_blocked"}
-            return b"event: error\n" + _encode({"type": "error", "error": error})
-        return self._data
+            return self._stop(blocked.verdict)
+        except Exception:  # noqa: BLE001 -- what cannot be checked is not shown
+            return self.fail()
 
+    def fail(self) -> bytes:
+        """End it because the answer cannot be read or its source broke: nothing that is held comes out."""
+        self.abort()
+        return self._written([self._error(_NOT_CHECKED)])
 
-def _gather(event: Any, texts: dict[str, str], calls: dict[str, dict[str, str]]) -> None:
-    """Join the pieces of one answer: texts by where they stand, calls by their number."""
-    if not isinstance(event, dict):
-        return
-    kind = str(event.get("type", ""))
-    place = f"{event.get('output_index', '')}/{event.get('content_index', '')}/{event.get('index', '')}"
-    delta = event.get("delta")
-    for begun in (event.get("content_block"), event.get("item")):
-        if isinstance(begun, dict) and begun.get("type") in {"tool_use", "function_call"}:
-            calls.setdefault(place, {})["name"] = str(begun.get("name"))
-    piece = delta if isinstance(delta, str) else ""
-    if isinstance(delta, dict):
-        piece = str(delta.get("text") or delta.get("thinking") or "")
-        if isinstance(delta.get("partial_json"), str):
-            _append(calls.setdefault(place, {}), "arguments", delta["partial_json"])
-    if "function_call_arguments" in kind:
-        _append(calls.setdefault(place, {}), "arguments", piece)
-    elif piece:
-        _append(texts, f"{kind}{place}", piece)
-    for choice in event.get("choices") or ():
-        if isinstance(choice, dict) and isinstance(choice.get("text"), str):
-            _append(texts, f"choice{choice.get('index')}", choice["text"])
+    def abort(self) -> None:
+        """Leave it: nobody listens any more, and what is held is discarded."""
+        self.stopped = True
+        for text in self._texts.values():
+            text.abort()
 
+    def _stop(self, verdict: Verdict) -> bytes:
+        self.abort()
+        failed = verdict.status in {"error", "timeout"}
+        return self._written(self._closing(verdict.message, failed=failed), last=True)
 
-def _append(to: dict[str, str], key: str, piece: str) -> None:
-    to[key] = to.get(key, "") + piece
+    # --- what a protocol says ---------------------------------------------------------------------------------------
 
+    async def _document(self, document: dict[str, Any]) -> list[dict[str, Any]]:
+        """An event's document; returns those that may go out in its place."""
+        raise NotImplementedError
 
-def _boundary(data: bytes) -> tuple[int, int]:
-    found = [(at, len(mark)) for mark in (b"\n\n", b"\r\n\r\n") if (at := data.find(mark)) >= 0]
-    return min(found, default=(-1, 0))
+    async def _end(self) -> list[dict[str, Any]]:
+        """What is still held when the source ended without saying so."""
+        raise NotImplementedError
 
+    def _closing(self, message: str, *, failed: bool) -> list[dict[str, Any]]:
+        """The protocol's own end of an answer that is stopped."""
+        raise NotImplementedError
 
-def _encode(document: dict[str, Any]) -> bytes:
-    return b"data: " + json.dumps(document, separators=(",", ":")).encode() + b"\n\n"
+    def _error(self, message: str) -> dict[str, Any]:
+        """The protocol's own error."""
+        raise NotImplementedError
 
+    # --- what they share --------------------------------------------------------------------------------------------
 
-def _join(held: dict[str, Any], call: dict[str, Any]) -> None:
-    for key, value in call.items():
-        if key == "function" and isinstance(value, dict):
-            function = held.setdefault("function", {})
-            for name, part in value.items():
-                function[name] = function.get(name, "") + part if isinstance(part, str) else part
-        elif key != "index" and value is not None:
-            held[key] = value
+    def _text(self, key: Any) -> Text:
+        text = self._texts.get(key)
+        if text is None:
+            text = self._texts[key] = Text(self._guard.stream_output((), self._context, say=False))
+        return text
+
+    def _keep(self, size: int) -> None:
+        self._kept += size
+        if self._kept > _MOST:
+            raise LimitExceeded("an answer holds more than 4 MiB that must be kept")
+
+    def _scrub(self, value: Any) -> Any:
+        return scrub(self._guard, value, self._context)
+
+    async def _read(self, lines: list[bytes]) -> bytes:
+        data = [line[5:].removeprefix(b" ") for line in lines if line.startswith(b"data:")]
+        # Lines of no known field are nothing to a client.
+        head = [line for line in lines if line.startswith(_KEPT)]
+        if not data:
+            return b"".join(line + b"\n" for line in head) + b"\n" if head else b""
+        joined = b"\n".join(data)
+        if joined.strip() == b"[DONE]":
+            out = await self.finish()
+            return out if self.stopped else out + b"data: [DONE]\n\n"
+        document = json.loads(joined.decode("utf-8"))
+        if not isinstance(document, dict):
+            raise ValueError("an event is no JSON object")  # noqa: TRY004 -- one handler for all that is no event
+        if self.named and isinstance(document.get("type"), str):
+            head = [line for line in head if not line.startswith(b"event:")]
+        return self._written(await self._document(document), head)
+
+    def _written(self, documents: Iterable[dict[str, Any]], head: Iterable[bytes] = (), *, last: bool = False) -> bytes:
+        out: list[bytes] = []
+        for number, document in enumerate(documents):
+            if number == 0:
+                out.extend(line + b"\n" for line in head)
+            if self.named and isinstance(document.get("type"), str):
+                out.append(b"event: " + document["type"].encode() + b"\n")
+            out.append(b"data: " + json.dumps(document, separators=(",", ":")).encode() + b"\n\n")
+        if last and not self.named:
+            out.append(b"data: [DONE]\n\n")
+        return b"".join(out)

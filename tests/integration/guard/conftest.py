@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
+from pathlib import Path
+
 import pytest
 
 from sift_fast import _core
 from sift_fast.guard import Guard, RequestContext
+
+# Helpers beside the tests, under a name of their own: nothing of the source tree is on the path.
+for _name in ("streams", "drivers"):
+    _spec = importlib.util.spec_from_file_location(f"guard_{_name}", Path(__file__).with_name(f"{_name}.py"))
+    _module = sys.modules[f"guard_{_name}"] = importlib.util.module_from_spec(_spec)
+    _spec.loader.exec_module(_module)
 
 TABLES = {
     "version": 1,

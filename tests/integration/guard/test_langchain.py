@@ -90,3 +90,22 @@ def test_a_blocked_answer_has_no_effect(play):
     _, messages = play("go", bad)
     assert CALLED == []
     assert "falcon" not in str(messages)
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_who_streams_an_agent_sees_nothing_unchecked(asynchronous, guard, context, secret):
+    """Tokens come from callbacks of the model, past every middleware."""
+    model = Model(messages=iter([AIMessage(content=f"the key {secret}")]), seen=[])
+    agent = create_agent(model, [send], middleware=[SiftMiddleware(guard, context)])
+    state = {"messages": [HumanMessage("hello")]}
+
+    async def listen():
+        return [piece async for piece in agent.astream(state, stream_mode="messages")]
+
+    pieces = asyncio.run(listen()) if asynchronous else list(agent.stream(state, stream_mode="messages"))
+    said = [message.content for message, _ in pieces if isinstance(message, AIMessage)]
+    assert said == ["the key <GITHUB_TOKEN>"]
+    # Without the guard they do come.
+    model = Model(messages=iter([AIMessage(content=f"the key {secret}")]), seen=[])
+    bare = list(create_agent(model, [send]).stream(state, stream_mode="messages"))
+    assert len(bare) > 1

@@ -17,7 +17,7 @@ const CLASS: Class =
     class(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_\r\n");
 
 /// Six bits for each character of both alphabets, 64 for all others.
-const VALUES: [u8; 256] = {
+pub(super) const VALUES: [u8; 256] = {
     let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     let mut table = [64; 256];
     let mut at = 0;
@@ -38,7 +38,7 @@ fn value(byte: u8) -> Option<u8> {
 
 /// For each character where in a group of four it can stand if the group is ASCII text, or UTF-16 of that:
 /// a byte with all bits set for each of the four places, the first place lowest.
-const PLACES: [u32; 256] = {
+pub(super) const PLACES: [u32; 256] = {
     let mut table = [0; 256];
     let mut byte = 0;
     while byte < 256 {
@@ -58,7 +58,7 @@ const PLACES: [u32; 256] = {
 };
 
 /// Whether a character is upper case, lower case or none of them, as bits.
-const KINDS: [u8; 256] = {
+pub(super) const KINDS: [u8; 256] = {
     let mut table = [0; 256];
     let mut byte = 0;
     while byte < 256 {
@@ -80,7 +80,7 @@ const ALL_KINDS: u8 = 7;
 /// Words, paths and numbers go this way: one look-up a character for all four phases. ASCII text in base64
 /// has 16 characters in a row that may stand where they do; text of other scripts has capitals, small
 /// letters and digits ([`Phase`] asks for them); compressed data begins as it does.
-fn barren(text: &[u8], start: usize, finished: bool) -> (bool, usize) {
+pub(super) fn barren(text: &[u8], start: usize, finished: bool) -> (bool, usize) {
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("bmi2") {
         // SAFETY: the processor has AVX2 and BMI2.

@@ -35,9 +35,9 @@
 //! open.
 //!
 //! Beside them are four *veils* that hide words from rules for injections but are no encoding of anything
-//! else: spaced letters, digits for letters, backwards, ROT13. They have no alphabet to be told by, so they are
-//! found by [`cues`], patterns that whoever has a pattern engine puts beside its own, and read in the
-//! window [`Window::around`] a hit.
+//! else: spaced letters, digits for letters, backwards, ROT13. The first two are found by [`veiled`]. The others have
+//! no alphabet to be told by, so they are found by [`cues`], patterns that whoever has a pattern engine puts beside
+//! its own, and read in the window [`Window::around`] a hit.
 //!
 //! **Windows overlap**: one begins each [`STRIDE`] bytes from the beginning of its run, at a whole unit, so
 //! anything whose encoding takes at most `STRIDE` bytes is whole in one of them.
@@ -70,7 +70,7 @@ pub use characters::{invisible, Invisible, InvisibleKind};
 pub use gate::Gate;
 pub use map::Map;
 pub use nesting::{Level, Nesting, Outcome};
-pub use veiled::{cues, Cue};
+pub use veiled::{cues, veiled, Cue};
 
 use base64::Base64;
 use characters::Characters;
@@ -216,6 +216,12 @@ impl Encodings {
     #[must_use]
     pub const fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    /// Those that are in both.
+    #[must_use]
+    pub const fn both(self, other: Self) -> Self {
+        Self(self.0 & other.0)
     }
 
     /// The encodings in their order.
@@ -421,6 +427,13 @@ pub struct Finder {
     characters: Option<Sparse<Characters>>,
 }
 
+/// What hides words from rules for injections and is no encoding of anything else.
+pub const VEILS: Encodings = Encodings(0)
+    .with(Encoding::Spaced)
+    .with(Encoding::Leet)
+    .with(Encoding::Reversed)
+    .with(Encoding::Rot13);
+
 /// What each of the sparse decoders undoes.
 const ESCAPES: Encodings =
     Encodings(0).with(Encoding::Percent).with(Encoding::Entity).with(Encoding::Escape);
@@ -532,7 +545,12 @@ pub fn windows(text: &[u8], limits: &Limits, found: &mut Vec<Window>) {
 /// As [`windows`], with a buffer that is kept for many texts.
 pub fn windows_by(text: &[u8], limits: &Limits, gate: &mut Gate, found: &mut Vec<Window>) {
     gate.look(text);
-    let by = Some(&*gate);
+    windows_in(text, limits, gate, found);
+}
+
+/// The windows of a text that `gate` has looked at.
+fn windows_in(text: &[u8], limits: &Limits, gate: &Gate, found: &mut Vec<Window>) {
+    let by = Some(gate);
     let wanted = limits.encodings;
     if wanted.contains(Encoding::Base64) && gate.has(gate::BASE64) {
         Base64::new(limits.packed_bytes).advance_by(text, true, by, found);

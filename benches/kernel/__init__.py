@@ -1,0 +1,1 @@
+"""What the action kernel costs from Python, beside its rivals: `python -m benches.kernel`."""

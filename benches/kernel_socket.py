@@ -1,0 +1,126 @@
+"""What a socket adds to a kernel: the same requests to one in this process and to one behind a socket, in turn.
+
+    python -m benches.kernel_socket [--requests 5000]
+
+Each line gives P50 and P99 of one call from Python, in microseconds, and the difference of the medians. Requests are
+signed beforehand; the two kernels are asked in turn, so that a busy moment of the machine meets both. Requests of a
+`session` carry a MAC, `signed` ones an Ed25519 signature; `durable` is a call and the wait for its permit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+import sift_fast as sf
+
+#: What both kernels are asked for: a read that charges one call, and a refund whose arguments are scanned.
+TOOLS = {"read_order": {"order": "o-1"}, "refund": {"order": "o-1", "cents": 1}}
+
+
+def sift(*words: str) -> list[str]:
+    """The command line of the package that is measured, and not of the sources here."""
+    return [sys.executable, "-P", "-m", "sift_fast.cli", *words]
+
+
+def folder(place: Path, *, mode: str) -> Path:
+    """A governance folder with room for many calls."""
+    subprocess.run(sift("init", str(place)), check=True, stdout=subprocess.DEVNULL)
+    settings = place / "kernel.toml"
+    settings.write_text(f'mode = "{mode}"\n{settings.read_text()}')
+    budgets = place / "budgets.toml"
+    budgets.write_text(budgets.read_text().replace("cap = 2_000\n", "cap = 200_000_000\n"))
+    return place
+
+
+class Asked:
+    """A kernel, its agent's key and a session."""
+
+    def __init__(self, kernel: sf.Kernel, place: Path) -> None:
+        self.kernel = kernel
+        self.key = sf.SigningKey.load(place / "keys" / "support-bot.key", "support-bot-1", kernel.audience)
+        grant = sf.SessionGrant(tenant="acme", agent="support-bot", roles=["support"])
+        self.session = kernel.open_session(sf.sign_grant(grant, self.key))
+
+    def request(self, tool: str, kind: str) -> tuple[sf.ActionRequest, sf.Credential]:
+        """One that was not asked before."""
+        request = sf.ActionRequest(
+            tenant="acme",
+            agent="support-bot",
+            role="support",
+            tool=tool,
+            args=TOOLS[tool],
+            session=self.session.id if kind == "session" else None,
+            conversation="c1",
+        )
+        if kind == "session":
+            return request, self.session.mac(request)
+        return sf.sign_request(request, self.key)
+
+
+def measure(both: list[Asked], tool: str, kind: str, count: int, work: Callable[..., None]) -> None:
+    """Ask in turn, and say what it took."""
+    times = np.zeros((2, count))
+    for number in range(count):
+        for place, asked in enumerate(both):
+            pair = asked.request(tool, kind)
+            begin = time.perf_counter_ns()
+            work(asked.kernel, *pair)
+            times[place, number] = time.perf_counter_ns() - begin
+    # The first tenth warms up.
+    own, socket = (np.percentile(row[count // 10 :] / 1_000, [50, 99]) for row in times)
+    name = f"{work.__name__} {tool} {kind}"
+    print(
+        f"{name:<28} in-process {own[0]:8.1f} {own[1]:8.1f}   socket {socket[0]:8.1f} {socket[1]:8.1f}"
+        f"   P50 {socket[0] - own[0]:+.1f} us"
+    )
+
+
+def authorize(kernel: sf.Kernel, request: sf.ActionRequest, credential: sf.Credential) -> None:
+    """The decision alone."""
+    if not kernel.authorize(request, credential).allowed:
+        raise SystemExit("a request of the benchmark was denied")
+
+
+def durable(kernel: sf.Kernel, request: sf.ActionRequest, credential: sf.Credential) -> None:
+    """The decision and its permit."""
+    auth = kernel.authorize(request, credential)
+    auth.durable_sync()
+    if auth.permit is None:
+        raise SystemExit("a request of the benchmark was denied")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--requests", type=int, default=5_000, help="of each kind (default: 5000)")
+    count = parser.parse_args().requests
+    with tempfile.TemporaryDirectory() as base:
+        own, served = folder(Path(base) / "own", mode="single"), folder(Path(base) / "served", mode="socket")
+        server = subprocess.Popen(sift("serve", "--kernel", str(served)), stdout=subprocess.PIPE)
+        try:
+            if server.stdout is None or not server.stdout.readline():
+                raise SystemExit("the kernel could not be served")
+            with sf.Kernel.open(own) as here, sf.Kernel.open(served) as there:
+                both = [Asked(here, own), Asked(there, served)]
+                print(f"{os.cpu_count()} cores, {count} requests of each kind, P50 and P99 in us")
+                for kind in ("session", "signed"):
+                    for tool in TOOLS:
+                        measure(both, tool, kind, count, authorize)
+                measure(both, "read_order", "session", max(count // 10, 100), durable)
+        finally:
+            server.send_signal(signal.SIGTERM)
+            server.wait()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,308 @@
+//! A disk that is full, read-only or failing, and files that were damaged: whatever cannot be checked or recorded is
+//! denied, and the answer says that it could not be.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic in a test is its report")]
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
+use sift_kernel::{
+    Authorization, Budgets, Config, Decision, Kernel, KernelError, LedgerJournal, MemoryStore,
+    Parts, Status, Subject, SubjectKind, SystemClock,
+};
+use sift_ledger::keys::Keyring;
+use sift_ledger::log::{Log, LogConfig};
+use sift_ledger::receipt::Verifier;
+use sift_policy::Policy;
+
+mod common;
+#[path = "../../sift-ledger/tests/sim/mod.rs"]
+mod sim;
+
+use common::{ask, key, now, open, refund, write};
+use sim::{Fault, Random, Sim};
+
+/// The folder that a child works with, and nothing in the process that runs the tests.
+const CHILD: &str = "SIFT_FAULTS_FOLDER";
+
+/// Allowed, or denied because something could not be checked.
+fn fails_closed(answer: &Authorization) -> bool {
+    match answer.decision {
+        Decision::Allow => true,
+        Decision::Deny => answer.status == Status::Error && answer.lease.is_none(),
+        Decision::Escalate => false,
+    }
+}
+
+/// A kernel whose ledger lies on a disk of its own.
+fn over(folder: &Path, disk: &Sim) -> Result<Kernel, String> {
+    let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
+    let mut log = LogConfig::new("acme.example/actions", key(2));
+    log.segment_bytes = 256 << 10;
+    log.segments = 2;
+    let log = Log::open(Arc::new(disk.clone()), log).map_err(|error| error.to_string())?;
+    Kernel::from_parts(Parts {
+        config: Config::from_text(&read("kernel.toml")).unwrap(),
+        keys: Keyring::load(&folder.join("keys.toml")).unwrap(),
+        budgets: Budgets::load(folder).unwrap(),
+        policy: Policy::load(folder).unwrap(),
+        receipt_key: key(1),
+        store: Arc::new(MemoryStore::default()),
+        journal: Arc::new(LedgerJournal::over(log)),
+        clock: Arc::new(SystemClock),
+        scanner: None,
+        taint: None,
+    })
+    .map_err(|error| error.to_string())
+}
+
+#[test]
+fn a_disk_that_fails_under_the_ledger_stops_the_kernel_and_loses_no_receipt() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "");
+    let mut stopped = 0;
+    for (number, fault) in
+        [Fault::Full, Fault::ReadOnly, Fault::Once].into_iter().cycle().take(60).enumerate()
+    {
+        let disk = Sim::new();
+        let kernel = over(folder.path(), &disk).unwrap();
+        disk.fault_after(1 + number as u64 / 3, fault, number as u64);
+        let mut acknowledged = Vec::new();
+        let mut failed = false;
+        for _ in 0..30 {
+            let answer = ask(&kernel, &refund(1), None);
+            assert!(fails_closed(&answer), "{fault:?}: {}", answer.reason);
+            assert!(!failed || answer.decision == Decision::Deny, "nothing after a failure");
+            if answer.decision == Decision::Deny {
+                assert_eq!(answer.reason, "ledger_unavailable");
+                failed = true;
+                continue;
+            }
+            match kernel.durable(&answer) {
+                Ok(durable) => acknowledged.push(durable.unwrap()),
+                Err(error) => {
+                    assert!(matches!(error, KernelError::Unavailable(_)), "{error}");
+                    failed = true;
+                }
+            }
+        }
+        stopped += usize::from(failed);
+        // A failed write is reported at the end as well, and never hangs it.
+        assert_eq!(kernel.close().is_err(), failed || disk.happened(), "{fault:?}");
+        drop(kernel);
+        let again = over(folder.path(), &disk.restart(false, number as u64)).unwrap();
+        let mut verifier = Verifier::new(Keyring::load(&folder.path().join("keys.toml")).unwrap());
+        for durable in acknowledged {
+            let proof = again.proof(durable.placed.unwrap().index).unwrap();
+            let seen = verifier.verify(&durable.receipt, Some(&proof), now()).unwrap();
+            assert!(seen.inclusion.is_valid(), "{}", seen.inclusion.detail());
+        }
+        assert_eq!(ask(&again, &refund(1), None).decision, Decision::Allow);
+    }
+    assert!(stopped > 20, "{stopped} stopped");
+}
+
+/// The rest of this process writes nothing to any file.
+fn take_no_more(hard: Option<u64>) {
+    setrlimit(Resource::Fsize, Rlimit { current: Some(0), maximum: hard }).unwrap();
+}
+
+#[test]
+fn child() {
+    let Some(folder) = std::env::var_os(CHILD).map(PathBuf::from) else { return };
+    let kernel = open(&folder).unwrap();
+    let answer = ask(&kernel, &refund(1), None);
+    let durable = kernel.durable(&answer).unwrap().unwrap();
+    println!("done {}", durable.placed.unwrap().index);
+    let before = getrlimit(Resource::Fsize);
+    take_no_more(before.maximum);
+    // The store must give a new block.
+    let large = ask(&kernel, &refund(5_000), None);
+    assert_eq!((large.decision, large.reason.as_str()), (Decision::Deny, "store_unavailable"));
+    assert_eq!(large.status, Status::Error);
+    let unseen = ask(&kernel, &refund(6_000), None);
+    assert_eq!((unseen.reason.as_str(), unseen.status), ("store_unavailable", Status::Error));
+    // What is drawn already may be decided, and is not handed out.
+    let small = ask(&kernel, &refund(1), None);
+    assert!(fails_closed(&small), "{}", small.reason);
+    if small.decision == Decision::Allow {
+        assert!(matches!(kernel.durable(&small), Err(KernelError::Unavailable(_))));
+    }
+    let after = ask(&kernel, &refund(1), None);
+    assert_eq!((after.decision, after.reason.as_str()), (Decision::Deny, "ledger_unavailable"));
+    let subject =
+        Subject { kind: SubjectKind::Agent, name: "bot".to_owned(), tenant: "acme".to_owned() };
+    assert!(matches!(kernel.revoke(&subject), Err(KernelError::Unavailable(_))));
+    assert_eq!(ask(&kernel, &refund(1), None).reason, "agent_revoked", "it holds all the same");
+    // Room again: what is on the disk is not known, so nothing is taken before the next start.
+    setrlimit(Resource::Fsize, before).unwrap();
+    kernel.reinstate(&subject).unwrap();
+    assert_eq!(ask(&kernel, &refund(1), None).reason, "ledger_unavailable");
+    assert!(kernel.close().is_err());
+    println!("held");
+    std::io::stdout().flush().unwrap();
+}
+
+#[test]
+fn a_disk_that_takes_nothing_any_more_denies_until_the_next_start() {
+    if std::env::var_os(CHILD).is_some() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "");
+    // A write beyond the limit is an error, and not the end of the process.
+    let child = Command::new("sh")
+        .args(["-c", "trap '' XFSZ; exec \"$@\"", "sh"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["child", "--exact", "--nocapture", "--test-threads", "1"])
+        .env(CHILD, folder.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&child.stdout);
+    assert!(child.status.success(), "{said}{}", String::from_utf8_lossy(&child.stderr));
+    assert!(said.contains("held"), "{said}");
+    let index = said.lines().find_map(|line| line.split("done ").nth(1)?.parse().ok()).unwrap();
+    let kernel = open(folder.path()).unwrap();
+    kernel.proof(index).unwrap();
+    // It counts as crashed: as long as clocks may be apart, requests could be old ones.
+    assert_eq!(ask(&kernel, &refund(1), None).reason, "issued_before_start");
+}
+
+fn files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files(&path, found);
+        } else if fs::metadata(&path).unwrap().len() > 0 && !path.ends_with("lock") {
+            found.push(path);
+        }
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let there = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy(&path, &there);
+        } else {
+            fs::copy(&path, &there).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_damaged_file_opens_nothing_or_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "");
+    let kernel = open(folder.path()).unwrap();
+    let mut receipts = Vec::new();
+    for _ in 0..300 {
+        let answer = ask(&kernel, &refund(1), None);
+        receipts.push(kernel.durable(&answer).unwrap().unwrap());
+    }
+    kernel.close().unwrap();
+    drop(kernel);
+    let state = folder.path().join("state");
+    let mut found = Vec::new();
+    files(&state, &mut found);
+    assert!(found.iter().any(|path| path.ends_with("kernel.sqlite")), "{found:?}");
+    assert!(found.iter().any(|path| path.ends_with("001.p/44")), "{found:?}");
+    let ring = || Keyring::load(&folder.path().join("keys.toml")).unwrap();
+    let mut random = Random::new(7);
+    let (mut refused, mut opened) = (0, 0);
+    for path in &found {
+        for round in 0..4 {
+            let other = tempfile::tempdir().unwrap();
+            copy(folder.path(), other.path());
+            let damaged = other.path().join(path.strip_prefix(folder.path()).unwrap());
+            let mut bytes = fs::read(&damaged).unwrap();
+            match round {
+                0 => bytes.truncate(bytes.len() / 2),
+                1 => bytes.iter_mut().for_each(|byte| *byte ^= 0x5a),
+                // Where there is something: a segment is mostly zeros.
+                _ => {
+                    let end = bytes.iter().rposition(|byte| *byte != 0).unwrap_or(0) as u64 + 1;
+                    bytes[random.below(end) as usize] ^= 1 << random.below(8);
+                }
+            }
+            fs::write(&damaged, bytes).unwrap();
+            let kernel = match open(other.path()) {
+                Ok(kernel) => kernel,
+                Err(error) => {
+                    assert!(
+                        matches!(error, KernelError::Unavailable(_)),
+                        "{}: {error}",
+                        path.display()
+                    );
+                    refused += 1;
+                    continue;
+                }
+            };
+            opened += 1;
+            // What it still proves is true, and what it decides is recorded.
+            let mut verifier = Verifier::new(ring());
+            for durable in receipts.iter().step_by(37) {
+                let index = durable.placed.as_ref().unwrap().index;
+                let Ok(proof) = kernel.proof(index) else { continue };
+                let seen = verifier.verify(&durable.receipt, Some(&proof), now()).unwrap();
+                assert!(seen.inclusion.is_valid(), "{}", path.display());
+            }
+            let answer = ask(&kernel, &refund(1), None);
+            assert!(
+                fails_closed(&answer) || answer.reason == "issued_before_start",
+                "{}: {}",
+                path.display(),
+                answer.reason
+            );
+            if answer.decision == Decision::Allow {
+                let Ok(Some(durable)) = kernel.durable(&answer) else { continue };
+                assert_eq!(durable.placed.unwrap().index, 300, "{}", path.display());
+            }
+        }
+    }
+    assert!(refused > 10, "{refused} refused, {opened} opened");
+}
+
+#[test]
+fn a_store_that_is_overwritten_while_it_is_open_grants_no_more_than_the_cap() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "");
+    for file in ["kernel.sqlite", "kernel.sqlite-wal", "kernel.sqlite-shm"] {
+        let kernel = open(folder.path()).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(2));
+        let mut spent = 0;
+        for round in 0..60 {
+            if round == 3 {
+                let path = folder.path().join("state").join(file);
+                let length = fs::metadata(&path).unwrap().len();
+                let garbage = vec![0xa5; usize::try_from(length).unwrap()];
+                // In place: the kernel's handle sees it.
+                fs::OpenOptions::new()
+                    .write(true)
+                    .open(&path)
+                    .unwrap()
+                    .write_all(&garbage)
+                    .unwrap();
+            }
+            let answer = ask(&kernel, &refund(300), None);
+            match answer.decision {
+                Decision::Allow => spent += 3_000_000,
+                _ => assert!(
+                    answer.reason == "budget_exceeded" || answer.status == Status::Error,
+                    "{}",
+                    answer.reason
+                ),
+            }
+        }
+        assert!(spent <= 100_000_000, "{file}: {spent}");
+        drop(kernel);
+        fs::remove_dir_all(folder.path().join("state")).unwrap();
+    }
+}

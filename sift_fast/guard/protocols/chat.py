@@ -1,0 +1,168 @@
+"""Streams of OpenAI's `chat/completions` and `completions`: choices, each with texts and tool calls that grow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from sift_fast.guard.protocols.openai import OPAQUE, check_tool_call
+from sift_fast.guard.protocols.sse import Events
+
+if TYPE_CHECKING:
+    from sift_fast.guard.guard import Guard
+    from sift_fast.guard.verdict import RequestContext
+
+__all__ = ["ChatEvents"]
+
+Documents = list[dict[str, Any]]
+
+
+class ChatEvents(Events):
+    """Every string of a delta is a text of its own, whatever a provider calls it, but for roles and ids.
+
+    Log-probabilities spell the answer token by token, what was taken out too: they do not go on.
+    """
+
+    named = False
+
+    def __init__(self, guard: Guard, context: RequestContext) -> None:
+        super().__init__(guard, context)
+        self._shell: dict[str, Any] = {}
+        #: How what is left of a text is put into a delta.
+        self._shapes: dict[tuple[Any, ...], Callable[[str], dict[str, Any]]] = {}
+        self._calls: dict[int, dict[int, dict[str, Any]]] = {}
+        #: Choices, and whether they have a `text` in place of a delta.
+        self._flat: dict[int, bool] = {}
+        self._ended: set[int] = set()
+        #: What may go out of the event that is being read.
+        self._ready: Documents = []
+        self._current = 0
+
+    async def _document(self, document: dict[str, Any]) -> Documents:
+        choices = document.get("choices")
+        rest = self._scrub({key: value for key, value in document.items() if key != "choices"})
+        if not isinstance(choices, list) or not choices:
+            return [{**rest, "choices": []} if "choices" in document else rest]
+        self._shell = {key: value for key, value in rest.items() if key != "usage"}
+        before: Documents = []
+        kept = []
+        self._ready = []
+        for choice in choices:
+            index = self._current = int(choice.get("index", 0))
+            if index in self._ended:
+                continue
+            more, keep = await self._choice(index, choice)
+            before += more
+            kept.append(keep)
+        return [*before, {**rest, "choices": kept}] if kept else before
+
+    async def _choice(self, index: int, choice: dict[str, Any]) -> tuple[Documents, dict[str, Any]]:
+        flat = self._flat.setdefault(index, "delta" not in choice and "text" in choice)
+        delta = {"text": choice["text"]} if flat else dict(choice.get("delta") or {})
+        out = {key: value for key, value in choice.items() if key not in {"delta", "text", "logprobs"}}
+        for call in delta.pop("tool_calls", None) or ():
+            self._hold(index, int(call.get("index", 0)), call)
+        if isinstance(delta.get("function_call"), dict):
+            self._hold(index, -1, {"function": delta.pop("function_call")})
+        shown = {key: await self._piece((index, key), value) for key, value in delta.items()}
+        if choice.get("finish_reason") is None:
+            return [], {**out, **(shown if flat else {"delta": shown})}
+        self._ended.add(index)
+        before = [self._chunk(index, shown)] if any(shown.values()) else []
+        self._ready += before
+        before += await self._rest(index)
+        return before, {**out, **({"text": ""} if flat else {"delta": {}})}
+
+    async def _piece(self, path: tuple[Any, ...], value: Any) -> Any:
+        """What may be shown of a part of a delta: each of its strings is a piece of one text."""
+        key = path[1]
+        if isinstance(value, str):
+            if key in OPAQUE:
+                return value
+            self._shapes[path] = lambda text: {key: text}
+            return await self._text(path).feed(value)
+        if isinstance(value, dict):
+            return await self._parts(path, value, lambda part: {key: part})
+        if isinstance(value, list):
+            out = []
+            for at, item in enumerate(value):
+                if not isinstance(item, dict):
+                    raise ValueError("a list in a delta holds no objects")  # noqa: TRY004 -- one handler for all
+                number = item.get("index", at)
+                out.append(await self._parts((*path, number), item, lambda part: {key: [part]}))
+            return out
+        return value
+
+    async def _parts(self, path: tuple[Any, ...], item: dict[str, Any], put: Callable[[Any], dict[str, Any]]) -> Any:
+        out = {}
+        told = {
+            name: value for name, value in item.items() if name in OPAQUE or not isinstance(value, str | dict | list)
+        }
+        for name, value in item.items():
+            if isinstance(value, str) and name not in OPAQUE:
+                self._shapes[*path, name] = lambda text, name=name: put({**told, name: text})  # type: ignore[misc]
+                out[name] = await self._text((*path, name)).feed(value)
+            else:
+                out[name] = self._scrub(value)
+        return out
+
+    def _hold(self, index: int, number: int, call: dict[str, Any]) -> None:
+        held = self._calls.setdefault(index, {}).setdefault(number, {})
+        for key, value in call.items():
+            # `custom` is a tool that takes a text.
+            if key in {"function", "custom"} and isinstance(value, dict):
+                inner = held.setdefault(key, {})
+                for name, part in value.items():
+                    if isinstance(part, str):
+                        self._keep(len(part))
+                        inner[name] = inner.get(name, "") + part
+                    else:
+                        inner[name] = part
+            elif key != "index" and value is not None:
+                held[key] = value
+
+    async def _rest(self, index: int) -> Documents:
+        """What a choice still has: text that was held, then its tool calls."""
+        out: Documents = []
+        for path, shape in self._shapes.items():
+            if path[0] == index:
+                text = await self._text(path).finish()
+                if text:
+                    out.append(self._chunk(index, shape(text)))
+        # If a call stops the answer, the text in front of it was still said.
+        self._ready += out
+        calls = []
+        for number, held in sorted(self._calls.pop(index, {}).items()):
+            call = await check_tool_call(self._guard, held, self._context)
+            if number < 0:
+                out.append(self._chunk(index, {"function_call": call["function"]}))
+            else:
+                calls.append({"index": number, **call})
+        return [*out, self._chunk(index, {"tool_calls": calls})] if calls else out
+
+    async def _end(self) -> Documents:
+        out = []
+        for index in self._flat:
+            if index not in self._ended:
+                self._current = index
+                self._ended.add(index)
+                self._calls.pop(index, None)
+                out += await self._rest(index)
+        return out
+
+    def _chunk(self, index: int, delta: dict[str, Any], reason: str | None = None) -> dict[str, Any]:
+        choice: dict[str, Any] = {"index": index}
+        if self._flat.get(index):
+            choice["text"] = delta.get("text", "")
+        else:
+            choice["delta"] = delta
+        return {**self._shell, "choices": [{**choice, "finish_reason": reason}]}
+
+    def _closing(self, message: str, *, failed: bool) -> Documents:  # noqa: ARG002 -- the reason is the same
+        key = "text" if self._flat.get(self._current) else "content"
+        out = [*self._ready, self._chunk(self._current, {key: message}, "content_filter")]
+        left = [index for index in self._flat if index not in self._ended and index != self._current]
+        return [*out, *(self._chunk(index, {}, "content_filter") for index in left)]
+
+    def _error(self, message: str) -> dict[str, Any]:
+        return {"error": {"message": message, "type": "guardrail", "code": "guardrail_unavailable"}}

@@ -1,0 +1,104 @@
+"""What LiteLLM asks of a guardrail, in its own process and over HTTP: texts and tool calls of a request or an answer.
+
+It gives the text of a stream from its beginning each time; what goes back is the redacted text and how many of its last
+characters may still change.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from sift_fast.guard._stream import OutputStream
+from sift_fast.guard.protocols.openai import UNKNOWN, Blocked, call_names, check_tool_call
+
+if TYPE_CHECKING:
+    from sift_fast.guard.guard import Guard
+    from sift_fast.guard.verdict import RequestContext, Verdict
+
+__all__ = ["LiteLlmGuard"]
+
+#: Calls of which it is remembered that their decision is on record.
+_TOLD = 10_000
+
+
+class LiteLlmGuard:
+    """A guard as LiteLLM asks it.
+
+    Args:
+        guard: decides.
+    """
+
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+        self._told: OrderedDict[tuple[str | None, str], None] = OrderedDict()
+
+    async def asked(self, texts: list[str], messages: Any, context: RequestContext) -> list[str]:
+        """Texts of a request. The last one is the new turn; what the service says itself is left alone where roles
+        are known.
+
+        Raises:
+            Blocked: one of them does not go on.
+        """
+        known = [message for message in messages or () if isinstance(message, Mapping)]
+        names = call_names(known)
+        turns: list[Mapping[str, Any]] = known if len(known) == len(texts) else [{"role": "user"}] * len(texts)
+        out = []
+        for at, (text, turn) in enumerate(zip(texts, turns, strict=True)):
+            role = turn.get("role")
+            if role in {"system", "developer"}:
+                out.append(text)
+            elif role in {"tool", "function"}:
+                name = str(turn.get("name") or names.get(str(turn.get("tool_call_id")), UNKNOWN))
+                out.append(_text(await self._guard.check_tool_output(name, text, context)))
+            elif role != "assistant" and not any(later.get("role") == "user" for later in turns[at + 1 :]):
+                out.append(_text(await self._guard.check_input(text, context)))
+            else:
+                out.append(self._guard.rescrub(text, context, said=role != "assistant"))
+        return out
+
+    async def answered(self, texts: Iterable[str], context: RequestContext) -> tuple[list[str], list[int]]:
+        """Texts of an answer as far as it has come, and of each how many characters at its end may still change.
+
+        Raises:
+            Blocked: one of them does not go on.
+        """
+        shown, held = [], []
+        for text in texts:
+            stream = OutputStream(self._guard, self._guard._state, None, context, say=False, quiet=True)
+            sure = stream.feed(text)
+            whole = sure + await stream.finish_async()
+            verdict = stream.verdict
+            assert verdict is not None  # noqa: S101 -- there is one once a stream is finished
+            if self._is_news(verdict, context):
+                stream.record()
+            if not verdict.allowed:
+                raise Blocked(verdict)
+            shown.append(whole)
+            held.append(len(whole) - len(sure))
+        return shown, held
+
+    async def calls(self, calls: Iterable[Mapping[str, Any]], context: RequestContext) -> list[dict[str, Any]]:
+        """Tool calls of an answer.
+
+        Raises:
+            Blocked: one of them does not go on.
+        """
+        return [await check_tool_call(self._guard, call, context) for call in calls]
+
+    def _is_news(self, verdict: Verdict, context: RequestContext) -> bool:
+        """Whether this was not decided for the same call before: the beginning of a stream comes again and again."""
+        key = (context.trace_id, verdict.decision)
+        if verdict.decision == "allow" or (context.trace_id is not None and key in self._told):
+            return False
+        self._told[key] = None
+        if len(self._told) > _TOLD:
+            self._told.popitem(last=False)
+        return True
+
+
+def _text(verdict: Verdict) -> str:
+    if not verdict.allowed or verdict.text is None:
+        raise Blocked(verdict)
+    return verdict.text

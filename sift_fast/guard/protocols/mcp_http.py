@@ -1,0 +1,240 @@
+"""A proxy for servers of the Model Context Protocol over streamable HTTP: a guard around an ASGI application.
+
+A message is one POST, answered by a message or by a stream of them; GET opens a stream of the server's own; a header
+names the session. Messages are read and rewritten as in `mcp_stdio`, whichever way they come.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from sift_fast.guard.protocols.gate import TooLarge, answer_json, behind, read_body, replay
+from sift_fast.guard.protocols.mcp import McpGuard
+from sift_fast.guard.protocols.mcp_stdio import Proxy
+from sift_fast.guard.protocols.sse import Frames
+
+if TYPE_CHECKING:
+    from sift_fast.guard.guard import Guard
+    from sift_fast.guard.protocols.gate import Message, Receive, Send
+    from sift_fast.guard.verdict import RequestContext
+
+__all__ = ["McpGate"]
+
+_SESSION = b"mcp-session-id"
+_MAX_SESSIONS = 10_000
+
+
+class McpGate:
+    """A guard around an ASGI application that is a server of the protocol.
+
+    Args:
+        app: the application.
+        guard: decides.
+        context: on whose behalf a client calls, from the ASGI scope.
+        pins: hashes of tool definitions, as for `McpGuard`.
+        learn: as for `McpGuard`.
+        save: called with the pins when there are new ones.
+        max_body: most bytes of a message.
+        body_timeout_s: seconds within which a request must have come.
+    """
+
+    def __init__(
+        self,
+        app: Any,
+        guard: Guard,
+        *,
+        context: Callable[[Message], RequestContext],
+        pins: dict[str, str] | None = None,
+        learn: bool = True,
+        save: Callable[[dict[str, str]], None] | None = None,
+        max_body: int = 16 << 20,
+        body_timeout_s: float = 60.0,
+    ) -> None:
+        self._app = app
+        self._guard = guard
+        self._context = context
+        self._pins = {} if pins is None else pins
+        self._learn = learn
+        self._save = save
+        self._most = max_body
+        self._patience = body_timeout_s
+        self._dropped: dict[str, str] = {}
+        self._sessions: OrderedDict[str, Proxy] = OrderedDict()
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+        elif scope["method"] in {"GET", "DELETE"}:
+            session = _session(scope)
+            await self._pass(scope, receive, send, self._proxy(scope, session), b"")
+            if scope["method"] == "DELETE" and session is not None:
+                self._sessions.pop(session, None)
+        elif scope["method"] == "POST":
+            await self._post(scope, receive, send)
+        else:
+            await answer_json(send, 405, {"error": {"message": "there is no such method", "code": "refused"}})
+
+    async def _post(self, scope: Message, receive: Receive, send: Send) -> None:
+        try:
+            body = await read_body(receive, self._most, self._patience)
+            if body is None:
+                return
+            proxy = self._proxy(scope, _session(scope))
+            forward, back = await proxy.from_client(body)
+        except TooLarge:
+            await answer_json(send, 413, _error("the message is too large"))
+            return
+        except TimeoutError:
+            await answer_json(send, 408, _error("the message did not come in time"))
+            return
+        except Exception:  # noqa: BLE001 -- what could not be checked does not reach the server
+            await answer_json(send, 503, _error("the message could not be checked"))
+            return
+        if back is not None:
+            answer = json.loads(back)
+            await answer_json(send, 400 if answer.get("id") is None else 200, answer)
+        if forward is not None:
+            await self._pass(scope, receive, send, proxy, forward)
+
+    async def _pass(self, scope: Message, receive: Receive, send: Send, proxy: Proxy, body: bytes) -> None:
+        inner = behind(scope, body)
+        known = len(self._pins)
+
+        async def reply(message: bytes) -> None:
+            await self._reply(inner, message)
+
+        answer = _Answer(proxy, send, reply, self._most)
+        try:
+            await self._app(inner, replay(body, receive, answer.done), answer.send)
+        finally:
+            answer.done.set()
+            if self._save is not None and len(self._pins) != known:
+                await asyncio.to_thread(self._save, dict(self._pins))
+
+    async def _reply(self, scope: Message, message: bytes) -> None:
+        """Answer a request of the server in the client's place."""
+        mine = {b"accept", b"content-type", b"last-event-id"}
+        headers = [pair for pair in scope["headers"] if pair[0].lower() not in mine]
+        headers += [(b"content-type", b"application/json"), (b"accept", b"application/json, text/event-stream")]
+
+        async def ignore(_message: Message) -> None:
+            pass
+
+        async def never() -> Message:
+            await asyncio.Event().wait()
+            raise AssertionError  # nobody sets it
+
+        asked = behind({**scope, "method": "POST", "headers": headers}, message)
+        await self._app(asked, replay(message, never, asyncio.Event()), ignore)
+
+    def _proxy(self, scope: Message, session: str | None) -> Proxy:
+        """What is known of a session; a request without one is a session of its own."""
+        proxy = None if session is None else self._sessions.get(session)
+        if proxy is None:
+            context = self._context(scope)
+            if session is not None:
+                context = context.with_conversation(f"mcp-{session}")
+            checks = McpGuard(self._guard, context, pins=self._pins, learn=self._learn, dropped=self._dropped)
+            proxy = Proxy(checks)
+        if session is not None:
+            self._sessions[session] = proxy
+            self._sessions.move_to_end(session)
+            if len(self._sessions) > _MAX_SESSIONS:
+                self._sessions.popitem(last=False)
+        return proxy
+
+
+class _Answer:
+    """What the server sends on one connection."""
+
+    def __init__(self, proxy: Proxy, send: Send, reply: Callable[[bytes], Any], most: int) -> None:
+        self._proxy, self._send, self._reply, self._most = proxy, send, reply, most
+        self._start: Message = {}
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._frames: Frames | None = None
+        self.done = asyncio.Event()
+
+    async def send(self, message: Message) -> None:
+        """Take one message of the application."""
+        if self.done.is_set():
+            return
+        if message["type"] == "http.response.start":
+            self._start = message
+            headers = {name.lower(): value for name, value in message["headers"]}
+            if headers.get(b"content-encoding", b"identity") != b"identity":
+                self.done.set()
+                await answer_json(self._send, 503, _error("the answer could not be read"))
+            elif headers.get(b"content-type", b"").lower().startswith(b"text/event-stream"):
+                self._frames = Frames()
+                await self._begin(None)
+        elif message["type"] == "http.response.body":
+            last = not message.get("more_body", False)
+            if self._frames is not None:
+                await self._stream(self._frames, message.get("body", b""), last=last)
+            else:
+                await self._collect(message.get("body", b""), last=last)
+
+    async def _begin(self, size: int | None) -> None:
+        headers = [pair for pair in self._start["headers"] if pair[0].lower() != b"content-length"]
+        if size is not None:
+            headers.append((b"content-length", str(size).encode()))
+        await self._send({**self._start, "headers": headers})
+
+    async def _stream(self, frames: Frames, data: bytes, *, last: bool) -> None:
+        out = []
+        try:
+            # One by one: what came before a bad event goes out.
+            for lines in frames.feed(data):
+                out.append(await self._event(lines))  # noqa: PERF401 -- a comprehension would lose them
+        except Exception:  # noqa: BLE001 -- what cannot be read is not passed on, nor is what follows
+            last = True
+        if last:
+            self.done.set()
+        await self._send({"type": "http.response.body", "body": b"".join(out), "more_body": not last})
+
+    async def _event(self, lines: list[bytes]) -> bytes:
+        head = b"".join(line + b"\n" for line in lines if line.startswith((b"event:", b"id:", b"retry:", b":")))
+        data = b"\n".join(line[5:].removeprefix(b" ") for line in lines if line.startswith(b"data:"))
+        if not data.strip():
+            # Where a client may begin again is said in an event without a message.
+            return head + (b"data:\n\n" if any(line.startswith(b"data") for line in lines) else b"\n")
+        forward, back = await self._proxy.from_server(data)
+        if back is not None:
+            await self._reply(back)
+        return b"" if forward is None else head + b"data: " + forward + b"\n"
+
+    async def _collect(self, data: bytes, *, last: bool) -> None:
+        self._parts.append(data)
+        self._size += len(data)
+        if self._size > self._most:
+            self.done.set()
+            await answer_json(self._send, 503, _error("the answer is too large"))
+        elif last:
+            self.done.set()
+            body = b"".join(self._parts)
+            forward = (await self._proxy.from_server(body))[0] if body.strip() else b""
+            if forward is None and int(self._start["status"]) < 400:
+                await answer_json(self._send, 503, _error("the answer could not be read"))
+                return
+            # An error that is no message keeps its status alone.
+            await self._begin(len(forward or b""))
+            await self._send({"type": "http.response.body", "body": forward or b""})
+
+
+def _session(scope: Message) -> str | None:
+    for name, value in scope["headers"]:
+        if name.lower() == _SESSION:
+            return str(value.decode("latin-1"))
+    return None
+
+
+def _error(message: str) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": None, "error": {"code": -32603, "message": message}}
