@@ -68,6 +68,11 @@ def page(record: dict[str, Any], source: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def link(source: str) -> str:
+    """The name of a record's file, as a link from the page."""
+    return f"[{source}](../benches/record/{source})"
+
+
 def write(record: dict[str, Any], source: str) -> None:
     """Write the page.
 
@@ -75,4 +80,4 @@ def write(record: dict[str, Any], source: str) -> None:
         record: what was measured.
         source: name of the file of the record.
     """
-    PAGE.write_text(page(record, f"[{source}](../benches/record/{source})"), encoding="utf-8")
+    PAGE.write_text(page(record, link(source)), encoding="utf-8")

@@ -94,7 +94,7 @@ class Actions:
         settings = config.kernel
         self.kernel = kernel
         #: Whether each question goes to another process.
-        self.remote = settings.socket is not None
+        self.remote = settings.socket is not None or getattr(kernel, "remote", False) is True
         self._settings = settings
         self._keys = _keys(kernel, config, settings)
         self._makes = bool(self._keys) or bool(settings.agent)

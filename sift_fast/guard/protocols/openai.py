@@ -138,7 +138,7 @@ async def _item(guard: Guard, item: Any, context: RequestContext, names: Mapping
     if role in _OWN:
         return item
     if role in {"tool", "function"}:
-        name = str(item.get("name") or names.get(str(item.get("tool_call_id")), UNKNOWN))
+        name = names.get(str(item.get("tool_call_id"))) or str(item.get("name") or UNKNOWN)
         return {**item, "content": await _result(guard, name, item.get("content"), context)}
     if kind.endswith("_output"):
         name = names.get(str(item.get("call_id")), UNKNOWN)
