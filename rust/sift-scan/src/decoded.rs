@@ -142,8 +142,11 @@ impl Scanner {
             }
         });
         scan.work.decoded += outcome.decoded as u64;
-        if outcome.skipped > 0 {
+        if outcome.skipped > outcome.costly {
             scan.incomplete.insert(Incomplete::DECODE);
+        }
+        if outcome.costly > 0 {
+            scan.incomplete.insert(Incomplete::DECODE_BYTES);
         }
         result
     }

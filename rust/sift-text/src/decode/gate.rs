@@ -193,7 +193,10 @@ mod tests {
     fn the_gate_hides_nothing() {
         let mut random = Random::new(21);
         let limits = Limits::default();
-        const PIECES: [&str; 34] = [
+        const PIECES: [&str; 37] = [
+            "IQQ7BD4EMgQ+BCAAOAQgADQENQQ7BD4EIAA3BDQENQRBBEwE",
+            "AGQA6QBqAOAAIADpAHQA6QAgAGwA4AAtAGIAYQBzACAAbwD5",
+            "0421043b043e0432043e00200438002004340435043b043e",
             "0K3RgtC+INGB0LvQvtCy0L4g0Lgg0LXRidGRINC+0LTQvdC+",
             "d0add182d0be20d181d0bbd0bed0b2d0be20d0b820d0b5d189d19120d0bed0b4d0bdd0be",
             "cwBlAGMAcgBlAHQAIAB3AG8AcgBkAHMA",

@@ -478,7 +478,7 @@ fn judge(text: &[u8], first: usize) -> Judged {
             let [low, high] = halves(&SIX);
             let values = _mm512_maskz_permutex2var_epi8(ascii, low, bytes, high);
             let values = _mm512_maskz_compress_epi8(letters, values);
-            text_of_others |= may_be_utf8(values, letters.count_ones());
+            text_of_others |= may_be_of_others(values, letters.count_ones());
         }
         let digits = has(HEXADECIMAL) & run;
         all.hex |= if goes_on || breaks != 0 {
@@ -535,9 +535,12 @@ fn may_be_text(bytes: __m512i, digits: u64) -> bool {
     let four = fits & fits >> 2 & (fits & fits >> 2) >> 4;
     let text = four & four >> 8 & four >> 16;
     const { assert!(MIN_TEXT == 12) };
-    let zeros = within(0, 0).count_ones() as usize;
+    // High bytes of UTF-16. Of twelve characters seven at least are among the digits of one look.
+    let high = within(0, 6) | within(9, 14) | within(0x20, 0x20) | within(0x30, 0x30);
+    let high = high & high >> 4 & (high & high >> 4) >> 8;
+    let utf16 = high & high >> 12;
     let packed = (within(0x1f, 0x1f) | within(0x78, 0x78)) & !(digits << 1);
-    text != 0 || zeros >= MIN_TEXT / 2 || packed != 0
+    text != 0 || utf16 != 0 || packed != 0
 }
 
 /// Six bits for each character.
@@ -554,10 +557,10 @@ static SIX: [u8; 128] = {
 /// Every fourth bit.
 const FOURTH: u64 = 0x1111_1111_1111_1111;
 
-/// Whether the first `count` of 64 characters of base64 may hold text of any script, in any phase.
+/// Whether the first `count` of 64 characters of base64 may hold text of any script in UTF-8 or UTF-16, in any phase.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx512vbmi2,gfni,bmi2")]
-fn may_be_utf8(values: __m512i, count: u32) -> bool {
+fn may_be_of_others(values: __m512i, count: u32) -> bool {
     let splat = |byte: u8| _mm512_set1_epi8(byte as i8);
     let next = _mm512_permutexvar_epi8(table(&BEHIND), values);
     // The three bytes that a character and the one behind it are part of, if it is the first of a group, the second
@@ -580,12 +583,13 @@ fn may_be_utf8(values: __m512i, count: u32) -> bool {
             pairs & _mm512_cmple_epu8_mask(_mm512_sub_epi8(byte, splat(first)), splat(last - first))
         };
         let plain = within(b' ', b'~') | within(b'\t', b'\n') | within(b'\r', b'\r');
-        [plain, within(0xc2, 0xf4), within(0x80, 0xbf)]
+        let high = within(0, 6) | within(9, 14) | within(0x20, 0x20) | within(0x30, 0x30);
+        [plain, within(0xc2, 0xf4), within(0x80, 0xbf), high]
     });
     (0..4).any(|phase| {
         let first = FOURTH << phase;
-        let [plain, lead, tail] = [0, 1, 2].map(|kind| {
-            let [one, two, three] = kinds.map(|kinds: [u64; 3]| kinds[kind]);
+        let [plain, lead, tail, high] = [0, 1, 2, 3].map(|kind| {
+            let [one, two, three] = kinds.map(|kinds: [u64; 4]| kinds[kind]);
             let all = one & first | two & first.rotate_left(1) | three & first.rotate_left(2);
             // Nothing begins at the fourth.
             _pext_u64(all, !first.rotate_left(3))
@@ -593,7 +597,9 @@ fn may_be_utf8(values: __m512i, count: u32) -> bool {
         let fits = (plain | lead) & !(lead << 1) | tail & (lead | tail) << 1;
         let four = fits & fits >> 1 & (fits & fits >> 1) >> 2;
         const { assert!(MIN_TEXT == 12) };
-        four & four >> 4 & four >> 8 != 0
+        // Of UTF-16 every second byte is a high one. Of twelve six at least are among the bytes of one look.
+        let pairs = high & high >> 2;
+        four & four >> 4 & four >> 8 != 0 || pairs & pairs >> 4 & pairs >> 8 != 0
     })
 }
 
