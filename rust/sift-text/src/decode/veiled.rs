@@ -242,32 +242,36 @@ fn words(text: &[u8], gate: &Gate, found: &mut Vec<Window>) {
     let mut at = 0;
     loop {
         at = gate.next(gate::LEET, at);
-        let block_end = text.len().min((at / gate::BLOCK + 1) * gate::BLOCK);
         if at >= text.len() {
             return;
         }
-        while at < block_end {
-            let Some(sign) = text
-                .get(at..block_end)
-                .and_then(|rest| rest.iter().position(|&byte| is_leet(byte)))
-            else {
-                break;
-            };
-            let sign = at + sign;
-            let before = text.get(..sign).unwrap_or_default().iter().rev();
-            let before =
-                before.take_while(|byte| letter(Some(byte)) != 0).take(LONGEST_WORD + 1).count();
-            let start = sign - before;
-            let rest = text.get(start..).unwrap_or_default();
-            let length = rest.iter().take_while(|byte| letter(Some(byte)) != 0).count();
-            at = start + length;
-            let word = rest.get(..length).unwrap_or_default();
-            if is_veiled(word) {
-                add(at, text, Reading::Leet, found);
+        let end = text.len().min((at / gate::BLOCK + 1) * gate::BLOCK);
+        while let Some(sign) = text
+            .get(at..end)
+            .and_then(|rest| rest.iter().position(|&byte| is_leet(byte)).map(|sign| at + sign))
+        {
+            let (is_veiled, behind) = word(text, sign);
+            if is_veiled {
+                add(behind, text, Reading::Leet, found);
             }
+            at = behind;
         }
-        at = at.max(block_end);
+        at = at.max(end);
     }
+}
+
+/// Whether the digit or sign at `at` is in a word that is looked up, one of whose signs has a letter behind it; and
+/// where the word ends, as far as one that is looked up may go.
+pub(super) fn word(text: &[u8], at: usize) -> (bool, usize) {
+    let is_part = |byte: &&u8| letter(Some(byte)) != 0;
+    let before = text.get(..at).unwrap_or_default().iter().rev().take(LONGEST_WORD + 1);
+    let start = at - before.take_while(is_part).count();
+    let rest = text.get(at..).unwrap_or_default().iter().take(LONGEST_WORD + 1);
+    let end = at + rest.take_while(is_part).count();
+    let word = text.get(start..end).unwrap_or_default();
+    let behind =
+        |pair: &[u8]| matches!(*pair, [sign, next] if is_leet(sign) && next.is_ascii_alphabetic());
+    (is_veiled(word) && word.windows(2).any(behind), end)
 }
 
 /// Whether a word of letters and signs is one of those that are looked up, with something written for a letter.
@@ -484,7 +488,7 @@ mod tests {
         }
     }
 
-    /// A word counts if something in it is written for a letter.
+    /// A word counts if something in it is written for a letter, with a letter behind it.
     #[test]
     fn words_with_digits_among_their_letters_are_cues() {
         let gate = Gate::default();

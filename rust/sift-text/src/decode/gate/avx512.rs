@@ -22,7 +22,7 @@ use super::{
 };
 use crate::decode::base64::{self, KINDS, PLACES, VALUES};
 use crate::decode::runs::{line_break, Break, LINE};
-use crate::decode::veiled::is_leet;
+use crate::decode::veiled::{is_leet, word};
 use crate::decode::{hex_value, MIN_TEXT};
 
 /// Bytes that are looked at together.
@@ -225,7 +225,20 @@ pub(super) unsafe fn look(text: &[u8], marks: &mut [u8]) -> u8 {
         }
         each(pairs(&part, &mut left), |number| mark(first + number, PAIRS));
         let (signs, letters) = veils(&part);
-        each(signs, |number| mark(first + number, LEET));
+        if blocks(signs) != 0 {
+            for (number, mut signs) in lanes(signs).into_iter().enumerate() {
+                while signs != 0 {
+                    let bit = signs.trailing_zeros() as usize;
+                    let at = begun + BLOCK * number + bit;
+                    let (is_veiled, end) = word(text, at);
+                    if is_veiled {
+                        mark(first + number, LEET);
+                        break;
+                    }
+                    signs &= u64::MAX.checked_shl((bit + end - at) as u32).unwrap_or(0);
+                }
+            }
+        }
         each(letters, |number| mark(first + number, SPACED));
         let signs = escapes(&part, behind.as_ref());
         if blocks(signs) != 0 {
@@ -349,21 +362,30 @@ fn escapes(part: &Masks, behind: Option<&Masks>) -> __m512i {
     )
 }
 
-/// Blocks with a digit or sign beside a letter, and those with three single letters near one another.
+/// A bit for each digit or sign with a letter behind it among three letters and signs, and the blocks with three single
+/// letters near one another.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn veils(part: &Masks) -> (u8, u8) {
+fn veils(part: &Masks) -> (__m512i, u8) {
     let letter = part.letter;
     let (left, right) = (_mm512_slli_epi64::<1>(letter), _mm512_srli_epi64::<1>(letter));
-    // What stands in another block may be a letter, or none.
-    let edges = _mm512_set1_epi64(i64::MIN | 1);
-    let beside = _mm512_or_si512(_mm512_or_si512(left, right), edges);
     let single = _mm512_andnot_si512(_mm512_or_si512(left, right), letter);
     let near = |lanes: __m512i| {
         let two = _mm512_or_si512(_mm512_srli_epi64::<2>(lanes), _mm512_srli_epi64::<3>(lanes));
         _mm512_and_si512(lanes, two)
     };
-    (blocks(_mm512_and_si512(part.leet, beside)), blocks(near(near(single))))
+    // What stands in another block may be a letter, or none.
+    let behind = _mm512_or_si512(right, _mm512_set1_epi64(i64::MIN));
+    let signs = _mm512_and_si512(part.leet, behind);
+    // Of a word of three; at the edges of a block it may be one.
+    let part_of = _mm512_or_si512(letter, part.leet);
+    let two = _mm512_and_si512(part_of, _mm512_srli_epi64::<1>(part_of));
+    let three = _mm512_and_si512(two, _mm512_srli_epi64::<2>(part_of));
+    let around = _mm512_or_si512(
+        _mm512_or_si512(three, _mm512_slli_epi64::<1>(three)),
+        _mm512_or_si512(_mm512_slli_epi64::<2>(three), _mm512_set1_epi64((i64::MIN >> 1) | 3)),
+    );
+    (_mm512_and_si512(signs, around), blocks(near(near(single))))
 }
 
 /// Judges the runs that reach their length where `ends` has a bit, in the block at `start`.
