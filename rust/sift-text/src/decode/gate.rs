@@ -185,7 +185,7 @@ fn places(text: &[u8], start: usize, mut triggers: u64, mut high: u64) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decode::{Finder, Limits, Window};
+    use crate::decode::{Encodings, Finder, Limits, Window};
     use crate::testing::{text, Random};
 
     /// Whoever skips by the gate finds what the same decoder finds without.
@@ -193,7 +193,17 @@ mod tests {
     fn the_gate_hides_nothing() {
         let mut random = Random::new(21);
         let limits = Limits::default();
-        const PIECES: [&str; 34] = [
+        const PIECES: [&str; 44] = [
+            "1gn0re",
+            "7h3 ",
+            "y0u!",
+            "i g n o r e ",
+            "a.b.c.d.e.f",
+            "x1",
+            "pr0mp7",
+            "IQQ7BD4EMgQ+BCAAOAQgADQENQQ7BD4EIAA3BDQENQRBBEwE",
+            "AGQA6QBqAOAAIADpAHQA6QAgAGwA4AAtAGIAYQBzACAAbwD5",
+            "0421043b043e0432043e00200438002004340435043b043e",
             "0K3RgtC+INGB0LvQvtCy0L4g0Lgg0LXRidGRINC+0LTQvdC+",
             "d0add182d0be20d181d0bbd0bed0b2d0be20d0b820d0b5d189d19120d0bed0b4d0bdd0be",
             "cwBlAGMAcgBlAHQAIAB3AG8AcgBkAHMA",
@@ -245,13 +255,20 @@ mod tests {
             let mut plain = Vec::new();
             Finder::new(&limits).advance(&input, true, &mut plain);
             plain.sort();
+            let mut veils = Vec::new();
             for path in paths() {
                 let (mut gate, mut gated) = (Gate::default(), Vec::new());
                 gate.look_by(&input, path);
                 crate::decode::windows_in(&input, &limits, &gate, &mut gated);
                 gated.sort();
                 check(round, path, &input, &plain, &gated);
+                gated.clear();
+                crate::decode::veiled(&input, Encodings::ALL, &gate, &mut gated);
+                gated.dedup();
+                veils.push(gated);
             }
+            let alike = veils.windows(2).all(|pair| pair[0] == pair[1]);
+            assert!(alike, "round {round}: {veils:?} in {:?}", String::from_utf8_lossy(&input));
         }
     }
 

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::decode::base64::{self, KINDS, PLACES, VALUES};
 use crate::decode::runs::{line_break, Break, LINE};
-use crate::decode::veiled::is_leet;
+use crate::decode::veiled::{is_leet, word};
 use crate::decode::{hex_value, MIN_TEXT};
 
 /// Bytes that are looked at together.
@@ -225,7 +225,20 @@ pub(super) unsafe fn look(text: &[u8], marks: &mut [u8]) -> u8 {
         }
         each(pairs(&part, &mut left), |number| mark(first + number, PAIRS));
         let (signs, letters) = veils(&part);
-        each(signs, |number| mark(first + number, LEET));
+        if blocks(signs) != 0 {
+            for (number, mut signs) in lanes(signs).into_iter().enumerate() {
+                while signs != 0 {
+                    let bit = signs.trailing_zeros() as usize;
+                    let at = begun + BLOCK * number + bit;
+                    let (is_veiled, end) = word(text, at);
+                    if is_veiled {
+                        mark(first + number, LEET);
+                        break;
+                    }
+                    signs &= u64::MAX.checked_shl((bit + end - at) as u32).unwrap_or(0);
+                }
+            }
+        }
         each(letters, |number| mark(first + number, SPACED));
         let signs = escapes(&part, behind.as_ref());
         if blocks(signs) != 0 {
@@ -349,21 +362,30 @@ fn escapes(part: &Masks, behind: Option<&Masks>) -> __m512i {
     )
 }
 
-/// Blocks with a digit or sign beside a letter, and those with three single letters near one another.
+/// A bit for each digit or sign with a letter behind it among three letters and signs, and the blocks with three single
+/// letters near one another.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn veils(part: &Masks) -> (u8, u8) {
+fn veils(part: &Masks) -> (__m512i, u8) {
     let letter = part.letter;
     let (left, right) = (_mm512_slli_epi64::<1>(letter), _mm512_srli_epi64::<1>(letter));
-    // What stands in another block may be a letter, or none.
-    let edges = _mm512_set1_epi64(i64::MIN | 1);
-    let beside = _mm512_or_si512(_mm512_or_si512(left, right), edges);
     let single = _mm512_andnot_si512(_mm512_or_si512(left, right), letter);
     let near = |lanes: __m512i| {
         let two = _mm512_or_si512(_mm512_srli_epi64::<2>(lanes), _mm512_srli_epi64::<3>(lanes));
         _mm512_and_si512(lanes, two)
     };
-    (blocks(_mm512_and_si512(part.leet, beside)), blocks(near(near(single))))
+    // What stands in another block may be a letter, or none.
+    let behind = _mm512_or_si512(right, _mm512_set1_epi64(i64::MIN));
+    let signs = _mm512_and_si512(part.leet, behind);
+    // Of a word of three; at the edges of a block it may be one.
+    let part_of = _mm512_or_si512(letter, part.leet);
+    let two = _mm512_and_si512(part_of, _mm512_srli_epi64::<1>(part_of));
+    let three = _mm512_and_si512(two, _mm512_srli_epi64::<2>(part_of));
+    let around = _mm512_or_si512(
+        _mm512_or_si512(three, _mm512_slli_epi64::<1>(three)),
+        _mm512_or_si512(_mm512_slli_epi64::<2>(three), _mm512_set1_epi64((i64::MIN >> 1) | 3)),
+    );
+    (_mm512_and_si512(signs, around), blocks(near(near(single))))
 }
 
 /// Judges the runs that reach their length where `ends` has a bit, in the block at `start`.
@@ -478,7 +500,7 @@ fn judge(text: &[u8], first: usize) -> Judged {
             let [low, high] = halves(&SIX);
             let values = _mm512_maskz_permutex2var_epi8(ascii, low, bytes, high);
             let values = _mm512_maskz_compress_epi8(letters, values);
-            text_of_others |= may_be_utf8(values, letters.count_ones());
+            text_of_others |= may_be_of_others(values, letters.count_ones());
         }
         let digits = has(HEXADECIMAL) & run;
         all.hex |= if goes_on || breaks != 0 {
@@ -535,9 +557,12 @@ fn may_be_text(bytes: __m512i, digits: u64) -> bool {
     let four = fits & fits >> 2 & (fits & fits >> 2) >> 4;
     let text = four & four >> 8 & four >> 16;
     const { assert!(MIN_TEXT == 12) };
-    let zeros = within(0, 0).count_ones() as usize;
+    // High bytes of UTF-16. Of twelve characters seven at least are among the digits of one look.
+    let high = within(0, 6) | within(9, 14) | within(0x20, 0x20) | within(0x30, 0x30);
+    let high = high & high >> 4 & (high & high >> 4) >> 8;
+    let utf16 = high & high >> 12;
     let packed = (within(0x1f, 0x1f) | within(0x78, 0x78)) & !(digits << 1);
-    text != 0 || zeros >= MIN_TEXT / 2 || packed != 0
+    text != 0 || utf16 != 0 || packed != 0
 }
 
 /// Six bits for each character.
@@ -554,10 +579,10 @@ static SIX: [u8; 128] = {
 /// Every fourth bit.
 const FOURTH: u64 = 0x1111_1111_1111_1111;
 
-/// Whether the first `count` of 64 characters of base64 may hold text of any script, in any phase.
+/// Whether the first `count` of 64 characters of base64 may hold text of any script in UTF-8 or UTF-16, in any phase.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx512vbmi2,gfni,bmi2")]
-fn may_be_utf8(values: __m512i, count: u32) -> bool {
+fn may_be_of_others(values: __m512i, count: u32) -> bool {
     let splat = |byte: u8| _mm512_set1_epi8(byte as i8);
     let next = _mm512_permutexvar_epi8(table(&BEHIND), values);
     // The three bytes that a character and the one behind it are part of, if it is the first of a group, the second
@@ -580,12 +605,13 @@ fn may_be_utf8(values: __m512i, count: u32) -> bool {
             pairs & _mm512_cmple_epu8_mask(_mm512_sub_epi8(byte, splat(first)), splat(last - first))
         };
         let plain = within(b' ', b'~') | within(b'\t', b'\n') | within(b'\r', b'\r');
-        [plain, within(0xc2, 0xf4), within(0x80, 0xbf)]
+        let high = within(0, 6) | within(9, 14) | within(0x20, 0x20) | within(0x30, 0x30);
+        [plain, within(0xc2, 0xf4), within(0x80, 0xbf), high]
     });
     (0..4).any(|phase| {
         let first = FOURTH << phase;
-        let [plain, lead, tail] = [0, 1, 2].map(|kind| {
-            let [one, two, three] = kinds.map(|kinds: [u64; 3]| kinds[kind]);
+        let [plain, lead, tail, high] = [0, 1, 2, 3].map(|kind| {
+            let [one, two, three] = kinds.map(|kinds: [u64; 4]| kinds[kind]);
             let all = one & first | two & first.rotate_left(1) | three & first.rotate_left(2);
             // Nothing begins at the fourth.
             _pext_u64(all, !first.rotate_left(3))
@@ -593,7 +619,9 @@ fn may_be_utf8(values: __m512i, count: u32) -> bool {
         let fits = (plain | lead) & !(lead << 1) | tail & (lead | tail) << 1;
         let four = fits & fits >> 1 & (fits & fits >> 1) >> 2;
         const { assert!(MIN_TEXT == 12) };
-        four & four >> 4 & four >> 8 != 0
+        // Of UTF-16 every second byte is a high one. Of twelve six at least are among the bytes of one look.
+        let pairs = high & high >> 2;
+        four & four >> 4 & four >> 8 != 0 || pairs & pairs >> 4 & pairs >> 8 != 0
     })
 }
 
