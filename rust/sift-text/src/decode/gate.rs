@@ -42,19 +42,19 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// Looks at `text`.
-    pub(super) fn look(&mut self, text: &[u8]) {
+    /// Looks at `text`; with `veils` for words with digits and single letters as well.
+    pub(super) fn look(&mut self, text: &[u8], veils: bool) {
         #[cfg(target_arch = "x86_64")]
         if has_avx512() {
-            return self.look_by(text, Path::Avx512);
+            return self.look_by(text, veils, Path::Avx512);
         } else if std::arch::is_x86_feature_detected!("avx2") {
-            return self.look_by(text, Path::Avx2);
+            return self.look_by(text, veils, Path::Avx2);
         }
-        self.look_by(text, Path::None);
+        self.look_by(text, veils, Path::None);
     }
 
     /// The processor must have what `path` needs.
-    fn look_by(&mut self, text: &[u8], path: Path) {
+    fn look_by(&mut self, text: &[u8], veils: bool, path: Path) {
         self.marks.clear();
         self.any = match path {
             Path::None => u8::MAX,
@@ -69,7 +69,7 @@ impl Gate {
             Path::Avx512 => {
                 self.marks.resize(text.len().div_ceil(BLOCK), 0);
                 // SAFETY: the processor has what [`has_avx512`] asks for, says the caller.
-                unsafe { avx512::look(text, &mut self.marks) }
+                unsafe { avx512::look(text, veils, &mut self.marks) }
             }
         };
     }
@@ -258,7 +258,7 @@ mod tests {
             let mut veils = Vec::new();
             for path in paths() {
                 let (mut gate, mut gated) = (Gate::default(), Vec::new());
-                gate.look_by(&input, path);
+                gate.look_by(&input, true, path);
                 crate::decode::windows_in(&input, &limits, &gate, &mut gated);
                 gated.sort();
                 check(round, path, &input, &plain, &gated);

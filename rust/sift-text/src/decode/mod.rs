@@ -218,6 +218,12 @@ impl Encodings {
         Self(self.0 | other.0)
     }
 
+    /// Those that are not in `other`.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     /// Those that are in both.
     #[must_use]
     pub const fn both(self, other: Self) -> Self {
@@ -539,7 +545,7 @@ pub fn windows(text: &[u8], limits: &Limits, found: &mut Vec<Window>) {
 
 /// As [`windows`], with a buffer that is kept for many texts.
 pub fn windows_by(text: &[u8], limits: &Limits, gate: &mut Gate, found: &mut Vec<Window>) {
-    gate.look(text);
+    gate.look(text, limits.encodings.meet(VEILS));
     windows_in(text, limits, gate, found);
 }
 

@@ -183,7 +183,7 @@ impl Nesting {
         // A window that decodes to itself would be found again.
         if !decoded.is_empty() {
             // What reads as the text around the window has been looked at there.
-            self.gate.look(&decoded);
+            self.gate.look(&decoded, false);
             windows_behind(&decoded, limits, level.literal(), &self.gate, &mut found);
         }
         for window in found.drain(..) {

@@ -274,11 +274,17 @@ pub(super) fn word(text: &[u8], at: usize) -> (bool, usize) {
     (is_veiled(word) && word.windows(2).any(behind), end)
 }
 
+/// Whether a word that is looked up has the first two letters of what stands at `at`.
+pub(super) fn begins(text: &[u8], at: usize) -> bool {
+    let (first, second) = (letter(text.get(at)), letter(text.get(at + 1)));
+    let second = second.checked_sub(b'a');
+    let begins = first.checked_sub(b'a').and_then(|first| BEGINNINGS.get(usize::from(first)));
+    begins.zip(second).is_some_and(|(begins, second)| begins >> second & 1 == 1)
+}
+
 /// Whether a word of letters and signs is one of those that are looked up, with something written for a letter.
 fn is_veiled(word: &[u8]) -> bool {
-    let (first, second) = (letter(word.first()), letter(word.get(1)));
-    let begins = first.checked_sub(b'a').and_then(|first| BEGINNINGS.get(usize::from(first)));
-    if second == 0 || begins.is_none_or(|begins| begins >> (second - b'a') & 1 == 0) {
+    if !begins(word, 0) {
         return false;
     }
     // Punctuation at the end of a word is no letter.

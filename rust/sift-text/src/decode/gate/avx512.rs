@@ -22,7 +22,7 @@ use super::{
 };
 use crate::decode::base64::{self, KINDS, PLACES, VALUES};
 use crate::decode::runs::{line_break, Break, LINE};
-use crate::decode::veiled::{is_leet, word};
+use crate::decode::veiled::{begins, is_leet, word};
 use crate::decode::{hex_value, MIN_TEXT};
 
 /// Bytes that are looked at together.
@@ -202,7 +202,7 @@ struct Left {
 ///
 /// The processor has AVX-512 F, BW, VBMI and VBMI2, GFNI and BMI2.
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx512vbmi2,gfni,bmi2")]
-pub(super) unsafe fn look(text: &[u8], marks: &mut [u8]) -> u8 {
+pub(super) unsafe fn look(text: &[u8], veils: bool, marks: &mut [u8]) -> u8 {
     let mut parts = text.chunks(PART);
     let Some(mut part) = parts.next().map(|part| masks(part)) else { return 0 };
     let mut left = Left { ends: [_mm512_setzero_si512(); 4], list: 0, pairs: 0, judged: 0 };
@@ -224,22 +224,18 @@ pub(super) unsafe fn look(text: &[u8], marks: &mut [u8]) -> u8 {
             }
         }
         each(pairs(&part, &mut left), |number| mark(first + number, PAIRS));
-        let (signs, letters) = veils(&part);
-        if blocks(signs) != 0 {
-            for (number, mut signs) in lanes(signs).into_iter().enumerate() {
-                while signs != 0 {
-                    let bit = signs.trailing_zeros() as usize;
-                    let at = begun + BLOCK * number + bit;
-                    let (is_veiled, end) = word(text, at);
-                    if is_veiled {
+        if veils {
+            let (signs, parts, single) = veiled(&part);
+            if blocks(signs) != 0 {
+                let both = lanes(signs).into_iter().zip(lanes(parts));
+                for (number, (signs, parts)) in both.enumerate() {
+                    if words(text, begun + BLOCK * number, signs, parts) {
                         mark(first + number, LEET);
-                        break;
                     }
-                    signs &= u64::MAX.checked_shl((bit + end - at) as u32).unwrap_or(0);
                 }
             }
+            each(single, |number| mark(first + number, SPACED));
         }
-        each(letters, |number| mark(first + number, SPACED));
         let signs = escapes(&part, behind.as_ref());
         if blocks(signs) != 0 {
             for (number, mut signs) in lanes(signs).into_iter().enumerate() {
@@ -362,11 +358,12 @@ fn escapes(part: &Masks, behind: Option<&Masks>) -> __m512i {
     )
 }
 
-/// A bit for each digit or sign with a letter behind it among three letters and signs, and the blocks with three single
+/// A bit for each digit or sign with a letter behind it among three letters and signs, one for each of those, and the
+/// blocks with three single
 /// letters near one another.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn veils(part: &Masks) -> (__m512i, u8) {
+fn veiled(part: &Masks) -> (__m512i, __m512i, u8) {
     let letter = part.letter;
     let (left, right) = (_mm512_slli_epi64::<1>(letter), _mm512_srli_epi64::<1>(letter));
     let single = _mm512_andnot_si512(_mm512_or_si512(left, right), letter);
@@ -385,7 +382,30 @@ fn veils(part: &Masks) -> (__m512i, u8) {
         _mm512_or_si512(three, _mm512_slli_epi64::<1>(three)),
         _mm512_or_si512(_mm512_slli_epi64::<2>(three), _mm512_set1_epi64((i64::MIN >> 1) | 3)),
     );
-    (_mm512_and_si512(signs, around), blocks(near(near(single))))
+    (_mm512_and_si512(signs, around), part_of, blocks(near(near(single))))
+}
+
+/// Whether one of the `signs` of the block at `start` is in a word that is looked up; `parts`: letters and signs.
+fn words(text: &[u8], start: usize, mut signs: u64, parts: u64) -> bool {
+    while signs != 0 {
+        let bit = signs.trailing_zeros();
+        let before = (parts << (63 - bit)).leading_ones();
+        let behind = (parts >> bit).trailing_ones();
+        // Of a word that is all in the block the first two letters mostly say enough.
+        let whole = before <= bit && bit + behind < 64;
+        let at = start + bit as usize;
+        let end = if whole && !begins(text, at + 1 - before as usize) {
+            at + behind as usize
+        } else {
+            let (is_veiled, end) = word(text, at);
+            if is_veiled {
+                return true;
+            }
+            end
+        };
+        signs &= u64::MAX.checked_shl((end - start) as u32).unwrap_or(0);
+    }
+    false
 }
 
 /// Judges the runs that reach their length where `ends` has a bit, in the block at `start`.
@@ -435,12 +455,11 @@ static CHARACTER: [u8; 128] = {
     while at < 128 {
         if VALUES[at] < 64 {
             let places = PLACES[at];
-            classes[at] = INSIDE
-                | (places & 1) as u8
-                | (places >> 8 & 1) as u8 * 2
-                | (places >> 16 & 1) as u8 * 4
-                | KINDS[at] << 4
-                | if hex_value(at as u8).is_some() { HEXADECIMAL } else { 0 };
+            let place = (places & 1) as u8
+                | ((places >> 8 & 1) as u8) << 1
+                | ((places >> 16 & 1) as u8) << 2;
+            let digit = if hex_value(at as u8).is_some() { HEXADECIMAL } else { 0 };
+            classes[at] = INSIDE | place | (KINDS[at] << 4) | digit;
         }
         at += 1;
     }
@@ -519,7 +538,7 @@ fn judge(text: &[u8], first: usize) -> Judged {
 
 /// From one look at a long run to the next: what is looked for is not longer than the rest of a block.
 const STEP: usize = BLOCK / 2;
-const _: () = assert!(BLOCK - STEP >= 2 * MIN_TEXT + 1 && BLOCK - STEP >= RUN);
+const _: () = assert!(BLOCK - STEP > 2 * MIN_TEXT && BLOCK - STEP >= RUN);
 
 /// Whether there are `count` bits in a row, 16 to 31.
 #[inline]
