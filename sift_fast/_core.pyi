@@ -1707,6 +1707,10 @@ class _Kernel:
         """Whom requests must be addressed to."""
 
     @property
+    def remote(self) -> bool:
+        """Whether each call goes to another process, through a socket."""
+
+    @property
     def policy_hash(self) -> str:
         """Hash of the policy in force, hexadecimal.
 
@@ -1753,7 +1757,9 @@ class _Kernel:
             source: where it came from, such as `web` or `tool:read_page`.
 
         Raises:
-            LimitExceeded: the conversation has brought in more than can be remembered; its actions are denied.
+            LimitExceeded: the conversation has brought in more than can be remembered, or behind a socket the text is
+                longer than a call may be; its actions are denied.
+            StateUnavailable: the kernel's process cannot be reached.
         """
 
     def reload(self) -> None:

@@ -94,7 +94,7 @@ def ask(kernel, key, wanted, approval=None):
 
 
 class TestPath:
-    def test_an_action_is_allowed_recorded_permitted_and_settled(self, kernel, key, keys):
+    def test_an_action_is_allowed_recorded_permitted_and_settled(self, kernel, key, keys, mode):
         signed, credential = sf.sign_request(refund(1200), key)
         auth = kernel.authorize(signed, credential)
         assert (auth.decision, auth.reason, auth.status, auth.rule_ids) == (
@@ -103,6 +103,7 @@ class TestPath:
             "ok",
             ("support.refund.small",),
         )
+        assert kernel.remote is (mode == "socket")
         assert auth.permit is None, "before the receipt is durable there is no permit"
         assert auth.receipt is None
         receipt = asyncio.run(auth.durable())

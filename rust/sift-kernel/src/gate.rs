@@ -44,6 +44,8 @@ pub type Totals = BTreeMap<AccountKey, (i64, i64, i64)>;
 pub trait Gate: Send + Sync {
     /// Whom requests must be addressed to.
     fn audience(&self) -> &str;
+    /// Whether each call goes to another process.
+    fn remote(&self) -> bool;
     /// Hash of the policy in force.
     fn policy_hash(&self) -> Result<[u8; 32]>;
     /// See [`Kernel::authorize`].
@@ -70,7 +72,7 @@ pub trait Gate: Send + Sync {
     fn take_undo(&self, trace_id: &str, request_id: &str) -> Result<bool>;
     /// See [`Kernel::return_undo`].
     fn return_undo(&self, trace_id: &str, undo: &Undo) -> Result<()>;
-    /// See [`TaintMemory::observe`].
+    /// See [`TaintMemory::observe`]; what is too long for the way to the kernel counts as [`TaintMemory::overflow`].
     fn observe(&self, tenant: &str, conversation: &str, source: &str, text: &str) -> Result<()>;
     /// See [`Kernel::open_session`].
     fn open_session(&self, signed: &SignedGrant) -> Result<Session>;
@@ -120,6 +122,11 @@ impl Local {
         Ok(Self { kernel, folder: folder.to_owned(), taint })
     }
 
+    /// See [`TaintMemory::overflow`].
+    pub(crate) fn overflow(&self, tenant: &str, conversation: &str) -> Result<()> {
+        self.taint.overflow(tenant, conversation)
+    }
+
     /// The kernel itself.
     pub fn kernel(&self) -> &Kernel {
         &self.kernel
@@ -129,6 +136,10 @@ impl Local {
 impl Gate for Local {
     fn audience(&self) -> &str {
         &self.kernel.config().audience
+    }
+
+    fn remote(&self) -> bool {
+        false
     }
 
     fn policy_hash(&self) -> Result<[u8; 32]> {

@@ -99,6 +99,10 @@ fn fingerprints(hasher: &RandomState, text: &str, all: bool, mut each: impl FnMu
     }
 }
 
+fn full() -> KernelError {
+    KernelError::Limit("the conversation has brought in more than can be remembered".to_owned())
+}
+
 impl TaintMemory {
     /// An empty memory.
     pub fn new(bounds: TaintBounds) -> Self {
@@ -121,15 +125,7 @@ impl TaintMemory {
         let mut prints = Vec::new();
         fingerprints(&self.hasher, text, false, |print| prints.push(print));
         let mut state = lock(&self.state);
-        let State { known, order } = &mut *state;
-        if !known.contains_key(&key) {
-            while known.len() >= self.bounds.conversations {
-                let Some(oldest) = order.pop_front() else { break };
-                known.remove(&oldest);
-            }
-            order.push_back(key.clone());
-        }
-        let entry = known.entry(key).or_default();
+        let entry = self.entry(&mut state, key);
         let place = match entry.sources.iter().position(|one| one == source) {
             Some(place) => place,
             None => {
@@ -144,15 +140,35 @@ impl TaintMemory {
         };
         if prints.len() > room {
             entry.full = true;
-            return Err(KernelError::Limit(
-                "the conversation has brought in more than can be remembered".to_owned(),
-            ));
+            return Err(full());
         }
         for print in prints {
             // The first source keeps what several bring.
             entry.prints.entry(print).or_insert(place);
         }
         Ok(())
+    }
+
+    /// Notes that a conversation brought in more than could be told.
+    ///
+    /// Errors: `Limit`, always; what the conversation does next is denied.
+    pub fn overflow(&self, tenant: &str, conversation: &str) -> Result<()> {
+        let key = (tenant.to_owned(), conversation.to_owned());
+        self.entry(&mut lock(&self.state), key).full = true;
+        Err(full())
+    }
+
+    /// What is known of a conversation; a new one may take the place of another.
+    fn entry<'a>(&self, state: &'a mut State, key: (String, String)) -> &'a mut Conversation {
+        let State { known, order } = state;
+        if !known.contains_key(&key) {
+            while known.len() >= self.bounds.conversations {
+                let Some(oldest) = order.pop_front() else { break };
+                known.remove(&oldest);
+            }
+            order.push_back(key.clone());
+        }
+        known.entry(key).or_default()
     }
 
     fn walk(
@@ -214,7 +230,7 @@ impl TaintSource for TaintMemory {
         let key = (tenant.to_owned(), conversation.to_owned());
         let Some(known) = state.known.get(&key) else { return Ok(Vec::new()) };
         if known.full {
-            return Err("the conversation has brought in more than can be remembered".to_owned());
+            return Err(full().to_string());
         }
         let mut found = Vec::new();
         // Depth is bounded: the kernel has checked the arguments.

@@ -495,11 +495,19 @@ fn what_is_too_long_for_a_frame_is_told() {
     let _server = place.serve();
     let client = place.connect();
     let text = "x".repeat(70_000);
-    let error = client.observe("acme", "c1", "web", &text).unwrap_err();
-    assert!(matches!(error, KernelError::Limit(_)));
     let mut request = refund(1);
-    request.trace_id = Some(text);
+    request.trace_id = Some(text.clone());
     assert_eq!(ask(&client, &request).reason, "invalid_request");
+    // What the kernel could not be told counts as seen: the conversation is not clean.
+    let mut inside = refund(1);
+    inside.conversation = Some("c1".to_owned());
+    for (length, passes) in [(66_560 - 64 - 9, true), (66_560 - 64 - 8, false)] {
+        let seen = client.observe("acme", "c1", "web", text.get(..length).unwrap());
+        assert_eq!(seen.is_ok(), passes);
+        assert_eq!(ask(&client, &inside).decision == Decision::Allow, passes);
+    }
+    let answer = ask(&client, &inside);
+    assert_eq!((answer.reason.as_str(), answer.status), ("taint_unknown", Status::Error));
     assert_eq!(ask(&client, &refund(1)).decision, Decision::Allow);
 }
 

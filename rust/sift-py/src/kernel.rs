@@ -951,6 +951,9 @@ fn ended(outcome: core::Outcome) -> Ended {
     (outcome.state.word(), charged, outcome.overrun)
 }
 
+/// An account: limit, scope, start of the window, drawn, reserved, settled.
+type Account = (String, String, i64, i64, i64, i64);
+
 /// A step of a rollback: request, place, tool, arguments.
 type Step<'py> = (String, i64, String, Bound<'py, PyAny>);
 
@@ -1011,6 +1014,11 @@ impl Kernel {
     #[getter]
     fn audience(&self) -> &str {
         self.core.audience()
+    }
+
+    #[getter]
+    fn remote(&self) -> bool {
+        self.core.remote()
     }
 
     #[getter]
@@ -1168,7 +1176,7 @@ impl Kernel {
     }
 
     /// Accounts: limit, scope, start of the window, drawn, reserved, settled.
-    fn _budgets(&self, py: Python<'_>) -> PyResult<Vec<(String, String, i64, i64, i64, i64)>> {
+    fn _budgets(&self, py: Python<'_>) -> PyResult<Vec<Account>> {
         let totals = run(py, || self.core.totals())?;
         Ok(totals
             .into_iter()

@@ -89,6 +89,9 @@ struct Waiting {
     running: bool,
 }
 
+/// What the frame of an observation has besides its texts, bytes, and some more.
+const FIELDS: usize = 64;
+
 fn unavailable(message: impl Into<String>) -> KernelError {
     KernelError::Unavailable(message.into())
 }
@@ -387,6 +390,10 @@ impl Gate for Client {
         &self.shared.welcome.audience
     }
 
+    fn remote(&self) -> bool {
+        true
+    }
+
     fn policy_hash(&self) -> Result<[u8; 32]> {
         match self.shared.call(&Call::PolicyHash)? {
             Reply::Hash(hash) => Ok(hash),
@@ -518,11 +525,15 @@ impl Gate for Client {
     }
 
     fn observe(&self, tenant: &str, conversation: &str, source: &str, text: &str) -> Result<()> {
+        // What the kernel cannot be told it must know of, or it would take the conversation for clean.
+        let names = tenant.len().saturating_add(conversation.len()).saturating_add(source.len());
+        let length = names.saturating_add(text.len()).saturating_add(FIELDS) as u64;
+        let told = length <= self.shared.welcome.frame_bytes;
         self.done(&Call::Observe {
             tenant: tenant.to_owned(),
             conversation: conversation.to_owned(),
             source: source.to_owned(),
-            text: text.to_owned(),
+            text: told.then(|| text.to_owned()),
         })
     }
 

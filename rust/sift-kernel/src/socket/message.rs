@@ -45,25 +45,70 @@ pub struct Welcome {
 
 /// One call. Grants and elevations are in the JSON form that they are signed and kept in.
 #[expect(missing_docs, reason = "the methods of `Gate`, with their arguments")]
+#[expect(clippy::large_enum_variant, reason = "the large one is the usual one")]
 pub enum Call {
-    Authorize { request: ActionRequest, credential: Credential, approval: Option<String> },
-    Durable { tickets: Vec<u64> },
-    Settle { lease: String, actual: BTreeMap<String, i64>, result: Value },
-    Cancel { lease: String },
-    Abandon { lease: String },
-    Undos { trace_id: String },
-    TakeUndo { trace_id: String, request_id: String },
-    ReturnUndo { trace_id: String, undo: Undo },
-    Observe { tenant: String, conversation: String, source: String, text: String },
-    OpenSession { grant: Vec<u8> },
-    Elevate { elevation: Vec<u8> },
+    Authorize {
+        request: ActionRequest,
+        credential: Credential,
+        approval: Option<String>,
+    },
+    Durable {
+        tickets: Vec<u64>,
+    },
+    Settle {
+        lease: String,
+        actual: BTreeMap<String, i64>,
+        result: Value,
+    },
+    Cancel {
+        lease: String,
+    },
+    Abandon {
+        lease: String,
+    },
+    Undos {
+        trace_id: String,
+    },
+    TakeUndo {
+        trace_id: String,
+        request_id: String,
+    },
+    ReturnUndo {
+        trace_id: String,
+        undo: Undo,
+    },
+    /// Without a text: one that is too long for a frame.
+    Observe {
+        tenant: String,
+        conversation: String,
+        source: String,
+        text: Option<String>,
+    },
+    OpenSession {
+        grant: Vec<u8>,
+    },
+    Elevate {
+        elevation: Vec<u8>,
+    },
     Pending,
-    Approval { id: String },
-    SignApproval { id: String, key_id: String, verdict: Verdict, signature: Vec<u8> },
-    Revoke { subject: Subject, back: bool },
+    Approval {
+        id: String,
+    },
+    SignApproval {
+        id: String,
+        key_id: String,
+        verdict: Verdict,
+        signature: Vec<u8>,
+    },
+    Revoke {
+        subject: Subject,
+        back: bool,
+    },
     Reload,
     PolicyHash,
-    Proof { index: u64 },
+    Proof {
+        index: u64,
+    },
     Totals,
 }
 
@@ -79,6 +124,7 @@ pub type Fetched = Result<Option<Durable>, Fault>;
 
 /// One reply.
 #[expect(missing_docs, reason = "what the methods of `Gate` return")]
+#[expect(clippy::large_enum_variant, reason = "the large one is the usual one")]
 pub enum Reply {
     Fault(Fault),
     Answer { authorization: Authorization, ticket: Option<u64> },
@@ -376,7 +422,7 @@ impl Call {
                 write_undo(writer, undo);
             }),
             Self::Observe { tenant, conversation, source, text } => frame(out, 9, |writer| {
-                writer.text(tenant).text(conversation).text(source).text(text);
+                writer.text(tenant).text(conversation).text(source).maybe(text.as_deref());
             }),
             Self::OpenSession { grant } => frame(out, 10, |writer| {
                 writer.bytes(grant);
@@ -437,7 +483,7 @@ impl Call {
                 tenant: reader.text()?,
                 conversation: reader.text()?,
                 source: reader.text()?,
-                text: reader.text()?,
+                text: reader.maybe()?,
             },
             10 => Self::OpenSession { grant: reader.bytes()?.to_vec() },
             11 => Self::Elevate { elevation: reader.bytes()?.to_vec() },
@@ -784,7 +830,13 @@ mod tests {
             Call::Undos { trace_id: text() },
             Call::TakeUndo { trace_id: text(), request_id: text() },
             Call::ReturnUndo { trace_id: text(), undo: undo() },
-            Call::Observe { tenant: text(), conversation: text(), source: text(), text: text() },
+            Call::Observe {
+                tenant: text(),
+                conversation: text(),
+                source: text(),
+                text: Some(text()),
+            },
+            Call::Observe { tenant: text(), conversation: text(), source: text(), text: None },
             Call::OpenSession { grant: vec![1, 2] },
             Call::Elevate { elevation: vec![] },
             Call::Pending,
@@ -875,6 +927,17 @@ mod tests {
         assert_eq!(frame, again);
         for cut in 0..frame.len() {
             assert!(read(frame.get(..cut).unwrap()).is_err());
+        }
+        // Behind the length, which is the transport's.
+        for place in 4..frame.len() {
+            for change in [1, 2, 0x40, 0x80, 0xFF] {
+                let mut changed = frame.clone();
+                changed[place] ^= change;
+                let Ok(message) = read(&changed) else { continue };
+                again.clear();
+                write(&message, &mut again);
+                assert_eq!(again.get(4..), changed.get(4..));
+            }
         }
         frame.push(0);
         assert!(read(&frame).is_err());

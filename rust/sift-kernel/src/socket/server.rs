@@ -463,7 +463,10 @@ impl Shared {
                 Reply::Done
             }
             Call::Observe { tenant, conversation, source, text } => {
-                local.observe(&tenant, &conversation, &source, &text)?;
+                match text {
+                    Some(text) => local.observe(&tenant, &conversation, &source, &text)?,
+                    None => local.overflow(&tenant, &conversation)?,
+                }
                 Reply::Done
             }
             Call::OpenSession { grant } => {
