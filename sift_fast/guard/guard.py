@@ -136,8 +136,10 @@ class Guard:
         self._reloading = threading.Lock()
         self.metrics = Metrics()
         self._own_kernel = kernel is None
-        # One that is given may be anywhere.
-        self._kernel, self._remote = open_kernel(config) if kernel is None else (kernel, True)
+        # One that does not say where it is may be anywhere.
+        self._kernel, self._remote = (
+            open_kernel(config) if kernel is None else (kernel, getattr(kernel, "remote", True))
+        )
         self._state = self._make(config, None)
         kept = weakref.ref(self)
         self.metrics.lag = lambda: {} if (alive := kept()) is None else alive._state.recorder.lag
