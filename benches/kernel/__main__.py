@@ -134,6 +134,11 @@ def run(folder: Path, rounds: int, budget_ms: float, each: int) -> dict[str, Any
     }
 
 
+def newest() -> Path:
+    """The newest record of this benchmark."""
+    return max(RECORDS.glob("*-kernel.json"))
+
+
 def main() -> int:
     """Measure, show, and keep when asked to."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -145,8 +150,8 @@ def main() -> int:
     parser.add_argument("--page", action="store_true", help="write the page from the newest record, measure nothing")
     chosen = parser.parse_args()
     if chosen.page:
-        newest = max(RECORDS.glob("*-kernel.json"))
-        report.write(json.loads(newest.read_text(encoding="utf-8")), newest.name)
+        record = newest()
+        report.write(json.loads(record.read_text(encoding="utf-8")), record.name)
         return 0
     with tempfile.TemporaryDirectory(dir=chosen.folder) as folder:
         result = run(Path(folder), chosen.rounds, chosen.budget, chosen.each)

@@ -1,6 +1,6 @@
 """Chooses what the cascade does with the encoder's answers, on harmless and attack texts that are not the test split.
 
-`low` lets at most one harmless text in twenty through to the encoder. Weight and offset are those with the best mean
+`low` lets at most 3 in 100 harmless texts through to the encoder: on the development split more found no more. Weight and offset are those with the best mean
 recall of the families at 1 % and 0.1 % of harmless texts; the threshold leaves 0.1 % of them above.
 """
 
@@ -20,7 +20,7 @@ from sift_fast import Scanner, _core
 from sift_fast.classifier.cascade import RULE_WEIGHT
 
 #: The largest share of harmless texts that may reach the encoder.
-SHARE = 0.05
+SHARE = 0.03
 HIGH = 4.0
 MOST = 8.0
 #: Most texts of one family of the calibration split, as in `../injection-ngram/evaluate.py`.

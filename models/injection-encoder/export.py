@@ -152,14 +152,14 @@ def main() -> None:
                 out[at] = -np.inf if logit is None else logit
         return out
 
-    weight, offset, threshold, recall = band.best(
-        (calm, asked(harmless, calm)), (loud, asked(attacks, loud)), [row.family for row in attacks]
-    )
+    families = [row.family for row in attacks]
+    answers = asked(harmless, calm), asked(attacks, loud)
+    weight, offset, threshold, recall = band.best((calm, answers[0]), (loud, answers[1]), families)
+    without = band.best((calm, np.full_like(calm, -np.inf)), (loud, np.full_like(loud, -np.inf)), families)[3]
     settings |= {"weight": weight, "offset": offset, "threshold": threshold}
     write(options.out, part, words, record, settings)
-    print(
-        f"{(calm > low).mean():.1%} of {len(harmless):,} harmless texts are asked about; {settings}, recall {recall:.3f}"
-    )
+    print(f"{(calm > low).mean():.1%} of {len(harmless):,} harmless texts are asked about; {settings}")
+    print(f"mean recall of the families on the development split {recall:.3f}, without the encoder {without:.3f}")
 
 
 if __name__ == "__main__":

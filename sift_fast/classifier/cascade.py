@@ -52,7 +52,7 @@ class Assessment(Value):
         decoded: how that window is encoded, outermost first; empty for plain text.
         rule_ids: rules that matched.
         incomplete: what was left unread: limits of the scan, `decode` for encodings that lie too deep, `encoder` for
-            suspicious parts that the encoder should have read and did not: too many, encoded, too late, or it failed.
+            suspicious parts that the encoder should have read and did not: too many, too late, or it failed.
         asked: how the encoder stands to this text: `none`, `unasked`, `answered`, `cached`, `late`, `failed`.
     """
 
@@ -193,7 +193,7 @@ class InjectionClassifier:
             text: of any length; the time is linear in it.
 
         Returns:
-            0 to 1, to be compared with `threshold`.
+            0 to 1, to be compared with `threshold`. An encoder that is late or fails adds nothing: `assess` says so.
 
         Raises:
             LimitExceeded: the text is longer than `Limits.text_bytes`.

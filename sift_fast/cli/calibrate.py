@@ -44,6 +44,7 @@ class Options(TypedDict):
     per_day: int | None
     output: str | None
     score_field: str | None
+    model: str | None
     model_version: str | None
     compare: str | None
     tolerance: float
@@ -73,6 +74,9 @@ class Row(NamedTuple):
 @click.option("--per-day", type=click.IntRange(1), help="Texts a day, to say how many would be flagged wrongly.")
 @click.option("-o", "--output", type=click.Path(), help="Where the calibration is written.")
 @click.option("--score-field", metavar="NAME", help="Calibrate this number, 0 to 1, instead of the classifier.")
+@click.option(
+    "--model", type=click.Path(exists=True, file_okay=False), help="Folder of an encoder, the classifier's third tier."
+)
 @click.option("--model-version", metavar="NAME", help="Version of the model that is protected.")
 @click.option("--compare", type=click.Path(exists=True, dir_okay=False), help="Hold an earlier calibration against.")
 @click.option(
@@ -102,8 +106,10 @@ def calibrate(logs: tuple[str, ...], **options: Unpack[Options]) -> int:
     if not rows:
         raise ConfigError("the logs hold no texts: each line is a JSON object with `text`")
     assessed: list[Assessment] = []
+    if options["score_field"] is not None and options["model"] is not None:
+        raise ConfigError("--model goes with the classifier, and --score-field does without it: name one of them")
     if options["score_field"] is None:
-        classifier = InjectionClassifier()
+        classifier = InjectionClassifier(model=options["model"])
         versions = classifier.versions
         assessed = classifier.assess_batch(row.text for row in rows)
         scores = [item.score for item in assessed]
@@ -210,13 +216,15 @@ def _reliability(judged: Sequence[tuple[str, bool, float]]) -> list[dict[str, An
 
 
 def _tiers(attacks: Sequence[Assessment]) -> dict[str, Any]:
-    """What each tier caught by itself, and how far they miss the same."""
+    """What each tier caught by itself, and how far they miss the same. The encoder is counted where it decided."""
     from sift_fast.classifier import Independence
 
     misses = {
         "rules": [not item.rule_ids for item in attacks],
-        "ngrams": [not (item.flagged and "ngrams" in item.tiers) for item in attacks],
+        "ngrams": [not ("ngrams" in item.tiers and "encoder" not in item.tiers) for item in attacks],
     }
+    if any(item.asked != "none" for item in attacks):
+        misses["encoder"] = ["encoder" not in item.tiers for item in attacks]
     return independence(Independence(misses))
 
 

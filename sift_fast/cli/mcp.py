@@ -57,17 +57,17 @@ def mcp(
     if bool(command) == (upstream is not None):
         raise click.UsageError("give either a COMMAND, behind `--`, or --upstream")
     known = _read(pins)
-    guard = Guard.open(path)
-    try:
-        if upstream is not None:
-            given = RequestContext(tenant=tenant, role=role)
-            _serve(guard, given, upstream, listening, known, None if frozen else pins, learn=not frozen)
-            return CLEAN
-        context = RequestContext(tenant=tenant, role=role, conversation=f"mcp-{os.getpid()}")
-        return asyncio.run(_run(McpGuard(guard, context, pins=known, learn=not frozen), command))
-    finally:
-        if pins is not None and not frozen:
-            _write(pins, known)
+    with Guard.open(path) as guard:
+        try:
+            if upstream is not None:
+                given = RequestContext(tenant=tenant, role=role)
+                _serve(guard, given, upstream, listening, known, None if frozen else pins, learn=not frozen)
+                return CLEAN
+            context = RequestContext(tenant=tenant, role=role, conversation=f"mcp-{os.getpid()}")
+            return asyncio.run(_run(McpGuard(guard, context, pins=known, learn=not frozen), command))
+        finally:
+            if pins is not None and not frozen:
+                _write(pins, known)
 
 
 def _serve(
@@ -83,9 +83,9 @@ def _serve(
     """Stand in front of a server over HTTP until told to stop."""
     from urllib.parse import urlsplit
 
+    from sift_fast.cli._upstream import Upstream
     from sift_fast.guard.protocols.mcp_http import McpGate
     from sift_fast.guard.protocols.service import Door
-    from sift_fast.guard.protocols.upstream import Upstream
 
     parts = urlsplit(url)
     place = parts.path.rstrip("/") or "/"

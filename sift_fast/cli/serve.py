@@ -60,33 +60,33 @@ def serve(
         if others := sorted(given - {"--kernel", "--unix"}):
             raise click.UsageError(f"`{others[0]}` is for the guard: a kernel has its settings in kernel.toml")
         return _serve_kernel(folder, listening.unix)
+    from sift_fast.cli._upstream import Upstream, is_model_api
     from sift_fast.guard.guard import Guard
     from sift_fast.guard.protocols.gate import PATHS
     from sift_fast.guard.protocols.service import Service
-    from sift_fast.guard.protocols.upstream import Upstream, is_model_api
     from sift_fast.guard.verdict import RequestContext
 
     token, key = listening.token(), secret(listening.upstream_key_env)
-    guard = Guard.open(path)
-    model = None
-    if upstream is not None:
-        model = Upstream(
-            upstream,
-            lambda method, asked: is_model_api(method, asked, PATHS),
-            key=key,
-            timeout_s=listening.upstream_timeout,
-            connections=max_requests,
-            verify=trusted(listening.upstream_ca),
+    with Guard.open(path) as guard:
+        model = None
+        if upstream is not None:
+            model = Upstream(
+                upstream,
+                lambda method, asked: is_model_api(method, asked, PATHS),
+                key=key,
+                timeout_s=listening.upstream_timeout,
+                connections=max_requests,
+                verify=trusted(listening.upstream_ca),
+            )
+        application = Service(
+            guard,
+            token=token,
+            max_body=max_body << 20,
+            max_requests=max_requests,
+            upstream=model,
+            context=context_of(RequestContext(tenant=tenant, role=role), believe=listening.context_headers),
         )
-    application = Service(
-        guard,
-        token=token,
-        max_body=max_body << 20,
-        max_requests=max_requests,
-        upstream=model,
-        context=context_of(RequestContext(tenant=tenant, role=role), believe=listening.context_headers),
-    )
-    listening.run(application, guard)
+        listening.run(application, guard)
     return CLEAN
 
 

@@ -52,6 +52,10 @@ if TYPE_CHECKING:
 __all__ = ["Guard", "Tally"]
 
 
+#: Characters that are shown to a kernel in the event loop: 65 us a KiB.
+_SHOWN = 4 * 1024
+
+
 class Tally:
     """What the checks of one text have said so far."""
 
@@ -609,9 +613,10 @@ class _Job:
     @property
     def blocks(self) -> bool:
         """Whether reading it takes so long, or asks another process, that it is done on a thread."""
-        return self.size > self.stage_plan.inline or (
-            self.state.actions is not None and self.state.actions.remote and self.stage in {"retrieval", "tool_output"}
-        )
+        actions = self.state.actions
+        if actions is None or self.stage not in {"retrieval", "tool_output"}:
+            return self.size > self.stage_plan.inline
+        return actions.remote or self.size > min(self.stage_plan.inline, _SHOWN)
 
     @property
     def acts(self) -> bool:

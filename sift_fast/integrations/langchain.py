@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["SiftMiddleware"]
 
+#: On a turn that has placeholders already: taken out once more, they would count as something that the user wrote.
+_MARK = "sift_fast.redacted"
+
 
 class SiftMiddleware(AgentMiddleware):  # type: ignore[misc]
     """A guard as middleware.
@@ -100,7 +103,9 @@ class SiftMiddleware(AgentMiddleware):  # type: ignore[misc]
         # Answers in the state hold what was put back for the user: the model gets placeholders again.
         messages = [
             _with_text(message, self._guard.rescrub(_text(message), context))
-            if isinstance(message, HumanMessage | AIMessage) and _text(message)
+            if isinstance(message, HumanMessage | AIMessage)
+            and _text(message)
+            and _MARK not in message.response_metadata
             else message
             for message in request.messages
         ]
@@ -123,7 +128,8 @@ def _turn(message: Any, verdict: Verdict) -> dict[str, Any] | None:
         return {"jump_to": "end", "messages": [AIMessage(content=verdict.message)]}
     if verdict.text == _text(message):
         return None
-    return {"messages": [_with_text(message, verdict.text or "")]}
+    edited = _with_text(message, verdict.text or "")
+    return {"messages": [edited.model_copy(update={"response_metadata": {**message.response_metadata, _MARK: True}})]}
 
 
 def _said(message: Any) -> bool:

@@ -1,6 +1,6 @@
 """Servers of the Model Context Protocol (mcp 2.x): a guard as middleware in the server's own process.
 
-    server.middleware.append(SiftMiddleware(Guard.open("sift.toml"), context))
+    server = MCPServer("name", middleware=[SiftMiddleware(Guard.open("sift.toml"), context)])
 
 For servers of others there is `sift-fast mcp`, over pipes and over HTTP.
 """

@@ -22,7 +22,7 @@ def pinned(text: str) -> dict[str, int]:
     return found
 
 
-@pytest.fixture(params=["dev", "bench", "hosts", "litellm"])
+@pytest.fixture(params=["dev", "bench", "bench-kernel", "hosts", "litellm"])
 def files(root, request) -> tuple[str, str]:
     folder = root / "requirements"
     return tuple((folder / f"{request.param}.{kind}").read_text(encoding="utf-8") for kind in ("in", "txt"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import json
 import re
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+import sift_fast as sf
 from sift_fast.cli.app import cli
 from sift_fast.guard import Guard, GuardConfig, RequestContext
 from sift_fast.guard.config import KINDS, config_schema, reference
@@ -18,7 +20,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 
 def blocks():
-    for path in sorted(DOCS.glob("guard*.md")):
+    for path in (*sorted(DOCS.glob("guard*.md")), *sorted(DOCS.glob("migrate-*.md"))):
         text = path.read_text(encoding="utf-8")
         for number, block in enumerate(re.findall(r"```toml\n(.*?)```", text, re.DOTALL)):
             if "version = 1" in block:
@@ -28,6 +30,7 @@ def blocks():
 @pytest.mark.parametrize("block", list(blocks()))
 def test_configurations_load_and_check(block, tmp_path):
     (tmp_path / "prompt.txt").write_text("You are the helper of a shop. " * 4)
+    (tmp_path / "order.schema.json").write_text('{"type": "object"}')
     (tmp_path / "sift.toml").write_text(block)
     if "[kernel]" in block:
         made = CliRunner().invoke(cli, ["init", str(tmp_path / "governance"), "--template", "support"])
@@ -37,6 +40,26 @@ def test_configurations_load_and_check(block, tmp_path):
         if guard.kernel is not None:
             context = RequestContext(tenant="acme", role="support", conversation="c1")
             assert guard.check_tool_input_sync("read_order", {"order": "o-1"}, context).receipt is not None
+
+
+@pytest.mark.parametrize("name", ["migrate-litellm", "migrate-llm-guard", "migrate-nemo", "migrate-guardrails-ai"])
+def test_examples_of_migration_run(name):
+    # Code fences end where examples do.
+    text = (DOCS / f"{name}.md").read_text(encoding="utf-8").replace("```", "")
+    test = doctest.DocTestParser().get_doctest(text, {"sf": sf}, name, name, 0)
+    assert len(test.examples) >= 3
+    runner = doctest.DocTestRunner()
+    runner.run(test)
+    assert runner.summarize().failed == 0
+
+
+def test_keys_and_kinds_that_migration_names_exist():
+    """A table that sends a reader to a key that is not there costs an afternoon."""
+    schema = config_schema()
+    kinds = schema["properties"]["guardrails"]["properties"]
+    for path in DOCS.glob("migrate-*.md"):
+        for kind in re.findall(r"\[guardrails\.(\w+)", path.read_text(encoding="utf-8")):
+            assert kind in kinds, (path.name, kind)
 
 
 def test_the_reference_is_the_declared_one():

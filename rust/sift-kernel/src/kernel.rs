@@ -254,6 +254,8 @@ pub struct Kernel {
     /// The latest moment at which one that was accepted had been issued.
     issued_ms: AtomicI64,
     noted_ms: AtomicI64,
+    /// The latest place that was given to an undo.
+    ordered_us: AtomicI64,
     nonces: Nonces,
     revocations: Revocations,
     sessions: RwLock<HashMap<String, Arc<OpenSession>>>,
@@ -397,6 +399,7 @@ impl Kernel {
             accept_after_ms,
             issued_ms: AtomicI64::new(accept_after_ms),
             noted_ms: AtomicI64::new(wall),
+            ordered_us: AtomicI64::new(0),
             nonces: Nonces::new(config.request.window_ms(), config.request.nonces),
             revocations,
             sessions: RwLock::default(),
@@ -1060,12 +1063,24 @@ impl Kernel {
         let Some(args) = seed.arguments(result) else { return Ok(false) };
         let undo = Undo {
             request_id: seed.request_id.clone(),
-            order: self.clock.wall_ms(),
+            order: self.next_order(),
             tool: seed.tool.clone(),
             args: crate::codec::to_json(&args)?,
         };
         self.store.add_undo(&seed.trace_id, &undo)?;
         Ok(true)
+    }
+
+    /// Microseconds since 1970, later than every one before: two actions of one moment have an order too.
+    fn next_order(&self) -> i64 {
+        let now = self.clock.wall_ms().saturating_mul(1_000);
+        let next = |last: i64| now.max(last.saturating_add(1));
+        match self
+            .ordered_us
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |last| Some(next(last)))
+        {
+            Ok(last) | Err(last) => next(last),
+        }
     }
 
     /// What undoes the actions of a trace, the last one first.

@@ -16,8 +16,8 @@ pub const LONG_RUN: usize = 32;
 /// An anchor farther left of the group is not used: a text is read as far for every run.
 pub const MAX_LEFT: usize = 128;
 /// Nor one farther inside, or a group that begins farther left of its run: the same.
-const MAX_INSIDE: usize = 4;
-const MAX_LEAD: usize = 8;
+const MAX_INSIDE: usize = 80;
+const MAX_LEAD: usize = 32;
 /// What can be any of more bytes leads left through any text, unless it is short.
 const WIDE: usize = 100;
 const NARROW_WIDTH: usize = 8;

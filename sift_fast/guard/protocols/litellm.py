@@ -50,7 +50,7 @@ class LiteLlmGuard:
             if role in {"system", "developer"}:
                 out.append(text)
             elif role in {"tool", "function"}:
-                name = str(turn.get("name") or names.get(str(turn.get("tool_call_id")), UNKNOWN))
+                name = names.get(str(turn.get("tool_call_id"))) or str(turn.get("name") or UNKNOWN)
                 out.append(_text(await self._guard.check_tool_output(name, text, context)))
             elif role != "assistant" and not any(later.get("role") == "user" for later in turns[at + 1 :]):
                 out.append(_text(await self._guard.check_input(text, context)))

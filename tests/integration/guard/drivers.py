@@ -298,15 +298,13 @@ def mcp(guard, context, stage, text):
     from sift_fast.integrations.mcp import SiftMiddleware as Middleware
 
     called = []
-    server = MCPServer("test")
+    server = MCPServer("test", middleware=[Middleware(guard, context)])
 
     @server.tool()
     def send(to: str) -> str:
         """Sends something."""
         called.append(to)
         return text if stage == "tool_output" else "sent"
-
-    server._lowlevel_server.middleware.append(Middleware(guard, context))
 
     async def main():
         async with Client(server) as client:
@@ -321,15 +319,14 @@ def mcp(guard, context, stage, text):
 def starlette(guard, context, stage, text):
     """A service with a web framework: the middleware in its stack, before a route that streams."""
     pytest.importorskip("fastapi", reason="fastapi is not installed")
-    from fastapi import FastAPI, Request
+    from fastapi import FastAPI
     from fastapi.responses import JSONResponse, StreamingResponse
 
     app = FastAPI()
     app.add_middleware(SiftMiddleware, guard=guard, context=lambda _: context)
     asked = []
 
-    @app.post(PATHS["chat"])
-    async def chat(request: Request):
+    async def chat(request):
         asked.append(await request.json())
         if stage == "output":
             data = MAKE["chat"](text)
@@ -343,7 +340,7 @@ def starlette(guard, context, stage, text):
             whole("chat", "I call.", [(TOOL, json.dumps({"to": text}))] if stage == "tool_input" else [])
         )
 
-    chat.__annotations__["request"] = Request
+    app.add_route(PATHS["chat"], chat, methods=["POST"])
     turns = {"input": [{"role": "user", "content": text}], "tool_output": TURNS["chat"](text)}.get(
         stage, BODIES["chat"]["messages"]
     )

@@ -69,6 +69,23 @@ def test_texts_are_redacted_and_come_back(play, secret):
     assert messages[-1] == "no <GITHUB_TOKEN>"
 
 
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_personal_data_comes_back(asynchronous, guard, context):
+    class Echo(Model):
+        def _generate(self, messages, *arguments, **more):
+            self.messages = iter([AIMessage(f"You said: {messages[-1].content}")])
+            return super()._generate(messages, *arguments, **more)
+
+    model = Echo(messages=iter(()), seen=[])
+    agent = create_agent(model, [send], middleware=[SiftMiddleware(guard, context)])
+    state = {"messages": [HumanMessage("I am joe.miller@gmail.com")]}
+    for _ in range(2):
+        state = asyncio.run(agent.ainvoke(state)) if asynchronous else agent.invoke(state)
+        assert state["messages"][-1].content == "You said: I am joe.miller@gmail.com"
+        state["messages"].append(HumanMessage("I am joe.miller@gmail.com"))
+    assert "joe" not in str(model.seen)
+
+
 def test_a_blocked_turn_never_reaches_the_model(play):
     model, messages = play(ATTACK, AIMessage(content="x"))
     assert model.seen == []

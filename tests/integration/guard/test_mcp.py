@@ -87,7 +87,7 @@ def test_a_real_server(guard, context, secret):
     from sift_fast.integrations.mcp import SiftMiddleware
 
     called = []
-    server = MCPServer("test")
+    server = MCPServer("test", middleware=[SiftMiddleware(guard, context)])
 
     @server.tool()
     def send(to: str) -> str:
@@ -100,8 +100,6 @@ def test_a_real_server(guard, context, secret):
         """Deletes something."""
         called.append(path)
         return "gone"
-
-    server._lowlevel_server.middleware.append(SiftMiddleware(guard, context))
 
     async def main():
         async with Client(server) as client:
