@@ -15,7 +15,8 @@ pub const SHORT_RUN: usize = 16;
 pub const LONG_RUN: usize = 32;
 /// An anchor farther left of the group is not used: a text is read as far for every run.
 pub const MAX_LEFT: usize = 128;
-/// Nor one farther inside, or a group that begins farther left of its run: the same.
+/// Nor one farther inside, or a group that begins farther left of its run: the same. With 4 and 8 the engine had 19
+/// patterns more and took 0.03 to 0.05 ns a byte longer.
 const MAX_INSIDE: usize = 80;
 const MAX_LEAD: usize = 32;
 /// What can be any of more bytes leads left through any text, unless it is short.
@@ -139,11 +140,13 @@ impl Shape {
         if segment.run < least || segment.lead > MAX_LEAD {
             return None;
         }
-        let mark = inside(parts)
+        let inside = inside(parts, segment.run);
+        let mark = inside
+            .clone()
             .filter(|(worth, _)| *worth > MIN_ANCHOR)
             .or_else(|| left(parts, segment.run, lengths).filter(|_| segment.lead == 0))
             .map(|(_, mark)| mark)
-            .or_else(|| inside(parts).map(|(_, mark)| mark))
+            .or_else(|| inside.map(|(_, mark)| mark))
             .or_else(|| parts.alnum_run().map(|(least, most)| Mark::Whole(least, most)))?;
         Some(Self { run: segment.run, digit, lead: segment.lead, mark })
     }
@@ -257,11 +260,11 @@ struct Placed {
     right: (usize, usize),
 }
 
-/// Anchors in the group, with what they are worth.
-fn inside(parts: &Parts) -> Option<(usize, Mark)> {
+/// Anchors in the group, with what they are worth. They begin in its run, so that nothing behind one is read.
+fn inside(parts: &Parts, run: usize) -> Option<(usize, Mark)> {
     let found = find(&parts.group, Side::First)?;
     let anchors = found.texts.iter().map(|t| (t.text.clone(), t.left));
-    usable(anchors, MAX_INSIDE).map(|(worth, anchors)| (worth, Mark::Inside(anchors)))
+    usable(anchors, MAX_INSIDE.min(run - 1)).map(|(worth, anchors)| (worth, Mark::Inside(anchors)))
 }
 
 /// Anchors left of the group, with what they are worth, if it begins with `run` value bytes.
@@ -708,6 +711,8 @@ mod tests {
         assert_eq!((shape.run, shape.digit), (38, false));
         let texts = ["ak-live-", "ak-test-", "sk-live-", "sk-test-"];
         assert_eq!(shape.mark, Mark::Inside(texts.map(|text| anchor(text, 0, 0)).to_vec()));
+        // One that begins behind the run would not be looked for.
+        assert_eq!(self::shape(r"([0-9]{9}-[0-9a-z]{20}\.apps\.example)", &[]), None);
         // Some of the group is no value byte: the run begins inside.
         let shape = super::Shape::of(&parts(r"(acme:[A-Za-z0-9]{40})"), &[], None).unwrap();
         assert_eq!((shape.run, shape.lead), (40, 5));
