@@ -199,7 +199,7 @@ def _handed(call: ast.Call) -> Iterator[ast.expr]:
 
 def _own(function: _Function) -> Iterator[ast.AST]:
     """What runs when a function is called: not what is defined in it, which may never be."""
-    below = [function.body] if isinstance(function, ast.Lambda) else list(function.body)
+    below: list[ast.AST] = [function.body] if isinstance(function, ast.Lambda) else list(function.body)
     while below:
         node = below.pop()
         yield node
