@@ -1835,8 +1835,9 @@ class PermitRegister:
     """Which permits were used, so that none is used twice.
 
     Args:
-        path: a file, which several processes may share; None keeps them in memory, for this process.
-        most: most permits in memory at once; beyond that none is accepted until some have expired.
+        path: a file, which several processes may share, each with a register of its own; None keeps them in memory,
+            for this one process. A forked child is refused by the register of its parent.
+        most: most permits at once; beyond that none is accepted until some have been over for a minute.
 
     Raises:
         StateUnavailable: the file cannot be opened.
@@ -1888,5 +1889,7 @@ class Permit:
     def index(self) -> int | None:
         """Place of the receipt in the ledger; None for a permit that did not wait for it."""
 
-def verify_permit(permit: bytes, request: ActionRequest, keys: Keys, register: PermitRegister) -> Permit:
+def verify_permit(
+    permit: bytes, request: ActionRequest, keys: Keys, register: PermitRegister, audience: str | None
+) -> Permit:
     """`sift_fast.verify_permit` has the one to use."""

@@ -39,6 +39,9 @@ from sift_fast.receipts import Keys, Receipt
 from sift_fast.types import Value
 
 if TYPE_CHECKING:
+    import asyncio
+    import inspect
+
     from sift_fast.scanner import Scanner
 
 __all__ = [
@@ -201,26 +204,35 @@ _register: PermitRegister = PermitRegister()
 
 
 def verify_permit(
-    permit: bytes, request: ActionRequest, keys: Keys, *, register: PermitRegister | None = None
+    permit: bytes,
+    request: ActionRequest,
+    keys: Keys,
+    *,
+    audience: str | None = None,
+    register: PermitRegister | None = None,
 ) -> Permit:
     """Check, inside a tool, that a kernel allowed exactly this call, and that it is the first with this permit.
 
     Args:
         permit: as `auth.permit` gave it.
         request: what the tool is about to do: tenant, agent, role, tool, arguments and so on as they were authorized.
-        keys: public keys; the kernel's receipt key is among them.
-        register: where used permits are remembered; None takes the memory of this process, which refuses permits
-            from before it began. A tool that is started for each call, or restarted, needs one in a file.
+        keys: public keys; the kernel's receipt key is among them. It must be good now: a permit of a key that is
+            revoked, over or retired (`to_size`) is refused, whenever it says it was given.
+        audience: the kernel that must have given it, as `kernel.audience`; None takes any whose key is known, so name
+            it where `keys` holds those of several kernels.
+        register: where used permits are remembered; None takes the memory of this one process, which refuses permits
+            from before it began. A tool that is started for each call, is restarted, or is served by several
+            processes needs one in a file. A forked child makes its own.
 
     Returns:
         What the permit says.
 
     Raises:
         InvalidSignature: it was not signed by a kernel that the keys know.
-        InvalidReceipt: it is none, is for another action, has expired, or was used.
+        InvalidReceipt: it is none, is of another kernel or for another action, has expired, or was used.
         StateUnavailable: its use cannot be noted.
     """
-    return _core.verify_permit(permit, request, keys, _register if register is None else register)
+    return _core.verify_permit(permit, request, keys, _register if register is None else register, audience)
 
 
 class HeldPermit(bytes):
@@ -253,13 +265,14 @@ class Action:
         self._approval = approval
         self._held: HeldPermit | None = None
 
-    def _authorize(self) -> Authorization:
+    @property
+    def request(self) -> ActionRequest:
+        """What is to be done, as it was signed."""
+        return self._request
+
+    def _once(self) -> None:
         if self._held is not None:
             raise ConfigError("an action is entered once: sign the next request")
-        auth = self._kernel.authorize(self._request, self._credential, self._approval)
-        if not auth.allowed:
-            raise _denied(auth)
-        return auth
 
     def _hold(self, auth: Authorization) -> HeldPermit:
         permit = auth.permit
@@ -284,7 +297,8 @@ class Action:
             self._kernel.settle(held.authorization.lease, held.actual, held.result)
 
     def __enter__(self) -> HeldPermit:
-        auth = self._authorize()
+        self._once()
+        auth = _allowed(self._kernel.authorize(self._request, self._credential, self._approval))
         auth.durable_sync()
         return self._hold(auth)
 
@@ -294,20 +308,29 @@ class Action:
         self._end(kind is not None)
 
     async def __aenter__(self) -> HeldPermit:
-        auth = self._authorize()
+        self._once()
+        auth = _allowed(await self._kernel.authorize_async(self._request, self._credential, self._approval))
         await auth.durable()
         return self._hold(auth)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._end(kind is not None)
+        import asyncio
+
+        if kind is GeneratorExit:
+            # The coroutine was dropped, and nothing can be awaited any more.
+            self._end(True)
+        else:
+            await asyncio.to_thread(self._end, kind is not None)
 
 
-def _denied(auth: Authorization) -> ActionDenied:
+def _allowed(auth: Authorization) -> Authorization:
+    if auth.allowed:
+        return auth
     error = ActionDenied(f"the action is not allowed: {auth.reason}")
     error.authorization = auth
-    return error
+    raise error
 
 
 @final
@@ -448,8 +471,27 @@ class Kernel(_core._Kernel):
     async def authorize_async(
         self, request: ActionRequest, credential: Credential, approval: str | None = None
     ) -> Authorization:
-        """As `authorize`."""
-        return self._authorize(request, credential, approval)
+        """As `authorize`, in a thread: the disk, or the kernel's process, keeps no event loop waiting.
+
+        That costs tens of microseconds more than `authorize`. Of a task that is cancelled meanwhile, what was reserved
+        is given back.
+        """
+        import asyncio
+
+        asked = asyncio.ensure_future(asyncio.to_thread(self._authorize, request, credential, approval))
+        try:
+            return await asyncio.shield(asked)
+        except asyncio.CancelledError:
+            asked.add_done_callback(self._unheard)
+            raise
+
+    def _unheard(self, asked: asyncio.Future[Authorization]) -> None:
+        """Nobody gets this answer, so no permit of it is handed out."""
+        if asked.cancelled() or asked.exception() is not None:
+            return
+        lease = asked.result().lease
+        if lease is not None:
+            self.cancel(lease)
 
     def action(self, request: ActionRequest, credential: Credential, approval: str | None = None) -> Action:
         """A context, synchronous or not, that is entered only with a durable permit, and settles at its end.
@@ -472,12 +514,20 @@ class Kernel(_core._Kernel):
     ) -> Callable[[Callable[_Arguments, _Result]], Callable[_Arguments, _Result]]:
         """Decorate a tool function, so that every call is authorized first and settled afterwards.
 
+        The function gets what was signed: of its parameters, those that the arguments of the request name, as JSON and
+        as they were when `sign` returned. What `sign` leaves out, such as a connection, is passed on as it came and was
+        not authorized.
+
         Args:
             name: the tool, as the manifest has it.
             sign: makes request and credential from the tool's name and the call's arguments by name.
 
         Returns:
-            A decorator for functions and coroutine functions. The call raises what `action` raises.
+            A decorator for functions and coroutine functions. The call raises what `action` raises, and `ConfigError`,
+            with everything charged, when the function returns before it is done: an awaitable or a generator.
+
+        Raises:
+            ConfigError: the function is a generator, which runs after its call has returned.
         """
 
         def decorate(function: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
@@ -485,25 +535,34 @@ class Kernel(_core._Kernel):
             import inspect
 
             signature = inspect.signature(function)
+            body = _body(function)
+            if inspect.isgeneratorfunction(body) or inspect.isasyncgenfunction(body):
+                raise ConfigError(
+                    f"the tool `{name}` is a generator, so it would run after it was settled: return a list"
+                )
 
-            def prepare(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Action:
+            def prepare(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Action, inspect.BoundArguments]:
                 bound = signature.bind(*args, **kwargs)
                 bound.apply_defaults()
-                return self.action(*sign(name, dict(bound.arguments)))
+                action = self.action(*sign(name, dict(bound.arguments)))
+                _take_signed(bound, action.request.args)
+                return action, bound
 
-            if inspect.iscoroutinefunction(function):
+            if inspect.iscoroutinefunction(body):
 
                 @functools.wraps(function)
                 async def call_async(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> Any:
-                    async with prepare(args, kwargs):
-                        return await function(*args, **kwargs)
+                    action, bound = prepare(args, kwargs)
+                    async with action:
+                        return _done(name, await function(*bound.args, **bound.kwargs))  # type: ignore[misc]
 
                 return call_async  # type: ignore[return-value]
 
             @functools.wraps(function)
             def call(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result:
-                with prepare(args, kwargs):
-                    return function(*args, **kwargs)
+                action, bound = prepare(args, kwargs)
+                with action:
+                    return _done(name, function(*bound.args, **bound.kwargs))
 
             return call
 
@@ -527,8 +586,10 @@ class Kernel(_core._Kernel):
     async def settle_async(
         self, lease: str, actual: Mapping[str, int] | None = None, result: Any = None
     ) -> LeaseOutcome:
-        """As `settle`."""
-        return self.settle(lease, actual, result)
+        """As `settle`, in a thread."""
+        import asyncio
+
+        return await asyncio.to_thread(self.settle, lease, actual, result)
 
     def cancel(self, lease: str) -> LeaseOutcome:
         """The action did not happen: the reservation is given back.
@@ -539,8 +600,10 @@ class Kernel(_core._Kernel):
         return _outcome(self._cancel(lease))
 
     async def cancel_async(self, lease: str) -> LeaseOutcome:
-        """As `cancel`."""
-        return self.cancel(lease)
+        """As `cancel`, in a thread."""
+        import asyncio
+
+        return await asyncio.to_thread(self.cancel, lease)
 
     def abandon(self, lease: str) -> LeaseOutcome:
         """The action was broken off and may have happened: the reservation is charged.
@@ -567,19 +630,27 @@ class Kernel(_core._Kernel):
             What was undone, and what was denied: that can be tried again.
 
         Raises:
-            StateUnavailable: the store or the ledger failed.
+            StateUnavailable: the store or the ledger failed. As after anything that `sign` raises, an action that
+                `run` did not begin with can be tried again.
         """
         undone = []
         for request_id, order, tool, args in self._undos(trace_id):
             # Taken first: of two that roll back at once, one runs it.
             if not self._take_undo(trace_id, request_id):
                 continue
+            begun = False
             try:
                 with self.action(*sign(tool, args)) as permit:
+                    begun = True
                     run(tool, args, permit)
-            except ActionDenied as denied:
+            except BaseException as error:
+                # Once begun it may be done, whatever was raised; before that nothing was.
+                if begun:
+                    raise
                 self._return_undo(trace_id, request_id, order, tool, args)
-                undone.append(Undone(request_id, tool, denied.authorization.reason))
+                if not isinstance(error, ActionDenied):
+                    raise
+                undone.append(Undone(request_id, tool, error.authorization.reason))
             else:
                 undone.append(Undone(request_id, tool, None))
         return undone
@@ -648,6 +719,45 @@ class Kernel(_core._Kernel):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _body(function: Callable[..., object]) -> Callable[..., object]:
+    """What runs when something is called: of an object with `__call__` that, of a partial what it is of."""
+    import functools
+    import inspect
+
+    while isinstance(function, functools.partial):
+        function = function.func
+    if inspect.isroutine(function) or isinstance(function, type):
+        return function
+    return type(function).__call__
+
+
+def _take_signed(bound: inspect.BoundArguments, signed: dict[str, Any]) -> None:
+    """Puts the arguments of a request in the place of those of a call."""
+    for name, parameter in bound.signature.parameters.items():
+        if name in signed:
+            bound.arguments[name] = signed[name]
+        elif parameter.kind is parameter.VAR_KEYWORD:
+            more = bound.arguments[name]
+            bound.arguments[name] = {key: signed.get(key, value) for key, value in more.items()}
+
+
+def _done(tool: str, result: _Result) -> _Result:
+    """What a tool returned, unless its work is still to come.
+
+    Raises:
+        ConfigError: it is an awaitable or a generator.
+    """
+    import inspect
+
+    if not (inspect.isawaitable(result) or inspect.isgenerator(result) or inspect.isasyncgen(result)):
+        return result
+    if inspect.iscoroutine(result) or inspect.isgenerator(result):
+        result.close()
+    raise ConfigError(
+        f"the tool `{tool}` returned before it was done: write it as a coroutine function, or return a list"
+    )
 
 
 def _scanner() -> Scanner:

@@ -1,10 +1,12 @@
 """`sift-fast mediation`: tool functions of a code base that nobody signs off, for CI.
 
 Read from the source; nothing is imported. A *tool function* is one that is handed to a model: decorated with a name
-that ends in `tool` (`@mcp.tool()`, `@function_tool`, `@server.tool`), or given to a call whose name ends in `Tool` or
-`from_function`. It is *mediated* when it is decorated with `kernel.tool(..., sign=...)`, enters `kernel.action(...)`,
-or calls `verify_permit`. What is found is a list to be looked at, not a proof: a function may call the kernel
-elsewhere.
+that ends in `tool` (`@mcp.tool()`, `@function_tool`, `@server.tool`), given to a call whose name ends in `Tool`,
+`_tool` or `from_function` (`mcp.add_tool(fn)`), or in a list that a call takes as `tools`; functions, methods and
+lambdas. It is *mediated* when it is decorated with `kernel.tool(..., sign=...)` below the decorators that hand it on,
+enters `kernel.action(...)`, or calls `verify_permit`. A kernel is called `kernel`, or something that ends so
+(`self._kernel`), or comes from `Kernel.open` or `Kernel.connect`. What is found is a list to be looked at, not a proof:
+a function may call the kernel elsewhere, and not each of its ways need lead through the kernel.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ Examples:
   sift-fast mediation src
   sift-fast mediation src --except read_clock --format json"""
 
-_Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
+_Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 #: Folders that hold other people's code.
 _SKIPPED = frozenset({".git", ".venv", "venv", "node_modules", "site-packages", "__pycache__"})
@@ -85,18 +87,124 @@ def tools_of(path: str) -> list[Tool]:
         tree = ast.parse(source)
     except (SyntaxError, ValueError):
         raise ConfigError(f"`{path}` is no Python that this interpreter reads: leave it out") from None
-    handed = {
-        argument.id
-        for call in ast.walk(tree)
-        if isinstance(call, ast.Call) and _last(call.func).endswith(("Tool", "from_function"))
-        for argument in [*call.args, *(keyword.value for keyword in call.keywords)]
-        if isinstance(argument, ast.Name)
-    }
+    read = _File(tree)
     return [
-        Tool(path, node.lineno, node.name, _mediated(node))
-        for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and (node.name in handed or _is_tool(node))
+        Tool(path, node.lineno, name, read.mediates(node))
+        for node, name in read.functions
+        if name in read.handed or node in read.handed_lambdas or read.is_tool(node)
     ]
+
+
+class _File:
+    """What is known of a file before its functions are looked at one by one."""
+
+    def __init__(self, tree: ast.Module) -> None:
+        nodes = list(ast.walk(tree))
+        self.kernels = frozenset(_kernels(nodes))
+        handed = [value for call in nodes if isinstance(call, ast.Call) for value in _handed(call)]
+        # A method is handed on as `self.name` or `module.name`: only its last word is known.
+        self.handed = {_last(value) for value in handed if isinstance(value, ast.Name | ast.Attribute)}
+        self.handed_lambdas = {value for value in handed if isinstance(value, ast.Lambda)}
+        self.functions: list[tuple[_Function, str]] = sorted(
+            [(node, node.name) for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+            + [(value, "<lambda>") for value in self.handed_lambdas],
+            key=lambda found: found[0].lineno,
+        )
+
+    def is_kernel(self, node: ast.expr) -> bool:
+        """Whether an expression is a kernel, by its name or where it comes from."""
+        return _last(node).lower().endswith("kernel") or ast.dump(node) in self.kernels
+
+    def signs(self, node: ast.expr) -> bool:
+        """Whether a decorator is that of a kernel."""
+        return (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr == "tool"
+            and self.is_kernel(node.func.value)
+            and any(keyword.arg == "sign" for keyword in node.keywords)
+        )
+
+    def hands_on(self, decorator: ast.expr) -> bool:
+        """Whether a decorator hands the function to a model."""
+        return _last(decorator).lower().endswith("tool") and not self.signs(decorator)
+
+    def is_tool(self, function: _Function) -> bool:
+        return not isinstance(function, ast.Lambda) and any(
+            self.hands_on(decorator) or self.signs(decorator) for decorator in function.decorator_list
+        )
+
+    def mediates(self, function: _Function) -> bool:
+        """Whether a function asks a kernel, as far as can be read."""
+        if not isinstance(function, ast.Lambda):
+            # From below, as they are applied: what a model is handed before the kernel's own has not asked.
+            for decorator in reversed(function.decorator_list):
+                if self.signs(decorator):
+                    return True
+                if self.hands_on(decorator):
+                    break
+        return any(
+            (isinstance(node, ast.Call) and _last(node.func) == "verify_permit")
+            or (isinstance(node, ast.With | ast.AsyncWith) and any(map(self._enters, node.items)))
+            for node in _own(function)
+        )
+
+    def _enters(self, item: ast.withitem) -> bool:
+        entered = item.context_expr
+        return (
+            isinstance(entered, ast.Call)
+            and isinstance(entered.func, ast.Attribute)
+            and entered.func.attr == "action"
+            and self.is_kernel(entered.func.value)
+        )
+
+
+def _kernels(nodes: list[ast.AST]) -> Iterator[str]:
+    """Targets that a kernel is bound to, as `ast.dump` writes them when they are read."""
+    for node in nodes:
+        match node:
+            case ast.Assign(targets=targets, value=value):
+                pass
+            case ast.AnnAssign(target=target, value=ast.expr() as value):
+                targets = [target]
+            case ast.withitem(context_expr=value, optional_vars=ast.expr() as target):
+                targets = [target]
+            case _:
+                continue
+        made = value.value if isinstance(value, ast.Await) else value
+        if (
+            isinstance(made, ast.Call)
+            and isinstance(made.func, ast.Attribute)
+            and made.func.attr in {"open", "connect"}
+            and _last(made.func.value) == "Kernel"
+        ):
+            for target in targets:
+                if isinstance(target, ast.Name | ast.Attribute):
+                    yield ast.dump(target).replace("ctx=Store()", "ctx=Load()")
+
+
+def _handed(call: ast.Call) -> Iterator[ast.expr]:
+    """What a call hands to a model: functions that it takes as a tool, and those in its lists of tools."""
+    takes = _last(call.func).endswith(("Tool", "_tool", "from_function"))
+    if takes:
+        yield from call.args
+        yield from (keyword.value for keyword in call.keywords)
+    for keyword in call.keywords:
+        if keyword.arg is not None and keyword.arg.endswith("tools"):
+            if isinstance(keyword.value, ast.List | ast.Tuple | ast.Set):
+                yield from keyword.value.elts
+            elif isinstance(keyword.value, ast.Dict):
+                yield from keyword.value.values
+
+
+def _own(function: _Function) -> Iterator[ast.AST]:
+    """What runs when a function is called: not what is defined in it, which may never be."""
+    below: list[ast.AST] = [function.body] if isinstance(function, ast.Lambda) else list(function.body)
+    while below:
+        node = below.pop()
+        yield node
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
+            below.extend(ast.iter_child_nodes(node))
 
 
 def _last(node: ast.expr) -> str:
@@ -106,24 +214,3 @@ def _last(node: ast.expr) -> str:
     if isinstance(node, ast.Attribute):
         return node.attr
     return node.id if isinstance(node, ast.Name) else ""
-
-
-def _is_tool(function: _Function) -> bool:
-    return any(_last(decorator).lower().endswith("tool") for decorator in function.decorator_list)
-
-
-def _signs(node: ast.expr) -> bool:
-    return isinstance(node, ast.Call) and any(keyword.arg == "sign" for keyword in node.keywords)
-
-
-def _mediated(function: _Function) -> bool:
-    if any(_last(decorator) == "tool" and _signs(decorator) for decorator in function.decorator_list):
-        return True
-    for node in ast.walk(function):
-        if isinstance(node, ast.Call) and _last(node.func) == "verify_permit":
-            return True
-        if isinstance(node, ast.With | ast.AsyncWith) and any(
-            isinstance(item.context_expr, ast.Call) and _last(item.context_expr.func) == "action" for item in node.items
-        ):
-            return True
-    return False

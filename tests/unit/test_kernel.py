@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import pickle
+import threading
 
 import pytest
 from click.testing import CliRunner
@@ -211,6 +213,132 @@ class TestPath:
         assert done == [("o-2", 100), ("o-3", 5)]
         assert pay.__name__ == "pay"
 
+    def test_a_decorated_tool_gets_what_was_signed(self, kernel, key):
+        def sign(tool, args):
+            signed = sf.sign_request(request(tool, args={"order": args["order"][0], **args["more"]}), key)
+            # Whoever holds the argument changes it after it was looked at.
+            args["more"]["cents"] = caller["cents"] = 10_000_000
+            return signed
+
+        caller = {"cents": 7}
+        done = []
+
+        @kernel.tool("refund", sign=sign)
+        def pay(order, connection, **more):
+            done.append((order, connection, more))
+
+        connection = object()
+        pay(["o-1"], connection, **caller)
+        assert done == [("o-1", connection, {"cents": 7})]
+
+    def test_a_tool_that_is_not_done_when_it_returns_is_an_error(self, kernel, key):
+        def sign(tool, args):
+            signed = sf.sign_request(request(tool, args={"order": "o-1", "cents": args["cents"]}), key)
+            asked.append(signed)
+            return signed
+
+        asked = []
+        done = []
+
+        async def pay(cents):
+            done.append(cents)
+
+        def generate(cents):
+            yield done.append(cents)
+
+        async def generate_async(cents):
+            yield done.append(cents)
+
+        class Pays:
+            async def __call__(self, cents):
+                done.append(cents)
+
+        for function in (generate, generate_async, functools.partial(generate)):
+            with pytest.raises(sf.ConfigError, match="generator"):
+                kernel.tool("refund", sign=sign)(function)
+        # What can be seen to be a coroutine function is one.
+        for function in (pay, functools.partial(pay), Pays()):
+            asyncio.run(kernel.tool("refund", sign=sign)(function)(cents=1))
+        assert done == [1, 1, 1]
+        # What cannot is told when it returns, and charged.
+        for function in (pay, generate, generate_async):
+
+            def later(cents, function=function):
+                return function(cents)
+
+            with pytest.raises(sf.ConfigError, match="before it was done"):
+                kernel.tool("refund", sign=sign)(later)(cents=1)
+        assert done == [1, 1, 1]
+        assert len(asked) == 6
+
+    def test_the_event_loop_goes_on_while_the_kernel_is_asked(self, kernel, key):
+        """Each call of the kernel is made outside of the thread of the loop."""
+        threads = []
+
+        def watched(name):
+            call = getattr(type(kernel), name)
+
+            def wrapper(self, *args, **kwargs):
+                threads.append(threading.current_thread())
+                return call(self, *args, **kwargs)
+
+            return wrapper
+
+        async def whole():
+            loop = threading.current_thread()
+            async with kernel.action(*sf.sign_request(refund(1), key)):
+                pass
+            with contextlib.suppress(OSError):
+                async with kernel.action(*sf.sign_request(refund(1), key)):
+                    raise OSError
+            for end in (kernel.settle_async, kernel.cancel_async):
+                auth = await kernel.authorize_async(*sf.sign_request(refund(1), key))
+                await end(auth.lease)
+            return loop
+
+        names = ("_authorize", "_settle", "_cancel", "_abandon")
+        with pytest.MonkeyPatch.context() as patch:
+            for name in names:
+                patch.setattr(type(kernel), name, watched(name), raising=False)
+            loop = asyncio.run(whole())
+        assert len(threads) == 8
+        assert loop not in threads
+
+    def test_an_answer_that_nobody_waits_for_is_given_back(self, kernel, key):
+        async def whole():
+            loop = asyncio.get_running_loop()
+            asking, go_on, given_back = asyncio.Event(), threading.Event(), asyncio.Event()
+            leases = []
+
+            def slow(self, *args):
+                loop.call_soon_threadsafe(asking.set)
+                go_on.wait()
+                auth = authorize(self, *args)
+                leases.append(auth.lease)
+                return auth
+
+            def cancelled(self, lease):
+                given_back.set()
+                return cancel(self, lease)
+
+            authorize, cancel = type(kernel)._authorize, type(kernel)._cancel
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(type(kernel), "_authorize", slow, raising=False)
+                patch.setattr(type(kernel), "_cancel", cancelled, raising=False)
+                task = asyncio.create_task(kernel.authorize_async(*sf.sign_request(refund(1), key)))
+                await asking.wait()
+                task.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await task
+                go_on.set()
+                await given_back.wait()
+            return leases
+
+        (lease,) = asyncio.run(whole())
+        assert kernel.cancel(lease).state == "cancelled"
+        with pytest.raises(sf.LeaseConflict):
+            kernel.settle(lease)
+
 
 class TestDenials:
     @pytest.mark.parametrize(
@@ -311,6 +439,66 @@ class TestDenials:
         with pytest.raises(sf.ConfigError) as error:
             request(role=token + "/")
         assert token not in str(error.value)
+
+
+class TestContents:
+    TOOL = """
+[tool.post]
+action = "message"
+risk = "medium"
+reversible = false
+exports = false
+charges = [{ budget = "calls", unit = "calls", amount = 1 }]
+[tool.post.args]
+type = "object"
+"""
+    POLICY = """
+@id("post") permit (principal in Role::"support", action == Action::"post", resource);
+@id("token") forbid (principal, action == Action::"post", resource)
+when { context.findings.entity_types.contains("TOKEN") };
+@id("number") forbid (principal, action == Action::"post", resource)
+when { context.findings.entity_types.contains("ACME_NUMBER") };
+@id("elsewhere") forbid (principal, action == Action::"post", resource)
+unless { ["/headers", "/numbers/1"].containsAll(context.findings.arguments) };
+"""
+    NUMBERS = """
+[[rule]]
+id = "secret.acme.number"
+title = "Acme number"
+entity = "ACME_NUMBER"
+severity = "high"
+score = 0.9
+format = '"7777" + 8 digit'
+pattern = '''\\b(7777[0-9]{8})\\b'''
+examples = ['the number {secret} is ours']
+negatives = ['77771']
+"""
+
+    def test_what_a_name_or_a_number_holds_is_found_and_what_is_below_too(self, tmp_path, own_rules, token):
+        folder = tmp_path / "g"
+        assert CliRunner().invoke(cli, ["init", str(folder)]).exit_code == 0
+        with (folder / "tools.toml").open("a") as stream:
+            stream.write(self.TOOL)
+        own_rules.write_text(own_rules.read_text() + self.NUMBERS)
+        scanner = sf.Scanner(rule_files=[own_rules])
+        (found,) = scanner.scan(token)
+        (folder / "policy" / "post.cedar").write_text(self.POLICY.replace("TOKEN", found.entity_type))
+        (name,) = _core.generate("secret.acme.key", 1, 1, [], [own_rules])
+        number = int(_core.generate("secret.acme.number", 1, 1, [], [own_rules])[0])
+        with sf.Kernel.open(folder, scanner=scanner) as kernel:
+            key = sf.SigningKey.load(folder / "keys" / "support-bot.key", "support-bot-1", kernel.audience)
+            for args, rule_ids in [
+                ({"headers": {"x": "y"}, "numbers": [1, 2.5]}, ("post",)),
+                ({"headers": {name: 1}}, ("post",)),
+                # A name with a finding must not keep what it names from being read, and is in no pointer.
+                ({"headers": {name: token}}, ("token",)),
+                ({"headers": {name: {"x": [token]}}}, ("token",)),
+                ({"headers": {name: number}}, ("number",)),
+                ({"numbers": [1, number]}, ("number",)),
+                ({"numbers": [1, float(number)]}, ("number",)),
+            ]:
+                auth = ask(kernel, key, request("post", args=args))
+                assert auth.rule_ids == rule_ids
 
 
 class TestTaint:
@@ -471,6 +659,21 @@ class TestPermits:
         sf.verify_permit(permit, signed, keys, register=sf.PermitRegister(tmp_path / "permits"))
         with pytest.raises(sf.InvalidReceipt, match="used before"):
             sf.verify_permit(permit, signed, keys, register=sf.PermitRegister(tmp_path / "permits"))
+
+    def test_it_is_of_this_kernel(self, permitted, keys, kernel):
+        signed, permit = permitted
+        with pytest.raises(sf.InvalidReceipt, match="another kernel"):
+            sf.verify_permit(permit, signed, keys, audience="kernel.other")
+        # That did not use it up.
+        sf.verify_permit(permit, signed, keys, audience=kernel.audience)
+
+    def test_a_key_that_was_retired_permits_nothing(self, permitted, written):
+        signed, permit = permitted
+        text = (written / "keys.toml").read_text()
+        head, receipt = text.split('purpose = "receipt"')
+        retired = sf.Keys(f'{head}purpose = "receipt"\nto_size = 1_000_000{receipt}')
+        with pytest.raises(sf.InvalidSignature, match="retired"):
+            sf.verify_permit(permit, signed, retired)
 
     def test_it_is_for_this_call(self, permitted, keys, key):
         signed, permit = permitted
@@ -635,3 +838,38 @@ room = { type = "integer", maximum = 3 }
             again = kernel.rollback("t1", sign=sign, run=lambda *_: pytest.fail("undone twice"))
             assert [step.denied for step in again] == ["invalid_arguments"]
             assert kernel.rollback("other", sign=sign, run=lambda *_: pytest.fail("undone")) == []
+
+    def test_only_what_did_not_begin_is_tried_again(self, tmp_path, mode):
+        folder = tmp_path / "g"
+        assert CliRunner().invoke(cli, ["init", str(folder)]).exit_code == 0
+        with (folder / "tools.toml").open("a") as stream:
+            stream.write(self.TOOLS)
+        (folder / "policy" / "rooms.cedar").write_text(
+            '@id("rooms") permit (principal in Role::"support", action in [Action::"book", Action::"unbook"], resource);'
+        )
+        with opened(folder, mode) as kernel:
+            key = sf.SigningKey.load(folder / "keys" / "support-bot.key", "support-bot-1", kernel.audience)
+
+            def sign(tool, args):
+                return sf.sign_request(request(tool, args=args, trace_id="t1"), key)
+
+            def no_key(tool, args):
+                raise OSError
+
+            def denied_inside(tool, args, permit):
+                begun.append(args)
+                with kernel.action(*sf.sign_request(refund(999_999), key)):
+                    pytest.fail("entered")
+
+            begun = []
+            with kernel.action(*sign("book", {"room": 1})) as permit:
+                permit.result = {"ref": "r1"}
+            # Before it begins, whatever is raised.
+            with pytest.raises(OSError):
+                kernel.rollback("t1", sign=no_key, run=denied_inside)
+            assert begun == []
+            # Once it began it may be done: a denial of another action in it is no denial of it.
+            with pytest.raises(sf.ActionDenied):
+                kernel.rollback("t1", sign=sign, run=denied_inside)
+            assert begun == [{"ref": "r1", "room": 1}]
+            assert kernel.rollback("t1", sign=sign, run=denied_inside) == []

@@ -17,6 +17,9 @@ use crate::error::{KernelError, Result};
 use crate::request::ActionRequest;
 use crate::sync::lock;
 
+/// Longest time that a permit may be good for, milliseconds: a kernel gives none for longer.
+const LONGEST_MS: i64 = 24 * 60 * 60 * 1_000;
+
 /// Media type of the payload.
 pub const PAYLOAD_TYPE: &str = "application/vnd.sift-fast.permit.v1+json";
 
@@ -75,6 +78,9 @@ impl Permit {
     /// Checks that an envelope is a permit for this action now. That it is used for the first time is for a
     /// [`Register`] to say.
     ///
+    /// The key must be good now, not only when the permit says it was issued: whoever stole a key that is revoked,
+    /// over or retired (`to_size`) can write any time into a permit.
+    ///
     /// Args: the envelope as JSON; the action that is about to be done; keys; the time and how far clocks may
     /// be apart, milliseconds.
     ///
@@ -100,8 +106,18 @@ impl Permit {
         let payload = envelope.payload_json().map_err(|error| wrong(&error.to_string()))?;
         let permit = Self::read(&payload).ok_or_else(|| wrong("lacks a member"))?;
         key.check_time(permit.issued_at_ms).map_err(bad)?;
+        key.check_time(now_ms).map_err(bad)?;
+        if key.to_size != u64::MAX {
+            return Err(KernelError::Signature(format!(
+                "key `{}` has a `to_size`: it was retired and permits nothing any more",
+                key.id
+            )));
+        }
         if now_ms >= permit.expires_at_ms {
             return Err(wrong("has expired"));
+        }
+        if permit.expires_at_ms.saturating_sub(permit.issued_at_ms) > LONGEST_MS {
+            return Err(wrong("is good for longer than a day"));
         }
         if permit.issued_at_ms > now_ms.saturating_add(skew_ms) {
             return Err(wrong("is from the future: the clocks differ"));
@@ -134,16 +150,31 @@ impl Permit {
 pub struct Register {
     kept: Kept,
     most: usize,
+    /// A forked child has a copy of what was used, and parent and child would both take the next permit; of a
+    /// connection to `SQLite` it may not use a copy at all.
+    process: u32,
 }
 
 enum Kept {
     /// Begun at this moment: what was issued before may have been used before.
     Memory {
         begun_ms: i64,
-        used: Mutex<HashMap<String, i64>>,
+        used: Mutex<Used>,
     },
     File(Mutex<rusqlite::Connection>),
 }
+
+#[derive(Default)]
+struct Used {
+    /// The latest time a permit was used at.
+    latest_ms: i64,
+    /// When each expires.
+    permits: HashMap<String, i64>,
+}
+
+/// How long used permits are kept after they expired, milliseconds: clocks of the processes that share a file may
+/// differ by so much.
+const KEPT_MS: i64 = 60_000;
 
 impl Register {
     /// One in memory, for the life of the process. It refuses permits from before it began, since it does not
@@ -151,10 +182,17 @@ impl Register {
     ///
     /// Args: the time, milliseconds since 1970; most permits at once.
     pub fn in_memory(begun_ms: i64, most: usize) -> Self {
-        Self { kept: Kept::Memory { begun_ms, used: Mutex::default() }, most }
+        let kept = Kept::Memory { begun_ms, used: Mutex::default() };
+        Self { kept, most, process: std::process::id() }
     }
 
-    /// One in a file, for tools that are started for one call, or restarted. Several processes may share it.
+    /// One in a file, for tools that are started for one call, or restarted. Several processes may share it, each
+    /// with a register that it opened itself.
+    ///
+    /// A register keeps the latest time that it was used at: what was forgotten then is not taken again when the
+    /// clock is put back.
+    ///
+    /// Args: the file; most permits at once.
     ///
     /// Errors: a file that cannot be opened.
     pub fn open(path: &Path, most: usize) -> Result<Self> {
@@ -169,16 +207,25 @@ impl Register {
             .execute_batch(
                 "pragma busy_timeout = 5000; pragma journal_mode = wal; pragma synchronous = full;
                  create table if not exists permit (
-                     id text primary key, expires_ms integer not null) strict, without rowid;",
+                     id text primary key, expires_ms integer not null) strict, without rowid;
+                 create table if not exists latest (
+                     only_row integer primary key check (only_row = 1), now_ms integer not null) strict;",
             )
             .map_err(failed)?;
-        Ok(Self { kept: Kept::File(Mutex::new(connection)), most })
+        let kept = Kept::File(Mutex::new(connection));
+        Ok(Self { kept, most, process: std::process::id() })
     }
 
     /// Notes that a permit is used now.
     ///
     /// Errors: `Permit` when it was used before, or may have been; `Unavailable` when it cannot be noted.
     pub fn redeem(&self, permit: &Permit, now_ms: i64) -> Result<()> {
+        if std::process::id() != self.process {
+            return Err(KernelError::Unavailable(
+                "the register of permits belongs to the process this one was forked from: make one after the fork"
+                    .to_owned(),
+            ));
+        }
         let id = format!("{}/{}", permit.audience, permit.lease);
         match &self.kept {
             Kept::Memory { begun_ms, used } => {
@@ -187,42 +234,82 @@ impl Register {
                         "is older than this process's memory of permits: use a register in a file",
                     ));
                 }
-                let mut used = lock(used);
-                if used.contains_key(&id) {
-                    return Err(wrong("was used before"));
+                let used = &mut *lock(used);
+                used.latest_ms = used.latest_ms.max(now_ms);
+                let forgotten_ms = used.latest_ms.saturating_sub(KEPT_MS);
+                if permit.expires_at_ms <= forgotten_ms {
+                    return Err(forgotten());
                 }
-                if used.len() >= self.most {
-                    used.retain(|_, expires_ms| *expires_ms > now_ms);
+                if used.permits.contains_key(&id) {
+                    return Err(used_before());
                 }
-                if used.len() >= self.most {
-                    return Err(KernelError::Unavailable(
-                        "the register of permits is full".to_owned(),
-                    ));
+                if used.permits.len() >= self.most {
+                    used.permits.retain(|_, expires_ms| *expires_ms > forgotten_ms);
                 }
-                used.insert(id, permit.expires_at_ms);
+                if used.permits.len() >= self.most {
+                    return Err(full());
+                }
+                used.permits.insert(id, permit.expires_at_ms);
                 Ok(())
             }
-            Kept::File(connection) => {
-                let failed = |error: rusqlite::Error| {
-                    KernelError::Unavailable(format!("the register of permits failed: {error}"))
-                };
-                let connection = lock(connection);
-                connection
-                    .execute("delete from permit where expires_ms <= ?", [now_ms])
-                    .map_err(failed)?;
-                let added = connection
-                    .execute(
-                        "insert or ignore into permit values (?, ?)",
-                        (&id, permit.expires_at_ms),
-                    )
-                    .map_err(failed)?;
-                if added == 1 {
-                    return Ok(());
-                }
-                Err(wrong("was used before"))
-            }
+            Kept::File(connection) => self.redeem_in(&mut lock(connection), &id, permit, now_ms),
         }
     }
+
+    fn redeem_in(
+        &self,
+        connection: &mut rusqlite::Connection,
+        id: &str,
+        permit: &Permit,
+        now_ms: i64,
+    ) -> Result<()> {
+        let failed = |error: rusqlite::Error| {
+            KernelError::Unavailable(format!("the register of permits failed: {error}"))
+        };
+        // Begun as a writer: two processes must not both find a permit unused.
+        let change = connection
+            .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
+            .map_err(failed)?;
+        let latest_ms: i64 = change
+            .query_row("select coalesce(max(now_ms), ?) from latest", [now_ms], |row| row.get(0))
+            .map_err(failed)?;
+        let latest_ms = latest_ms.max(now_ms);
+        let forgotten_ms = latest_ms.saturating_sub(KEPT_MS);
+        if permit.expires_at_ms <= forgotten_ms {
+            return Err(forgotten());
+        }
+        change
+            .execute("insert or replace into latest values (1, ?)", [latest_ms])
+            .and_then(|_| {
+                change.execute("delete from permit where expires_ms <= ?", [forgotten_ms])
+            })
+            .map_err(failed)?;
+        let held: i64 = change
+            .query_row("select count(*) from permit", [], |row| row.get(0))
+            .map_err(failed)?;
+        let added = change
+            .execute("insert or ignore into permit values (?, ?)", (id, permit.expires_at_ms))
+            .map_err(failed)?;
+        if added == 0 {
+            return Err(used_before());
+        }
+        if usize::try_from(held).is_ok_and(|held| held >= self.most) {
+            return Err(full());
+        }
+        change.commit().map_err(failed)
+    }
+}
+
+fn used_before() -> KernelError {
+    wrong("was used before")
+}
+
+fn forgotten() -> KernelError {
+    wrong("expired before the latest time its register was used at: the clock went back, so put it right")
+}
+
+fn full() -> KernelError {
+    KernelError::Unavailable("the register of permits is full".to_owned())
 }
 
 #[cfg(test)]
@@ -290,6 +377,44 @@ mod tests {
     }
 
     #[test]
+    fn a_key_that_is_not_good_now_permits_nothing_that_it_dates_back() {
+        let (key, _) = keys(Purpose::Receipt);
+        let bytes = permit().sign("k1", &key).unwrap();
+        let check = |change: fn(&mut PublicKey)| {
+            let mut public = PublicKey::new("k1", Purpose::Receipt, &key.public()).unwrap();
+            change(&mut public);
+            let mut ring = Keyring::new();
+            ring.add(public).unwrap();
+            Permit::verify(&bytes, &request(), &ring, 2_000, 5_000)
+        };
+        check(|_| {}).unwrap();
+        // Good when the permit says it was issued (1,000), and not when it is used (2,000).
+        check(|key| key.revoked = Some(2_001)).unwrap();
+        for (change, what) in [
+            ((|key| key.revoked = Some(1_500)) as fn(&mut PublicKey), "revoked"),
+            (|key| key.not_after = Some(1_500), "valid"),
+            (|key| key.to_size = 1_000, "retired"),
+        ] {
+            let error = check(change).unwrap_err();
+            assert!(matches!(error, KernelError::Signature(_)), "{error}");
+            assert!(error.to_string().contains(what), "{error}");
+        }
+    }
+
+    #[test]
+    fn it_is_good_for_a_day_at_most() {
+        let (key, ring) = keys(Purpose::Receipt);
+        let check = |expires_at_ms| {
+            let bytes = Permit { expires_at_ms, ..permit() }.sign("k1", &key).unwrap();
+            Permit::verify(&bytes, &request(), &ring, 2_000, 5_000)
+        };
+        check(1_000 + LONGEST_MS).unwrap();
+        for expires_at_ms in [1_001 + LONGEST_MS, (1 << 53) - 1] {
+            assert!(check(expires_at_ms).unwrap_err().to_string().contains("longer than a day"));
+        }
+    }
+
+    #[test]
     fn no_byte_of_it_can_be_changed() {
         let (key, ring) = keys(Purpose::Receipt);
         let bytes = permit().sign("k1", &key).unwrap();
@@ -330,12 +455,50 @@ mod tests {
 
     #[test]
     fn a_full_register_refuses() {
-        let register = Register::in_memory(0, 3);
-        let numbered = |number: usize| Permit { lease: format!("l{number}"), ..permit() };
-        for number in 0..3 {
-            register.redeem(&numbered(number), 2_000).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let file = Register::open(&folder.path().join("permits.sqlite"), 3).unwrap();
+        for register in [Register::in_memory(0, 3), file] {
+            let numbered = |number: usize| Permit { lease: format!("l{number}"), ..permit() };
+            for number in 0..3 {
+                register.redeem(&numbered(number), 2_000).unwrap();
+            }
+            assert!(matches!(
+                register.redeem(&numbered(3), 2_000),
+                Err(KernelError::Unavailable(_))
+            ));
+            assert!(register.redeem(&numbered(0), 2_000).is_err());
+            // Room again, once the others are forgotten.
+            let now_ms = 61_000 + KEPT_MS;
+            let later = Permit { expires_at_ms: now_ms + 1, ..numbered(3) };
+            register.redeem(&later, now_ms).unwrap();
         }
-        assert!(matches!(register.redeem(&numbered(3), 2_000), Err(KernelError::Unavailable(_))));
-        register.redeem(&numbered(3), 61_000).unwrap();
+    }
+
+    #[test]
+    fn a_clock_that_is_put_back_uses_nothing_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("permits.sqlite");
+        for register in [Register::in_memory(0, 1), Register::open(&path, 1).unwrap()] {
+            register.redeem(&permit(), 2_000).unwrap();
+            let later = Permit { lease: "l2".to_owned(), expires_at_ms: 1 << 40, ..permit() };
+            register.redeem(&later, 1 << 39).unwrap();
+            let error = register.redeem(&permit(), 2_000).unwrap_err();
+            assert!(error.to_string().contains("clock went back"), "{error}");
+        }
+        // So does the next process.
+        assert!(Register::open(&path, 10).unwrap().redeem(&permit(), 2_000).is_err());
+    }
+
+    #[test]
+    fn a_forked_childs_register_refuses() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("permits.sqlite");
+        for mut register in [Register::in_memory(0, 3), Register::open(&path, 3).unwrap()] {
+            // As a child has it: made by another process.
+            register.process += 1;
+            let error = register.redeem(&permit(), 2_000).unwrap_err();
+            assert!(matches!(&error, KernelError::Unavailable(_)), "{error}");
+            assert!(error.to_string().contains("forked"), "{error}");
+        }
     }
 }

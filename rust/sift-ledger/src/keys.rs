@@ -333,9 +333,13 @@ impl Keyring {
     /// [`KeyError::File`] when it cannot be read, else as [`Keyring::from_toml`].
     pub fn load(path: &Path) -> Result<Keyring, KeyError> {
         let mut source = String::new();
+        // One byte more than may be: a file that was cut would lose keys, and what revokes them.
         File::open(path)
-            .and_then(|file| file.take(MAX_KEYS_FILE).read_to_string(&mut source))
+            .and_then(|file| file.take(MAX_KEYS_FILE + 1).read_to_string(&mut source))
             .map_err(|error| file_error(path, &error.to_string()))?;
+        if source.len() as u64 > MAX_KEYS_FILE {
+            return Err(file_error(path, "is longer than 4 MiB: take keys out that are long over"));
+        }
         Keyring::from_toml(&source)
     }
 

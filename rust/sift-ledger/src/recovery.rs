@@ -83,7 +83,34 @@ impl Recovery<'_> {
         for number in numbers {
             self.replay(number, &mut found)?;
         }
+        // Tiles are written of what the journal has: a tree without entries beside them is not new, it was put back.
+        if found.tree.size() == 0 && self.holds_tiles()? {
+            return Err(damaged(
+                "there are tiles, and neither a checkpoint nor a journal of their entries: they were removed, so \
+                 put them back from a copy or begin a ledger in another folder",
+            ));
+        }
         Ok(found)
+    }
+
+    /// Whether there is a beginning of a tree: its first tile, whole or in part.
+    fn holds_tiles(&self) -> Result<bool, LogError> {
+        for kind in [Kind::Entries, Kind::Hashes(0)] {
+            let whole = path(kind, 0, TILE_WIDTH);
+            let parts = self.storage.list(&format!("{whole}.p"));
+            let unreadable = |error| LogError::Read(format!("`{whole}`: {error}"));
+            if !parts.map_err(unreadable)?.is_empty() {
+                return Ok(true);
+            }
+            match self.storage.read(&whole, 0) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                // Longer than nothing.
+                Ok(_) => return Ok(true),
+                Err(error) if error.kind() == std::io::ErrorKind::InvalidData => return Ok(true),
+                Err(error) => return Err(unreadable(error)),
+            }
+        }
+        Ok(false)
     }
 
     /// What the published checkpoint stands for.

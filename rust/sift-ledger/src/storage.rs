@@ -52,10 +52,11 @@ pub trait Storage: Send + Sync {
     /// What the system says.
     fn list(&self, folder: &str) -> io::Result<Vec<String>>;
 
-    /// Writes a whole file. Not durable before [`Storage::flush`] of its path.
+    /// Writes a whole file. Not durable before [`Storage::flush`] of its path. Readers see what was there before, or
+    /// all of it; after a crash a part may be there.
     ///
     /// # Errors
-    /// What the system says; a part of the file may be there.
+    /// What the system says; what was there before is still there.
     fn put(&self, path: &str, bytes: &[u8]) -> io::Result<()>;
 
     /// Returns when these files and their names are on the medium.
@@ -213,13 +214,15 @@ impl Storage for Directory {
 
     fn put(&self, path: &str, bytes: &[u8]) -> io::Result<()> {
         let path = self.at(path);
-        match fs::write(&path, bytes) {
+        let beside = path.with_extension("new");
+        match fs::write(&beside, bytes) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 fs::create_dir_all(path.parent().unwrap_or(&self.root))?;
-                fs::write(&path, bytes)
+                fs::write(&beside, bytes)?;
             }
-            done => done,
+            done => done?,
         }
+        fs::rename(&beside, &path)
     }
 
     fn flush(&self, paths: &[String]) -> io::Result<()> {
@@ -269,5 +272,29 @@ impl Storage for Directory {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             done => done,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_reads_a_file_sees_all_of_the_old_or_all_of_the_new() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = Directory::open(folder.path()).unwrap();
+        let name = "tile/0/x001/000.p/5";
+        directory.put(name, b"old").unwrap();
+        let mut reader = fs::File::open(folder.path().join(name)).unwrap();
+        directory.put(name, b"newer").unwrap();
+        let mut seen = String::new();
+        reader.read_to_string(&mut seen).unwrap();
+        assert_eq!(seen, "old");
+        assert_eq!(directory.read(name, 10).unwrap(), b"newer");
+        assert_eq!(directory.list("tile/0/x001/000.p").unwrap(), ["5"]);
+        // What cannot be written leaves what is there.
+        fs::create_dir(folder.path().join("tile/0/x001/000.p/5.new")).unwrap();
+        directory.put(name, b"newest").unwrap_err();
+        assert_eq!(directory.read(name, 10).unwrap(), b"newer");
     }
 }

@@ -213,6 +213,14 @@ fn damage_is_not_taken_for_a_crash() {
     back.remove_file("checkpoint");
     assert!(open_error(&back).contains("missing"));
 
+    // Neither checkpoint nor journal: what opens must not be a new log over the tiles of the old one.
+    let emptied = published.copy();
+    emptied.remove_file("checkpoint");
+    for segment in emptied.paths().iter().filter(|path| path.ends_with(".seg")) {
+        emptied.remove_file(segment);
+    }
+    assert!(open_error(&emptied).contains("there are tiles"));
+
     for (path, what) in [
         ("tile/0/000.p/30", "do not hash"),
         ("tile/entries/000.p/30", "does not hash to its leaf"),

@@ -53,6 +53,26 @@ fn a_ring_is_read() {
 }
 
 #[test]
+fn a_ring_that_is_too_long_is_refused_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys.toml");
+    let first = entry("k", "receipt", 1, "");
+    let padded = |length: usize| {
+        // A comment that fills the file up to what is read, so that what comes then would be lost without a word.
+        let comment = format!("#{}\n", "x".repeat(length - first.len() - 2));
+        format!("{first}{comment}")
+    };
+    fs::write(&path, padded(4 << 20)).unwrap();
+    assert_eq!(Keyring::load(&path).unwrap().len(), 1);
+    fs::write(&path, padded(4 << 20) + &entry("l", "agent", 2, "")).unwrap();
+    let error = Keyring::load(&path).unwrap_err();
+    assert!(
+        matches!(error, KeyError::File { .. }) && error.to_string().contains("4 MiB"),
+        "{error}"
+    );
+}
+
+#[test]
 fn a_wrong_ring_is_refused_whole() {
     let good = entry("k", "receipt", 1, "");
     for (text, what) in [

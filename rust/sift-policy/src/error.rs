@@ -13,6 +13,12 @@ pub enum PolicyError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// Something in the folder of policies is none, and may be one that was meant to hold.
+    #[error("{path} is no policy: name it `*.cedar`, or take it out of the folder", path = path.display())]
+    NoPolicy {
+        /// What is there.
+        path: PathBuf,
+    },
     /// The manifest is not TOML of the documented form.
     #[error("tools.toml: {0}")]
     Manifest(String),

@@ -421,7 +421,8 @@ impl ToolText {
             .collect::<Result<Vec<_>, _>>()?;
         let kind = match (self.kind, self.sql, self.http) {
             (KindText::Function, None, None) => Kind::Function,
-            (KindText::Sql, Some(rules), None) => {
+            (KindText::Sql, Some(mut rules), None) => {
+                rules.fold();
                 rules.validate()?;
                 Kind::Sql(SqlTool(rules))
             }

@@ -93,6 +93,9 @@ fn read(path: &Path) -> Result<String, PolicyError> {
 impl Policy {
     /// Reads `tools.toml` and `policy/*.cedar` of a folder.
     ///
+    /// Anything else in `policy` is refused, for it may be a forbid whose name was misspelt; but names that begin with
+    /// a dot are left alone, as editors, version control and mounted volumes make them.
+    ///
     /// # Errors
     /// The first file, tool or policy that is refused; nothing is taken from a folder with an error.
     pub fn load(dir: &Path) -> Result<Policy, PolicyError> {
@@ -105,6 +108,11 @@ impl Policy {
             if path.extension().is_some_and(|extension| extension == "cedar") {
                 let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
                 texts.push((name, read(&path)?));
+            } else if !path
+                .file_name()
+                .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+            {
+                return Err(PolicyError::NoPolicy { path });
             }
         }
         texts.sort_unstable();

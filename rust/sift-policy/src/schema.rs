@@ -135,35 +135,78 @@ fn conforms<'a>(ty: &'a Type, value: &Value, path: &mut Vec<Cow<'a, str>>) -> bo
     kinds.is_none()
 }
 
+/// Keywords with schemas of the same value, as a list, alone, and by name.
+const SAME_VALUE: [&str; 3] = ["allOf", "anyOf", "oneOf"];
+const SAME_VALUE_ONE: [&str; 2] = ["then", "else"];
+const SAME_VALUE_NAMED: &str = "dependentSchemas";
+
 /// Closes objects that list their properties and do not say what else they take: an undeclared argument is refused.
+///
+/// Where parts of a schema speak of the same object (`allOf`, `if`, `$ref` beside `properties`), none of them may be
+/// closed alone, for it would refuse what another lists: the whole is, by `unevaluatedProperties` (JSON Schema 2020-12
+/// core, section 11.3). Alternatives that stand alone are closed each.
 fn close(schema: &mut serde_json::Value, depth: usize) {
-    let (Some(depth), Some(node)) = (depth.checked_sub(1), schema.as_object_mut()) else { return };
-    const OPEN: [&str; 8] = [
-        "additionalProperties",
-        "unevaluatedProperties",
-        "patternProperties",
-        "allOf",
-        "anyOf",
-        "oneOf",
-        "$ref",
-        "if",
-    ];
-    if node.contains_key("properties") && !OPEN.iter().any(|key| node.contains_key(*key)) {
-        node.insert("additionalProperties".to_owned(), false.into());
+    let (Some(below), Some(node)) = (depth.checked_sub(1), schema.as_object_mut()) else { return };
+    const SAYS: [&str; 3] = ["additionalProperties", "unevaluatedProperties", "patternProperties"];
+    const COMBINES: [&str; 6] = ["allOf", "if", "then", "else", "dependentSchemas", "$ref"];
+    let has = |keys: &[&str]| keys.iter().any(|key| node.contains_key(*key));
+    let alternatives = has(&["anyOf", "oneOf"]);
+    if alternatives && !has(&SAYS) && !has(&COMBINES) && !has(&["properties"]) {
+        for key in ["anyOf", "oneOf"] {
+            let arms = node.get_mut(key).and_then(|arms| arms.as_array_mut());
+            arms.into_iter().flatten().for_each(|arm| close(arm, below));
+        }
+    } else if !has(&SAYS) && lists(node, depth) {
+        let combined = alternatives || has(&COMBINES);
+        let key = if combined { "unevaluatedProperties" } else { "additionalProperties" };
+        node.insert(key.to_owned(), false.into());
     }
+    close_below(node, depth);
+}
+
+/// Closes the schemas of other values below a schema, and not the schema itself.
+fn close_below(node: &mut serde_json::Map<String, serde_json::Value>, depth: usize) {
+    let Some(depth) = depth.checked_sub(1) else { return };
+    let inside = |part: &mut serde_json::Value| {
+        if let Some(part) = part.as_object_mut() {
+            close_below(part, depth);
+        }
+    };
     for (key, child) in node.iter_mut() {
-        match key.as_str() {
-            "properties" | "$defs" => {
-                child
-                    .as_object_mut()
-                    .into_iter()
-                    .flatten()
-                    .for_each(|(_, child)| close(child, depth));
+        match (key.as_str(), child) {
+            (
+                "properties" | "patternProperties" | "$defs" | "definitions",
+                serde_json::Value::Object(named),
+            ) => named.values_mut().for_each(|child| close(child, depth)),
+            ("prefixItems", serde_json::Value::Array(items)) => {
+                items.iter_mut().for_each(|item| close(item, depth));
             }
-            "items" => close(child, depth),
+            (
+                "items" | "additionalProperties" | "unevaluatedProperties" | "unevaluatedItems",
+                child,
+            ) => close(child, depth),
+            (key, serde_json::Value::Array(parts)) if SAME_VALUE.contains(&key) => {
+                parts.iter_mut().for_each(inside);
+            }
+            (SAME_VALUE_NAMED, serde_json::Value::Object(parts)) => {
+                parts.values_mut().for_each(inside);
+            }
+            (key, part) if SAME_VALUE_ONE.contains(&key) => inside(part),
             _ => {}
         }
     }
+}
+
+/// Whether a schema, or a part of it that speaks of the same value, lists properties.
+fn lists(node: &serde_json::Map<String, serde_json::Value>, depth: usize) -> bool {
+    let Some(depth) = depth.checked_sub(1) else { return false };
+    let inside = |part: &serde_json::Value| part.as_object().is_some_and(|part| lists(part, depth));
+    let list = |key: &&str| node.get(*key).and_then(|parts| parts.as_array());
+    let named = node.get(SAME_VALUE_NAMED).and_then(|parts| parts.as_object());
+    node.contains_key("properties")
+        || SAME_VALUE.iter().filter_map(list).flatten().any(inside)
+        || SAME_VALUE_ONE.iter().filter_map(|key| node.get(*key)).any(inside)
+        || named.is_some_and(|parts| parts.values().any(inside))
 }
 
 struct Walk<'a> {

@@ -70,7 +70,7 @@ pub enum SqlReason {
     Statement,
     /// It cannot be parsed.
     Unparsable,
-    /// A comment, a backslash or a NUL: servers read them differently.
+    /// A comment, a backslash, a NUL or (MySQL) a name beyond ASCII: servers read them differently.
     Ambiguous,
     /// More than one statement, or none.
     SeveralStatements,
@@ -158,7 +158,7 @@ pub(crate) struct SqlRules {
     dialect: DialectName,
     #[serde(default = "select_only")]
     allow: Vec<StatementKind>,
-    /// Tables that may be named, as they are written.
+    /// Tables that may be named, as they are written; for Postgres as it folds them, in lower case unless quoted.
     tables: Vec<String>,
     /// Tables of `tables` that have no tenant.
     #[serde(default)]
@@ -222,6 +222,16 @@ impl SqlRules {
         Ok(())
     }
 
+    /// Folds the names of the table itself as those of a statement are: `TenantId` is meant however it is written.
+    pub(crate) fn fold(&mut self) {
+        if self.dialect == DialectName::Postgres {
+            return;
+        }
+        let lists = [&mut self.tables, &mut self.shared_tables, &mut self.keys, &mut self.ranges];
+        let names = lists.into_iter().flatten().chain(&mut self.tenant_column);
+        names.for_each(|name| name.make_ascii_lowercase());
+    }
+
     /// Whether a write may touch rows without a bound.
     pub(crate) fn unbounded_writes(&self) -> bool {
         self.max_affected.is_none() && self.allow.iter().any(|kind| is_write(*kind))
@@ -261,6 +271,11 @@ impl SqlRules {
             )
         };
         if tokens.iter().any(|token| comment(&token.token)) {
+            return Err(SqlReason::Ambiguous);
+        }
+        // MySQL compares names by tables of its own: `TENANT_\u{130}D` is the column `tenant_id` to it.
+        let unsure = |token: &Token| matches!(token, Token::Word(word) if !word.value.is_ascii());
+        if self.dialect == DialectName::Mysql && tokens.iter().any(|token| unsure(&token.token)) {
             return Err(SqlReason::Ambiguous);
         }
         if tokens.iter().filter(|token| nests(&token.token)).count() > MAX_NESTING_TOKENS {
@@ -306,24 +321,43 @@ fn nests(token: &Token) -> bool {
     }
 }
 
-/// As the server folds it: what is not quoted is lower case.
-fn folded(ident: &Ident) -> String {
-    match ident.quote_style {
-        None => ident.value.to_lowercase(),
-        Some(_) => ident.value.clone(),
+impl DialectName {
+    /// As the server reads a name. Quotes keep the case in Postgres alone: to the others `TENANT_ID` in any quotes is
+    /// the column `tenant_id`. Letters beyond ASCII keep theirs in Postgres and `SQLite`; `check` refuses them for MySQL.
+    fn folded(self, ident: &Ident) -> String {
+        match (self, ident.quote_style) {
+            (DialectName::Postgres, Some(_)) => ident.value.clone(),
+            _ => ident.value.to_ascii_lowercase(),
+        }
     }
-}
 
-fn full_name(name: &ObjectName) -> Option<String> {
-    let parts: Option<Vec<_>> = name
-        .0
-        .iter()
-        .map(|part| match part {
-            ObjectNamePart::Identifier(ident) => Some(folded(ident)),
-            ObjectNamePart::Function(_) => None,
-        })
-        .collect();
-    Some(parts?.join("."))
+    /// As the server compares what a statement itself names: aliases and parts of a `with`. In MySQL their case
+    /// counts on one system and not on another, so they are taken for the same only when they are the same.
+    fn local(self, ident: &Ident) -> String {
+        match self {
+            DialectName::Mysql => ident.value.clone(),
+            _ => self.folded(ident),
+        }
+    }
+
+    /// `None` also for a part with a dot in it: `"a.b"` must not pass for `a.b`.
+    fn full_name(self, name: &ObjectName) -> Option<String> {
+        let parts: Option<Vec<_>> = name
+            .0
+            .iter()
+            .map(|part| match part {
+                ObjectNamePart::Identifier(ident) if !ident.value.contains('.') => {
+                    Some(self.folded(ident))
+                }
+                _ => None,
+            })
+            .collect();
+        Some(parts?.join("."))
+    }
+
+    fn last_name(self, name: &ObjectName) -> Option<String> {
+        name.0.last().and_then(ObjectNamePart::as_ident).map(|ident| self.folded(ident))
+    }
 }
 
 /// A table of one `from`, with the name its columns are qualified by.
@@ -368,8 +402,7 @@ impl Check<'_> {
                 for assignment in &update.assignments {
                     match &assignment.target {
                         ast::AssignmentTarget::ColumnName(name) => {
-                            let column =
-                                name.0.last().and_then(ObjectNamePart::as_ident).map(folded);
+                            let column = self.rules.dialect.last_name(name);
                             if column.ok_or(SqlReason::Unsupported)?.as_str()
                                 == self.tenant_column()
                             {
@@ -427,6 +460,10 @@ impl Check<'_> {
         }
     }
 
+    fn folded(&self, ident: &Ident) -> String {
+        self.rules.dialect.folded(ident)
+    }
+
     fn tenant_column(&self) -> &str {
         self.rules.tenant_column.as_deref().unwrap_or_default()
     }
@@ -440,12 +477,13 @@ impl Check<'_> {
                 return Err(SqlReason::Unsupported);
             }
             for part in &with.cte_tables {
-                let name = folded(&part.alias.name);
-                if self.rules.tables.contains(&name) || part.from.is_some() {
+                let name = &part.alias.name;
+                let table = self.rules.tables.contains(&self.folded(name));
+                if table || name.value.contains('.') || part.from.is_some() {
                     return Err(SqlReason::Unsupported);
                 }
                 self.inside(&part.query, &names)?;
-                names.push(name);
+                names.push(self.rules.dialect.local(name));
             }
         }
         plain_query(query)?;
@@ -478,11 +516,13 @@ impl Check<'_> {
                 partitions,
                 index_hints,
             } if with_hints.is_empty() && partitions.is_empty() && index_hints.is_empty() => {
-                let full = full_name(name).ok_or(SqlReason::Unsupported)?;
-                let last = name.0.last().and_then(ObjectNamePart::as_ident).map(folded);
-                let alias = alias.as_ref().map(|alias| folded(&alias.name));
-                let alias = alias.or(last).ok_or(SqlReason::Unsupported)?;
-                if names.contains(&full) {
+                let dialect = self.rules.dialect;
+                let full = dialect.full_name(name).ok_or(SqlReason::Unsupported)?;
+                let last = name.0.last().and_then(ObjectNamePart::as_ident);
+                let last = last.map(|last| dialect.local(last)).ok_or(SqlReason::Unsupported)?;
+                let part_of_with = name.0.len() == 1 && names.contains(&last);
+                let alias = alias.as_ref().map_or(last, |alias| dialect.local(&alias.name));
+                if part_of_with {
                     return Ok(Some(Source { alias, needs_tenant: false }));
                 }
                 if !self.rules.tables.contains(&full) {
@@ -494,7 +534,8 @@ impl Check<'_> {
                 Ok(Some(Source { alias, needs_tenant }))
             }
             TableFactor::Derived { lateral: false, alias: Some(alias), sample: None, .. } => {
-                Ok(Some(Source { alias: folded(&alias.name), needs_tenant: false }))
+                let alias = self.rules.dialect.local(&alias.name);
+                Ok(Some(Source { alias, needs_tenant: false }))
             }
             // Its tables are read with the joins.
             TableFactor::NestedJoin { alias: None, .. } => Ok(None),
@@ -751,7 +792,7 @@ impl Check<'_> {
         let TableObject::TableName(name) = &insert.table else {
             return Err(SqlReason::Unsupported);
         };
-        let full = full_name(name).ok_or(SqlReason::Unsupported)?;
+        let full = self.rules.dialect.full_name(name).ok_or(SqlReason::Unsupported)?;
         if !self.rules.tables.contains(&full) {
             return Err(SqlReason::TableNotAllowed);
         }
@@ -759,8 +800,7 @@ impl Check<'_> {
         self.inside(&insert.returning, &[])?;
         self.top_query(source)?;
         if self.rules.has_tenant() && !self.rules.shared_tables.contains(&full) {
-            let column =
-                |name: &ObjectName| name.0.last().and_then(ObjectNamePart::as_ident).map(folded);
+            let column = |name: &ObjectName| self.rules.dialect.last_name(name);
             let mut places = insert
                 .columns
                 .iter()
@@ -800,9 +840,11 @@ impl Check<'_> {
         };
         match expr {
             Expr::Nested(inner) => self.column(inner),
-            Expr::Identifier(name) if sure(name) => Some((None, folded(name))),
+            Expr::Identifier(name) if sure(name) => Some((None, self.folded(name))),
             Expr::CompoundIdentifier(parts) => match parts.as_slice() {
-                [table, name] if sure(name) => Some((Some(folded(table)), folded(name))),
+                [table, name] if sure(name) => {
+                    Some((Some(self.rules.dialect.local(table)), self.folded(name)))
+                }
                 _ => None,
             },
             _ => None,
@@ -915,7 +957,9 @@ impl Visitor for Inside<'_, '_, '_> {
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<SqlReason> {
         let checked = match expr {
             Expr::Function(function) => {
-                let name = full_name(&function.name).unwrap_or_default().to_lowercase();
+                let dialect = self.check.rules.dialect;
+                let name =
+                    dialect.full_name(&function.name).unwrap_or_default().to_ascii_lowercase();
                 let known = FUNCTIONS.binary_search(&name.as_str()).is_ok()
                     || self.check.rules.functions.contains(&name);
                 if known {

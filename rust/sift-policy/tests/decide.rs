@@ -425,3 +425,85 @@ fn order_and_names_of_files_mean_nothing() {
         assert_eq!(case.decide(&one), case.decide(&two));
     }
 }
+
+#[test]
+fn what_no_part_of_a_schema_declares_is_refused() {
+    for (schema, taken, refused) in [
+        // The way generators write an optional object.
+        (
+            r#"{"properties": {"a": {"anyOf": [{"type": "object", "properties": {"b": {}}}, {"type": "null"}]}}}"#,
+            &[r#"{"a": {"b": 1}}"#, r#"{"a": null}"#, r#"{}"#][..],
+            &[r#"{"a": {"c": 1}}"#, r#"{"c": 1}"#][..],
+        ),
+        (
+            r#"{"oneOf": [{"properties": {"a": {}}, "required": ["a"]}, {"properties": {"b": {}}, "required": ["b"]}]}"#,
+            &[r#"{"a": 1}"#, r#"{"b": 1}"#],
+            &[r#"{"a": 1, "c": 1}"#, r#"{"a": 1, "b": 1}"#],
+        ),
+        (
+            r#"{"allOf": [{"properties": {"a": {}}}, {"properties": {"b": {"items": {"properties": {"x": {}}}}}}]}"#,
+            &[r#"{"a": 1, "b": [{"x": 1}]}"#],
+            &[r#"{"a": 1, "c": 1}"#, r#"{"b": [{"y": 1}]}"#],
+        ),
+        (
+            r#"{"properties": {"a": {}}, "anyOf": [{"properties": {"b": {}}, "required": ["b"]}, {"required": ["a"]}]}"#,
+            &[r#"{"a": 1}"#, r#"{"a": 1, "b": 1}"#],
+            &[r#"{"a": 1, "c": 1}"#],
+        ),
+        (
+            r#"{"properties": {"a": {}}, "if": {"required": ["a"]}, "then": {"properties": {"b": {}}}}"#,
+            &[r#"{"a": 1, "b": 1}"#],
+            &[r#"{"a": 1, "c": 1}"#],
+        ),
+        (
+            r##"{"$ref": "#/$defs/open", "properties": {"a": {}}, "$defs": {"open": {"required": ["a"]}}}"##,
+            &[r#"{"a": 1}"#],
+            &[r#"{"a": 1, "c": 1}"#],
+        ),
+        // What says that it takes more, takes more.
+        (
+            r#"{"anyOf": [{"properties": {"a": {}}, "additionalProperties": true}, {"type": "null"}]}"#,
+            &[r#"{"a": 1, "c": 1}"#],
+            &[],
+        ),
+        (
+            r#"{"allOf": [{"properties": {"a": {}}}], "unevaluatedProperties": {"properties": {"x": {}}}}"#,
+            &[r#"{"a": 1, "c": {"x": 1}}"#],
+            &[r#"{"c": {"y": 1}}"#],
+        ),
+    ] {
+        let schema = schema.replacen('{', r#"{"type": "object", "#, 1);
+        let manifest = format!(
+            "version = 1\n[tool.t]\nrisk = \"low\"\nreversible = true\nexports = false\ncharges = []\n\
+             args = '''{schema}'''\n"
+        );
+        let permit = ("p", "@id(\"p\") permit (principal, action, resource);");
+        let policy = Policy::from_texts(&manifest, &[permit]).unwrap();
+        for (cases, reason) in [(taken, Reason::Allowed), (refused, Reason::InvalidArguments)] {
+            for args in cases {
+                assert_eq!(case("t", args).decide(&policy).reason, reason, "{schema} {args}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_folder_with_what_may_be_a_policy_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let policies = folder.path().join("policy");
+    std::fs::create_dir(&policies).unwrap();
+    std::fs::write(folder.path().join("tools.toml"), MANIFEST).unwrap();
+    std::fs::write(policies.join("permit.cedar"), PERMIT).unwrap();
+    std::fs::write(policies.join(".forbid.cedar.swp"), "an editor's").unwrap();
+    std::fs::create_dir(policies.join("..data")).unwrap();
+    Policy::load(folder.path()).unwrap();
+    for name in ["forbid.CEDAR", "forbid.cedar.txt", "forbid.cedar~", "forbid"] {
+        let path = policies.join(name);
+        std::fs::write(&path, "forbid (principal, action, resource);").unwrap();
+        let error = Policy::load(folder.path()).unwrap_err();
+        assert!(error.to_string().contains(name), "{error}");
+        std::fs::remove_file(&path).unwrap();
+    }
+    std::fs::create_dir(policies.join("more")).unwrap();
+    assert!(matches!(Policy::load(folder.path()), Err(PolicyError::NoPolicy { .. })));
+}

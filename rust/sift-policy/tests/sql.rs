@@ -145,6 +145,27 @@ fn what_a_dialect_adds_is_refused() {
         ("postgres", "select * from orders where \"TENANT_ID\" = 'acme'", "sql_tenant_missing"),
         ("postgres", "select * from orders where tenant_id = $$acme$$", "sql_tenant_missing"),
         ("postgres", "select * from only orders where tenant_id = 'acme'", "sql_table_not_allowed"),
+        // A name with a dot in it is no name with two parts.
+        ("postgres", "select * from \"public.orders\" where tenant_id = 'acme'", "sql_unsupported"),
+        (
+            "postgres",
+            "with \"other.users\" as (select 1) select * from other.users",
+            "sql_unsupported",
+        ),
+        // On a system where their case counts, these are the tables and not what is named here.
+        ("mysql", "with USERS as (select 1) select * from users", "sql_table_not_allowed"),
+        ("mysql", "with users as (select 1) select * from users", "allowed"),
+        ("sqlite", "with USERS as (select 1) select * from users", "allowed"),
+        (
+            "mysql",
+            "select * from orders a, orders A where a.tenant_id = 'acme'",
+            "sql_tenant_missing",
+        ),
+        (
+            "mysql",
+            "select * from orders A where A.tenant_id = 'acme' and id in (select order_id from items a where A.tenant_id = 'acme')",
+            "sql_tenant_missing",
+        ),
         ("mysql", "select @@version", "sql_unsupported"),
         ("mysql", "select * from orders where tenant_id = 'acme' # and more", "sql_ambiguous"),
         ("mysql", "select * from orders where tenant_id = \"acme\"", "sql_tenant_missing"),
@@ -207,6 +228,48 @@ fn writes_pick_rows_by_value() {
             assert_eq!(got, expected, "{dialect}: {sql}");
         }
     }
+    // Quotes keep the case of a name in Postgres, and nowhere else.
+    for (dialect, column, expected) in [
+        ("mysql", "`TENANT_ID`", "sql_tenant_changed"),
+        ("mysql", "orders.`Tenant_Id`", "sql_tenant_changed"),
+        ("mysql", "`TENANT_\u{130}D`", "sql_ambiguous"),
+        ("sqlite", "\"TENANT_ID\"", "sql_tenant_changed"),
+        ("sqlite", "[TENANT_ID]", "sql_tenant_changed"),
+        ("sqlite", "`Tenant_Id`", "sql_tenant_changed"),
+        ("sqlite", "'TENANT_ID'", "sql_tenant_changed"),
+        ("postgres", "\"TENANT_ID\"", "allowed"),
+        ("postgres", "\"tenant_id\"", "sql_tenant_changed"),
+    ] {
+        let sql =
+            format!("update orders set {column} = 'other' where tenant_id = 'acme' and id = 5");
+        assert_eq!(ask(&load(dialect, ALL), &sql), expected, "{dialect}: {sql}");
+    }
+    for (dialect, sql, expected) in [
+        (
+            "mysql",
+            "insert into orders (`Tenant_ID`, tenant_id) values ('other', 'acme')",
+            "sql_tenant_missing",
+        ),
+        ("mysql", "insert into `Orders` (`TENANT_ID`) values ('acme')", "allowed"),
+        (
+            "mysql",
+            "delete from orders where tenant_id = 'acme' and `TENANT_ID` = 'acme'",
+            "sql_predicate_too_wide",
+        ),
+    ] {
+        assert_eq!(ask(&load(dialect, ALL), sql), expected, "{dialect}: {sql}");
+    }
+    // So it is with names of the manifest.
+    let capitals = manifest("mysql", ALL)
+        .replace("\"tenant_id\"", "\"Tenant_Id\"")
+        .replace("\"orders\"", "\"Orders\"");
+    let cedar = [("p", "@id(\"p\") permit (principal, action, resource);")];
+    let policy = Policy::from_texts(&capitals, &cedar).unwrap();
+    assert_eq!(
+        ask(&policy, "update orders set tenant_id = 'b' where `Tenant_Id` = 'acme' and id = 5"),
+        "sql_tenant_changed"
+    );
+    assert_eq!(ask(&policy, "select * from `ORDERS` where TENANT_ID = 'acme'"), "allowed");
     let policy = load("mysql", ALL);
     // A text equals 0 unless it begins with another number.
     assert_eq!(

@@ -893,39 +893,48 @@ impl Contents {
         Ok(())
     }
 
-    /// Depth is bounded by the kernel, which has checked the arguments.
+    /// Depth is bounded by the kernel, which has checked the arguments. Below a name that is not `shown`, findings
+    /// are those of the object that has the name.
     fn walk(
         &self,
         value: &Value,
         pointer: &mut String,
+        shown: bool,
         found: &mut Vec<ArgumentFinding>,
     ) -> Result<(), String> {
         let length = pointer.len();
         match value {
             Value::Str(text) => self.text(text, pointer, found)?,
+            // Card and account numbers leave as numbers too.
+            Value::Int(number) => self.text(&number.to_string(), pointer, found)?,
+            Value::Float(number) if number.fract() == 0.0 => {
+                self.text(&number.to_string(), pointer, found)?;
+            }
             Value::List(items) => {
                 for (place, item) in items.iter().enumerate() {
-                    pointer.push('/');
-                    pointer.push_str(&place.to_string());
-                    self.walk(item, pointer, found)?;
+                    if shown {
+                        pointer.push('/');
+                        pointer.push_str(&place.to_string());
+                    }
+                    self.walk(item, pointer, shown, found)?;
                     pointer.truncate(length);
                 }
             }
             Value::Object(members) => {
                 for (name, item) in members.iter() {
-                    // A name goes out as well as a value does; it is not shown, so the object is named.
+                    // A name goes out as well as a value does; one with a finding must not be in a receipt.
                     let before = found.len();
                     self.text(name, pointer, found)?;
-                    if found.len() > before {
-                        continue;
+                    let shown = shown && found.len() == before;
+                    if shown {
+                        pointer.push('/');
+                        pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
                     }
-                    pointer.push('/');
-                    pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
-                    self.walk(item, pointer, found)?;
+                    self.walk(item, pointer, shown, found)?;
                     pointer.truncate(length);
                 }
             }
-            Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) => {}
+            Value::Null | Value::Bool(_) | Value::Float(_) => {}
         }
         Ok(())
     }
@@ -934,7 +943,7 @@ impl Contents {
 impl core::ArgumentScanner for Contents {
     fn scan(&self, args: &Value) -> Result<Vec<ArgumentFinding>, String> {
         let mut found = Vec::new();
-        self.walk(args, &mut String::new(), &mut found)?;
+        self.walk(args, &mut String::new(), true, &mut found)?;
         Ok(found)
     }
 }
@@ -1340,7 +1349,7 @@ impl Permit {
     }
 }
 
-/// Checks a permit for an action and notes that it is used.
+/// Checks a permit for an action, of a kernel where one is named, and notes that it is used.
 #[pyfunction]
 pub(crate) fn verify_permit(
     py: Python<'_>,
@@ -1348,12 +1357,16 @@ pub(crate) fn verify_permit(
     request: &ActionRequest,
     keys: &Keys,
     register: &PermitRegister,
+    audience: Option<&str>,
 ) -> PyResult<Permit> {
     let now = now_ms();
     let core = run(py, || {
         let core = core::Permit::verify(permit, &request.core, keys.ring(), now, SKEW)?;
         if request.stamp.as_ref().is_some_and(|stamp| stamp.request_id != core.request_id) {
             return Err(KernelError::Permit("the permit is for another request".to_owned()));
+        }
+        if audience.is_some_and(|audience| audience != core.audience) {
+            return Err(KernelError::Permit("the permit is of another kernel".to_owned()));
         }
         register.core.redeem(&core, now)?;
         Ok(core)

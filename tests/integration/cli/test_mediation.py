@@ -11,6 +11,11 @@ MEDIATED = [
     "@mcp.tool()\n@kernel.tool('refund', sign=sign)\nasync def f(a): ...",
     "@mcp.tool()\nasync def f(a):\n    async with kernel.action(*sign(a)) as permit:\n        pay(a)",
     "@function_tool\ndef f(permit, request):\n    sf.verify_permit(permit, request, keys)",
+    "@mcp.tool()\ndef f(a):\n    with self._kernel.action(*sign(a)):\n        pay(a)",
+    "k = sf.Kernel.open('g')\n@mcp.tool()\n@k.tool('f', sign=sign)\ndef f(a): ...",
+    "def g():\n    self.k = Kernel.connect('s')\n@tool\ndef f(a):\n    with self.k.action(*sign(a)): ...",
+    "@kernel.tool('f', sign=sign)\ndef f(a): ...\nmcp.add_tool(f)",
+    "class T:\n    @mcp.tool()\n    @kernel.tool('f', sign=sign)\n    def f(self, a): ...",
 ]
 OPEN = [
     "@tool\ndef f(a): ...",
@@ -20,6 +25,17 @@ OPEN = [
     "def f(a): ...\nx = StructuredTool.from_function(f)",
     "def f(a): ...\nx = Tool(name='f', func=f)",
     "@registry.tool('refund')\ndef f(a): ...",
+    # The model has been handed the function before the kernel comes in.
+    "@kernel.tool('f', sign=sign)\n@mcp.tool()\ndef f(a): ...",
+    "@registry.tool('refund', sign=sign)\ndef f(a): ...",
+    "def f(a): ...\nmcp.add_tool(f)",
+    "def f(a): ...\nagent = Agent(model, tools=[f])",
+    "def f(a): ...\nrun(agent_tools=(f,))",
+    "def f(a): ...\nrun(tools={'f': f})",
+    "class T:\n    def f(self, a): ...\n    def g(self):\n        mcp.add_tool(self.f)",
+    # The action of something else, and one in a function that nobody need call.
+    "@tool\ndef f(a):\n    with game.action(a): ...",
+    "@tool\ndef f(a):\n    def g():\n        with kernel.action(*sign(a)): ...\n    pay(a)",
 ]
 
 
@@ -39,6 +55,13 @@ def test_what_does_not_ask_is_listed(invoke, tmp_path, source):
     line = source[: source.index("def f")].count("\n") + 1
     assert (ran.code, ran.out.decode()) == (1, f"{path}:{line}: `f` is a tool and does not ask the kernel\n")
     assert invoke("mediation", path, "--except", "f").code == 0
+
+
+def test_a_lambda_is_a_function(invoke, tmp_path):
+    path = tmp_path / "a.py"
+    path.write_text("x = 1\nagent = Agent(tools=[lambda a: pay(a), lambda a: sf.verify_permit(a, b, c)])\n")
+    ran = invoke("mediation", tmp_path)
+    assert (ran.code, ran.out.decode()) == (1, f"{path}:2: `<lambda>` is a tool and does not ask the kernel\n")
 
 
 def test_what_is_no_tool_is_not_looked_at(invoke, tmp_path):
