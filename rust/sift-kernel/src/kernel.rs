@@ -1905,7 +1905,9 @@ fn check_ledger(before: &Before, size: Option<u64>) -> Result<()> {
 ///
 /// Errors: a clock that is behind what the store knows.
 fn accept_after(before: &Before, clock: &dyn Clock, skew_ms: i64) -> Result<i64> {
-    let (wall, steady) = (clock.wall_ms(), clock.steady_ms());
+    // The steady clock first, and last where it is noted: whatever comes between two readings, no more time seems to
+    // have passed than has.
+    let (steady, wall) = (clock.steady_ms(), clock.wall_ms());
     let noted = match before {
         // Nothing that was issued before the first start was meant for it.
         Before::None => return Ok(wall.saturating_sub(1)),
@@ -1916,7 +1918,7 @@ fn accept_after(before: &Before, clock: &dyn Clock, skew_ms: i64) -> Result<i64>
     // In the same run of the machine the steady clock tells what time it must be at least, but for what a daemon
     // may slew.
     let expected = if same_run {
-        noted.wall_ms.saturating_add(elapsed).saturating_sub(elapsed / 1_000)
+        noted.wall_ms.saturating_add(elapsed).saturating_sub(elapsed / 1_000 + 1)
     } else {
         noted.wall_ms
     };
