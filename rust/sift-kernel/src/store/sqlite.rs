@@ -665,7 +665,7 @@ mod tests {
             assert_eq!(store.undos("t1", false).unwrap().len(), 3);
             assert!(store.move_undo("t1", &ours, true).unwrap());
             assert!(!store.move_undo("t1", &ours, true).unwrap());
-            assert_eq!(store.undos("t1", true).unwrap(), [ours.clone()]);
+            assert_eq!(store.undos("t1", true).unwrap(), std::slice::from_ref(&ours));
             assert_eq!(store.undos("t1", false).unwrap().len(), 2);
             assert!(store.move_undo("t1", &ours, false).unwrap());
             assert!(!store.move_undo("t2", &ours, true).unwrap());
