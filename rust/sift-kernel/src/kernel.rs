@@ -1972,3 +1972,33 @@ fn check_charges(policy: &Policy, budgets: &Budgets) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seeds_are_bounded_by_number_and_by_bytes() {
+        let seed = |bytes| Seed {
+            trace_id: "t1".to_owned(),
+            tenant: "acme".to_owned(),
+            agent: "bot".to_owned(),
+            request_id: "r1".to_owned(),
+            tool: "unbook".to_owned(),
+            args: Vec::new(),
+            call: Value::Null,
+            bytes,
+        };
+        let mut seeds = Seeds::default();
+        assert!(seeds.fits(&seed(SEED_BYTES), 3) && !seeds.fits(&seed(SEED_BYTES + 1), 3));
+        seeds.insert("a", 10, seed(SEED_BYTES / 2));
+        seeds.insert("b", 20, seed(SEED_BYTES / 2));
+        assert!(!seeds.fits(&seed(1), 3) && !seeds.fits(&seed(0), 2) && seeds.fits(&seed(0), 3));
+        seeds.sweep(10);
+        assert!(seeds.get("a").is_none() && seeds.get("b").is_some());
+        assert!(seeds.fits(&seed(SEED_BYTES / 2), 3));
+        seeds.remove("b");
+        seeds.remove("b");
+        assert_eq!((seeds.held.len(), seeds.bytes), (0, 0));
+    }
+}
