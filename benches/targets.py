@@ -140,6 +140,14 @@ TARGETS = (
         _speed_ratio("sift_fast", "kingfisher"),
     ),
     Target(
+        "secrets, both decoding, 4 KB pieces, against kingfisher_sdk defaults, worst corpus",
+        "times",
+        5,
+        10,
+        True,
+        _speed_ratio("sift_fast_decoding", "kingfisher_defaults"),
+    ),
+    Target(
         "default set, 4 KB pieces, against kingfisher_sdk defaults, worst corpus",
         "times",
         5,

@@ -62,6 +62,12 @@ CLASSIFIERS = {
     "License :: OSI Approved :: Python Software Foundation License": "PSF-2.0",
 }
 
+#: What packages say in words of their own that state neither.
+WORDS = {
+    "3-Clause BSD License": "BSD-3-Clause",
+    "MIT License": "MIT",
+}
+
 
 def allowed(expression: str) -> bool:
     """Whether an SPDX expression can be met with allowed licences alone.
@@ -132,7 +138,8 @@ def stated(metadata: importlib.metadata.PackageMetadata) -> str:
     for expression in metadata.get_all("License-Expression") or ():
         return str(expression)
     named = [CLASSIFIERS[entry] for entry in metadata.get_all("Classifier") or () if entry in CLASSIFIERS]
-    return " AND ".join(named or metadata.get_all("License") or ())
+    said = [WORDS.get(entry, entry) for entry in metadata.get_all("License") or ()]
+    return " AND ".join(named or said)
 
 
 def distributions(roots: Iterable[str]) -> list[tuple[str, str]]:

@@ -129,7 +129,7 @@ class Scanner:
         entities: str | Iterable[str] | None = None,
         exclude: str | Iterable[str] = (),
         min_score: float = 0.0,
-        decode: bool | EncodingName | Iterable[EncodingName] = False,
+        decode: bool | EncodingName | Iterable[EncodingName] = True,
         allow_list: Iterable[Text] = (),
         limits: Limits | None = None,
         engine: EngineName | None = None,
@@ -962,6 +962,10 @@ class FileFinding:
     @property
     def utf16_end_column(self) -> int:
         """Column of the end, in UTF-16 code units."""
+
+    @property
+    def decoded(self) -> tuple[EncodingName, ...]:
+        """How it was encoded, from the outermost encoding to the innermost; empty for plain text."""
 
     @property
     def preview(self) -> str:

@@ -64,7 +64,7 @@ EngineName: TypeAlias = Literal["hyperscan", "automata"]
 Unit: TypeAlias = Literal["codepoint", "byte"]
 ViewName: TypeAlias = Literal["identity", "folded"]
 Outcome: TypeAlias = Literal["found", "dropped", "overlapped"]
-IncompleteName: TypeAlias = Literal["findings", "finding_bytes", "time", "hits", "decode"]
+IncompleteName: TypeAlias = Literal["findings", "finding_bytes", "time", "hits", "decode", "decode_bytes"]
 EncodingName: TypeAlias = Literal[
     "base64",
     "hex",

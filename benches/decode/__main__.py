@@ -2,7 +2,9 @@
 
 Secrets: of the cases that are found plainly, how many are found under each encoding and under two. Injections: the
 same for the examples of the rules, with the evasions of words. Innocent text: findings in pieces of a corpus,
-plain and encoded. A case counts as found if a rule that finds it plainly finds it; nothing of a text is printed.
+plain, encoded and under each evasion. A secret counts as found if a rule that
+finds it plainly finds it, an injection if any rule for injections does; nothing of
+a text is printed.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import argparse
 import gzip
 import itertools
 import json
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -20,6 +23,8 @@ from sift_fast import _core
 
 #: Longest text, in characters: what is longer when encoded than a window is not found as a whole.
 LONGEST = 300
+#: Words and punctuation; nothing that is written in an encoding already.
+_SENTENCE = re.compile(r"[A-Za-z]+(?:[ ,.;:!?'\"\n-]+[A-Za-z0-9]+){2,}[ .!?'\":]*")
 #: Letters of a piece of innocent text.
 PIECE = 600
 
@@ -60,7 +65,8 @@ def _share(
             for way in chain:
                 encoded = way(encoded)
             tried += 1
-            hits += bool(rules & _rules(scanner, _wrapped(encoded), category))
+            found = _rules(scanner, _wrapped(encoded), category)
+            hits += bool(found if category == "injection" else rules & found)
         rows.append((name, hits, tried))
     return rows
 
@@ -68,7 +74,7 @@ def _share(
 def _innocent(scanner: sf.Scanner, path: str) -> list[tuple[str, int, int]]:
     text = Path(path).read_text(encoding="utf-8", errors="replace")
     pieces = [text[at : at + PIECE] for at in range(0, min(len(text), 400 * PIECE), PIECE)]
-    ways: dict[str, Way] = {"as it is": str, **WAYS}
+    ways: dict[str, Way] = {"as it is": str, **WAYS, **VEILS}
     return [
         (name, sum(len(scanner.scan(_wrapped(way(piece)))) for piece in pieces), len(pieces))
         for name, way in ways.items()
@@ -101,10 +107,10 @@ def main() -> None:
     _table("Secrets under one encoding", _share(scanner, texts, "secret", single))
     _table("Secrets under two encodings", _share(scanner, texts, "secret", double))
     _table("Injections under one encoding", _share(scanner, _examples("injection"), "injection", single))
-    # Other letters have no look-alikes, digits or turned letters.
-    ascii_only = [text for text in _examples("injection") if text.isascii()]
+    # Other letters have no look-alikes, digits or turned letters, and markup has no letters to space.
+    sentences = [text for text in _examples("injection") if _SENTENCE.fullmatch(text)]
     veils: dict[str, tuple[Way, ...]] = {name: (way,) for name, way in VEILS.items()}
-    _table("Injections under each evasion, ASCII sentences", _share(scanner, ascii_only, "injection", veils))
+    _table("Injections under each evasion of words, ASCII sentences", _share(scanner, sentences, "injection", veils))
     for path in arguments.corpus:
         _table(f"Findings in innocent text: {Path(path).stem}", _innocent(scanner, path), share=False)
 

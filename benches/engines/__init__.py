@@ -11,6 +11,7 @@ from benches.errors import BenchError
 #: name -> module and function that builds the runner from a list of our rule sets.
 RUNNERS = {
     "sift_fast": ("sift_fast", "runner"),
+    "sift_fast_decoding": ("sift_fast", "runner_decoding"),
     "sift_fast_default": ("sift_fast", "runner_default"),
     "sift_fast_pii": ("sift_fast", "runner_pii"),
     "sift_fast_shared": ("sift_fast", "runner_shared"),

@@ -41,9 +41,9 @@ def _read(found: Any) -> int:
     return seen
 
 
-def _runner(name: str, rules: Sequence[str], entities: Sequence[str] | None = None) -> Runner:
+def _runner(name: str, rules: Sequence[str], entities: Sequence[str] | None = None, *, decode: bool = False) -> Runner:
     sf = module()
-    scanner = sf.Scanner(rules=list(rules), entities=entities)
+    scanner = sf.Scanner(rules=list(rules), entities=entities, decode=decode)
     info = build()
 
     def many(texts: Sequence[str], threads: int) -> int:
@@ -52,7 +52,8 @@ def _runner(name: str, rules: Sequence[str], entities: Sequence[str] | None = No
     return Runner(
         name=name,
         version=str(getattr(sf, "__version__", info.get("version", "unknown"))),
-        settings=f"rules={list(rules)}, decoding off" + (f", {len(entities)} entities" if entities else ""),
+        settings=f"rules={list(rules)}, decoding {'on' if decode else 'off'}"
+        + (f", {len(entities)} entities" if entities else ""),
         scan=scanner.scan,
         count=len,
         read=_read,
@@ -67,10 +68,15 @@ def runner(rules: Sequence[str]) -> Runner:
     return _runner("sift_fast", rules)
 
 
+def runner_decoding(rules: Sequence[str]) -> Runner:
+    """The rule sets of the definition, with all decoders."""
+    return _runner("sift_fast_decoding", rules, decode=True)
+
+
 def runner_default(rules: Sequence[str]) -> Runner:
-    """The rule set `default`, whatever the definition says."""
+    """The rule set `default` with all decoders, whatever the definition says: what `Scanner()` is."""
     del rules
-    return _runner("sift_fast_default", ["default"])
+    return _runner("sift_fast_default", ["default"], decode=True)
 
 
 def runner_pii(rules: Sequence[str]) -> Runner:

@@ -20,6 +20,17 @@ def _table(rows: list[dict[str, Any]], against: dict[str, Any]) -> list[str]:
     return lines
 
 
+def _loaded(about: dict[str, Any]) -> list[str]:
+    """A warning where other work ran beside."""
+    if about["load_at_start"][0] <= about["cores_available"]:
+        return []
+    return [
+        "**The machine was busy with other work.** Calls of a millisecond and more were interrupted, short ones "
+        "seldom: the ratios to slow rivals are too high, and times of the disk say little.",
+        "",
+    ]
+
+
 def page(record: dict[str, Any], source: str) -> str:
     """The page as Markdown.
 
@@ -39,6 +50,7 @@ def page(record: dict[str, Any], source: str) -> str:
         f"{about['commit']}. {versions}. {record['rounds']} rounds in which all take turns; three requests in turn, "
         "one allowed and two denied, and whoever answers one of them wrongly ends the run.",
         "",
+        *_loaded(about),
         "## Decision by policies",
         "",
         "50 tools, 20 roles, 10 tenants. Policies are parsed before, requests are made before.",

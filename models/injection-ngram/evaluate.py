@@ -325,7 +325,7 @@ def main() -> None:  # noqa: C901, PLR0915 -- one report, from top to bottom
     lines = [[name, *(f"{value:.1f}" for value in latency(pieces, call))] for name, call in calls]
     if encoder is not None:
         window = [[number % 1000 + 10 for number in range(at, at + 126)] for at in range(200)]
-        found = latency(window, lambda ids: encoder._logits([ids]))  # noqa: SLF001 -- one window, without the cascade
+        found = latency(window, encoder._logit)  # noqa: SLF001 -- one window, without the cascade
         lines.append(["encoder, one window of 128 tokens", *(f"{value:.0f}" for value in found)])
     out.append(
         "Microseconds of processor time for 1,024 characters of harmless test text, from Python; the encoder on one thread:\n\n"

@@ -13,7 +13,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, final
 
-from sift_fast.classifier.wordpiece import BEGIN, END, PAD, WordPiece
+from sift_fast.classifier.wordpiece import BEGIN, END, WordPiece
 from sift_fast.errors import ConfigError
 from sift_fast.types import Value
 
@@ -28,8 +28,6 @@ FORMAT = "sift-fast-encoder/1"
 _SLICE, _STEP = 400, 280
 # Windows overlap by so many tokens: an attack that short lies whole in one of them.
 _OVERLAP = 32
-# Windows that are computed at once: more of them wait longer for the slowest and do not get cheaper.
-_BATCH = 8
 _MOST_BYTES = 64 << 20
 
 
@@ -187,13 +185,12 @@ class Encoder:
         """The longest and the shortest window: a model that cannot do these is refused now and not under traffic."""
         longest = [len(self._vocabulary) - 1] * (self._window - 2)
         try:
-            answers = self._logits([longest, [BEGIN]])
+            for window in (longest, [BEGIN]):
+                self._logit(window)
         except Exception as error:  # noqa: BLE001 -- whatever its operators raise
             raise ConfigError(
                 f"the encoder cannot judge windows of its own size ({type(error).__name__}): export the model again"
             ) from None
-        if not all(map(math.isfinite, answers)):
-            raise ConfigError("the encoder answers with something that is no number: export the model again")
 
     def judge(self, texts: Sequence[str]) -> list[Judgement]:
         """The worst window of each text, in order.
@@ -202,26 +199,13 @@ class Encoder:
             texts: of any length. Slices of 400 characters that the n-grams do not suspect are not read: the time
                 grows with suspicious slices, up to `windows`, and only by microseconds a kilobyte with the rest.
         """
-        rows: list[list[int]] = []
-        of: list[int] = []
-        unread = []
-        for number, text in enumerate(texts):
-            windows, left = self._windows(text)
-            rows += windows
-            of += [number] * len(windows)
-            unread.append(left)
-        best: list[float | None] = [None] * len(texts)
-        count = [0] * len(texts)
-        # Windows of one length together: padding is computed, too.
-        order = sorted(range(len(rows)), key=lambda at: len(rows[at]))
-        for start in range(0, len(order), _BATCH):
-            part = order[start : start + _BATCH]
-            for at, logit in zip(part, self._logits([rows[at] for at in part]), strict=True):
-                number = of[at]
-                count[number] += 1
-                before = best[number]
-                best[number] = logit if before is None else max(before, logit)
-        return [Judgement(*item) for item in zip(best, unread, count, strict=True)]
+        out = []
+        for text in texts:
+            windows, unread = self._windows(text)
+            # One by one: the bytes of a batch share their scale, so what somebody else sends would move this score.
+            best = max(map(self._logit, windows), default=None)
+            out.append(Judgement(best, unread, len(windows)))
+        return out
 
     def _windows(self, text: str) -> tuple[list[list[int]], bool]:
         """Tokens of the windows to read, worst slice first, and whether some are left out."""
@@ -250,21 +234,12 @@ class Encoder:
             windows += parts[: self.windows - len(windows)]
         return windows, unread
 
-    def _logits(self, rows: Sequence[Sequence[int]]) -> list[float]:
-        np = self._numpy
-        length = max(map(len, rows)) + 2
-        ids = np.full((len(rows), length), PAD, dtype=np.int64)
-        mask = np.zeros((len(rows), length), dtype=np.int64)
-        for at, row in enumerate(rows):
-            ids[at, : len(row) + 2] = (BEGIN, *row, END)
-            mask[at, : len(row) + 2] = 1
-        answer = self._session.run([_OUTPUT], {_IDS: ids, _MASK: mask})[0]
-        if answer.shape != (len(rows),):
-            raise ValueError("one number for each window")
-        out = [float(value) for value in answer]
-        if not all(map(math.isfinite, out)):
-            raise ValueError("finite numbers")
-        return out
+    def _logit(self, window: Sequence[int]) -> float:
+        ids = self._numpy.array([[BEGIN, *window, END]], dtype=self._numpy.int64)
+        answer = self._session.run([_OUTPUT], {_IDS: ids, _MASK: self._numpy.ones_like(ids)})[0]
+        if answer.shape != (1,) or not math.isfinite(answer[0]):
+            raise ValueError("one finite number for a window")
+        return float(answer[0])
 
     def __repr__(self) -> str:
         return f"Encoder({self.name!r}, hash='{self.hash[:12]}')"

@@ -56,7 +56,7 @@ def scanner_options(command: Command) -> Command:
     """Everything that makes a scanner."""
     command = click.option(
         "--decode/--no-decode",
-        default=False,
+        default=True,
         show_default=True,
         help="Read what is written in base64, hex, escapes or disguised characters.",
     )(command)

@@ -61,7 +61,10 @@ class Run:
 
 
 def write_text(run: Run, out: Writer, *, colour: bool) -> None:
-    """`path:line:column  severity  rule id  entity  score  preview`, one line for a finding."""
+    """`path:line:column  severity  rule id  entity  score  preview`, one line for a finding.
+
+    What was encoded has its encodings behind the preview, the outermost first.
+    """
     for shown in run.findings:
         finding = shown.finding
         severity, rule_id = f"{shown.rule.severity:<8}", shown.rule.id
@@ -70,8 +73,10 @@ def write_text(run: Run, out: Writer, *, colour: bool) -> None:
             place = click.style(place, bold=True)
             severity = click.style(severity, fg=SEVERITY_COLOURS[shown.rule.severity])
             rule_id = click.style(rule_id, fg="blue")
-        line = f"{place}  {severity}  {rule_id}  {shown.rule.entity_type}  {finding.score:.2f}  {finding.preview}\n"
-        out.write(line.encode("utf-8", "backslashreplace"))
+        line = f"{place}  {severity}  {rule_id}  {shown.rule.entity_type}  {finding.score:.2f}  {finding.preview}"
+        if finding.decoded:
+            line += f"  {' > '.join(finding.decoded)}"
+        out.write(line.encode("utf-8", "backslashreplace") + b"\n")
 
 
 def write_jsonl(run: Run, out: Writer) -> None:
@@ -92,6 +97,7 @@ def write_jsonl(run: Run, out: Writer) -> None:
             "severity": shown.rule.severity,
             "score": round(finding.score, 4),
             "preview": finding.preview,
+            "decoded": list(finding.decoded),
         }
         if not _is_utf8(shown.path):
             row["path_hex"] = shown.path.hex()
@@ -199,7 +205,7 @@ def _sarif_results(run: Run) -> Iterator[dict[str, Any]]:
             "ruleIndex": shown.index,
             "level": LEVELS[shown.rule.severity],
             "rank": round(finding.score * 100, 1),
-            "message": {"text": f"{printable(shown.rule.title, escape_backslash=False)}: {finding.preview}"},
+            "message": {"text": _message(shown)},
             "locations": [
                 {
                     "physicalLocation": {
@@ -214,7 +220,14 @@ def _sarif_results(run: Run) -> Iterator[dict[str, Any]]:
                 }
             ],
             "partialFingerprints": fingerprints,
+            "properties": {"decoded": list(finding.decoded)},
         }
+
+
+def _message(shown: Shown) -> str:
+    text = f"{printable(shown.rule.title, escape_backslash=False)}: {shown.finding.preview}"
+    # Whoever looks at the place sees no credential there.
+    return f"{text} (in {' > '.join(shown.finding.decoded)})" if shown.finding.decoded else text
 
 
 def _notification(path: bytes, what: str, level: str) -> dict[str, Any]:

@@ -83,9 +83,9 @@ def _serve(
     """Stand in front of a server over HTTP until told to stop."""
     from urllib.parse import urlsplit
 
+    from sift_fast.cli._upstream import Upstream
     from sift_fast.guard.protocols.mcp_http import McpGate
     from sift_fast.guard.protocols.service import Door
-    from sift_fast.guard.protocols.upstream import Upstream
 
     parts = urlsplit(url)
     place = parts.path.rstrip("/") or "/"

@@ -60,10 +60,10 @@ def serve(
         if others := sorted(given - {"--kernel", "--unix"}):
             raise click.UsageError(f"`{others[0]}` is for the guard: a kernel has its settings in kernel.toml")
         return _serve_kernel(folder, listening.unix)
+    from sift_fast.cli._upstream import Upstream, is_model_api
     from sift_fast.guard.guard import Guard
     from sift_fast.guard.protocols.gate import PATHS
     from sift_fast.guard.protocols.service import Service
-    from sift_fast.guard.protocols.upstream import Upstream, is_model_api
     from sift_fast.guard.verdict import RequestContext
 
     token, key = listening.token(), secret(listening.upstream_key_env)

@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from sift_fast import _core
 from sift_fast.errors import ConfigError, LimitExceeded, SiftError, StateUnavailable
 from sift_fast.guard._slow import Threads
 
@@ -58,25 +59,24 @@ class Answer(NamedTuple):
     decided: tuple[bool, str] | None
 
 
-def open_kernel(config: GuardConfig) -> Any:
-    """The kernel that a configuration names; None for none.
+def open_kernel(config: GuardConfig) -> tuple[Any, bool]:
+    """The kernel that a configuration names, None for none; and whether it is in another process.
 
     Raises:
-        ConfigError: its folder is wrong, or another process works with it.
+        ConfigError: its folder is wrong, another process works with it, or this one may not connect.
         PolicyError: its policies or manifest are wrong.
         StateUnavailable: its state is damaged, or nobody answers at the socket.
     """
     from sift_fast.kernel import Kernel
 
     settings = config.kernel
-    if settings.folder is not None:
-        return Kernel.open(config.path(settings.folder))
-    if settings.socket is None:
-        return None
-    connect = getattr(Kernel, "connect", None)
-    if connect is None:
-        raise ConfigError("kernel: this build has no kernel behind a socket: name its `folder`")
-    return connect(config.path(settings.socket), timeout=settings.timeout_ms / 1_000)
+    if settings.socket is not None:
+        return Kernel.connect(config.path(settings.socket), timeout=settings.timeout_ms / 1_000), True
+    if settings.folder is None:
+        return None, False
+    folder = config.path(settings.folder)
+    # Its settings may say that it is behind a socket.
+    return Kernel.open(folder), _core.kernel_socket(folder) is not None
 
 
 class Actions:
@@ -85,16 +85,17 @@ class Actions:
     Args:
         kernel: a `Kernel`, or something with its methods.
         config: says who asks, in table `[kernel]`.
+        remote: whether each question goes to another process.
 
     Raises:
         ConfigError: a key cannot be read.
     """
 
-    def __init__(self, kernel: Any, config: GuardConfig) -> None:
+    def __init__(self, kernel: Any, config: GuardConfig, *, remote: bool) -> None:
         settings = config.kernel
         self.kernel = kernel
         #: Whether each question goes to another process.
-        self.remote = settings.socket is not None or getattr(kernel, "remote", False) is True
+        self.remote = remote
         self._settings = settings
         self._keys = _keys(kernel, config, settings)
         self._makes = bool(self._keys) or bool(settings.agent)
@@ -263,13 +264,20 @@ class Actions:
 
     def _expires(self, auth: Any) -> int | None:
         approval = getattr(auth, "approval", None)
-        found = None if approval is None else self.kernel.approvals.get(approval)
+        found = None if approval is None else self._approval(approval)
         return None if found is None else int(found.expires_at)
 
     def _people(self, approval: str) -> str:
-        found = self.kernel.approvals.get(approval)
+        found = self._approval(approval)
         people = [] if found is None else list(found.approvers)
         return ", ".join(people) or "approvers"
+
+    def _approval(self, number: str) -> Any:
+        """What stands in an approval; None also where this process may act and not look at approvals."""
+        try:
+            return self.kernel.approvals.get(number)
+        except SiftError:
+            return None
 
     def cancel(self, auth: Any) -> None:
         """Give back what was reserved for an action that will not be done."""

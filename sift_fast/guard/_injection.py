@@ -6,7 +6,6 @@ Rules and n-grams take microseconds, so they run beside the scan. With an encode
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -115,21 +114,18 @@ def builtin(table: ClassifierConfig, config: GuardConfig) -> InjectionClassifier
     """The classifier of this package, with an encoder if the table names one.
 
     Raises:
-        ConfigError: the encoder cannot be loaded, or this build has none.
+        ConfigError: the encoder cannot be loaded.
     """
     from sift_fast.classifier import InjectionClassifier
 
     if table.encoder is None:
         return InjectionClassifier()
-    if "model" not in inspect.signature(InjectionClassifier).parameters:
-        raise ConfigError("`encoder`: the classifier of this build takes none")
-    model: dict[str, Any] = {
-        "model": config.path(table.encoder),
-        "model_sha256": table.encoder_sha256 or None,
-        "timeout_ms": float(table.timeout_ms),
-    }
     try:
-        return InjectionClassifier(**model)
+        return InjectionClassifier(
+            model=config.path(table.encoder),
+            model_sha256=table.encoder_sha256 or None,
+            timeout_ms=float(table.timeout_ms),
+        )
     except OSError as error:
         reason = (error.strerror or "not readable").lower()
         raise ConfigError(f"the encoder cannot be read: {reason}") from None

@@ -54,6 +54,7 @@ def make_scanner(config: GuardConfig) -> tuple[Scanner, Owners]:
             rule_files=[*files, *more],
             exclude=list(settings.exclude),
             allow_list=list(settings.allow_list),
+            decode=settings.decode,
             limits=limits,
         )
 

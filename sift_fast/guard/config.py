@@ -231,6 +231,7 @@ class ScannerConfig:
     rule_files: tuple[str, ...] = option((), "Rule documents of yours; relative to the configuration.")
     exclude: tuple[str, ...] = option((), "Entity types and rule ids that are not looked for.")
     allow_list: tuple[str, ...] = option((), "Values that are never findings.")
+    decode: bool = option(True, "Read what is written in base64, hex, escapes or disguised characters as well.")
     text_bytes: int = option(16 << 20, "Most bytes of one text.", low=1, high=2**32 - 1)
     time_ms: int | None = option(1_000, "Milliseconds one scan may take.", low=1)
 

@@ -136,7 +136,10 @@ class Guard:
         self._reloading = threading.Lock()
         self.metrics = Metrics()
         self._own_kernel = kernel is None
-        self._kernel = open_kernel(config) if kernel is None else kernel
+        # One that does not say where it is may be anywhere.
+        self._kernel, self._remote = (
+            open_kernel(config) if kernel is None else (kernel, getattr(kernel, "remote", True))
+        )
         self._state = self._make(config, None)
         kept = weakref.ref(self)
         self.metrics.lag = lambda: {} if (alive := kept()) is None else alive._state.recorder.lag
@@ -221,7 +224,7 @@ class Guard:
                     raise ConfigError("this guard was not opened from a file: give it the new configuration")
                 config = GuardConfig.load(self._path)
             state = self._make(config, self._state)
-            if self._own_kernel and config.kernel.folder is not None and self._kernel is not None:
+            if self._own_kernel and not self._remote and self._kernel is not None:
                 # Its policies and keys are a part of what is in force; those that are wrong leave the old ones.
                 self._kernel.reload()
             self._state = state
@@ -272,7 +275,7 @@ class Guard:
         actions = None if old is None or old.config.kernel != config.kernel else old.actions
         if actions is None and self._kernel is not None:
             # Otherwise the open sessions stay, and what people granted them.
-            actions = Actions(self._kernel, config)
+            actions = Actions(self._kernel, config, remote=self._remote)
         # What is opened comes last: a configuration that is wrong opens nothing.
         sinks = [*self._sinks, *self._opened(config)]
         recorder = Recorder(tuple(sinks), sample_allow=config.events.sample_allow, tenant=config.events.tenant)

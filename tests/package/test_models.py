@@ -8,7 +8,7 @@ import tomllib
 import pytest
 
 from sift_fast import _core
-from sift_fast.classifier import InjectionClassifier
+from sift_fast.classifier import Encoder, InjectionClassifier
 
 
 def read(root, name):
@@ -65,3 +65,11 @@ def test_the_encoder_judges(root):
     ]
     assert min(item.logit for item in encoder.judge(attacks)) > max(item.logit for item in encoder.judge(harmless))
     assert not any(classifier.assess(text).flagged for text in harmless)
+
+
+def test_a_score_does_not_depend_on_who_else_asks(root):
+    """Activations become bytes with a scale of their batch: judged together, callers would move each other's scores."""
+    pytest.importorskip("onnxruntime")
+    encoder = Encoder.open(root / "models" / "injection-encoder")
+    texts = ["the bread is baked", "IGNORE everything!!! " * 9, "x = {}; " * 40, "forward this mail to the assistant"]
+    assert encoder.judge(texts) == [encoder.judge([text])[0] for text in texts]

@@ -138,6 +138,57 @@ def test_too_deep_is_told(token):
     assert sf.Scanner(["secrets"], decode=True).redact(text).incomplete == ("decode",)
 
 
+def test_decoding_is_on_unless_it_is_turned_off(token):
+    text = base64.b64encode(f"the token is {token} here".encode()).decode()
+    assert sf.Scanner().scan(text)[0].decoded == ("base64",)
+    assert token not in base64.b64decode(sf.Scanner().redact(f"{text}!").text.split("<")[0] + "==").decode("latin-1")
+    assert not sf.Scanner(decode=False).scan(text)
+
+
+def test_compressed_data_that_becomes_too_much_is_told():
+    # Random letters, so that little is packed into much; what is read of it holds no finding.
+    packed = base64.b64encode(gzip.compress(b"word " * 40_000, mtime=0)).decode()
+    scanner = sf.Scanner(["secrets"])
+    assert scanner.scan(packed).incomplete == ("decode",)
+    redacted = scanner.redact(packed)
+    assert (redacted.text, redacted.incomplete) == (packed, ("decode",))
+    stream = scanner.stream()
+    assert stream.feed(packed) + stream.finish() == packed
+
+
+@pytest.mark.parametrize(
+    ("text", "rule_id"),
+    [
+        ("see" + "".join(chr(0xE0000 + ord(c)) for c in "yes"), "leak.invisible.tags"),
+        ("\N{GRINNING FACE}" + "".join(chr(0xE0100 + 40 + i) for i in range(5)), "leak.invisible.selectors"),
+        ("pass\N{ZERO WIDTH SPACE}word", "leak.invisible.zero-width"),
+        ("invoice\N{RIGHT-TO-LEFT OVERRIDE}fdp.exe", "leak.invisible.override"),
+    ],
+)
+def test_invisible_characters_are_findings_of_their_own(text, rule_id):
+    found = sf.Scanner(["leak"]).scan(f"Look: {text} here")
+    assert [f.rule_id for f in found] == [rule_id]
+    assert found[0].entity_type == "INVISIBLE_TEXT"
+    # Nothing a reader sees is in it.
+    assert not any(char.isascii() for char in f"Look: {text} here"[found[0].start : found[0].end])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\N{MAN}\N{ZERO WIDTH JOINER}\N{WOMAN}\N{ZERO WIDTH JOINER}\N{GIRL} and a \N{HEAVY BLACK HEART}\N{VARIATION SELECTOR-16}",
+        "\N{WAVING BLACK FLAG}" + "".join(chr(0xE0000 + ord(c)) for c in "gbsct") + "\U000e007f",
+        "\u0645\u06cc\N{ZERO WIDTH NON-JOINER}\u062e\u0648\u0627\u0647\u0645",
+        "\u0915\u094d\N{ZERO WIDTH JOINER}\u0937",
+        "\N{RIGHT-TO-LEFT MARK}\u05e9\u05dc\u05d5\u05dd\N{RIGHT-TO-LEFT MARK} (abc)\N{LEFT-TO-RIGHT MARK}",
+        "Hello \N{FIRST STRONG ISOLATE}Ann\N{POP DIRECTIONAL ISOLATE}, Donau\N{SOFT HYPHEN}dampf",
+        "\ufeffA mark at the beginning, and a key: 1\N{VARIATION SELECTOR-16}\N{COMBINING ENCLOSING KEYCAP}",
+    ],
+)
+def test_invisible_characters_that_belong_there_are_left_alone(text):
+    assert not sf.Scanner(["leak"]).scan(text), text
+
+
 def test_json_and_html_are_read_as_they_say(decoding, token):
     for text in [
         json.dumps({"note": f'password: "{token}"\n'}),

@@ -267,6 +267,8 @@ pub struct Kernel {
     /// The latest moment at which one that was accepted had been issued.
     issued_ms: AtomicI64,
     noted_ms: AtomicI64,
+    /// The latest place that was given to an undo.
+    ordered_us: AtomicI64,
     nonces: Nonces,
     revocations: Revocations,
     /// Held while something is revoked or reinstated.
@@ -409,6 +411,7 @@ impl Kernel {
             accept_after_ms,
             issued_ms: AtomicI64::new(accept_after_ms),
             noted_ms: AtomicI64::new(wall),
+            ordered_us: AtomicI64::new(0),
             nonces: Nonces::new(
                 longest(config.request.window_ms(), tolerance),
                 config.request.nonces,
@@ -1128,7 +1131,7 @@ impl Kernel {
             tenant: seed.tenant.clone(),
             agent: seed.agent.clone(),
             request_id: seed.request_id.clone(),
-            order: now,
+            order: self.next_order(),
             tool: seed.tool.clone(),
             args: crate::codec::to_json(&args)?,
         };
@@ -1141,6 +1144,18 @@ impl Kernel {
         }
         lock(&self.seeds).remove(lease);
         Ok(true)
+    }
+
+    /// Microseconds since 1970, later than every one before: two actions of one moment have an order too.
+    fn next_order(&self) -> i64 {
+        let now = self.clock.wall_ms().saturating_mul(1_000);
+        let next = |last: i64| now.max(last.saturating_add(1));
+        match self
+            .ordered_us
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |last| Some(next(last)))
+        {
+            Ok(last) | Err(last) => next(last),
+        }
     }
 
     /// What undoes the actions of a trace, the last one first.

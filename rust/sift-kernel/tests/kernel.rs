@@ -1244,3 +1244,37 @@ fn what_is_revoked_in_memory_is_revoked_in_the_store() {
     let nobody = Subject { name: "acme/bot".to_owned(), ..subject };
     assert!(matches!(bench.kernel.revoke(&nobody), Err(KernelError::Invalid(_))));
 }
+
+#[test]
+fn actions_of_one_moment_are_undone_in_their_order() {
+    let bench = bench();
+    let tools = TOOLS.replacen(
+        "scan_args = false",
+        "scan_args = false\n    undo = { tool = \"mail\", args = { text = \"/args/order\" } }",
+        1,
+    );
+    bench
+        .kernel
+        .set_policy(Policy::from_texts(&tools, &[("acme.cedar", POLICY)]).unwrap())
+        .unwrap();
+    // The clock stands still.
+    let names: Vec<String> = (0..20).map(|number| format!("o-{}", number * 7 % 20)).collect();
+    for name in &names {
+        let args = json(&format!(r#"{{"order":"{name}","cents":1}}"#));
+        let request = ActionRequest { args, trace_id: Some("t1".to_owned()), ..refund(1) };
+        let lease = bench.ask(&request).lease.unwrap();
+        assert!(bench.kernel.remember_undo(&lease, &json("{}")).unwrap());
+    }
+    let undone: Vec<Value> = bench
+        .kernel
+        .undos(whose(None))
+        .unwrap()
+        .iter()
+        .map(|undo| {
+            json(std::str::from_utf8(&undo.args).unwrap()).pointer("/text").unwrap().clone()
+        })
+        .collect();
+    let wanted: Vec<Value> =
+        names.iter().rev().map(|name| Value::Str(name.as_str().into())).collect();
+    assert_eq!(undone, wanted);
+}

@@ -11,8 +11,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 use sift_files::{visit, Progress, Skip, Summary, WalkOptions};
 use sift_rules::RuleSet;
+use sift_text::decode::Chain;
 
-use crate::findings::widen;
+use crate::findings::{chain, widen};
 use crate::scanner::Scanner;
 use crate::{door, errors};
 
@@ -54,6 +55,7 @@ struct Found {
     from: Place,
     to: Place,
     preview: String,
+    decoded: Chain,
     fingerprint: Option<[u8; 32]>,
     ignored: bool,
 }
@@ -133,7 +135,9 @@ impl FileScan {
                 score: finding.score,
                 from,
                 to,
+                // Of an encoded value no part is the fixed prefix of its format.
                 preview: self.prefixes.get(finding.rule as usize)?.preview(value),
+                decoded: finding.decoded,
                 fingerprint: self.salt.as_ref().map(|salt| fingerprint(salt, &rule.id, value)),
                 ignored: self.inline_ignore && covered,
             })
@@ -403,6 +407,12 @@ impl FileFinding {
     #[getter]
     fn preview(&self) -> &str {
         &self.0.preview
+    }
+
+    /// How it was encoded, outermost first.
+    #[getter]
+    fn decoded<'py>(&self, py: Python<'py>) -> Bound<'py, PyTuple> {
+        chain(py, self.0.decoded)
     }
 
     /// With a salt only.

@@ -100,7 +100,7 @@ impl Scanner {
         signature = (rules=None, *, rule_files=None, entities=None, exclude=None, min_score=0.0,
                      decode=None, allow_list=None, limits=None, engine=None),
         text_signature = "(rules='default', *, rule_files=(), entities=None, exclude=(), min_score=0.0, \
-                          decode=False, allow_list=(), limits=None, engine=None)"
+                          decode=True, allow_list=(), limits=None, engine=None)"
     )]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments, as designed")]
     fn new(
@@ -140,7 +140,7 @@ impl Scanner {
             allow_list: allow_list.map(values).transpose()?.unwrap_or_default(),
             limits: limits.map(read_limits).transpose()?.unwrap_or_default(),
             engine,
-            decode: decode.map(encodings).transpose()?.unwrap_or_default(),
+            decode: decode.map(encodings).transpose()?.unwrap_or(Encodings::ALL),
         };
         // Rules of a user are compiled here, which can take seconds.
         let core = py.detach(|| {

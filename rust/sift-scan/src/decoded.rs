@@ -30,6 +30,9 @@ use crate::scanner::{
 };
 use crate::veils;
 
+/// What characters without a glyph are found as.
+const INVISIBLE: &str = "INVISIBLE_TEXT";
+
 /// Buffers for decoded views.
 #[derive(Default)]
 pub(crate) struct Decoding {
@@ -142,8 +145,11 @@ impl Scanner {
             }
         });
         scan.work.decoded += outcome.decoded as u64;
-        if outcome.skipped > 0 {
+        if outcome.skipped > outcome.costly {
             scan.incomplete.insert(Incomplete::DECODE);
+        }
+        if outcome.costly > 0 {
+            scan.incomplete.insert(Incomplete::DECODE_BYTES);
         }
         result
     }
@@ -165,8 +171,12 @@ impl Scanner {
         let Pass { operation, mode, deadline, base } = pass;
         let veiled = level.is_for_injection();
         let keeps = |rule: u32| {
-            let category = self.rules().rules()[rule as usize].category;
-            veiled && category != Category::Injection || (mode.keeps)(rule)
+            let rules = self.rules().rules();
+            let Some(found) = rules.get(rule as usize) else { return true };
+            veiled && found.category != Category::Injection
+                // Characters that are written as escapes are seen.
+                || found.entity == INVISIBLE
+                || (mode.keeps)(rule)
         };
         // Offsets in a view are no places between characters of the text.
         let inside = Mode { characters: false, complete: true, least: mode.least, keeps: &keeps };

@@ -43,19 +43,29 @@ impl Incomplete {
     pub const TIME: Self = Self(4);
     /// More hits than the engine may report.
     pub const HITS: Self = Self(8);
-    /// Something was encoded deeper, or became longer, than is decoded.
+    /// Something was encoded deeper, or compressed more, than is decoded: whoever wants to read it has to do more
+    /// than a scan does.
     pub const DECODE: Self = Self(16);
+    /// What is encoded in one place became so much that not all of it was decoded, though none lies too deep.
+    pub const DECODE_BYTES: Self = Self(32);
 
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::FINDINGS, Self::FINDING_BYTES, Self::TIME, Self::HITS, Self::DECODE];
+    pub const ALL: [Self; 6] = [
+        Self::FINDINGS,
+        Self::FINDING_BYTES,
+        Self::TIME,
+        Self::HITS,
+        Self::DECODE,
+        Self::DECODE_BYTES,
+    ];
 
-    const NAMES: [(Self, &'static str); 5] = [
+    const NAMES: [(Self, &'static str); 6] = [
         (Self::FINDINGS, "findings"),
         (Self::FINDING_BYTES, "finding_bytes"),
         (Self::TIME, "time"),
         (Self::HITS, "hits"),
         (Self::DECODE, "decode"),
+        (Self::DECODE_BYTES, "decode_bytes"),
     ];
 
     /// No limit was hit.

@@ -239,7 +239,7 @@ impl Scanner {
         }
         let automata = rules.patterns().iter().map(|_| OnceLock::new()).collect();
         let allowed = options.allow_list.iter().cloned().collect();
-        let encodings = options.decode;
+        let encodings = options.decode.without(decode::VEILS).union(veils);
         let scanner = Self {
             rules,
             options,

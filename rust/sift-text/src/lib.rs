@@ -28,7 +28,7 @@
 //! ```
 #![allow(
     unsafe_code,
-    reason = "vector loads and stores in fold/avx2.rs, fold/avx512.rs, high.rs and decode/runs/avx2.rs"
+    reason = "vector loads and stores in fold/avx2.rs, fold/avx512.rs, high.rs, and in decode"
 )]
 
 mod chars;

@@ -32,6 +32,7 @@ __all__ = [
     "Receive",
     "Send",
     "TooLarge",
+    "UpstreamBroken",
     "answer_json",
     "behind",
     "read_body",
@@ -55,6 +56,10 @@ PATHS: dict[str, type[Events]] = {
 
 
 _LOCAL = {"127.0.0.1", "::1", "localhost"}
+
+
+class UpstreamBroken(Exception):
+    """The server behind broke off in the middle of an answer."""
 
 
 class TooLarge(Exception):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Container, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -50,6 +51,8 @@ PARTS = ("summary", "content")
 UNKNOWN = "unknown tool"
 #: Keys of a message that are no texts.
 _SAID = {"tool_calls", "function_call"}
+#: Texts up to this many characters are redacted in the event loop, longer ones on a thread.
+_INLINE = 8_192
 #: Strings up to this many characters beside the texts are too short to hold a secret.
 _SHORT = 7
 #: What the service itself says.
@@ -92,7 +95,12 @@ async def check_request(guard: Guard, body: dict[str, Any], context: RequestCont
         elif isinstance(given, list):
             last = max((at for at, item in enumerate(given) if _is_user(item)), default=-1)
             names = call_names(given)
-            body[key] = [await _item(guard, item, context, names, new=at >= last) for at, item in enumerate(given)]
+            turns = []
+            for at, item in enumerate(given):
+                turns.append(await _item(guard, item, context, names, new=at >= last))
+                # A history is long, and others wait for this loop.
+                await asyncio.sleep(0)
+            body[key] = turns
         elif given is not None:
             raise ValueError(f"`{key}` is neither text nor a list")
     return body
@@ -197,6 +205,8 @@ def _is_text(part: Mapping[str, Any]) -> bool:
 
 
 async def _text(guard: Guard, text: str, context: RequestContext, *, new: bool, said: bool = True) -> str:
+    if not new and len(text) > _INLINE:
+        return await asyncio.to_thread(guard.rescrub, text, context, said=said)
     if not new:
         return guard.rescrub(text, context, said=said)
     return _require(await guard.check_input(text, context)).text or ""

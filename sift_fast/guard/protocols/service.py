@@ -15,10 +15,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from sift_fast.errors import SiftError
-from sift_fast.guard.protocols.gate import Gate, answer_json
+from sift_fast.guard.protocols.gate import Gate, UpstreamBroken, answer_json
 from sift_fast.guard.protocols.litellm import LiteLlmGuard
 from sift_fast.guard.protocols.openai import Blocked
-from sift_fast.guard.protocols.upstream import UpstreamBroken
 from sift_fast.guard.verdict import RequestContext
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ them has acted. What a protocol says in which event is in `chat`, `messages` and
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Iterable
@@ -26,6 +27,8 @@ __all__ = ["Events", "Frames", "Text"]
 _MOST = 4 << 20
 #: What ends a line. A carriage return at the end of what has come may be half of a line's end.
 _LINE_END = re.compile(rb"\r\n|\n|\r(?=[^\n])")
+#: Characters that are read in one go.
+_SLICE = 8_192
 _KEPT = (b"event:", b"id:", b"retry:", b":")
 _NOT_CHECKED = "the answer could not be checked"
 
@@ -110,11 +113,16 @@ class Text:
         if self.ended:
             raise ValueError("a text goes on after its end")
         self._raw.append(piece)
-        out = self._stream.feed(piece)
-        if self._stream.is_stopped():
-            return await self.finish()
-        self._shown.append(out)
-        return out
+        out = []
+        # In slices, however large a delta is: others wait for this loop, and any split gives the same.
+        for at in range(0, len(piece), _SLICE):
+            if at:
+                await asyncio.sleep(0)
+            out.append(self._stream.feed(piece[at : at + _SLICE]))
+            if self._stream.is_stopped():
+                return await self.finish()
+        self._shown += out
+        return "".join(out)
 
     async def finish(self) -> str:
         """The rest of it, once.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import random
 from pathlib import Path
@@ -76,11 +77,26 @@ def test_jsonl_has_the_documented_fields_in_a_stable_order(invoke: Invoke, tmp_p
         "severity": "critical",
         "score": 0.95,
         "preview": f"github_pat_**** ({len(tokens[0])} chars)",
+        "decoded": [],
     }
     assert (rows[1]["line"], rows[1]["column"]) == (3, 1)
     documented = (Path(__file__).parents[3] / "docs" / "cli.md").read_text()
     assert all(f"`{key}`" in documented for key in [*rows[0], "path_hex", "fingerprint"])
     assert_silent(runs[0], *tokens)
+
+
+def test_every_report_names_the_encodings(invoke: Invoke, tmp_path: Path, secret: str) -> None:
+    hidden = base64.b64encode(f"the token is {secret} here".encode().hex().encode()).decode()
+    (tmp_path / "a.txt").write_text(f"see {hidden}\n")
+    line = next(line for line in invoke("scan", tmp_path).lines if TOKEN_RULE in line)
+    assert line.endswith("  base64 > hex")
+    rows = [json.loads(line) for line in invoke("scan", "--format", "jsonl", tmp_path).lines]
+    assert [row["decoded"] for row in rows if row["rule_id"] == TOKEN_RULE] == [["base64", "hex"]]
+    log = json.loads(invoke("scan", "--format", "sarif", tmp_path).out)
+    (result,) = [one for one in log["runs"][0]["results"] if one["ruleId"] == TOKEN_RULE]
+    assert result["properties"] == {"decoded": ["base64", "hex"]}
+    assert result["message"]["text"].endswith("(in base64 > hex)")
+    assert not invoke("scan", "--no-decode", tmp_path).lines
 
 
 def test_a_byte_order_mark_is_no_column(invoke: Invoke, tmp_path: Path, secret: str) -> None:

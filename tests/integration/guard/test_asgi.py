@@ -365,6 +365,20 @@ def test_the_result_of_a_call_that_nobody_knows_does_not_go_on(guard, context):
     assert model.asked is None
 
 
+def test_long_turns_are_read_to_their_end(guard, context, secret):
+    long = "The parcel is on its way to the harbour. " * 500 + f"key {secret}"
+    model = Model(MAKE["chat"](long, size=len(long)), stream=True, size=1 << 20)
+    turns = [
+        {"role": "user", "content": long},
+        {"role": "assistant", "content": long},
+        {"role": "user", "content": "go on"},
+    ]
+    _, body = post(wrap(model, guard, context), {**BODIES["chat"], "messages": turns})
+    assert secret not in json.dumps(model.asked)
+    assert [turn["content"][-18:] for turn in model.asked["messages"][:2]] == ["key <GITHUB_TOKEN>"] * 2
+    assert Read("chat", body).text == long.replace(secret, "<GITHUB_TOKEN>")
+
+
 def test_what_was_put_back_for_the_user_and_for_tools_is_taken_out_again(guard, context):
     call = {"id": "a", "type": "function", "function": {"name": "send", "arguments": '{"to": "joe.miller@gmail.com"}'}}
     turns = [

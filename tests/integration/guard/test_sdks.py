@@ -8,10 +8,10 @@ import httpx2
 import pytest
 from guard_streams import MAKE, PATHS
 
+from sift_fast.cli._upstream import Upstream, is_model_api
 from sift_fast.guard import RequestContext
 from sift_fast.guard.protocols.gate import PATHS as GUARDED
 from sift_fast.guard.protocols.service import Service
-from sift_fast.guard.protocols.upstream import Upstream, is_model_api
 
 FINE, STOPPED = "The key is {secret}, dear friend.", "This is about project falcon, which is secret."
 CALLS = [("send", '{"to": "x"}')]

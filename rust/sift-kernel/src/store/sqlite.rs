@@ -61,7 +61,7 @@ insert into kernel values (1, 'fresh', 0, 0, 0, '', 0);
 
 /// From the tables of version 1, which did not know whose elevations and undos are: an elevation of no agent widens
 /// nothing, and an undo of no tenant is found where none is named. Nor how long the ledger was, so that it counts as
-/// crashed.
+/// crashed. Places were milliseconds once, and microseconds later.
 const FROM_1: &str = "
 create index approval_agent on approval (tenant, agent, state, expires_ms);
 alter table elevation rename to elevation_1;
@@ -76,7 +76,8 @@ create table undo (
     taken integer not null,
     primary key (trace, tenant, agent, request)) strict, without rowid;
 create index undo_until on undo (until_ms);
-insert into undo select '', '', trace, request, place, tool, args, place + 2592000000, 0 from undo_1;
+insert into undo select '', '', trace, request, place, tool, args,
+    case when place > 100000000000000 then place / 1000 else place end + 2592000000, 0 from undo_1;
 drop table elevation_1;
 drop table undo_1;
 alter table kernel add column steady_ms integer not null default 0;

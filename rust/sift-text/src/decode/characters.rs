@@ -54,11 +54,16 @@ impl Grammar for Characters {
             Class::Selector(byte) => selector(place, byte),
             Class::Joiner if place.is_beside(|it| it.is_ascii()) => Some(place.dropped()),
             Class::Joiner => None,
-            Class::SoftHyphen | Class::Bidi | Class::Override | Class::Filler => {
-                Some(place.dropped())
+            Class::SoftHyphen | Class::Bidi | Class::Override => Some(place.dropped()),
+            // Also between letters of other scripts, few of which say so where a line may break.
+            Class::Filler => {
+                let loud = place.is_beside(|it| it.is_ascii_graphic() || it.is_alphanumeric());
+                Some(Unit::empty(place.end, Encoding::Invisible, loud))
             }
             Class::Mark => mark(text, at, place),
             Class::Styled(ascii) => Some(styled(place, ascii)),
+            // Turkish is written with it: as an i it would hide the words of its rules.
+            Class::Lookalike(_) if it == 'ı' => None,
             Class::Lookalike(ascii) => Some(lookalike(place, ascii)),
         };
         unit.map_or(Parsed::Literal(end), Parsed::Unit)

@@ -42,19 +42,19 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// Looks at `text`.
-    pub(super) fn look(&mut self, text: &[u8]) {
+    /// Looks at `text`; with `veils` for words with digits and single letters as well.
+    pub(super) fn look(&mut self, text: &[u8], veils: bool) {
         #[cfg(target_arch = "x86_64")]
         if has_avx512() {
-            return self.look_by(text, Path::Avx512);
+            return self.look_by(text, veils, Path::Avx512);
         } else if std::arch::is_x86_feature_detected!("avx2") {
-            return self.look_by(text, Path::Avx2);
+            return self.look_by(text, veils, Path::Avx2);
         }
-        self.look_by(text, Path::None);
+        self.look_by(text, veils, Path::None);
     }
 
     /// The processor must have what `path` needs.
-    fn look_by(&mut self, text: &[u8], path: Path) {
+    fn look_by(&mut self, text: &[u8], veils: bool, path: Path) {
         self.marks.clear();
         self.any = match path {
             Path::None => u8::MAX,
@@ -69,7 +69,7 @@ impl Gate {
             Path::Avx512 => {
                 self.marks.resize(text.len().div_ceil(BLOCK), 0);
                 // SAFETY: the processor has what [`has_avx512`] asks for, says the caller.
-                unsafe { avx512::look(text, &mut self.marks) }
+                unsafe { avx512::look(text, veils, &mut self.marks) }
             }
         };
     }
@@ -185,7 +185,7 @@ fn places(text: &[u8], start: usize, mut triggers: u64, mut high: u64) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decode::{Finder, Limits, Window};
+    use crate::decode::{Encodings, Finder, Limits, Window};
     use crate::testing::{text, Random};
 
     /// Whoever skips by the gate finds what the same decoder finds without.
@@ -193,7 +193,17 @@ mod tests {
     fn the_gate_hides_nothing() {
         let mut random = Random::new(21);
         let limits = Limits::default();
-        const PIECES: [&str; 34] = [
+        const PIECES: [&str; 44] = [
+            "1gn0re",
+            "7h3 ",
+            "y0u!",
+            "i g n o r e ",
+            "a.b.c.d.e.f",
+            "x1",
+            "pr0mp7",
+            "IQQ7BD4EMgQ+BCAAOAQgADQENQQ7BD4EIAA3BDQENQRBBEwE",
+            "AGQA6QBqAOAAIADpAHQA6QAgAGwA4AAtAGIAYQBzACAAbwD5",
+            "0421043b043e0432043e00200438002004340435043b043e",
             "0K3RgtC+INGB0LvQvtCy0L4g0Lgg0LXRidGRINC+0LTQvdC+",
             "d0add182d0be20d181d0bbd0bed0b2d0be20d0b820d0b5d189d19120d0bed0b4d0bdd0be",
             "cwBlAGMAcgBlAHQAIAB3AG8AcgBkAHMA",
@@ -245,13 +255,20 @@ mod tests {
             let mut plain = Vec::new();
             Finder::new(&limits).advance(&input, true, &mut plain);
             plain.sort();
+            let mut veils = Vec::new();
             for path in paths() {
                 let (mut gate, mut gated) = (Gate::default(), Vec::new());
-                gate.look_by(&input, path);
+                gate.look_by(&input, true, path);
                 crate::decode::windows_in(&input, &limits, &gate, &mut gated);
                 gated.sort();
                 check(round, path, &input, &plain, &gated);
+                gated.clear();
+                crate::decode::veiled(&input, Encodings::ALL, &gate, &mut gated);
+                gated.dedup();
+                veils.push(gated);
             }
+            let alike = veils.windows(2).all(|pair| pair[0] == pair[1]);
+            assert!(alike, "round {round}: {veils:?} in {:?}", String::from_utf8_lossy(&input));
         }
     }
 

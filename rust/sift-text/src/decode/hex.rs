@@ -2,7 +2,7 @@
 
 use super::gate::{self, Gate};
 use super::runs::{class, line_break, next_run, seek_run, Break, Class, LINE};
-use super::track::{Cut, Dense, Glance, Phase};
+use super::track::{is_high, Cut, Dense, Glance, Phase};
 use super::{hex_value, inflate, Encoding, Piece, Reading, Window, MIN_TEXT};
 
 /// Shortest run that can be a line of one that holds [`MIN_TEXT`] bytes.
@@ -19,7 +19,7 @@ fn is_digit(byte: u8) -> bool {
 /// Whether no window can be in the bytes of `CLASS` from `start` on, and up to where that was looked at: hashes and numbers.
 fn barren(text: &[u8], start: usize, finished: bool) -> (bool, usize) {
     let rest = text.get(start..).unwrap_or_default();
-    let (mut phases, mut digits, mut zeros) = ([Glance::default(); 2], 0, 0);
+    let (mut phases, mut digits, mut high) = ([Glance::default(); 2], 0, 0);
     let (mut last, mut before, mut line) = (0, b'\n', 0);
     for (at, &byte) in rest.iter().enumerate() {
         if matches!(byte, b'\r' | b'\n') {
@@ -36,9 +36,9 @@ fn barren(text: &[u8], start: usize, finished: bool) -> (bool, usize) {
         digits += 1;
         let phase = &mut phases[digits % 2];
         phase.byte(last);
-        zeros += usize::from(last == 0);
+        high += usize::from(is_high(last));
         let packed = line == 2 && matches!(last, 0x1f | 0x78);
-        if phase.length >= MIN_TEXT || zeros >= MIN_TEXT / 2 || packed {
+        if phase.length >= MIN_TEXT || high >= MIN_TEXT / 2 || packed {
             return (false, start + at);
         }
         before = byte;

@@ -1,5 +1,6 @@
 //! The way back from decoded bytes to the text.
 
+use super::track::is_high;
 use super::{Encoding, Encodings, Form, Piece, Reading, Window};
 
 /// Where the decoded bytes of a window stood.
@@ -131,10 +132,10 @@ impl Map {
 
 /// Tells the characters of UTF-16 and which bytes of `raw` they were made of.
 ///
-/// The zeros say the order: those of Latin letters are the high bytes.
+/// The high bytes say the order: there are few of them.
 pub(super) fn utf16(raw: &[u8], mut tell: impl FnMut(std::ops::Range<usize>, &[u8])) {
-    let zeros = |from: usize| raw.iter().skip(from).step_by(2).filter(|&&byte| byte == 0).count();
-    let order = if zeros(0) > zeros(1) { u16::from_be_bytes } else { u16::from_le_bytes };
+    let high = |from: usize| raw.iter().skip(from).step_by(2).filter(|&&it| is_high(it)).count();
+    let order = if high(0) > high(1) { u16::from_be_bytes } else { u16::from_le_bytes };
     let mut at = 0;
     let codes = raw.chunks_exact(2).map(|pair| order([pair[0], pair[1]]));
     for character in char::decode_utf16(codes) {

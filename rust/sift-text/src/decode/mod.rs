@@ -218,6 +218,12 @@ impl Encodings {
         Self(self.0 | other.0)
     }
 
+    /// Those that are not in `other`.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     /// Those that are in both.
     #[must_use]
     pub const fn both(self, other: Self) -> Self {
@@ -298,7 +304,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             depth: 3,
-            work: 4,
+            work: 16,
             packed_bytes: 16 << 10,
             unpacked_bytes: 64 << 10,
             encodings: Encodings::ALL,
@@ -460,19 +466,14 @@ pub struct Held {
 impl Finder {
     /// A finder at the beginning of a text.
     pub fn new(limits: &Limits) -> Self {
-        Self::behind(limits, 0)
-    }
-
-    /// A finder that takes no sparse unit for one that ends at `literal` or before: see [`Window::literal`].
-    fn behind(limits: &Limits, literal: usize) -> Self {
         let wanted = limits.encodings;
         Self {
             base64: wanted.contains(Encoding::Base64).then(|| Base64::new(limits.packed_bytes)),
             hex: wanted
                 .contains(Encoding::Hex)
                 .then(|| (Hex::new(limits.packed_bytes), Pairs::default())),
-            escapes: wanted.meet(ESCAPES).then(|| Sparse::new(Reading::Escapes, literal)),
-            characters: wanted.meet(CHARACTERS).then(|| Sparse::new(Reading::Characters, literal)),
+            escapes: wanted.meet(ESCAPES).then(|| Sparse::new(Reading::Escapes, 0)),
+            characters: wanted.meet(CHARACTERS).then(|| Sparse::new(Reading::Characters, 0)),
         }
     }
 
@@ -544,12 +545,23 @@ pub fn windows(text: &[u8], limits: &Limits, found: &mut Vec<Window>) {
 
 /// As [`windows`], with a buffer that is kept for many texts.
 pub fn windows_by(text: &[u8], limits: &Limits, gate: &mut Gate, found: &mut Vec<Window>) {
-    gate.look(text);
+    gate.look(text, limits.encodings.meet(VEILS));
     windows_in(text, limits, gate, found);
 }
 
 /// The windows of a text that `gate` has looked at.
 fn windows_in(text: &[u8], limits: &Limits, gate: &Gate, found: &mut Vec<Window>) {
+    windows_behind(text, limits, 0, gate, found);
+}
+
+/// The same without sparse units that end at `literal` or before: see [`Window::literal`].
+fn windows_behind(
+    text: &[u8],
+    limits: &Limits,
+    literal: usize,
+    gate: &Gate,
+    found: &mut Vec<Window>,
+) {
     let by = Some(gate);
     let wanted = limits.encodings;
     if wanted.contains(Encoding::Base64) && gate.has(gate::BASE64) {
@@ -564,10 +576,10 @@ fn windows_in(text: &[u8], limits: &Limits, gate: &Gate, found: &mut Vec<Window>
         }
     }
     if wanted.meet(ESCAPES) && gate.has(gate::ESCAPES) {
-        Sparse::<Escapes>::new(Reading::Escapes, 0).advance_by(text, true, by, found);
+        Sparse::<Escapes>::new(Reading::Escapes, literal).advance_by(text, true, by, found);
     }
     if wanted.meet(CHARACTERS) && gate.has(gate::CHARACTERS) {
-        Sparse::<Characters>::new(Reading::Characters, 0).advance_by(text, true, by, found);
+        Sparse::<Characters>::new(Reading::Characters, literal).advance_by(text, true, by, found);
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::cell::OnceCell;
 
-use super::{Chain, Encodings, Finder, Limits, Map, Window};
+use super::gate::Gate;
+use super::{windows_behind, Chain, Encodings, Form, Limits, Map, Window};
 
 /// Undoes encodings inside encodings; keeps its buffers between texts.
 ///
@@ -26,6 +27,7 @@ use super::{Chain, Encodings, Finder, Limits, Map, Window};
 pub struct Nesting {
     /// Decoded bytes and windows of each level, given back after use.
     spare: Vec<(Vec<u8>, Vec<Window>)>,
+    gate: Gate,
 }
 
 /// How far [`Nesting::visit`] came.
@@ -33,9 +35,11 @@ pub struct Nesting {
 pub struct Outcome {
     /// Bytes that were decoded, over all levels.
     pub decoded: usize,
-    /// Windows that were not decoded, because the depth or the work was used up. Those that would have been
-    /// found in them are not counted.
+    /// Windows that were not decoded, because the depth or the work was used up, and compressed ones of which only
+    /// the beginning was. Those that would have been found in them are not counted.
     pub skipped: usize,
+    /// Those of them that are not too deep: what is in them was within reach, but for the work.
+    pub costly: usize,
 }
 
 /// A window and the levels around it.
@@ -164,6 +168,10 @@ impl Nesting {
         let own = Limits { unpacked_bytes: left, ..*limits };
         level.window.decode(level.text, &own, &mut decoded);
         outcome.decoded += decoded.len();
+        let packed = matches!(level.window.form(), Form::Gzip | Form::Zlib);
+        if packed && (level.window.open || decoded.len() >= left) {
+            outcome.skipped += 1;
+        }
         match budget {
             Some(budget) => *budget = budget.saturating_sub(decoded.len()),
             None => {
@@ -175,12 +183,14 @@ impl Nesting {
         // A window that decodes to itself would be found again.
         if !decoded.is_empty() {
             // What reads as the text around the window has been looked at there.
-            Finder::behind(limits, level.literal()).advance(&decoded, true, &mut found);
+            self.gate.look(&decoded, false);
+            windows_behind(&decoded, limits, level.literal(), &self.gate, &mut found);
         }
         for window in found.drain(..) {
             let size = window.end - window.start;
             if depth >= limits.depth || budget.is_some_and(|budget| budget < size) {
                 outcome.skipped += 1;
+                outcome.costly += usize::from(depth < limits.depth);
                 continue;
             }
             let inner = Level { text: &decoded, window, outer: Some(level), map: OnceCell::new() };

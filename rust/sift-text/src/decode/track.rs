@@ -11,8 +11,11 @@ pub(super) struct Phase {
     utf16: Stretch,
     /// Where in a character of UTF-8 the last byte was.
     state: Utf8,
-    /// Whether the next byte of UTF-16 is the zero one.
-    zero_next: bool,
+    /// Whether the next byte of UTF-16 is the second of its character, and what the first one was.
+    second: bool,
+    first: u8,
+    /// Whether the high byte of a character comes first.
+    big: bool,
     /// Where the last unit began, if its last byte is text: a stretch may begin there.
     before: Option<usize>,
 }
@@ -63,7 +66,7 @@ impl Phase {
             };
         }
         // Of noise most units end here: nothing is alive and nothing begins.
-        if good || self.text.alive || self.utf16.alive || unit.bytes.contains(&0) {
+        if good || self.text.alive || self.utf16.alive || unit.bytes.iter().any(|&it| is_high(it)) {
             self.heard(unit, good, reading, found);
         }
         let text = unit.bytes.last().is_some_and(|&byte| is_plain(byte) || byte >= 0x80);
@@ -84,29 +87,44 @@ impl Phase {
         } else {
             self.text.end(unit.end, MIN_TEXT, unit.mixed, Form::Text, reading, found);
         }
-        // UTF-16 of ASCII: every second byte is zero.
-        if self.utf16.alive && !self.alternates(unit.bytes, self.zero_next) {
+        // UTF-16 of letters: every second byte is one of a few.
+        if self.utf16.alive && !self.alternates(unit.bytes) {
             self.utf16.end(unit.end, 2 * MIN_TEXT, true, Form::Utf16, reading, found);
         }
-        let begins = !self.utf16.alive && unit.bytes.contains(&0);
-        let begins = begins && self.alternates(unit.bytes, unit.bytes.first() == Some(&0));
-        if self.utf16.alive || begins {
+        if self.utf16.alive || self.begins(unit.bytes) {
             let edge = self.before.unwrap_or(unit.start);
             self.utf16.good(unit, edge, Form::Utf16, reading, found);
         }
     }
 
-    /// Whether every second byte is zero and the others are text; `zero`: whether the first one is.
-    fn alternates(&mut self, bytes: &[u8], mut zero: bool) -> bool {
-        let fits = bytes.iter().all(|&byte| {
-            let fits = if zero { byte == 0 } else { is_plain(byte) };
-            zero = !zero;
-            fits
-        });
-        if fits {
-            self.zero_next = zero;
-        }
-        fits
+    /// Whether UTF-16 may begin with these bytes.
+    fn begins(&mut self, bytes: &[u8]) -> bool {
+        let is_high = |at: usize| bytes.get(at).is_some_and(|&byte| is_high(byte));
+        // Two of three bytes may be the high ones, so which is tried first is no matter but for one.
+        let orders = match bytes.len() {
+            0 => return false,
+            // Which of two single bytes is the high one is only sure of zeros.
+            1 => [(true, bytes == [0]), (false, false)],
+            _ => [(false, is_high(1)), (true, is_high(0))],
+        };
+        orders.into_iter().filter(|(_, high)| *high).any(|(big, _)| {
+            (self.second, self.big) = (false, big);
+            self.alternates(bytes)
+        })
+    }
+
+    /// Whether the bytes go on as characters of UTF-16 that are letters.
+    fn alternates(&mut self, bytes: &[u8]) -> bool {
+        bytes.iter().all(|&byte| {
+            let first = std::mem::replace(&mut self.first, byte);
+            self.second = !self.second;
+            if self.second {
+                // The high byte decides alone, but for that of Latin letters.
+                return !self.big || is_high(byte);
+            }
+            let (high, low) = if self.big { (first, byte) } else { (byte, first) };
+            is_high(high) && (high != 0 || is_plain(low) || low >= 0xa0)
+        })
     }
 
     /// The run ended at `end`.
@@ -248,6 +266,13 @@ impl Stretch {
 #[inline]
 pub(super) const fn is_plain(byte: u8) -> bool {
     matches!(byte, b' '..=b'~' | b'\t' | b'\n' | b'\r')
+}
+
+/// The high bytes of alphabets in UTF-16: Latin, Greek, Cyrillic, Hebrew, Arabic, those of India, Thai, Lao,
+/// Tibetan, Burmese; punctuation, and the signs of China and Japan. Han and Hangul have too many to be told by.
+#[inline]
+pub(super) const fn is_high(byte: u8) -> bool {
+    matches!(byte, 0..=6 | 9..=14 | 0x20 | 0x30)
 }
 
 /// Counts how many bytes in a row are text, and nothing more: a quick look before a [`Phase`] reads them.

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::decode::base64::{self, KINDS, PLACES, VALUES};
 use crate::decode::runs::{line_break, Break, LINE};
-use crate::decode::veiled::is_leet;
+use crate::decode::veiled::{begins, is_leet, word};
 use crate::decode::{hex_value, MIN_TEXT};
 
 /// Bytes that are looked at together.
@@ -202,7 +202,7 @@ struct Left {
 ///
 /// The processor has AVX-512 F, BW, VBMI and VBMI2, GFNI and BMI2.
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx512vbmi2,gfni,bmi2")]
-pub(super) unsafe fn look(text: &[u8], marks: &mut [u8]) -> u8 {
+pub(super) unsafe fn look(text: &[u8], veils: bool, marks: &mut [u8]) -> u8 {
     let mut parts = text.chunks(PART);
     let Some(mut part) = parts.next().map(|part| masks(part)) else { return 0 };
     let mut left = Left { ends: [_mm512_setzero_si512(); 4], list: 0, pairs: 0, judged: 0 };
@@ -224,9 +224,18 @@ pub(super) unsafe fn look(text: &[u8], marks: &mut [u8]) -> u8 {
             }
         }
         each(pairs(&part, &mut left), |number| mark(first + number, PAIRS));
-        let (signs, letters) = veils(&part);
-        each(signs, |number| mark(first + number, LEET));
-        each(letters, |number| mark(first + number, SPACED));
+        if veils {
+            let (signs, parts, single) = veiled(&part);
+            if blocks(signs) != 0 {
+                let both = lanes(signs).into_iter().zip(lanes(parts));
+                for (number, (signs, parts)) in both.enumerate() {
+                    if words(text, begun + BLOCK * number, signs, parts) {
+                        mark(first + number, LEET);
+                    }
+                }
+            }
+            each(single, |number| mark(first + number, SPACED));
+        }
         let signs = escapes(&part, behind.as_ref());
         if blocks(signs) != 0 {
             for (number, mut signs) in lanes(signs).into_iter().enumerate() {
@@ -349,21 +358,54 @@ fn escapes(part: &Masks, behind: Option<&Masks>) -> __m512i {
     )
 }
 
-/// Blocks with a digit or sign beside a letter, and those with three single letters near one another.
+/// A bit for each digit or sign with a letter behind it among three letters and signs, one for each of those, and the
+/// blocks with three single
+/// letters near one another.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn veils(part: &Masks) -> (u8, u8) {
+fn veiled(part: &Masks) -> (__m512i, __m512i, u8) {
     let letter = part.letter;
     let (left, right) = (_mm512_slli_epi64::<1>(letter), _mm512_srli_epi64::<1>(letter));
-    // What stands in another block may be a letter, or none.
-    let edges = _mm512_set1_epi64(i64::MIN | 1);
-    let beside = _mm512_or_si512(_mm512_or_si512(left, right), edges);
     let single = _mm512_andnot_si512(_mm512_or_si512(left, right), letter);
     let near = |lanes: __m512i| {
         let two = _mm512_or_si512(_mm512_srli_epi64::<2>(lanes), _mm512_srli_epi64::<3>(lanes));
         _mm512_and_si512(lanes, two)
     };
-    (blocks(_mm512_and_si512(part.leet, beside)), blocks(near(near(single))))
+    // What stands in another block may be a letter, or none.
+    let behind = _mm512_or_si512(right, _mm512_set1_epi64(i64::MIN));
+    let signs = _mm512_and_si512(part.leet, behind);
+    // Of a word of three; at the edges of a block it may be one.
+    let part_of = _mm512_or_si512(letter, part.leet);
+    let two = _mm512_and_si512(part_of, _mm512_srli_epi64::<1>(part_of));
+    let three = _mm512_and_si512(two, _mm512_srli_epi64::<2>(part_of));
+    let around = _mm512_or_si512(
+        _mm512_or_si512(three, _mm512_slli_epi64::<1>(three)),
+        _mm512_or_si512(_mm512_slli_epi64::<2>(three), _mm512_set1_epi64((i64::MIN >> 1) | 3)),
+    );
+    (_mm512_and_si512(signs, around), part_of, blocks(near(near(single))))
+}
+
+/// Whether one of the `signs` of the block at `start` is in a word that is looked up; `parts`: letters and signs.
+fn words(text: &[u8], start: usize, mut signs: u64, parts: u64) -> bool {
+    while signs != 0 {
+        let bit = signs.trailing_zeros();
+        let before = (parts << (63 - bit)).leading_ones();
+        let behind = (parts >> bit).trailing_ones();
+        // Of a word that is all in the block the first two letters mostly say enough.
+        let whole = before <= bit && bit + behind < 64;
+        let at = start + bit as usize;
+        let end = if whole && !begins(text, at + 1 - before as usize) {
+            at + behind as usize
+        } else {
+            let (is_veiled, end) = word(text, at);
+            if is_veiled {
+                return true;
+            }
+            end
+        };
+        signs &= u64::MAX.checked_shl((end - start) as u32).unwrap_or(0);
+    }
+    false
 }
 
 /// Judges the runs that reach their length where `ends` has a bit, in the block at `start`.
@@ -413,12 +455,11 @@ static CHARACTER: [u8; 128] = {
     while at < 128 {
         if VALUES[at] < 64 {
             let places = PLACES[at];
-            classes[at] = INSIDE
-                | (places & 1) as u8
-                | (places >> 8 & 1) as u8 * 2
-                | (places >> 16 & 1) as u8 * 4
-                | KINDS[at] << 4
-                | if hex_value(at as u8).is_some() { HEXADECIMAL } else { 0 };
+            let place = (places & 1) as u8
+                | ((places >> 8 & 1) as u8) << 1
+                | ((places >> 16 & 1) as u8) << 2;
+            let digit = if hex_value(at as u8).is_some() { HEXADECIMAL } else { 0 };
+            classes[at] = INSIDE | place | (KINDS[at] << 4) | digit;
         }
         at += 1;
     }
@@ -478,7 +519,7 @@ fn judge(text: &[u8], first: usize) -> Judged {
             let [low, high] = halves(&SIX);
             let values = _mm512_maskz_permutex2var_epi8(ascii, low, bytes, high);
             let values = _mm512_maskz_compress_epi8(letters, values);
-            text_of_others |= may_be_utf8(values, letters.count_ones());
+            text_of_others |= may_be_of_others(values, letters.count_ones());
         }
         let digits = has(HEXADECIMAL) & run;
         all.hex |= if goes_on || breaks != 0 {
@@ -497,7 +538,7 @@ fn judge(text: &[u8], first: usize) -> Judged {
 
 /// From one look at a long run to the next: what is looked for is not longer than the rest of a block.
 const STEP: usize = BLOCK / 2;
-const _: () = assert!(BLOCK - STEP >= 2 * MIN_TEXT + 1 && BLOCK - STEP >= RUN);
+const _: () = assert!(BLOCK - STEP > 2 * MIN_TEXT && BLOCK - STEP >= RUN);
 
 /// Whether there are `count` bits in a row, 16 to 31.
 #[inline]
@@ -535,9 +576,12 @@ fn may_be_text(bytes: __m512i, digits: u64) -> bool {
     let four = fits & fits >> 2 & (fits & fits >> 2) >> 4;
     let text = four & four >> 8 & four >> 16;
     const { assert!(MIN_TEXT == 12) };
-    let zeros = within(0, 0).count_ones() as usize;
+    // High bytes of UTF-16. Of twelve characters seven at least are among the digits of one look.
+    let high = within(0, 6) | within(9, 14) | within(0x20, 0x20) | within(0x30, 0x30);
+    let high = high & high >> 4 & (high & high >> 4) >> 8;
+    let utf16 = high & high >> 12;
     let packed = (within(0x1f, 0x1f) | within(0x78, 0x78)) & !(digits << 1);
-    text != 0 || zeros >= MIN_TEXT / 2 || packed != 0
+    text != 0 || utf16 != 0 || packed != 0
 }
 
 /// Six bits for each character.
@@ -554,10 +598,10 @@ static SIX: [u8; 128] = {
 /// Every fourth bit.
 const FOURTH: u64 = 0x1111_1111_1111_1111;
 
-/// Whether the first `count` of 64 characters of base64 may hold text of any script, in any phase.
+/// Whether the first `count` of 64 characters of base64 may hold text of any script in UTF-8 or UTF-16, in any phase.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx512vbmi2,gfni,bmi2")]
-fn may_be_utf8(values: __m512i, count: u32) -> bool {
+fn may_be_of_others(values: __m512i, count: u32) -> bool {
     let splat = |byte: u8| _mm512_set1_epi8(byte as i8);
     let next = _mm512_permutexvar_epi8(table(&BEHIND), values);
     // The three bytes that a character and the one behind it are part of, if it is the first of a group, the second
@@ -580,12 +624,13 @@ fn may_be_utf8(values: __m512i, count: u32) -> bool {
             pairs & _mm512_cmple_epu8_mask(_mm512_sub_epi8(byte, splat(first)), splat(last - first))
         };
         let plain = within(b' ', b'~') | within(b'\t', b'\n') | within(b'\r', b'\r');
-        [plain, within(0xc2, 0xf4), within(0x80, 0xbf)]
+        let high = within(0, 6) | within(9, 14) | within(0x20, 0x20) | within(0x30, 0x30);
+        [plain, within(0xc2, 0xf4), within(0x80, 0xbf), high]
     });
     (0..4).any(|phase| {
         let first = FOURTH << phase;
-        let [plain, lead, tail] = [0, 1, 2].map(|kind| {
-            let [one, two, three] = kinds.map(|kinds: [u64; 3]| kinds[kind]);
+        let [plain, lead, tail, high] = [0, 1, 2, 3].map(|kind| {
+            let [one, two, three] = kinds.map(|kinds: [u64; 4]| kinds[kind]);
             let all = one & first | two & first.rotate_left(1) | three & first.rotate_left(2);
             // Nothing begins at the fourth.
             _pext_u64(all, !first.rotate_left(3))
@@ -593,7 +638,9 @@ fn may_be_utf8(values: __m512i, count: u32) -> bool {
         let fits = (plain | lead) & !(lead << 1) | tail & (lead | tail) << 1;
         let four = fits & fits >> 1 & (fits & fits >> 1) >> 2;
         const { assert!(MIN_TEXT == 12) };
-        four & four >> 4 & four >> 8 != 0
+        // Of UTF-16 every second byte is a high one. Of twelve six at least are among the bytes of one look.
+        let pairs = high & high >> 2;
+        four & four >> 4 & four >> 8 != 0 || pairs & pairs >> 4 & pairs >> 8 != 0
     })
 }
 

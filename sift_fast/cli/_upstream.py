@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from sift_fast.errors import ConfigError
-from sift_fast.guard.protocols.gate import answer_json
+from sift_fast.guard.protocols.gate import UpstreamBroken, answer_json
 
 if TYPE_CHECKING:
     from sift_fast.guard.protocols.gate import Message, Receive, Send
 
-__all__ = ["Upstream", "UpstreamBroken", "is_model_api"]
+__all__ = ["Upstream", "is_model_api"]
 
 #: Belong to one connection, or are written anew.
 _LEFT = frozenset(
@@ -40,10 +40,6 @@ def is_model_api(method: str, path: str, ends: Iterable[str]) -> bool:
     if method == "GET":
         return _MODELS.fullmatch(path) is not None
     return method == "POST" and path.rstrip("/").endswith(tuple(ends))
-
-
-class UpstreamBroken(Exception):
-    """The server broke off in the middle of an answer."""
 
 
 class Upstream:
