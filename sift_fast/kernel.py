@@ -592,7 +592,9 @@ class Kernel(_core._Kernel):
         return await asyncio.to_thread(self.settle, lease, actual, result)
 
     def cancel(self, lease: str) -> LeaseOutcome:
-        """The action did not happen: the reservation is given back.
+        """The action did not happen: the reservation is given back, and the permit is never handed out.
+
+        Once the permit was handed out the action may happen all the same: then the reservation is charged.
 
         Raises:
             LeaseConflict: as for `settle`.
@@ -614,7 +616,13 @@ class Kernel(_core._Kernel):
         return _outcome(self._abandon(lease))
 
     def rollback(
-        self, trace_id: str, *, sign: _Sign, run: Callable[[str, dict[str, Any], HeldPermit], object]
+        self,
+        trace_id: str,
+        *,
+        sign: _Sign,
+        run: Callable[[str, dict[str, Any], HeldPermit], object],
+        tenant: str | None = None,
+        agent: str | None = None,
     ) -> list[Undone]:
         """Undo the actions of a trace, the last one first, each authorized and recorded like any other.
 
@@ -625,6 +633,8 @@ class Kernel(_core._Kernel):
             trace_id: as the requests had it.
             sign: makes request and credential from a tool's name and its arguments.
             run: does it: tool, arguments, permit. What it raises ends the rollback; that action is not tried again.
+            tenant: whose actions; needed where several tenants used the trace.
+            agent: the same for agents of one tenant.
 
         Returns:
             What was undone, and what was denied: that can be tried again.
@@ -634,9 +644,9 @@ class Kernel(_core._Kernel):
                 `run` did not begin with can be tried again.
         """
         undone = []
-        for request_id, order, tool, args in self._undos(trace_id):
+        for request_id, order, tool, args in self._undos(trace_id, tenant, agent):
             # Taken first: of two that roll back at once, one runs it.
-            if not self._take_undo(trace_id, request_id):
+            if not self._take_undo(trace_id, request_id, tenant, agent):
                 continue
             begun = False
             try:
@@ -647,7 +657,7 @@ class Kernel(_core._Kernel):
                 # Once begun it may be done, whatever was raised; before that nothing was.
                 if begun:
                     raise
-                self._return_undo(trace_id, request_id, order, tool, args)
+                self._return_undo(trace_id, request_id, order, tool, args, tenant=tenant, agent=agent)
                 if not isinstance(error, ActionDenied):
                     raise
                 undone.append(Undone(request_id, tool, error.authorization.reason))

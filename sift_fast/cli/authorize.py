@@ -67,10 +67,13 @@ def authorize(folder: str, arguments: str, estimate: tuple[str, ...], **options:
         key = k.SigningKey.load(str(file), key_id, kernel.audience)
         request, credential = k.sign_request(request, key)
         auth = kernel.authorize(request, credential, options["approval"])  # type: ignore[arg-type]
-        auth.durable_sync()
         outcome = None
-        if auth.lease is not None:
-            outcome = kernel.cancel(auth.lease) if options["cancel"] else kernel.settle(auth.lease)
+        if auth.lease is not None and options["cancel"]:
+            # Before the permit is handed out: afterwards it would be charged.
+            outcome = kernel.cancel(auth.lease)
+        auth.durable_sync()
+        if auth.lease is not None and outcome is None:
+            outcome = kernel.settle(auth.lease)
         if options["permit_file"] and auth.permit is not None:
             _write(str(options["permit_file"]), auth.permit)
         if options["receipt_file"]:

@@ -357,6 +357,8 @@ struct Lease {
     holder: u64,
     /// Charges, each with the accounts that hold it.
     items: Vec<(Charge, Vec<Place>)>,
+    /// The permit left the kernel, so that the action may happen whatever is said of it.
+    handed_out: bool,
     ended: Option<(Ending, Outcome)>,
 }
 
@@ -370,6 +372,8 @@ struct Books {
     leases: HashMap<String, Lease>,
     expiry: BinaryHeap<Reverse<(i64, String)>>,
     ended: VecDeque<(i64, String)>,
+    /// Overruns that the store could not be told yet.
+    owed: HashMap<Place, i64>,
     open: usize,
     /// How many of them each agent holds.
     holders: HashMap<u64, usize>,
@@ -395,6 +399,8 @@ pub struct Ledgers {
     start_us: i64,
     hasher: RandomState,
     books: Mutex<Books>,
+    /// Held while overruns are written, so that nobody takes one that is under way for durable.
+    paying: Mutex<()>,
 }
 
 impl Ledgers {
@@ -419,14 +425,28 @@ impl Ledgers {
                 format!("{}/{}", limit.key(), about.join("/"))
             })
             .collect();
-        for (limit, key) in budgets.limit.iter().zip(&keys) {
+        let ledgers = Self {
+            budgets,
+            keys,
+            store,
+            bounds,
+            start_us: now.steady.saturating_mul(1_000),
+            hasher: RandomState::new(),
+            books: Mutex::default(),
+            paying: Mutex::default(),
+        };
+        ledgers.forget_windows(now)?;
+        Ok(ledgers)
+    }
+
+    /// Takes windows that are over out of the store, but for the last one of each limit.
+    pub(crate) fn forget_windows(&self, now: Now) -> std::result::Result<(), StoreError> {
+        for (limit, key) in self.budgets.limit.iter().zip(&self.keys) {
             if let Some(window) = limit.window.ms() {
-                store.forget_windows(key, now.wall - now.wall.rem_euclid(window) - window)?;
+                self.store.forget_windows(key, now.wall - now.wall.rem_euclid(window) - window)?;
             }
         }
-        let start_us = now.steady.saturating_mul(1_000);
-        let hasher = RandomState::new();
-        Ok(Self { budgets, keys, store, bounds, start_us, hasher, books: Mutex::default() })
+        Ok(())
     }
 
     pub(crate) fn budgets(&self) -> &Budgets {
@@ -498,6 +518,8 @@ impl Ledgers {
         let holder = self.hasher.hash_one((who.tenant, who.agent));
         loop {
             let mut short = Vec::new();
+            // What the store does not know of it would give away again.
+            self.pay().map_err(Refused::Store)?;
             {
                 let mut books = lock(&self.books);
                 self.sweep(&mut books, now);
@@ -539,7 +561,8 @@ impl Ledgers {
                         now.steady.saturating_add(self.bounds.lease_ms),
                         id.clone(),
                     )));
-                    books.leases.insert(id.clone(), Lease { holder, items, ended: None });
+                    let lease = Lease { holder, items, handed_out: false, ended: None };
+                    books.leases.insert(id.clone(), lease);
                     return Ok(id);
                 }
             }
@@ -694,7 +717,7 @@ impl Ledgers {
     }
 
     fn end(&self, id: &str, ending: Ending, now: Now) -> Result<Outcome> {
-        let (outcome, beyond) = {
+        let outcome = {
             let mut books = lock(&self.books);
             self.sweep(&mut books, now);
             let Some(lease) = books.leases.get(id) else {
@@ -702,9 +725,20 @@ impl Ledgers {
                     "the lease is not known: it ended long ago or before a restart, and was charged".to_owned(),
                 ));
             };
+            // Who holds a permit can use it, whatever is said afterwards.
+            let ending = match ending {
+                Ending::Cancel if lease.handed_out => Ending::Abandon,
+                ending => ending,
+            };
             if let Some((before, outcome)) = &lease.ended {
                 return if *before == ending {
-                    Ok(outcome.clone())
+                    let outcome = outcome.clone();
+                    drop(books);
+                    // The first time it may have failed here.
+                    if outcome.overrun {
+                        self.pay()?;
+                    }
+                    Ok(outcome)
                 } else {
                     Err(KernelError::LeaseConflict(format!(
                         "the lease has ended otherwise: it is {}",
@@ -733,12 +767,50 @@ impl Ledgers {
                     "the lease is lost: please report this".to_owned(),
                 ));
             };
-            (outcome, beyond)
+            for (place, missing) in beyond {
+                let owed = books.owed.entry(place).or_default();
+                *owed = owed.saturating_add(missing);
+            }
+            outcome
         };
-        for (place, missing) in beyond {
-            self.store.overrun(&self.store_key(&place), missing)?;
+        if outcome.overrun {
+            self.pay()?;
         }
         Ok(outcome)
+    }
+
+    /// Tells the store of overruns it does not know of. What fails is kept for the next time.
+    fn pay(&self) -> std::result::Result<(), StoreError> {
+        if lock(&self.books).owed.is_empty() {
+            return Ok(());
+        }
+        let _one = lock(&self.paying);
+        let owed: Vec<(Place, i64)> =
+            lock(&self.books).owed.iter().map(|(place, amount)| (place.clone(), *amount)).collect();
+        for (place, amount) in owed {
+            self.store.overrun(&self.store_key(&place), amount)?;
+            let mut books = lock(&self.books);
+            if let Some(left) = books.owed.get_mut(&place) {
+                *left = left.saturating_sub(amount);
+                if *left == 0 {
+                    books.owed.remove(&place);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes that the permit of a lease leaves the kernel; false when it must not, since the action was
+    /// cancelled or nothing is known of it.
+    pub(crate) fn hand_out(&self, id: &str) -> bool {
+        let mut books = lock(&self.books);
+        match books.leases.get_mut(id) {
+            Some(Lease { ended: Some((Ending::Cancel, _)), .. }) | None => false,
+            Some(lease) => {
+                lease.handed_out = true;
+                true
+            }
+        }
     }
 
     /// The action happened and cost this much, by unit; a unit that is not named cost what was reserved.
@@ -751,7 +823,8 @@ impl Ledgers {
         self.end(id, Ending::Settle(actual), now)
     }
 
-    /// The action did not happen.
+    /// The action did not happen; once its permit was handed out, that is not believed and it counts as broken
+    /// off.
     pub(crate) fn cancel(&self, id: &str, now: Now) -> Result<Outcome> {
         self.end(id, Ending::Cancel, now)
     }
@@ -763,6 +836,7 @@ impl Ledgers {
 
     /// Gives back what was drawn and not used. Open leases are charged in full, as by a crash.
     pub(crate) fn close(&self) -> Result<()> {
+        self.pay()?;
         let mut books = lock(&self.books);
         let mut unused = Vec::new();
         for (place, account) in &mut books.accounts {
@@ -910,6 +984,50 @@ mod tests {
             Err(Refused::Exceeded(_))
         ));
         again.reserve(&who("acme", "b"), &[charge(1)], later(86_400_000)).unwrap();
+    }
+
+    #[test]
+    fn an_overrun_that_could_not_be_written_is_written_later() {
+        let store = Arc::new(MemoryStore::default());
+        let books = ledgers(HIERARCHY, store.clone());
+        let lease = books.reserve(&who("acme", "a"), &[charge(500)], NOW).unwrap();
+        let actual = BTreeMap::from([("usd_micros".to_owned(), 5_000)]);
+        store.break_down(true);
+        for _ in 0..3 {
+            let failed = books.settle(&lease, actual.clone(), NOW);
+            assert!(matches!(failed, Err(KernelError::Unavailable(_))), "it is not durable");
+        }
+        // Nothing is given out meanwhile that the store would not know to be gone.
+        assert!(matches!(
+            books.reserve(&who("acme", "b"), &[charge(1)], NOW),
+            Err(Refused::Store(_))
+        ));
+        store.break_down(false);
+        assert!(books.settle(&lease, actual.clone(), NOW).unwrap().overrun);
+        assert!(books.settle(&lease, actual, NOW).unwrap().overrun);
+        let again = ledgers(HIERARCHY, store.clone());
+        assert!(matches!(
+            again.reserve(&who("acme", "b"), &[charge(1)], NOW),
+            Err(Refused::Exceeded(_))
+        ));
+        let spent: Vec<i64> =
+            books.totals().keys().map(|account| store.drawn(account).unwrap()).collect();
+        assert_eq!(spent, [5_000, 5_000], "once, and no more");
+    }
+
+    #[test]
+    fn what_was_handed_out_is_charged_and_what_was_cancelled_is_not_handed_out() {
+        let books = memory(HIERARCHY);
+        let lease = books.reserve(&who("acme", "a"), &[charge(300)], NOW).unwrap();
+        assert!(books.hand_out(&lease));
+        let outcome = books.cancel(&lease, NOW).unwrap();
+        assert_eq!((outcome.state, outcome.charged[0].amount), (LeaseState::Unknown, 300));
+        assert_eq!(books.cancel(&lease, NOW).unwrap(), outcome);
+        let lease = books.reserve(&who("acme", "a"), &[charge(300)], NOW).unwrap();
+        assert_eq!(books.cancel(&lease, NOW).unwrap().state, LeaseState::Cancelled);
+        assert!(!books.hand_out(&lease));
+        assert!(!books.hand_out("no such"));
+        assert_eq!(settled(&books), [(0, 300), (0, 300)]);
     }
 
     #[test]

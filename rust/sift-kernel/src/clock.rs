@@ -1,6 +1,6 @@
 //! Time as the kernel sees it: a wall clock that is believed only while it agrees with one that cannot be set.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use rustix::time::{clock_gettime, ClockId};
 
@@ -10,6 +10,9 @@ pub trait Clock: Send + Sync {
     fn wall_ms(&self) -> i64;
     /// Milliseconds since some moment, never going back, going on while the machine sleeps.
     fn steady_ms(&self) -> i64;
+    /// Names the run of the machine in which the steady clock counts: two readings of it can be compared when
+    /// this is the same. Empty where that is not known.
+    fn boot(&self) -> String;
 }
 
 /// The clocks of the system.
@@ -28,6 +31,11 @@ impl Clock for SystemClock {
 
     fn steady_ms(&self) -> i64 {
         read(ClockId::Boottime)
+    }
+
+    fn boot(&self) -> String {
+        let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        id.trim().to_owned()
     }
 }
 
@@ -88,12 +96,18 @@ impl ClockGuard {
 pub struct ManualClock {
     wall: AtomicI64,
     steady: AtomicI64,
+    boot: u64,
 }
 
 impl ManualClock {
-    /// Starts at these milliseconds.
+    /// Starts at these milliseconds, as a machine that has just been switched on.
     pub fn new(wall_ms: i64) -> Self {
-        Self { wall: AtomicI64::new(wall_ms), steady: AtomicI64::new(1_000_000) }
+        static BOOTS: AtomicU64 = AtomicU64::new(1);
+        Self {
+            wall: AtomicI64::new(wall_ms),
+            steady: AtomicI64::new(1_000_000),
+            boot: BOOTS.fetch_add(1, Ordering::Relaxed),
+        }
     }
 
     /// Time passes.
@@ -115,6 +129,10 @@ impl Clock for ManualClock {
 
     fn steady_ms(&self) -> i64 {
         self.steady.load(Ordering::Relaxed)
+    }
+
+    fn boot(&self) -> String {
+        format!("manual {}", self.boot)
     }
 }
 

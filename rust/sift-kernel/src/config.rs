@@ -105,7 +105,7 @@ pub struct RequestBounds {
     pub lifetime_ms: i64,
     /// How far clocks may be apart, milliseconds.
     pub skew_ms: i64,
-    /// Most nonces that are remembered, for up to twice `lifetime_ms + skew_ms`; no agent has more of them than
+    /// Most nonces that are remembered, for up to twice `lifetime_ms + 3 * skew_ms`; no agent has more of them than
     /// are left. One takes some 40 bytes.
     pub nonces: usize,
 }
@@ -123,7 +123,7 @@ impl Default for RequestBounds {
 }
 
 impl RequestBounds {
-    /// The longest time for which one request can be accepted, and so how long its nonce is remembered.
+    /// The longest time for which one request can be accepted, by the wall clock.
     pub fn window_ms(&self) -> i64 {
         self.lifetime_ms.saturating_add(self.skew_ms)
     }

@@ -10,14 +10,14 @@ use sift_policy::json::Value;
 use sift_policy::Policy;
 
 use crate::approval::{ApprovalRecord, ApprovalState, Verdict};
-use crate::budget::Outcome;
+use crate::budget::{LeaseState, Outcome};
 use crate::error::{KernelError, Result};
 use crate::kernel::{ArgumentScanner, Authorization, Durable, Kernel, TaintSource};
 use crate::request::{ActionRequest, Credential};
 use crate::revocation::Subject;
 use crate::session::{Session, SignedElevation, SignedGrant};
 use crate::socket::Slot;
-use crate::store::{AccountKey, Undo};
+use crate::store::{AccountKey, Trace, Undo};
 use crate::taint::{TaintBounds, TaintMemory};
 
 /// The answer to a request, and where its receipt comes from.
@@ -62,16 +62,16 @@ pub trait Gate: Send + Sync {
     /// See [`Kernel::settle`], then [`Kernel::remember_undo`] with what the tool returned.
     fn settle(&self, lease: &str, actual: BTreeMap<String, i64>, result: &Value)
         -> Result<Outcome>;
-    /// See [`Kernel::cancel`].
+    /// See [`Kernel::cancel`]; what may have happened all the same is as for [`Self::abandon`].
     fn cancel(&self, lease: &str) -> Result<Outcome>;
     /// See [`Kernel::abandon`], then [`Kernel::remember_undo`] without a result: it may have happened.
     fn abandon(&self, lease: &str) -> Result<Outcome>;
     /// See [`Kernel::undos`].
-    fn undos(&self, trace_id: &str) -> Result<Vec<Undo>>;
+    fn undos(&self, trace: Trace<'_>) -> Result<Vec<Undo>>;
     /// See [`Kernel::take_undo`].
-    fn take_undo(&self, trace_id: &str, request_id: &str) -> Result<bool>;
+    fn take_undo(&self, trace: Trace<'_>, request_id: &str) -> Result<bool>;
     /// See [`Kernel::return_undo`].
-    fn return_undo(&self, trace_id: &str, undo: &Undo) -> Result<()>;
+    fn return_undo(&self, trace: Trace<'_>, request_id: &str) -> Result<()>;
     /// See [`TaintMemory::observe`]; what is too long for the way to the kernel counts as [`TaintMemory::overflow`].
     fn observe(&self, tenant: &str, conversation: &str, source: &str, text: &str) -> Result<()>;
     /// See [`Kernel::open_session`].
@@ -175,7 +175,11 @@ impl Gate for Local {
     }
 
     fn cancel(&self, lease: &str) -> Result<Outcome> {
-        self.kernel.cancel(lease)
+        let outcome = self.kernel.cancel(lease)?;
+        if outcome.state == LeaseState::Unknown {
+            self.kernel.remember_undo(lease, &Value::Null)?;
+        }
+        Ok(outcome)
     }
 
     fn abandon(&self, lease: &str) -> Result<Outcome> {
@@ -184,16 +188,16 @@ impl Gate for Local {
         Ok(outcome)
     }
 
-    fn undos(&self, trace_id: &str) -> Result<Vec<Undo>> {
-        self.kernel.undos(trace_id)
+    fn undos(&self, trace: Trace<'_>) -> Result<Vec<Undo>> {
+        self.kernel.undos(trace)
     }
 
-    fn take_undo(&self, trace_id: &str, request_id: &str) -> Result<bool> {
-        self.kernel.take_undo(trace_id, request_id)
+    fn take_undo(&self, trace: Trace<'_>, request_id: &str) -> Result<bool> {
+        self.kernel.take_undo(trace, request_id)
     }
 
-    fn return_undo(&self, trace_id: &str, undo: &Undo) -> Result<()> {
-        self.kernel.return_undo(trace_id, undo)
+    fn return_undo(&self, trace: Trace<'_>, request_id: &str) -> Result<()> {
+        self.kernel.return_undo(trace, request_id)
     }
 
     fn observe(&self, tenant: &str, conversation: &str, source: &str, text: &str) -> Result<()> {

@@ -1,7 +1,7 @@
 //! Where receipts go: the ledger, or in tests a list that can be told to fail.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
@@ -55,6 +55,9 @@ pub trait Journal: Send + Sync {
     /// Errors: there is no such entry, or no log.
     fn proof(&self, index: u64) -> std::result::Result<String, JournalError>;
 
+    /// How many entries are durable, after a close as well; nothing where there is no log to count them in.
+    fn size(&self) -> Option<u64>;
+
     /// Makes everything durable that was queued, and stops.
     fn close(&self) -> std::result::Result<(), JournalError>;
 }
@@ -68,6 +71,7 @@ impl From<LogError> for JournalError {
 /// The ledger of `sift_ledger`.
 pub struct LedgerJournal {
     log: RwLock<Option<Log>>,
+    size: Arc<AtomicU64>,
 }
 
 impl LedgerJournal {
@@ -85,7 +89,12 @@ impl LedgerJournal {
 
     /// A log that was opened by somebody else, in a storage of their own.
     pub fn over(log: Log) -> Self {
-        Self { log: RwLock::new(Some(log)) }
+        let size = Arc::new(AtomicU64::new(log.checkpoint().tree_size));
+        let counted = Arc::clone(&size);
+        log.on_durable(move |commit| {
+            counted.fetch_max(commit.tree_size, Ordering::SeqCst);
+        });
+        Self { log: RwLock::new(Some(log)), size }
     }
 
     fn with<T>(
@@ -125,6 +134,10 @@ impl Journal for LedgerJournal {
 
     fn proof(&self, index: u64) -> std::result::Result<String, JournalError> {
         self.with(|log| log.inclusion(index)).map(|proof| proof.to_text())
+    }
+
+    fn size(&self) -> Option<u64> {
+        Some(self.size.load(Ordering::SeqCst))
     }
 
     fn close(&self) -> std::result::Result<(), JournalError> {
@@ -187,6 +200,10 @@ impl Journal for MemoryJournal {
 
     fn proof(&self, _index: u64) -> std::result::Result<String, JournalError> {
         Err(JournalError("there is no log in memory".to_owned()))
+    }
+
+    fn size(&self) -> Option<u64> {
+        None
     }
 
     fn close(&self) -> std::result::Result<(), JournalError> {

@@ -15,19 +15,19 @@ use sift_policy::json::{JsonLimits, Object, Value};
 use sift_policy::{Approver, ArgumentFinding, Effect, Policy, Request, Taint, Tool};
 
 use crate::approval::{digest, seal_label, ApprovalRecord, ApprovalState, Sealed, Signed, Verdict};
-use crate::budget::{Bounds, Budgets, Charge, Ledgers, Outcome, Refused, Who};
+use crate::budget::{Bounds, Budgets, Charge, LeaseState, Ledgers, Outcome, Refused, Who};
 use crate::clock::{Clock, ClockGuard, Now, SystemClock};
 use crate::config::{Config, ReceiptClass, Release};
-use crate::error::{file, KernelError, Result};
+use crate::error::{file, KernelError, Result, StoreError};
 use crate::journal::{Journal, LedgerJournal, Pending, Placed};
-use crate::nonce::{Nonces, Reserved};
+use crate::nonce::{longest, Nonces, Reserved};
 use crate::permit::Permit;
 use crate::process::Hold;
 use crate::request::{preimage, ActionRequest, Credential, Proof};
 use crate::revocation::{Revocations, Subject};
 use crate::seal;
 use crate::session::{Elevation, Session, SignedElevation, SignedGrant};
-use crate::store::{Before, SqliteStore, Store, Undo};
+use crate::store::{Before, Noted, SqliteStore, Store, Trace, Undo};
 use crate::sync::{lock, read, write};
 use crate::wire::random;
 
@@ -41,6 +41,9 @@ pub trait ArgumentScanner: Send + Sync {
 
 /// Says where the contents of arguments came from.
 pub trait TaintSource: Send + Sync {
+    /// Whether anything came in for a tenant, so that an action which names no conversation could repeat it.
+    fn observed(&self, tenant: &str) -> bool;
+
     /// The sources that brought in what the arguments repeat.
     ///
     /// Errors: what came in is not known any more; the action is denied then.
@@ -149,7 +152,7 @@ impl Record {
 pub struct Durable {
     /// The receipt: a DSSE envelope, as it lies in the log.
     pub receipt: Vec<u8>,
-    /// The permit, if the action is allowed: a DSSE envelope.
+    /// The permit, if the action is allowed and was not cancelled: a DSSE envelope.
     pub permit: Option<Vec<u8>>,
     /// Where the receipt lies; nothing when the permit was not to wait for that.
     pub placed: Option<Placed>,
@@ -214,6 +217,16 @@ struct OpenSession {
     session: Session,
 }
 
+/// An elevation in force.
+#[derive(Clone)]
+struct Held {
+    elevation: Elevation,
+    /// The approver's key, which is asked at each use.
+    key_id: String,
+    /// Whose session it widens: names of sessions are chosen by those who open them.
+    agent: String,
+}
+
 /// What a kernel is made of, for those who bring their own.
 pub struct Parts {
     /// Settings.
@@ -258,13 +271,15 @@ pub struct Kernel {
     ordered_us: AtomicI64,
     nonces: Nonces,
     revocations: Revocations,
+    /// Held while something is revoked or reinstated.
+    switch: Mutex<()>,
     sessions: RwLock<HashMap<String, Arc<OpenSession>>>,
-    elevations: RwLock<Vec<Elevation>>,
+    elevations: RwLock<Vec<Held>>,
     ledgers: Ledgers,
     /// Pending approvals by action: an action that is asked for again waits for the same people.
     waiting: Mutex<HashMap<[u8; 32], String>>,
     /// How to undo the actions of open leases, and until when that is kept.
-    seeds: Mutex<HashMap<String, (i64, Seed)>>,
+    seeds: Mutex<Seeds>,
     scanner: Option<Arc<dyn ArgumentScanner>>,
     taint: Option<Arc<dyn TaintSource>>,
     hold: Option<Hold>,
@@ -274,6 +289,12 @@ pub struct Kernel {
 
 /// How often the wall clock is noted in the store, milliseconds.
 const CLOCK_INTERVAL: i64 = 60_000;
+
+/// How long what was decided is kept in the store, milliseconds: approvals that are over, undos that nobody ran.
+const KEPT: i64 = 30 * 86_400_000;
+
+/// Most bytes of arguments that are held for actions that could have to be undone.
+const SEED_BYTES: usize = 256 << 20;
 
 /// The version that receipts name.
 const ENGINE: &str = concat!("sift-kernel ", env!("CARGO_PKG_VERSION"));
@@ -359,24 +380,14 @@ impl Kernel {
         let (wall, steady) = (clock.wall_ms(), clock.steady_ms());
         let now = Now { wall, steady };
         let skew = config.request.skew_ms;
-        let before = store.begin()?;
-        if let Before::Closed { at_ms: noted, .. } | Before::Crashed(noted) = before {
-            if wall < noted.saturating_sub(skew) {
-                return Err(KernelError::Unavailable(
-                    "the clock is behind the last time that the store knows: set it right"
-                        .to_owned(),
-                ));
-            }
-        }
-        // Nonces are not durable. After a clean close it is known up to which time of issue requests were
-        // accepted. After a crash that much: before now, and issued `skew` later at most.
-        let accept_after_ms = match before {
-            Before::None => i64::MIN,
-            Before::Closed { issued_ms, .. } => issued_ms,
-            Before::Crashed(_) => wall.saturating_add(skew),
-        };
-        store.note_clock(wall)?;
-        store.forget_approvals(wall.saturating_sub(30 * 86_400_000))?;
+        // Looked at before anything is changed: who starts again without mending it must meet it again.
+        let before = store.before()?;
+        check_ledger(&before, journal.size())?;
+        let accept_after_ms = accept_after(&before, clock.as_ref(), skew)?;
+        store.begin()?;
+        let tree_size = journal.size().unwrap_or_default();
+        store.note(&Noted { wall_ms: wall, steady_ms: steady, boot: clock.boot(), tree_size })?;
+        tidy(store.as_ref(), wall)?;
         let revocations = Revocations::new(store.revoked()?);
         let mut waiting = HashMap::new();
         for approval in store.approvals(ApprovalState::Pending)? {
@@ -384,6 +395,7 @@ impl Kernel {
                 waiting.insert(action, approval.id);
             }
         }
+        let tolerance = skew.max(1_000);
         let bounds = Bounds {
             entries: config.lease.entries,
             lease_ms: config.lease.seconds.saturating_mul(1_000),
@@ -395,13 +407,17 @@ impl Kernel {
                 depth: config.request.max_depth,
                 ..JsonLimits::default()
             },
-            guard: ClockGuard::new(clock.as_ref(), skew.max(1_000)),
+            guard: ClockGuard::new(clock.as_ref(), tolerance),
             accept_after_ms,
             issued_ms: AtomicI64::new(accept_after_ms),
             noted_ms: AtomicI64::new(wall),
             ordered_us: AtomicI64::new(0),
-            nonces: Nonces::new(config.request.window_ms(), config.request.nonces),
+            nonces: Nonces::new(
+                longest(config.request.window_ms(), tolerance),
+                config.request.nonces,
+            ),
             revocations,
+            switch: Mutex::default(),
             sessions: RwLock::default(),
             elevations: RwLock::default(),
             ledgers: Ledgers::new(budgets, Arc::clone(&store), bounds, now)?,
@@ -624,16 +640,33 @@ impl Kernel {
     }
 
     /// Now and then the store learns the time, so that a restart with a clock that went back is noticed. A
-    /// failure is not the caller's concern: the next write that matters fails by itself.
+    /// failure is not the caller's concern: the next write that matters fails by itself, and the next request
+    /// tries this one again.
     fn note_clock(&self, now: Now) {
         let noted = self.noted_ms.load(Ordering::Relaxed);
-        if now.wall.saturating_sub(noted) >= CLOCK_INTERVAL
-            && self
+        if now.wall.saturating_sub(noted) < CLOCK_INTERVAL
+            || self
                 .noted_ms
                 .compare_exchange(noted, now.wall, Ordering::Relaxed, Ordering::Relaxed)
-                .is_ok()
+                .is_err()
         {
-            let _ = self.store.note_clock(now.wall);
+            return;
+        }
+        if self.store.note(&self.noted(now)).is_err() {
+            self.noted_ms.store(noted, Ordering::Relaxed);
+            return;
+        }
+        // What is not forgotten now is forgotten the next time.
+        let _ = tidy(self.store.as_ref(), now.wall);
+        let _ = self.ledgers.forget_windows(now);
+    }
+
+    fn noted(&self, now: Now) -> Noted {
+        Noted {
+            wall_ms: now.wall,
+            steady_ms: now.steady,
+            boot: self.clock.boot(),
+            tree_size: self.journal.size().unwrap_or_default(),
         }
     }
 
@@ -675,7 +708,7 @@ impl Kernel {
             Err(_) => {
                 // What nobody can prove afterwards must not happen.
                 if let Some(lease) = &answer.lease {
-                    let _ = self.ledgers.cancel(lease, caller.now);
+                    self.drop_lease(lease, caller.now);
                 }
                 let refusal = broken("ledger_unavailable");
                 return Authorization::refused(refusal, &stamp.request_id, *policy.hash());
@@ -699,7 +732,7 @@ impl Kernel {
                 return Err(refuse("role_not_granted"));
             }
         }
-        let elevation = self.elevation(request, now.wall);
+        let elevation = self.elevation(request, caller, now.wall);
         if let Some(open) = &caller.session {
             open.signed.grant.allows(request, elevation.as_ref(), now.wall).map_err(refuse)?;
         }
@@ -717,6 +750,10 @@ impl Kernel {
             (Some(source), Some(conversation)) => source
                 .taint(&request.tenant, conversation, &request.args)
                 .map_err(|_| broken("taint_unknown"))?,
+            // To leave the conversation out is not a way out.
+            (Some(source), None) if tool.exports && source.observed(&request.tenant) => {
+                return Err(broken("taint_unknown"));
+            }
             _ => Vec::new(),
         };
         case.taint = taint.iter().map(|taint| taint.source.clone()).collect();
@@ -782,6 +819,22 @@ impl Kernel {
         };
         let lease = self.ledgers.reserve(&who, &charges, now).map_err(budget_refusal)?;
         case.charges = charges;
+        if let (Some(undo), Some(trace_id)) = (&tool.undo, &request.trace_id) {
+            let seed = Seed {
+                trace_id: trace_id.clone(),
+                tenant: request.tenant.clone(),
+                agent: request.agent.clone(),
+                request_id: case.request_id.clone(),
+                tool: undo.tool.clone(),
+                args: undo.args.clone(),
+                call: request.args.clone(),
+                bytes: caller.canonical.len(),
+            };
+            if !self.keep_seed(&lease, seed, now) {
+                let _ = self.ledgers.cancel(&lease, now);
+                return Err(broken("books_full"));
+            }
+        }
         // Last of all, since it cannot be undone.
         let used = match approved.filter(|_| outcome.fulfilled.is_some()) {
             None => None,
@@ -792,7 +845,7 @@ impl Kernel {
                     ApprovalState::Consumed,
                 );
                 if !matches!(taken, Ok(true)) {
-                    let _ = self.ledgers.cancel(&lease, now);
+                    self.drop_lease(&lease, now);
                     return Err(match taken {
                         Ok(_) => refuse("approval_used"),
                         Err(_) => broken("store_unavailable"),
@@ -802,17 +855,13 @@ impl Kernel {
                 Some(approved.id)
             }
         };
-        if let (Some(undo), Some(trace_id)) = (&tool.undo, &request.trace_id) {
-            let seed = Seed {
-                trace_id: trace_id.clone(),
-                request_id: case.request_id.clone(),
-                tool: undo.tool.clone(),
-                args: undo.args.clone(),
-                call: request.args.clone(),
-            };
-            self.keep_seed(&lease, seed, now);
-        }
         Ok(Granted { reason, rules, lease: Some(lease), approval: used })
+    }
+
+    /// Gives a reservation back that nobody was told of.
+    fn drop_lease(&self, lease: &str, now: Now) {
+        let _ = self.ledgers.cancel(lease, now);
+        lock(&self.seeds).remove(lease);
     }
 
     /// Writes the receipt of an answer into the ledger's queue.
@@ -915,7 +964,8 @@ impl Kernel {
     ///
     /// Args: the answer of [`Self::authorize`].
     ///
-    /// Returns nothing for an answer without receipt.
+    /// Returns nothing for an answer without receipt, and a receipt without permit for an action that was denied or
+    /// cancelled. From here on the action may happen, so that cancelling it charges its reservation.
     ///
     /// Errors: `Unavailable` when the ledger fails or takes longer than `log.wait_ms`. The reservation is then
     /// left to expire, since the receipt may be found in the log later.
@@ -995,10 +1045,13 @@ impl Kernel {
         let index = placed.as_ref().and_then(|placed| i64::try_from(placed.index).ok());
         let permit = match &record.permit {
             None => None,
-            Some(prepared) => Some(match prepared.signed.get() {
-                Some((expected, signed)) if Some(*expected) == index => signed.clone(),
-                _ => self.sign_permit(&prepared.permit, index)?,
-            }),
+            Some(prepared) => {
+                let signed = match prepared.signed.get() {
+                    Some((expected, signed)) if Some(*expected) == index => signed.clone(),
+                    _ => self.sign_permit(&prepared.permit, index)?,
+                };
+                self.ledgers.hand_out(&prepared.permit.lease).then_some(signed)
+            }
         };
         Ok(Durable { receipt: record.receipt.to_vec(), permit, placed })
     }
@@ -1022,13 +1075,16 @@ impl Kernel {
         self.ledgers.settle(lease, actual, self.now()?)
     }
 
-    /// The action did not happen.
+    /// The action did not happen: its reservation is given back, and its permit is never handed out. Once that
+    /// was, somebody may use it: then it is as for [`Self::abandon`].
     ///
     /// Errors: as for [`Self::settle`].
     pub fn cancel(&self, lease: &str) -> Result<Outcome> {
         self.check_usable()?;
         let outcome = self.ledgers.cancel(lease, self.now()?)?;
-        lock(&self.seeds).remove(lease);
+        if outcome.state == LeaseState::Cancelled {
+            lock(&self.seeds).remove(lease);
+        }
         Ok(outcome)
     }
 
@@ -1040,13 +1096,18 @@ impl Kernel {
         self.ledgers.abandon(lease, self.now()?)
     }
 
-    fn keep_seed(&self, lease: &str, seed: Seed, now: Now) {
-        let mut seeds = lock(&self.seeds);
-        if seeds.len() >= self.config.lease.entries {
-            seeds.retain(|_, (until, _)| *until > now.steady);
-        }
+    /// False when there is no room, even without those whose lease is over.
+    fn keep_seed(&self, lease: &str, seed: Seed, now: Now) -> bool {
         let until = now.steady.saturating_add(self.config.lease.seconds.saturating_mul(1_000));
-        seeds.insert(lease.to_owned(), (until, seed));
+        let mut seeds = lock(&self.seeds);
+        if !seeds.fits(&seed, self.config.lease.entries) {
+            seeds.sweep(now.steady);
+            if !seeds.fits(&seed, self.config.lease.entries) {
+                return false;
+            }
+        }
+        seeds.insert(lease, until, seed);
+        true
     }
 
     /// Remembers how to undo an action that happened, or may have, if its tool and its trace say so.
@@ -1059,15 +1120,29 @@ impl Kernel {
     /// Errors: `Unavailable` when it cannot be made durable.
     pub fn remember_undo(&self, lease: &str, result: &Value) -> Result<bool> {
         self.check_usable()?;
-        let Some((_, seed)) = lock(&self.seeds).remove(lease) else { return Ok(false) };
-        let Some(args) = seed.arguments(result) else { return Ok(false) };
+        // It stays until the store has it, so that who says again how the action ended is not told that all is well.
+        let Some(seed) = lock(&self.seeds).get(lease) else { return Ok(false) };
+        let Some(args) = seed.arguments(result) else {
+            lock(&self.seeds).remove(lease);
+            return Ok(false);
+        };
+        let now = self.clock.wall_ms();
         let undo = Undo {
+            tenant: seed.tenant.clone(),
+            agent: seed.agent.clone(),
             request_id: seed.request_id.clone(),
             order: self.next_order(),
             tool: seed.tool.clone(),
             args: crate::codec::to_json(&args)?,
         };
-        self.store.add_undo(&seed.trace_id, &undo)?;
+        if !self.store.add_undo(&seed.trace_id, &undo, now.saturating_add(KEPT))? {
+            return Err(KernelError::Invalid(
+                "an undo of another action is stored for a request of this name in this trace: give each \
+                 request a name of its own, and undo this one by hand"
+                    .to_owned(),
+            ));
+        }
+        lock(&self.seeds).remove(lease);
         Ok(true)
     }
 
@@ -1085,35 +1160,68 @@ impl Kernel {
 
     /// What undoes the actions of a trace, the last one first.
     ///
-    /// Errors: `Unavailable` for a store that fails.
-    pub fn undos(&self, trace_id: &str) -> Result<Vec<Undo>> {
+    /// Errors: `Invalid` when no tenant is named and there are steps of several; `Unavailable` for a store that
+    /// fails.
+    pub fn undos(&self, trace: Trace<'_>) -> Result<Vec<Undo>> {
         self.check_usable()?;
-        let mut undos = self.store.undos(trace_id)?;
+        let mut undos = self.steps(trace, false)?;
         undos.reverse();
         Ok(undos)
     }
 
-    /// Takes one undo out, so that nobody else runs it; false when somebody has.
-    ///
-    /// Errors: `Unavailable` for a store that fails.
-    pub fn take_undo(&self, trace_id: &str, request_id: &str) -> Result<bool> {
-        self.check_usable()?;
-        Ok(self.store.take_undo(trace_id, request_id)?)
+    fn steps(&self, trace: Trace<'_>, taken: bool) -> Result<Vec<Undo>> {
+        let fits = |wanted: Option<&str>, is: &str| wanted.is_none_or(|name| name == is);
+        let mut undos = self.store.undos(trace.id, taken)?;
+        undos.retain(|one| fits(trace.tenant, &one.tenant) && fits(trace.agent, &one.agent));
+        if undos.windows(2).any(|two| matches!(two, [a, b] if a.tenant != b.tenant)) {
+            return Err(KernelError::Invalid(
+                "several tenants have used this name for a trace: say whose is meant".to_owned(),
+            ));
+        }
+        Ok(undos)
     }
 
-    /// Puts one back that was taken and not run.
+    fn step(&self, trace: Trace<'_>, request_id: &str, taken: bool) -> Result<Option<Undo>> {
+        let mut steps = self.steps(trace, taken)?;
+        steps.retain(|one| one.request_id == request_id);
+        if steps.len() > 1 {
+            return Err(KernelError::Invalid(
+                "several agents have used this name for a request: say whose is meant".to_owned(),
+            ));
+        }
+        Ok(steps.pop())
+    }
+
+    /// Takes one undo out, so that nobody else runs it; false when somebody has.
     ///
-    /// Errors: `Unavailable` for a store that fails.
-    pub fn return_undo(&self, trace_id: &str, undo: &Undo) -> Result<()> {
+    /// Errors: as for [`Self::undos`], and `Invalid` when no agent is named and several have used the name.
+    pub fn take_undo(&self, trace: Trace<'_>, request_id: &str) -> Result<bool> {
         self.check_usable()?;
-        Ok(self.store.add_undo(trace_id, undo)?)
+        match self.step(trace, request_id, false)? {
+            Some(undo) => Ok(self.store.move_undo(trace.id, &undo, true)?),
+            None => Ok(false),
+        }
+    }
+
+    /// Puts one back that was taken and not run: as it was stored, whatever has become of it outside.
+    ///
+    /// Errors: as for [`Self::take_undo`].
+    pub fn return_undo(&self, trace: Trace<'_>, request_id: &str) -> Result<()> {
+        self.check_usable()?;
+        if let Some(undo) = self.step(trace, request_id, true)? {
+            self.store.move_undo(trace.id, &undo, false)?;
+        }
+        Ok(())
     }
 
     /// Refuses everything of a tenant, agent, session or key from the next request on.
     ///
-    /// Errors: `Unavailable` when it cannot be made durable; it holds in this process all the same.
+    /// Errors: `Invalid` for a name that nothing can have; `Unavailable` when it cannot be made durable, and it
+    /// holds in this process all the same.
     pub fn revoke(&self, subject: &Subject) -> Result<()> {
         self.check_usable()?;
+        subject.check()?;
+        let _one = lock(&self.switch);
         self.revocations.add(subject.clone());
         self.store.revoke(subject, self.clock.wall_ms())?;
         Ok(())
@@ -1124,6 +1232,8 @@ impl Kernel {
     /// Errors: `Unavailable` when it cannot be made durable; the revocation stays then.
     pub fn reinstate(&self, subject: &Subject) -> Result<()> {
         self.check_usable()?;
+        // Of two that race, memory and store must remember the same.
+        let _one = lock(&self.switch);
         self.store.reinstate(subject)?;
         self.revocations.remove(subject);
         Ok(())
@@ -1205,20 +1315,57 @@ impl Kernel {
         Ok(session)
     }
 
-    /// Adds tools to a session, because a person said so.
+    /// Adds tools to a session, because a person said so: to that of the agent who has it open now.
     ///
-    /// Errors: `Signature` for a key that may not, `Invalid` for an elevation that is over or too long,
-    /// `Unavailable` for a store that fails.
+    /// Errors: `Signature` for a key that may not, or is of whoever owns the session's; `Invalid` for an elevation
+    /// that is over or too long, and a session that is not open; `Unavailable` for a store that fails.
     pub fn elevate(&self, signed: &SignedElevation) -> Result<()> {
         self.check_usable()?;
         let now = self.now()?;
         self.check_elevation(signed, now.wall)?;
-        let bytes = signed.to_json()?;
-        self.store.add_elevation(&signed.elevation.id, signed.elevation.expires_at_ms, &bytes)?;
+        let elevation = &signed.elevation;
+        let open = read(&self.sessions).get(&elevation.session).cloned();
+        let open = open.filter(|open| open.signed.grant.tenant == elevation.tenant);
+        let Some(open) = open else {
+            return Err(KernelError::Invalid(
+                "no session of this name and tenant is open: open it first".to_owned(),
+            ));
+        };
+        let held = Held {
+            elevation: elevation.clone(),
+            key_id: signed.key_id.clone(),
+            agent: open.signed.grant.agent.clone(),
+        };
+        let keys = self.keys();
+        let owner = keys.get(&open.signed.key_id, Purpose::Agent).ok().map(Arc::as_ref);
+        if owner.is_none() || !self.may_elevate(&held, owner, now.wall) {
+            return Err(KernelError::Signature(
+                "the key may not widen this session: revoked, or of whoever opened it".to_owned(),
+            ));
+        }
         let mut elevations = write(&self.elevations);
-        elevations.retain(|one| one.expires_at_ms > now.wall && one.id != signed.elevation.id);
-        elevations.push(signed.elevation.clone());
+        let same = |one: &&Held| one.elevation.id == elevation.id;
+        if elevations.iter().find(same).is_some_and(|one| one.agent != held.agent) {
+            return Err(KernelError::Invalid(
+                "the elevation widens a session of another agent: a person must sign a new one"
+                    .to_owned(),
+            ));
+        }
+        let bytes = signed.to_json()?;
+        self.store.add_elevation(&elevation.id, &held.agent, elevation.expires_at_ms, &bytes)?;
+        elevations.retain(|one| {
+            one.elevation.expires_at_ms > now.wall && one.elevation.id != elevation.id
+        });
+        elevations.push(held);
         Ok(())
+    }
+
+    /// Whether the key behind an elevation may still sign it, and is not of whoever asks.
+    fn may_elevate(&self, held: &Held, requester: Option<&PublicKey>, now_ms: i64) -> bool {
+        let Some(group) = &self.config.approval.elevation_group else { return false };
+        let keys = self.keys();
+        keys.get(&held.key_id, Purpose::Approver)
+            .is_ok_and(|key| self.may_sign(key, group, &held.elevation.tenant, requester, now_ms))
     }
 
     fn check_elevation(&self, signed: &SignedElevation, now_ms: i64) -> Result<()> {
@@ -1261,11 +1408,12 @@ impl Kernel {
 
     fn load_elevations(&self, now_ms: i64) -> Result<()> {
         let mut elevations = Vec::new();
-        for bytes in self.store.elevations(now_ms)? {
+        for (agent, bytes) in self.store.elevations(now_ms)? {
             // Verified again: a file that was changed adds nothing.
             if let Ok(signed) = SignedElevation::from_json(&bytes) {
                 if self.check_elevation(&signed, now_ms).is_ok() {
-                    elevations.push(signed.elevation);
+                    let SignedElevation { elevation, key_id, .. } = signed;
+                    elevations.push(Held { elevation, key_id, agent });
                 }
             }
         }
@@ -1273,18 +1421,26 @@ impl Kernel {
         Ok(())
     }
 
-    fn elevation(&self, request: &ActionRequest, now_ms: i64) -> Option<Elevation> {
+    fn elevation(
+        &self,
+        request: &ActionRequest,
+        caller: &Caller,
+        now_ms: i64,
+    ) -> Option<Elevation> {
         let session = request.session.as_ref()?;
         read(&self.elevations)
             .iter()
-            .find(|one| {
+            .find(|held| {
+                let one = &held.elevation;
                 one.session == *session
                     && one.tenant == request.tenant
+                    && held.agent == request.agent
                     && one.not_before_ms <= now_ms
                     && now_ms < one.expires_at_ms
                     && one.tools.contains(&request.tool)
+                    && self.may_elevate(held, caller.key.as_deref(), now_ms)
             })
-            .cloned()
+            .map(|held| held.elevation.clone())
     }
 
     /// Asks people for an approval, or finds the one that is asked for already.
@@ -1312,13 +1468,7 @@ impl Kernel {
         if waiting.len() >= bounds.pending {
             self.expire(&mut waiting, now).map_err(unavailable)?;
         }
-        let pending = self.store.approvals(ApprovalState::Pending).map_err(unavailable)?;
-        let own = pending
-            .iter()
-            .filter(|one| {
-                one.tenant == request.tenant && one.agent == request.agent && now < one.expires_ms
-            })
-            .count();
+        let own = self.store.waiting(&request.tenant, &request.agent, now).map_err(unavailable)?;
         if waiting.len() >= bounds.pending || own >= bounds.pending_per_agent {
             return Err(refuse("approvals_full"));
         }
@@ -1511,7 +1661,17 @@ impl Kernel {
         let keys = self.keys();
         let bad = |error: sift_ledger::keys::KeyError| KernelError::Signature(error.to_string());
         let key = keys.get(key_id, Purpose::Approver).map_err(bad)?;
-        let requester = keys.get(&record.requester, Purpose::Agent).ok().map(Arc::as_ref);
+        // Without a key it was this process that asked (`trust_process`), which is nobody in particular.
+        let requester = match record.requester.as_str() {
+            "" => None,
+            id => Some(keys.get(id, Purpose::Agent).map(Arc::as_ref).map_err(|_| {
+                KernelError::Signature(
+                    "the key that asked is not known any more, so nobody can tell whose it was: let the action be \
+                     asked for again"
+                        .to_owned(),
+                )
+            })?),
+        };
         if !self.may_sign(key, &record.group, &record.tenant, requester, now) {
             return Err(KernelError::Signature(
                 "the key may not sign this: wrong group or tenant, not valid, revoked, or of whoever asks".to_owned(),
@@ -1536,14 +1696,14 @@ impl Kernel {
             at_ms: now,
             signature: signature.to_vec(),
         };
+        // First the receipt: a signature that counts and that nobody can prove must not be.
+        self.record_approval(&record, &signed, then)?;
         if !self.store.sign_approval(id, &signed, then)? {
             return Err(gone());
         }
         if then != ApprovalState::Pending {
             waiting.retain(|_, waits| waits != id);
         }
-        drop(waiting);
-        self.record_approval(&record, &signed, then)?;
         Ok(then)
     }
 
@@ -1607,7 +1767,8 @@ impl Kernel {
         }
         self.journal.close().map_err(|error| KernelError::Unavailable(error.to_string()))?;
         self.ledgers.close()?;
-        self.store.finish(self.clock.wall_ms(), self.issued_ms.load(Ordering::SeqCst))?;
+        let now = Now { wall: self.clock.wall_ms(), steady: self.clock.steady_ms() };
+        self.store.finish(&self.noted(now), self.issued_ms.load(Ordering::SeqCst))?;
         Ok(())
     }
 }
@@ -1639,13 +1800,50 @@ struct Case {
     risk: Option<&'static str>,
 }
 
+/// Seeds of open leases, by number and bytes.
+#[derive(Default)]
+struct Seeds {
+    held: HashMap<String, (i64, Arc<Seed>)>,
+    bytes: usize,
+}
+
+impl Seeds {
+    fn fits(&self, seed: &Seed, most: usize) -> bool {
+        self.held.len() < most && self.bytes.saturating_add(seed.bytes) <= SEED_BYTES
+    }
+
+    fn insert(&mut self, lease: &str, until: i64, seed: Seed) {
+        self.bytes = self.bytes.saturating_add(seed.bytes);
+        self.held.insert(lease.to_owned(), (until, Arc::new(seed)));
+    }
+
+    fn get(&self, lease: &str) -> Option<Arc<Seed>> {
+        self.held.get(lease).map(|(_, seed)| Arc::clone(seed))
+    }
+
+    fn remove(&mut self, lease: &str) {
+        if let Some((_, seed)) = self.held.remove(lease) {
+            self.bytes = self.bytes.saturating_sub(seed.bytes);
+        }
+    }
+
+    fn sweep(&mut self, now_ms: i64) {
+        self.held.retain(|_, (until, _)| *until > now_ms);
+        self.bytes = self.held.values().map(|(_, seed)| seed.bytes).sum();
+    }
+}
+
 /// What is needed to undo an action, before it is known how it went.
 struct Seed {
     trace_id: String,
+    tenant: String,
+    agent: String,
     request_id: String,
     tool: String,
     args: Vec<(String, String)>,
     call: Value,
+    /// Of the action as canonical JSON, as a measure of what is held.
+    bytes: usize,
 }
 
 impl Seed {
@@ -1691,6 +1889,68 @@ fn budget_refusal(refused: Refused) -> Refusal {
     }
 }
 
+/// Forgets what is over in the store.
+fn tidy(store: &dyn Store, wall_ms: i64) -> std::result::Result<(), StoreError> {
+    store.forget_approvals(wall_ms.saturating_sub(KEPT))?;
+    store.forget_undos(wall_ms)
+}
+
+/// Whether store and ledger belong together: without the store's part revocations, used approvals and spent
+/// budgets would be forgotten, and nobody would notice.
+fn check_ledger(before: &Before, size: Option<u64>) -> Result<()> {
+    let Some(size) = size else { return Ok(()) };
+    let wrong = |what: &str| Err(KernelError::Unavailable(what.to_owned()));
+    match before {
+        Before::None if size > 0 => wrong(
+            "the store (`kernel.sqlite`) is new and the ledger is not: put the store back that belongs to the \
+             ledger, or begin with a new state folder, a new `origin` and new keys",
+        ),
+        Before::Closed { noted, .. } | Before::Crashed(noted) if size < noted.tree_size => wrong(
+            "the ledger is shorter than the store (`kernel.sqlite`) knows: put the ledger back that belongs to it",
+        ),
+        Before::Closed { noted, .. } if size > noted.tree_size => wrong(
+            "the store (`kernel.sqlite`) is older than the ledger: put the one back that belongs to it",
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// Up to which time of issue requests may have been accepted before, milliseconds since 1970. Nonces are not
+/// durable, so those are refused.
+///
+/// Errors: a clock that is behind what the store knows.
+fn accept_after(before: &Before, clock: &dyn Clock, skew_ms: i64) -> Result<i64> {
+    // The steady clock first, and last where it is noted: whatever comes between two readings, no more time seems to
+    // have passed than has.
+    let (steady, wall) = (clock.steady_ms(), clock.wall_ms());
+    let noted = match before {
+        // Nothing that was issued before the first start was meant for it.
+        Before::None => return Ok(wall.saturating_sub(1)),
+        Before::Closed { noted, .. } | Before::Crashed(noted) => noted,
+    };
+    let elapsed = steady.saturating_sub(noted.steady_ms);
+    let same_run = !noted.boot.is_empty() && noted.boot == clock.boot() && elapsed >= 0;
+    // In the same run of the machine the steady clock tells what time it must be at least, but for what a daemon
+    // may slew.
+    let expected = if same_run {
+        noted.wall_ms.saturating_add(elapsed).saturating_sub(elapsed / 1_000 + 1)
+    } else {
+        noted.wall_ms
+    };
+    if wall < expected.saturating_sub(skew_ms) {
+        return Err(KernelError::Unavailable(
+            "the clock is behind the last time that the store knows: set it right".to_owned(),
+        ));
+    }
+    Ok(match before {
+        Before::Closed { issued_ms, .. } => *issued_ms,
+        // Before now, and issued `skew` later at most. In another run of the machine it may have gone on for an
+        // interval after the note, and the clock of now may be behind that.
+        _ if same_run => wall.max(expected).saturating_add(skew_ms),
+        _ => wall.max(noted.wall_ms.saturating_add(CLOCK_INTERVAL)).saturating_add(skew_ms),
+    })
+}
+
 fn check_keys(keys: &Keyring, config: &Config, receipt_key: &PrivateKey) -> Result<()> {
     let wrong = |message: String| Err(KernelError::Config(format!("keys.toml: {message}")));
     for key in keys.of(Purpose::Agent) {
@@ -1726,4 +1986,34 @@ fn check_charges(policy: &Policy, budgets: &Budgets) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seeds_are_bounded_by_number_and_by_bytes() {
+        let seed = |bytes| Seed {
+            trace_id: "t1".to_owned(),
+            tenant: "acme".to_owned(),
+            agent: "bot".to_owned(),
+            request_id: "r1".to_owned(),
+            tool: "unbook".to_owned(),
+            args: Vec::new(),
+            call: Value::Null,
+            bytes,
+        };
+        let mut seeds = Seeds::default();
+        assert!(seeds.fits(&seed(SEED_BYTES), 3) && !seeds.fits(&seed(SEED_BYTES + 1), 3));
+        seeds.insert("a", 10, seed(SEED_BYTES / 2));
+        seeds.insert("b", 20, seed(SEED_BYTES / 2));
+        assert!(!seeds.fits(&seed(1), 3) && !seeds.fits(&seed(0), 2) && seeds.fits(&seed(0), 3));
+        seeds.sweep(10);
+        assert!(seeds.get("a").is_none() && seeds.get("b").is_some());
+        assert!(seeds.fits(&seed(SEED_BYTES / 2), 3));
+        seeds.remove("b");
+        seeds.remove("b");
+        assert_eq!((seeds.held.len(), seeds.bytes), (0, 0));
+    }
 }

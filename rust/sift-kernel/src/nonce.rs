@@ -1,9 +1,11 @@
 //! Which nonces were seen: as long as a request that carries one could be accepted, and never shorter.
 //!
 //! A request is accepted while `issued_at - skew <= now < expires_at` and `expires_at - issued_at` is at most
-//! the lifetime. So one that is accepted now can be accepted again for at most `lifetime + skew`, and that is
-//! how long a nonce stays here: the length of a generation is derived from the window and cannot be set. Two
-//! generations are kept; an entry outlives the one it was made in.
+//! the lifetime. So one that is accepted now can be accepted again for at most `lifetime + skew` of the wall
+//! clock. Generations are counted by a clock that cannot be set; the wall clock may be apart from it by the
+//! tolerance in either direction, and wander by one in a thousand ([`longest`]). That is how long a nonce stays
+//! here: the length of a generation is derived and cannot be set. Two generations are kept; an entry outlives
+//! the one it was made in.
 //!
 //! Memory is bounded and nothing in it may be forgotten early, so somebody must be refused when it runs low:
 //! an agent that holds as much as is still free. One that floods stops at half of the memory, n that do at
@@ -20,6 +22,13 @@ use crate::sync::lock;
 pub const NONCE_BYTES: usize = 16;
 
 const SHARDS: usize = 16;
+
+/// For how long of the steady clock one request can be accepted, milliseconds.
+///
+/// Args: for how long of the wall clock; how far that may step unnoticed, either way.
+pub(crate) fn longest(window_ms: i64, tolerance_ms: i64) -> i64 {
+    window_ms.saturating_add(tolerance_ms.saturating_mul(2)).saturating_add(window_ms / 1_000 + 1)
+}
 
 type Nonce = [u8; NONCE_BYTES];
 

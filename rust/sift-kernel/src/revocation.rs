@@ -4,6 +4,8 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::RwLock;
 
+use crate::error::{KernelError, Result};
+use crate::request::{is_label, is_name};
 use crate::sync::{read, write};
 
 /// What can be revoked.
@@ -47,6 +49,26 @@ pub struct Subject {
     pub name: String,
     /// The tenant of an agent; empty for an agent of that name in every tenant, and for all other kinds.
     pub tenant: String,
+}
+
+impl Subject {
+    /// Errors: a name that nothing can have, or a tenant of something that is not an agent.
+    pub(crate) fn check(&self) -> Result<()> {
+        let tenant =
+            self.tenant.is_empty() || self.kind == SubjectKind::Agent && is_name(&self.tenant);
+        // The ids of keys are no names of requests: they may hold a slash.
+        let name = match self.kind {
+            SubjectKind::Key => is_label(&self.name),
+            _ => is_name(&self.name),
+        };
+        if name && tenant {
+            return Ok(());
+        }
+        Err(KernelError::Invalid(format!(
+            "no {} can have this name or tenant, so nothing would be revoked: look at how it is written",
+            self.kind.word()
+        )))
+    }
 }
 
 /// What is revoked, in memory.
@@ -123,6 +145,21 @@ mod tests {
             assert_eq!(revoked.find("other", "else", Some("s2"), Some("k2")), None);
             revoked.remove(&subject(kind, name, tenant));
             assert_eq!(revoked.find("acme", "bot", Some("s1"), Some("k1")), None);
+        }
+    }
+
+    #[test]
+    fn what_nothing_can_be_called_is_refused() {
+        for (kind, name, tenant, fits) in [
+            (SubjectKind::Key, "team/bot-1", "", true),
+            (SubjectKind::Key, "k\n", "", false),
+            (SubjectKind::Agent, "bot", "acme", true),
+            (SubjectKind::Agent, "acme/bot", "", false),
+            (SubjectKind::Agent, "bot", "a/b", false),
+            (SubjectKind::Tenant, "acme", "acme", false),
+            (SubjectKind::Session, "", "", false),
+        ] {
+            assert_eq!(subject(kind, name, tenant).check().is_ok(), fits, "{kind:?} {name:?}");
         }
     }
 

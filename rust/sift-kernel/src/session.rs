@@ -18,6 +18,9 @@ use crate::error::{KernelError, Result};
 use crate::request::{is_name, preimage, ActionRequest, Credential, Proof, Stamp};
 use crate::wire::{random, Preimage};
 
+/// Most roles or tools that one grant or elevation may name.
+const MOST: usize = 1_024;
+
 /// What a session may do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionGrant {
@@ -62,11 +65,13 @@ impl SessionGrant {
             .chain(&self.conversation)
             .all(|name| is_name(name))
             && tools.into_iter().all(|tool| !tool.is_empty() && tool.len() <= 256)
-            && !self.roles.is_empty();
+            && !self.roles.is_empty()
+            && self.roles.len() <= MOST
+            && self.tools.as_ref().is_none_or(|tools| tools.len() <= MOST);
         if !fits {
-            return Err(KernelError::Invalid(
-                "the grant has a name that is none, or no role".to_owned(),
-            ));
+            return Err(KernelError::Invalid(format!(
+                "the grant has a name that is none, no role, or more than {MOST} roles or tools"
+            )));
         }
         if self.not_before_ms >= self.expires_at_ms {
             return Err(KernelError::Invalid("the grant ends before it begins".to_owned()));
@@ -215,13 +220,14 @@ impl Elevation {
     pub(crate) fn check(&self) -> Result<()> {
         let fits = [&self.id, &self.session, &self.tenant].into_iter().all(|name| is_name(name))
             && !self.tools.is_empty()
+            && self.tools.len() <= MOST
             && self.tools.iter().all(|tool| !tool.is_empty() && tool.len() <= 256)
             && self.not_before_ms < self.expires_at_ms;
         if fits {
             return Ok(());
         }
         Err(KernelError::Invalid(
-            "the elevation names no tool, has a name that is none, or ends before it begins"
+            "the elevation names no tool or too many, has a name that is none, or ends before it begins"
                 .to_owned(),
         ))
     }
@@ -418,6 +424,27 @@ mod tests {
             }
         }
         assert!(allowed > 1_000, "{allowed}");
+    }
+
+    #[test]
+    fn what_one_grant_names_is_bounded() {
+        let many =
+            |count: usize| -> BTreeSet<String> { (0..count).map(|n| format!("n{n}")).collect() };
+        for (roles, tools, fits) in
+            [(MOST, MOST, true), (MOST + 1, 1, false), (1, MOST + 1, false), (0, 1, false)]
+        {
+            let grant = SessionGrant {
+                session: "s1".to_owned(),
+                tenant: "acme".to_owned(),
+                agent: "bot".to_owned(),
+                roles: many(roles),
+                tools: Some(many(tools)),
+                conversation: None,
+                not_before_ms: 0,
+                expires_at_ms: 1,
+            };
+            assert_eq!(grant.check().is_ok(), fits, "{roles} {tools}");
+        }
     }
 
     #[test]

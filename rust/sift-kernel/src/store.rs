@@ -27,6 +27,10 @@ pub struct AccountKey {
 /// A compensation: what undoes an action, as it was stored with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Undo {
+    /// Whose action is undone: trace and request are names that callers choose.
+    pub tenant: String,
+    /// Which agent's.
+    pub agent: String,
     /// The action that is undone.
     pub request_id: String,
     /// Its place in the trace, ascending.
@@ -37,20 +41,54 @@ pub struct Undo {
     pub args: Vec<u8>,
 }
 
-/// How the last kernel left a store.
+/// Which steps of a trace are meant. Everybody chooses the names of traces, so that one may hold steps of several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trace<'a> {
+    /// As the requests had it.
+    pub id: &'a str,
+    /// Whose; where nobody is named, all steps must be of one tenant.
+    pub tenant: Option<&'a str>,
+    /// Of which agent; any of the tenant, when nobody is named.
+    pub agent: Option<&'a str>,
+}
+
+/// What a kernel notes of its surroundings now and then, for the one after it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Noted {
+    /// The wall clock, milliseconds since 1970.
+    pub wall_ms: i64,
+    /// The steady clock of the same moment, milliseconds.
+    pub steady_ms: i64,
+    /// Which run of the machine the steady clock counts in.
+    pub boot: String,
+    /// How many entries of the ledger were durable.
+    pub tree_size: u64,
+}
+
+impl Noted {
+    /// What is known after this note: the later wall clock, with the steady one of its moment.
+    pub(crate) fn followed_by(&self, next: &Self) -> Self {
+        if next.wall_ms >= self.wall_ms {
+            return next.clone();
+        }
+        Self { tree_size: next.tree_size, ..self.clone() }
+    }
+}
+
+/// How the last kernel left a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Before {
     /// There was none.
     None,
     /// It stopped, and has accepted nothing since.
     Closed {
-        /// When, milliseconds since 1970.
-        at_ms: i64,
+        /// What it noted then.
+        noted: Noted,
         /// The latest time at which a request that was accepted had been issued, milliseconds since 1970.
         issued_ms: i64,
     },
-    /// It crashed; this is the latest time it noted.
-    Crashed(i64),
+    /// It crashed; this is the latest that it noted.
+    Crashed(Noted),
 }
 
 /// Durable state of one kernel.
@@ -96,26 +134,40 @@ pub trait Store: Send + Sync {
     fn approval(&self, id: &str) -> Result<Option<ApprovalRecord>, StoreError>;
     /// Those in a state.
     fn approvals(&self, state: ApprovalState) -> Result<Vec<ApprovalRecord>, StoreError>;
+    /// How many of an agent wait and have not expired.
+    fn waiting(&self, tenant: &str, agent: &str, now_ms: i64) -> Result<usize, StoreError>;
     /// Forgets those that ended before this moment.
     fn forget_approvals(&self, before_ms: i64) -> Result<(), StoreError>;
 
-    /// Adds an elevation, as it was signed.
-    fn add_elevation(&self, id: &str, expires_ms: i64, signed: &[u8]) -> Result<(), StoreError>;
-    /// Those that have not expired.
-    fn elevations(&self, now_ms: i64) -> Result<Vec<Vec<u8>>, StoreError>;
+    /// Adds an elevation, as it was signed, for the agent whose session it widens.
+    fn add_elevation(
+        &self,
+        id: &str,
+        agent: &str,
+        expires_ms: i64,
+        signed: &[u8],
+    ) -> Result<(), StoreError>;
+    /// Agents and elevations that have not expired.
+    fn elevations(&self, now_ms: i64) -> Result<Vec<(String, Vec<u8>)>, StoreError>;
 
-    /// Remembers what undoes an action.
-    fn add_undo(&self, trace_id: &str, undo: &Undo) -> Result<(), StoreError>;
-    /// What undoes the actions of a trace, in the order in which they were done.
-    fn undos(&self, trace_id: &str) -> Result<Vec<Undo>, StoreError>;
-    /// Takes one out; false when somebody else did.
-    fn take_undo(&self, trace_id: &str, request_id: &str) -> Result<bool, StoreError>;
+    /// Remembers what undoes an action, until a moment. One that is remembered under the same names stays; false
+    /// when that is another one.
+    fn add_undo(&self, trace_id: &str, undo: &Undo, until_ms: i64) -> Result<bool, StoreError>;
+    /// What undoes the actions of a trace, in the order in which they were done: of what is there, or of what was
+    /// taken.
+    fn undos(&self, trace_id: &str, taken: bool) -> Result<Vec<Undo>, StoreError>;
+    /// Takes one, or puts it back; false when somebody else did.
+    fn move_undo(&self, trace_id: &str, undo: &Undo, taken: bool) -> Result<bool, StoreError>;
+    /// Forgets those whose time is over.
+    fn forget_undos(&self, now_ms: i64) -> Result<(), StoreError>;
 
-    /// Notes that a kernel works with this store, and says how the last one left it.
-    fn begin(&self) -> Result<Before, StoreError>;
-    /// Notes the latest wall clock, milliseconds since 1970; it never goes back.
-    fn note_clock(&self, wall_ms: i64) -> Result<(), StoreError>;
-    /// Notes that the kernel has stopped cleanly: the time, and the latest time at which a request that was
-    /// accepted had been issued.
-    fn finish(&self, wall_ms: i64, issued_ms: i64) -> Result<(), StoreError>;
+    /// How the last kernel left this store.
+    fn before(&self) -> Result<Before, StoreError>;
+    /// Notes that a kernel works with it.
+    fn begin(&self) -> Result<(), StoreError>;
+    /// Notes clocks and ledger; the wall clock never goes back.
+    fn note(&self, noted: &Noted) -> Result<(), StoreError>;
+    /// Notes that the kernel has stopped cleanly, and the latest time at which a request that was accepted had
+    /// been issued.
+    fn finish(&self, noted: &Noted, issued_ms: i64) -> Result<(), StoreError>;
 }

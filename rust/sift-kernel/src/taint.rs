@@ -9,7 +9,7 @@
 //! - *tokens* that look like an address, a number or a name of something: from [`TOKEN`] bytes without space that hold
 //!   a digit or one of `@ . : / _`. Ordinary words are in every document, and say nothing.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Mutex;
 
@@ -18,6 +18,7 @@ use sift_policy::Taint;
 
 use crate::error::{KernelError, Result};
 use crate::kernel::TaintSource;
+use crate::request::{is_label, is_name};
 use crate::sync::lock;
 
 /// Letters and digits that one hash is over.
@@ -32,10 +33,20 @@ pub const PASSAGE: usize = GRAM + WINDOW - 1;
 /// The shortest token that is compared, in bytes.
 pub const TOKEN: usize = 6;
 
+/// Most names of sources in one conversation.
+const SOURCES: usize = 1_024;
+
+/// How many conversations that had to make room are known to be gone, for each that is remembered.
+const GONE: usize = 16;
+
+/// Most tenants that are told apart by whether anything was observed of them; with as many, it is taken of all.
+const MOST_TENANTS: usize = 65_536;
+
 /// Bounds on what is remembered.
 #[derive(Clone, Copy, Debug)]
 pub struct TaintBounds {
-    /// Most conversations; the one that was quiet longest goes first.
+    /// Most conversations; the one into which nothing came for longest goes first, and its actions are denied from
+    /// then on. That it was there is known for 16 times as many, after which it counts as new.
     pub conversations: usize,
     /// Most fingerprints of one conversation. One that is full is not forgotten in part: its actions are denied.
     pub fingerprints: usize,
@@ -52,12 +63,24 @@ struct Conversation {
     sources: Vec<String>,
     prints: HashMap<u64, u16>,
     full: bool,
+    /// Its place in the order.
+    turn: u64,
 }
+
+/// Tenant and conversation.
+type Key = (String, String);
 
 #[derive(Debug, Default)]
 struct State {
-    known: HashMap<(String, String), Conversation>,
-    order: VecDeque<(String, String)>,
+    known: HashMap<Key, Conversation>,
+    /// The order in which something came into them last.
+    order: BTreeMap<u64, Key>,
+    turn: u64,
+    /// Hashes of conversations that had to make room, and the order in which they did.
+    gone: HashSet<u64>,
+    left: VecDeque<u64>,
+    /// Tenants of whom something was observed.
+    tenants: HashSet<String>,
 }
 
 /// Fingerprints of conversations, in memory and under a key of this process.
@@ -103,6 +126,13 @@ fn full() -> KernelError {
     KernelError::Limit("the conversation has brought in more than can be remembered".to_owned())
 }
 
+fn key(tenant: &str, conversation: &str) -> Result<Key> {
+    if is_name(tenant) && is_name(conversation) {
+        return Ok((tenant.to_owned(), conversation.to_owned()));
+    }
+    Err(KernelError::Invalid("no request can name this tenant or conversation".to_owned()))
+}
+
 impl TaintMemory {
     /// An empty memory.
     pub fn new(bounds: TaintBounds) -> Self {
@@ -113,7 +143,8 @@ impl TaintMemory {
     ///
     /// Args: the tenant; the conversation; the name of the source, such as `web` or `tool:read_page`; the text.
     ///
-    /// Errors: `Limit` when the conversation is full; what it does next is denied.
+    /// Errors: `Limit` when the conversation is full, and `Invalid` for a source whose name is none; what it does
+    /// next is denied then. `Invalid` for a tenant or conversation that no request can name.
     pub fn observe(
         &self,
         tenant: &str,
@@ -121,23 +152,34 @@ impl TaintMemory {
         source: &str,
         text: &str,
     ) -> Result<()> {
-        let key = (tenant.to_owned(), conversation.to_owned());
+        let key = key(tenant, conversation)?;
         let mut prints = Vec::new();
         fingerprints(&self.hasher, text, false, |print| prints.push(print));
         let mut state = lock(&self.state);
         let entry = self.entry(&mut state, key);
+        if !is_label(source) {
+            entry.full = true;
+            return Err(KernelError::Invalid(
+                "the name of the source is empty, longer than 256 bytes or has control characters"
+                    .to_owned(),
+            ));
+        }
+        if entry.full {
+            return Err(full());
+        }
         let place = match entry.sources.iter().position(|one| one == source) {
             Some(place) => place,
+            None if entry.sources.len() >= SOURCES => {
+                entry.full = true;
+                return Err(full());
+            }
             None => {
                 entry.sources.push(source.to_owned());
                 entry.sources.len() - 1
             }
         };
         let room = self.bounds.fingerprints.saturating_sub(entry.prints.len());
-        let Ok(place) = u16::try_from(place) else {
-            entry.full = true;
-            return Err(KernelError::Limit("the conversation has too many sources".to_owned()));
-        };
+        let place = u16::try_from(place).map_err(|_| full())?;
         if prints.len() > room {
             entry.full = true;
             return Err(full());
@@ -151,24 +193,45 @@ impl TaintMemory {
 
     /// Notes that a conversation brought in more than could be told.
     ///
-    /// Errors: `Limit`, always; what the conversation does next is denied.
+    /// Errors: `Limit`; what the conversation does next is denied. `Invalid` for one that no request can name.
     pub fn overflow(&self, tenant: &str, conversation: &str) -> Result<()> {
-        let key = (tenant.to_owned(), conversation.to_owned());
+        let key = key(tenant, conversation)?;
         self.entry(&mut lock(&self.state), key).full = true;
         Err(full())
     }
 
     /// What is known of a conversation; a new one may take the place of another.
-    fn entry<'a>(&self, state: &'a mut State, key: (String, String)) -> &'a mut Conversation {
-        let State { known, order } = state;
-        if !known.contains_key(&key) {
-            while known.len() >= self.bounds.conversations {
-                let Some(oldest) = order.pop_front() else { break };
-                known.remove(&oldest);
+    fn entry<'a>(&self, state: &'a mut State, key: Key) -> &'a mut Conversation {
+        let State { known, order, turn, gone, left, tenants } = state;
+        *turn += 1;
+        match known.get(&key) {
+            Some(known) => {
+                order.remove(&known.turn);
             }
-            order.push_back(key.clone());
+            None => {
+                while known.len() >= self.bounds.conversations {
+                    let Some((_, oldest)) = order.pop_first() else { break };
+                    known.remove(&oldest);
+                    let hash = self.hasher.hash_one(&oldest);
+                    if gone.insert(hash) {
+                        left.push_back(hash);
+                    }
+                    while left.len() > self.bounds.conversations.saturating_mul(GONE) {
+                        left.pop_front().map(|hash| gone.remove(&hash));
+                    }
+                }
+                if tenants.len() < MOST_TENANTS {
+                    tenants.insert(key.0.clone());
+                }
+            }
         }
-        known.entry(key).or_default()
+        order.insert(*turn, key.clone());
+        // What came into it before it had to make room is not known any more.
+        let lost = gone.contains(&self.hasher.hash_one(&key));
+        let entry = known.entry(key).or_default();
+        entry.turn = *turn;
+        entry.full |= lost;
+        entry
     }
 
     fn walk(
@@ -220,6 +283,11 @@ impl TaintMemory {
 }
 
 impl TaintSource for TaintMemory {
+    fn observed(&self, tenant: &str) -> bool {
+        let state = lock(&self.state);
+        state.tenants.len() >= MOST_TENANTS || state.tenants.contains(tenant)
+    }
+
     fn taint(
         &self,
         tenant: &str,
@@ -228,7 +296,12 @@ impl TaintSource for TaintMemory {
     ) -> std::result::Result<Vec<Taint>, String> {
         let state = lock(&self.state);
         let key = (tenant.to_owned(), conversation.to_owned());
-        let Some(known) = state.known.get(&key) else { return Ok(Vec::new()) };
+        let Some(known) = state.known.get(&key) else {
+            if state.gone.contains(&self.hasher.hash_one(&key)) {
+                return Err("what came into the conversation is not remembered any more".to_owned());
+            }
+            return Ok(Vec::new());
+        };
         if known.full {
             return Err(full().to_string());
         }
@@ -312,6 +385,43 @@ mod tests {
     }
 
     #[test]
+    fn the_conversation_that_was_quiet_longest_makes_room() {
+        let memory = TaintMemory::new(TaintBounds { conversations: 2, fingerprints: 200 });
+        for conversation in ["c1", "c2", "c1", "c3"] {
+            memory.observe("acme", conversation, "web", "order A-123456").unwrap();
+        }
+        assert_eq!(sources(&memory, "c1", r#"{"o":"A-123456"}"#), ["web@/o"]);
+        assert!(memory.taint("acme", "c2", &Value::Null).is_err());
+        // Those that are gone are bounded as well: the oldest is new again.
+        for number in 0..64 {
+            memory.observe("acme", &format!("n{number}"), "web", "x").unwrap();
+        }
+        assert!(memory.taint("acme", "c2", &Value::Null).unwrap().is_empty());
+        assert!(memory.taint("acme", "n50", &Value::Null).is_err());
+        let state = lock(&memory.state);
+        assert_eq!((state.known.len(), state.order.len(), state.gone.len()), (2, 2, 32));
+    }
+
+    #[test]
+    fn names_are_bounded_and_what_could_not_be_noted_denies() {
+        let memory = memory();
+        for source in [String::new(), "x".repeat(257), "a\nb".to_owned()] {
+            memory.observe("acme", "c2", "web", "order A-123456").ok();
+            assert!(matches!(
+                memory.observe("acme", "c2", &source, "y"),
+                Err(KernelError::Invalid(_))
+            ));
+            assert!(memory.taint("acme", "c2", &Value::Null).is_err());
+        }
+        assert!(memory.observe("acme", "a/b", "web", "y").is_err());
+        let failed =
+            (0..=SOURCES).find(|n| memory.observe("acme", "c3", &format!("s{n}"), "y").is_err());
+        assert_eq!(failed, Some(SOURCES));
+        assert!(memory.taint("acme", "c3", &Value::Null).is_err());
+        assert!(memory.observed("acme") && !memory.observed("other"));
+    }
+
+    #[test]
     fn a_full_conversation_denies_and_an_old_one_makes_room() {
         let bounds = TaintBounds { conversations: 2, fingerprints: 20 };
         let memory = TaintMemory::new(bounds);
@@ -324,7 +434,9 @@ mod tests {
         for conversation in ["c2", "c3"] {
             memory.observe("acme", conversation, "web", "order A-123456").unwrap();
         }
-        assert!(memory.taint("acme", "c1", &value).unwrap().is_empty());
+        assert!(memory.taint("acme", "c1", &value).is_err(), "it was there, and is forgotten");
+        assert!(memory.observe("acme", "c1", "web", "order A-123456").is_err());
+        assert!(memory.taint("acme", "c1", &value).is_err());
         assert_eq!(sources(&memory, "c3", r#"{"o":"A-123456"}"#), ["web@/o"]);
     }
 }

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sift_kernel::{
-    sign, ActionRequest, ApprovalState, ArgumentScanner, Authorization, Budgets, Config,
-    Credential, Decision, Elevation, Kernel, KernelError, ManualClock, MemoryJournal, MemoryStore,
-    Parts, Permit, Proof, Register, SessionGrant, Stamp, Status, Store, Subject, SubjectKind,
-    Verdict,
+    sign, ActionRequest, ApprovalState, ArgumentScanner, Authorization, Before, Budgets, Clock,
+    Config, Credential, Decision, Elevation, Kernel, KernelError, LeaseState, ManualClock,
+    MemoryJournal, MemoryStore, Parts, Permit, Proof, Register, SessionGrant, Stamp, Status, Store,
+    Subject, SubjectKind, TaintBounds, TaintMemory, TaintSource, Trace, Verdict,
 };
 use sift_ledger::keys::{Keyring, PrivateKey, PublicKey, Purpose};
 use sift_policy::json::{parse, JsonLimits, Value};
@@ -153,18 +153,29 @@ fn open_with(
     config: &str,
     scanner: Option<Arc<dyn ArgumentScanner>>,
 ) -> Result<Bench, KernelError> {
+    open_full(store, clock, config, TOOLS, scanner, None)
+}
+
+fn open_full(
+    store: Arc<MemoryStore>,
+    clock: Arc<ManualClock>,
+    config: &str,
+    tools: &str,
+    scanner: Option<Arc<dyn ArgumentScanner>>,
+    taint: Option<Arc<dyn TaintSource>>,
+) -> Result<Bench, KernelError> {
     let journal = Arc::new(MemoryJournal::default());
     let kernel = Kernel::from_parts(Parts {
         config: Config::from_text(config)?,
         keys: keys(),
         budgets: Budgets::from_text(BUDGETS)?,
-        policy: Policy::from_texts(TOOLS, &[("acme.cedar", POLICY)]).unwrap(),
+        policy: Policy::from_texts(tools, &[("acme.cedar", POLICY)]).unwrap(),
         receipt_key: private("kernel-1"),
         store: store.clone(),
         journal: journal.clone(),
         clock: clock.clone(),
         scanner,
-        taint: None,
+        taint,
     })?;
     Ok(Bench { kernel, clock, store, journal })
 }
@@ -195,7 +206,6 @@ fn refund(cents: i64) -> ActionRequest {
 
 impl Bench {
     fn stamp(&self) -> Stamp {
-        use sift_kernel::Clock;
         Stamp::new("kernel.acme", self.clock.wall_ms(), 60_000).unwrap()
     }
 
@@ -394,7 +404,6 @@ fn revocation_holds_from_the_next_request_and_after_a_restart() {
 }
 
 fn grant(bench: &Bench) -> SessionGrant {
-    use sift_kernel::Clock;
     let now = bench.clock.wall_ms();
     SessionGrant {
         session: "s1".to_owned(),
@@ -414,7 +423,6 @@ fn in_session(request: ActionRequest) -> ActionRequest {
 
 #[test]
 fn a_session_authenticates_by_mac_and_only_narrows() {
-    use sift_kernel::Clock;
     let bench = bench();
     let signed = grant(&bench).sign("kernel.acme", "bot-1", &private("bot-1")).unwrap();
     let session = bench.kernel.open_session(&signed).unwrap();
@@ -832,6 +840,412 @@ fn keys_without_a_role_are_refused() {
 }
 
 #[test]
+fn an_action_is_handed_out_or_cancelled_and_never_both() {
+    let bench = bench();
+    let answer = bench.ask(&refund(5_000));
+    let lease = answer.lease.clone().unwrap();
+    assert_eq!(bench.kernel.cancel(&lease).unwrap().state, LeaseState::Cancelled);
+    for _ in 0..2 {
+        let durable = bench.kernel.durable(&answer).unwrap().unwrap();
+        assert!(durable.permit.is_none(), "what was given back is not permitted");
+        assert_eq!(durable.receipt, *bench.journal.entries()[0]);
+    }
+    // Everything of the budget is there again; once the permit is out, it is not.
+    for _ in 0..2 {
+        let answer = bench.ask(&refund(5_000));
+        let lease = answer.lease.clone().unwrap();
+        assert!(bench.kernel.durable(&answer).unwrap().unwrap().permit.is_some());
+        let outcome = bench.kernel.cancel(&lease).unwrap();
+        assert_eq!((outcome.state, outcome.charged[0].amount), (LeaseState::Unknown, 50_000_000));
+        assert_eq!(bench.kernel.cancel(&lease).unwrap(), outcome);
+    }
+    denied(&bench.ask(&refund(1)), "budget_exceeded");
+}
+
+#[test]
+fn racing_a_permit_against_its_cancellation() {
+    let bench = bench();
+    for _ in 0..200 {
+        let answer = bench.ask(&refund(1));
+        let lease = answer.lease.clone().unwrap();
+        let (permit, outcome) = std::thread::scope(|scope| {
+            let permit = scope.spawn(|| bench.kernel.durable(&answer).unwrap().unwrap().permit);
+            let outcome = scope.spawn(|| bench.kernel.cancel(&lease).unwrap());
+            (permit.join().unwrap(), outcome.join().unwrap())
+        });
+        assert_eq!(permit.is_some(), outcome.state == LeaseState::Unknown);
+    }
+}
+
+fn with_undo() -> String {
+    TOOLS.replace(
+        "[tool.mail]",
+        r#"undo = { tool = "mail", args = { text = "/args/order" } }
+
+    [tool.mail]"#,
+    )
+}
+
+fn undoing() -> Bench {
+    let tools = with_undo();
+    let clock = Arc::new(ManualClock::new(START));
+    open_full(Arc::default(), clock, CONFIG, &tools, None, None).unwrap()
+}
+
+impl Bench {
+    /// Does a refund of a tenant and remembers how to undo it; the order is what the undo would be called with.
+    fn done(&self, tenant: &str, trace: &str, request_id: &str, order: &str) -> String {
+        let request = ActionRequest {
+            tenant: tenant.to_owned(),
+            trace_id: Some(trace.to_owned()),
+            args: json(&format!(r#"{{"order":"{order}","cents":1}}"#)),
+            ..refund(1)
+        };
+        let id = if tenant == "acme" { "bot-1" } else { "other-1" };
+        let stamp = Stamp { request_id: request_id.to_owned(), ..self.stamp() };
+        let credential = sign(&request, id, &private(id), stamp).unwrap();
+        let answer = self.kernel.authorize(&request, &credential, None);
+        let lease = answer.lease.clone().unwrap_or_else(|| panic!("{}", answer.reason));
+        self.kernel.settle(&lease, BTreeMap::new()).unwrap();
+        lease
+    }
+}
+
+fn whose(tenant: Option<&'static str>) -> Trace<'static> {
+    Trace { id: "t1", tenant, agent: None }
+}
+
+#[test]
+fn a_trace_is_undone_for_the_tenant_whose_it_is() {
+    let bench = undoing();
+    for (tenant, order) in [("other", "theirs"), ("acme", "ours")] {
+        let lease = bench.done(tenant, "t1", "r1", order);
+        assert!(bench.kernel.remember_undo(&lease, &Value::Null).unwrap());
+    }
+    // The same names, and both are there.
+    for (tenant, args) in [("acme", r#"{"text":"ours"}"#), ("other", r#"{"text":"theirs"}"#)] {
+        let undos = bench.kernel.undos(whose(Some(tenant))).unwrap();
+        let told: Vec<_> = undos.iter().map(|one| String::from_utf8_lossy(&one.args)).collect();
+        assert_eq!(told, [args]);
+    }
+    let elsewhere = Trace { agent: Some("else"), ..whose(Some("acme")) };
+    assert!(bench.kernel.undos(elsewhere).unwrap().is_empty());
+    assert!(matches!(bench.kernel.undos(whose(None)), Err(KernelError::Invalid(_))));
+    assert!(matches!(bench.kernel.take_undo(whose(None), "r1"), Err(KernelError::Invalid(_))));
+    assert!(bench.kernel.take_undo(whose(Some("acme")), "r1").unwrap());
+    assert!(!bench.kernel.take_undo(whose(Some("acme")), "r1").unwrap());
+    assert!(bench.kernel.undos(whose(Some("acme"))).unwrap().is_empty());
+    assert_eq!(bench.kernel.undos(whose(None)).unwrap().len(), 1, "one tenant is left");
+    bench.kernel.return_undo(whose(Some("acme")), "r1").unwrap();
+    assert!(bench.kernel.take_undo(whose(Some("acme")), "r1").unwrap());
+}
+
+#[test]
+fn an_undo_is_not_replaced_and_not_kept_for_ever() {
+    let bench = undoing();
+    let first = bench.done("acme", "t1", "r1", "first");
+    assert!(bench.kernel.remember_undo(&first, &Value::Null).unwrap());
+    let second = bench.done("acme", "t1", "r1", "second");
+    for _ in 0..2 {
+        let refused = bench.kernel.remember_undo(&second, &Value::Null);
+        assert!(matches!(refused, Err(KernelError::Invalid(_))), "two actions of one name");
+    }
+    assert_eq!(bench.kernel.undos(whose(None)).unwrap()[0].args, br#"{"text":"first"}"#);
+    for _ in 0..30 {
+        bench.clock.advance(86_400_000);
+        bench.ask(&refund(1));
+    }
+    assert!(bench.kernel.undos(whose(None)).unwrap().is_empty());
+}
+
+#[test]
+fn an_undo_that_could_not_be_written_is_asked_for_again() {
+    let bench = undoing();
+    let lease = bench.done("acme", "t1", "r1", "o-1");
+    bench.store.break_down(true);
+    for _ in 0..2 {
+        let failed = bench.kernel.remember_undo(&lease, &Value::Null);
+        assert!(matches!(failed, Err(KernelError::Unavailable(_))), "nothing is on disk");
+    }
+    bench.store.break_down(false);
+    assert!(bench.kernel.remember_undo(&lease, &Value::Null).unwrap());
+    assert!(!bench.kernel.remember_undo(&lease, &Value::Null).unwrap());
+    assert_eq!(bench.kernel.undos(whose(Some("acme"))).unwrap().len(), 1);
+}
+
+#[test]
+fn no_step_of_the_clock_within_its_tolerance_forgets_a_nonce() {
+    // Wherever in its generation a nonce begins.
+    for phase in (0..76_000).step_by(4_000) {
+        let bench = bench();
+        bench.clock.advance(phase);
+        let now = bench.clock.wall_ms();
+        let stamp =
+            Stamp { issued_at_ms: now + 5_000, expires_at_ms: now + 65_000, ..bench.stamp() };
+        let credential = sign(&refund(1), "bot-1", &private("bot-1"), stamp).unwrap();
+        let ask = || bench.kernel.authorize(&refund(1), &credential, None);
+        assert_eq!(ask().decision, Decision::Allow);
+        bench.clock.set_wall(now - 5_000);
+        bench.clock.advance(5_000);
+        for _ in 0..64 {
+            bench.clock.advance(1_000);
+            denied(&ask(), "replayed");
+        }
+        bench.clock.advance(1_000);
+        denied(&ask(), "request_expired");
+    }
+}
+
+/// Requests that were accepted up to 59 seconds after the last note, and what a crash leaves of their kernel.
+fn crashed_late() -> (Arc<MemoryStore>, Arc<ManualClock>, Credential) {
+    let bench = bench();
+    bench.clock.advance(59_000);
+    let used = bench.sign(&refund(1));
+    assert_eq!(bench.kernel.authorize(&refund(1), &used, None).decision, Decision::Allow);
+    let Bench { kernel, clock, store, .. } = bench;
+    std::mem::forget(kernel);
+    (store, clock, used)
+}
+
+#[test]
+fn a_clock_that_went_back_since_the_last_note_replays_nothing() {
+    // In the same run of the machine it is found out.
+    let (store, clock, _) = crashed_late();
+    clock.set_wall(START + 19_000);
+    let opened = open_with(store, clock, CONFIG, None);
+    assert!(matches!(opened, Err(KernelError::Unavailable(_))));
+    // After another boot it cannot be, so that requests of the whole interval are refused.
+    let (store, _, used) = crashed_late();
+    let clock = Arc::new(ManualClock::new(START + 19_000));
+    let again = open_with(store, clock, CONFIG, None).unwrap();
+    again.clock.advance(41_000);
+    denied(&again.kernel.authorize(&refund(1), &used, None), "issued_before_start");
+    // And a crash alone costs no more than it did.
+    let (store, clock, used) = crashed_late();
+    let again = open_with(store, clock, CONFIG, None).unwrap();
+    denied(&again.kernel.authorize(&refund(1), &used, None), "issued_before_start");
+    again.clock.advance(5_001);
+    assert_eq!(again.ask(&refund(1)).decision, Decision::Allow);
+}
+
+#[test]
+fn a_note_of_the_clock_that_failed_is_made_again() {
+    let bench = bench();
+    bench.ask(&refund(1));
+    bench.clock.advance(60_000);
+    bench.store.break_down(true);
+    bench.ask(&refund(1));
+    bench.store.break_down(false);
+    bench.clock.advance(1_000);
+    bench.ask(&refund(1));
+    let Before::Crashed(noted) = bench.store.before().unwrap() else { panic!("it is open") };
+    assert_eq!((noted.wall_ms, noted.steady_ms), (START + 61_000, 1_061_000));
+}
+
+#[test]
+fn a_first_start_takes_nothing_that_is_older() {
+    let first = bench();
+    let old = first.sign(&refund(1));
+    first.clock.advance(1_000);
+    let second = open_with(Arc::default(), first.clock.clone(), CONFIG, None).unwrap();
+    denied(&second.kernel.authorize(&refund(1), &old, None), "issued_before_start");
+    assert_eq!(second.ask(&refund(1)).decision, Decision::Allow);
+}
+
+fn mail() -> ActionRequest {
+    ActionRequest {
+        tool: "mail".to_owned(),
+        args: json(r#"{"text":"hello"}"#),
+        ..in_session(refund(1))
+    }
+}
+
+fn elevation(id: &str) -> Elevation {
+    Elevation {
+        id: id.to_owned(),
+        session: "s1".to_owned(),
+        tenant: "acme".to_owned(),
+        tools: ["mail".to_owned()].into(),
+        not_before_ms: START,
+        expires_at_ms: START + 60_000,
+    }
+}
+
+fn elevated() -> Bench {
+    let scanner: Arc<dyn ArgumentScanner> = Arc::new(Scanner(Ok(Vec::new())));
+    let bench = open_with(Arc::default(), Arc::new(ManualClock::new(START)), CONFIG, Some(scanner))
+        .unwrap();
+    let signed = elevation("e1").sign("kernel.acme", "sam", &private("sam")).unwrap();
+    assert!(matches!(bench.kernel.elevate(&signed), Err(KernelError::Invalid(_))), "not open");
+    let opened = grant(&bench).sign("kernel.acme", "bot-1", &private("bot-1")).unwrap();
+    bench.kernel.open_session(&opened).unwrap();
+    bench.kernel.elevate(&signed).unwrap();
+    assert_eq!(bench.ask(&mail()).decision, Decision::Allow);
+    bench
+}
+
+#[test]
+fn an_elevation_ends_with_its_approver() {
+    let key = |name: &str| Subject {
+        kind: SubjectKind::Key,
+        name: name.to_owned(),
+        tenant: String::new(),
+    };
+    let bench = elevated();
+    bench.kernel.revoke(&key("sam")).unwrap();
+    denied(&bench.ask(&mail()), "session_tool");
+    bench.kernel.reinstate(&key("sam")).unwrap();
+    assert_eq!(bench.ask(&mail()).decision, Decision::Allow);
+    // Or when the key is taken out, or loses its group.
+    for change in [true, false] {
+        let mut ring = Keyring::new();
+        for purpose in [Purpose::Receipt, Purpose::Agent, Purpose::Approver] {
+            for known in keys().of(purpose) {
+                let mut public = PublicKey::clone(known);
+                if public.id == "sam" && change {
+                    continue;
+                }
+                if public.id == "sam" {
+                    public.groups.clear();
+                }
+                ring.add(public).unwrap();
+            }
+        }
+        bench.kernel.set_keys(ring).unwrap();
+        denied(&bench.ask(&mail()), "session_tool");
+    }
+    bench.kernel.set_keys(keys()).unwrap();
+    assert_eq!(bench.ask(&mail()).decision, Decision::Allow);
+}
+
+#[test]
+fn nobody_widens_the_session_of_his_own_agent() {
+    let bench = elevated();
+    let mut ring = Keyring::new();
+    for purpose in [Purpose::Receipt, Purpose::Agent, Purpose::Approver] {
+        for known in keys().of(purpose) {
+            let mut public = PublicKey::clone(known);
+            if public.id == "owner" {
+                public.groups.push("security".to_owned());
+            }
+            if public.id == "sam" {
+                public.name = Some("olga".to_owned());
+            }
+            ring.add(public).unwrap();
+        }
+    }
+    bench.kernel.set_keys(ring).unwrap();
+    let own = elevation("e2").sign("kernel.acme", "owner", &private("owner")).unwrap();
+    assert!(matches!(bench.kernel.elevate(&own), Err(KernelError::Signature(_))));
+    // The one that is there is asked as well: its approver turned out to be the owner.
+    denied(&bench.ask(&mail()), "session_tool");
+}
+
+#[test]
+fn an_elevation_is_for_the_agent_who_had_the_session_open() {
+    let bench = elevated();
+    let Bench { kernel, clock, store, .. } = bench;
+    kernel.close().unwrap();
+    clock.advance(1);
+    let scanner: Arc<dyn ArgumentScanner> = Arc::new(Scanner(Ok(Vec::new())));
+    let again = open_with(store, clock, CONFIG, Some(scanner)).unwrap();
+    let mut ring = keys();
+    let mut other = PublicKey::new("rival-1", Purpose::Agent, &key(9).public()).unwrap();
+    other.tenant = Some("acme".to_owned());
+    other.agent = Some("rival".to_owned());
+    other.roles = vec!["support".to_owned()];
+    ring.add(other).unwrap();
+    again.kernel.set_keys(ring).unwrap();
+    let rival = SessionGrant { agent: "rival".to_owned(), ..grant(&again) };
+    again.kernel.open_session(&rival.sign("kernel.acme", "rival-1", &key(9)).unwrap()).unwrap();
+    let request = ActionRequest { agent: "rival".to_owned(), ..mail() };
+    let credential = sign(&request, "rival-1", &key(9), again.stamp()).unwrap();
+    denied(&again.kernel.authorize(&request, &credential, None), "session_tool");
+    // Nor when what was signed for the other one is shown again.
+    let shown = elevation("e1").sign("kernel.acme", "sam", &private("sam")).unwrap();
+    assert!(matches!(again.kernel.elevate(&shown), Err(KernelError::Invalid(_))));
+}
+
+#[test]
+fn who_asked_must_be_known_when_people_sign() {
+    let bench = bench();
+    let id = bench.ask(&refund(6_000)).approval.unwrap();
+    let mut ring = Keyring::new();
+    for purpose in [Purpose::Receipt, Purpose::Approver] {
+        for known in keys().of(purpose) {
+            ring.add(PublicKey::clone(known)).unwrap();
+        }
+    }
+    bench.kernel.set_keys(ring).unwrap();
+    // The owner of the key that asked is among the approvers, and nothing tells.
+    for who in ["owner", "ben"] {
+        let record = bench.kernel.approval(&id).unwrap().unwrap();
+        let bytes = record.preimage("kernel.acme", &record.action, Verdict::Approve);
+        let signature = private(who).sign(&bytes);
+        let signed = bench.kernel.sign_approval(&id, who, Verdict::Approve, &signature);
+        assert!(matches!(signed, Err(KernelError::Signature(_))), "{who}");
+    }
+}
+
+#[test]
+fn a_signature_that_cannot_be_recorded_does_not_count() {
+    let bench = bench();
+    let request = refund(6_000);
+    let id = bench.ask(&request).approval.unwrap();
+    bench.journal.break_down(true);
+    assert!(matches!(
+        bench.approve(&id, "ben", Verdict::Approve),
+        Err(KernelError::Unavailable(_))
+    ));
+    bench.journal.break_down(false);
+    assert!(bench.kernel.approval(&id).unwrap().unwrap().signatures.is_empty());
+    assert_eq!(bench.approve(&id, "ben", Verdict::Approve).unwrap(), ApprovalState::Pending);
+}
+
+#[test]
+fn leaving_the_conversation_out_hides_nothing() {
+    let memory = Arc::new(TaintMemory::new(TaintBounds::default()));
+    let scanner: Arc<dyn ArgumentScanner> = Arc::new(Scanner(Ok(Vec::new())));
+    let bench = open_full(
+        Arc::default(),
+        Arc::new(ManualClock::new(START)),
+        CONFIG,
+        TOOLS,
+        Some(scanner),
+        Some(memory.clone()),
+    )
+    .unwrap();
+    let without =
+        |request: ActionRequest| ActionRequest { conversation: None, session: None, ..request };
+    assert_eq!(bench.ask(&without(mail())).decision, Decision::Allow, "nothing came in yet");
+    memory.observe("other", "c1", "web", "order A-123456").unwrap();
+    assert_eq!(bench.ask(&without(mail())).decision, Decision::Allow, "not of this tenant");
+    memory.observe("acme", "c1", "web", "order A-123456").unwrap();
+    let answer = bench.ask(&without(mail()));
+    denied(&answer, "taint_unknown");
+    assert_eq!(answer.status, Status::Error);
+    // What sends nothing out does not need one.
+    assert_eq!(bench.ask(&without(refund(1))).decision, Decision::Allow);
+}
+
+#[test]
+fn what_is_revoked_in_memory_is_revoked_in_the_store() {
+    let bench = bench();
+    let subject =
+        Subject { kind: SubjectKind::Agent, name: "bot".to_owned(), tenant: "acme".to_owned() };
+    for _ in 0..300 {
+        std::thread::scope(|scope| {
+            scope.spawn(|| bench.kernel.revoke(&subject).unwrap());
+            scope.spawn(|| bench.kernel.reinstate(&subject).unwrap());
+        });
+        let stored = bench.store.revoked().unwrap().contains(&subject);
+        assert_eq!(bench.ask(&refund(1)).reason == "agent_revoked", stored);
+    }
+    let nobody = Subject { name: "acme/bot".to_owned(), ..subject };
+    assert!(matches!(bench.kernel.revoke(&nobody), Err(KernelError::Invalid(_))));
+}
+
+#[test]
 fn actions_of_one_moment_are_undone_in_their_order() {
     let bench = bench();
     let tools = TOOLS.replacen(
@@ -853,7 +1267,7 @@ fn actions_of_one_moment_are_undone_in_their_order() {
     }
     let undone: Vec<Value> = bench
         .kernel
-        .undos("t1")
+        .undos(whose(None))
         .unwrap()
         .iter()
         .map(|undo| {

@@ -14,7 +14,7 @@ use std::time::Duration;
 use sift_kernel::socket::{Call, Client, ClientBounds, Hello, Reply, Server, Welcome};
 use sift_kernel::{
     sign, ActionRequest, Answer, Credential, Decision, Gate, KernelError, LeaseState, Local,
-    Session, SessionGrant, Stamp, Status, Subject, SubjectKind, Verdict,
+    Session, SessionGrant, Stamp, Status, Subject, SubjectKind, Trace, Verdict,
 };
 use sift_policy::json::Value;
 
@@ -24,6 +24,8 @@ mod common;
 use common::{key, now, refund, write, AUDIENCE};
 
 /// The settings of a kernel whose restarts need no wait, in front of those that all have.
+const TRACE: Trace<'_> = Trace { id: "t1", tenant: None, agent: None };
+
 const SOCKET: &str = "mode = \"socket\"";
 
 struct Place {
@@ -139,8 +141,8 @@ fn whole(gate: &dyn Gate) {
     assert_eq!(ask(gate, &refund(1)).reason, "tenant_revoked");
     gate.reinstate(&subject).unwrap();
     gate.observe("acme", "c1", "web", "pay to account DE00 1234 5678 at once").unwrap();
-    assert!(gate.undos("t1").unwrap().is_empty());
-    assert!(!gate.take_undo("t1", "r1").unwrap());
+    assert!(gate.undos(TRACE).unwrap().is_empty());
+    assert!(!gate.take_undo(TRACE, "r1").unwrap());
     gate.reload().unwrap();
     gate.close().unwrap();
     assert_eq!(ask(gate, &refund(1)).reason, "kernel_unavailable");
@@ -394,7 +396,7 @@ fn a_peer_does_what_its_rights_say() {
         client.pending().map(drop),
         client.reload(),
         client.observe("acme", "c1", "web", "text"),
-        client.undos("t1").map(drop),
+        client.undos(TRACE).map(drop),
         client.revoke(&Subject {
             kind: SubjectKind::Tenant,
             name: "acme".to_owned(),

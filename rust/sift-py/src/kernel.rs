@@ -1078,8 +1078,15 @@ impl Kernel {
     }
 
     /// Request, place, tool and arguments of what undoes a trace, the last action first.
-    fn _undos<'py>(&self, py: Python<'py>, trace_id: &str) -> PyResult<Vec<Step<'py>>> {
-        run(py, || self.core.undos(trace_id))?
+    #[pyo3(signature = (trace_id, tenant=None, agent=None))]
+    fn _undos<'py>(
+        &self,
+        py: Python<'py>,
+        trace_id: &str,
+        tenant: Option<&str>,
+        agent: Option<&str>,
+    ) -> PyResult<Vec<Step<'py>>> {
+        run(py, || self.core.undos(core::Trace { id: trace_id, tenant, agent }))?
             .into_iter()
             .map(|undo| {
                 Ok((
@@ -1092,22 +1099,32 @@ impl Kernel {
             .collect()
     }
 
-    fn _take_undo(&self, py: Python<'_>, trace_id: &str, request_id: &str) -> PyResult<bool> {
-        run(py, || self.core.take_undo(trace_id, request_id))
+    #[pyo3(signature = (trace_id, request_id, tenant=None, agent=None))]
+    fn _take_undo(
+        &self,
+        py: Python<'_>,
+        trace_id: &str,
+        request_id: &str,
+        tenant: Option<&str>,
+        agent: Option<&str>,
+    ) -> PyResult<bool> {
+        let trace = core::Trace { id: trace_id, tenant, agent };
+        run(py, || self.core.take_undo(trace, request_id))
     }
 
+    /// Puts a step back as it is stored; what the caller has of it (place, tool, arguments) is not looked at.
+    #[pyo3(signature = (trace_id, request_id, *_step, tenant=None, agent=None))]
     fn _return_undo(
         &self,
         py: Python<'_>,
         trace_id: &str,
-        request_id: String,
-        order: i64,
-        tool: String,
-        args: &Bound<'_, PyAny>,
+        request_id: &str,
+        _step: &Bound<'_, PyTuple>,
+        tenant: Option<&str>,
+        agent: Option<&str>,
     ) -> PyResult<()> {
-        let args = bytes_of(&to_value(args, DEPTH)?)?;
-        let undo = core::Undo { request_id, order, tool, args };
-        run(py, || self.core.return_undo(trace_id, &undo))
+        let trace = core::Trace { id: trace_id, tenant, agent };
+        run(py, || self.core.return_undo(trace, request_id))
     }
 
     #[pyo3(signature = (text, *, tenant, conversation, source))]

@@ -18,7 +18,7 @@ use sift_policy::json::Value;
 use super::access::safe_place;
 use super::bytes::fits;
 use super::link::{Link, Unsent};
-use super::message::{write_authorize, Call, Fetched, Hello, Reply, Welcome};
+use super::message::{write_authorize, Call, Fetched, Hello, Reply, Steps, Welcome};
 use super::server::MOST_TICKETS;
 use crate::approval::{ApprovalRecord, ApprovalState, Verdict};
 use crate::budget::Outcome;
@@ -28,7 +28,7 @@ use crate::kernel::{Authorization, Durable, Status};
 use crate::request::{ActionRequest, Credential};
 use crate::revocation::Subject;
 use crate::session::{Session, SignedElevation, SignedGrant};
-use crate::store::Undo;
+use crate::store::{Trace, Undo};
 use crate::sync::lock;
 use crate::wire::random;
 
@@ -504,24 +504,23 @@ impl Gate for Client {
         self.outcome(&Call::Abandon { lease: lease.to_owned() })
     }
 
-    fn undos(&self, trace_id: &str) -> Result<Vec<Undo>> {
-        match self.shared.call(&Call::Undos { trace_id: trace_id.to_owned() })? {
+    fn undos(&self, trace: Trace<'_>) -> Result<Vec<Undo>> {
+        match self.shared.call(&Call::Undos(Steps::of(trace)))? {
             Reply::Undos(undos) => Ok(undos),
             _ => Err(odd()),
         }
     }
 
-    fn take_undo(&self, trace_id: &str, request_id: &str) -> Result<bool> {
-        let call =
-            Call::TakeUndo { trace_id: trace_id.to_owned(), request_id: request_id.to_owned() };
+    fn take_undo(&self, trace: Trace<'_>, request_id: &str) -> Result<bool> {
+        let call = Call::TakeUndo { steps: Steps::of(trace), request_id: request_id.to_owned() };
         match self.shared.call(&call)? {
             Reply::Flag(taken) => Ok(taken),
             _ => Err(odd()),
         }
     }
 
-    fn return_undo(&self, trace_id: &str, undo: &Undo) -> Result<()> {
-        self.done(&Call::ReturnUndo { trace_id: trace_id.to_owned(), undo: undo.clone() })
+    fn return_undo(&self, trace: Trace<'_>, request_id: &str) -> Result<()> {
+        self.done(&Call::ReturnUndo { steps: Steps::of(trace), request_id: request_id.to_owned() })
     }
 
     fn observe(&self, tenant: &str, conversation: &str, source: &str, text: &str) -> Result<()> {

@@ -18,13 +18,13 @@ use crate::journal::Placed;
 use crate::kernel::{Authorization, Decision, Durable, Status};
 use crate::request::{ActionRequest, Credential, Proof, Stamp};
 use crate::revocation::{Subject, SubjectKind};
-use crate::store::{AccountKey, Undo};
+use crate::store::{AccountKey, Trace, Undo};
 
 /// Bytes of a frame before its fields.
 pub(super) const HEAD: usize = 5;
 
 /// First bytes of every connection: the name of the protocol and its version. Another version is refused.
-const MAGIC: [u8; 8] = *b"siftkrn\x01";
+const MAGIC: [u8; 8] = *b"siftkrn\x02";
 
 /// What a client says first.
 pub struct Hello {
@@ -66,16 +66,14 @@ pub enum Call {
     Abandon {
         lease: String,
     },
-    Undos {
-        trace_id: String,
-    },
+    Undos(Steps),
     TakeUndo {
-        trace_id: String,
+        steps: Steps,
         request_id: String,
     },
     ReturnUndo {
-        trace_id: String,
-        undo: Undo,
+        steps: Steps,
+        request_id: String,
     },
     /// Without a text: one that is too long for a frame.
     Observe {
@@ -334,12 +332,46 @@ pub(super) fn write_authorize(
     });
 }
 
+/// A [`Trace`] on its way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Steps {
+    trace_id: String,
+    tenant: Option<String>,
+    agent: Option<String>,
+}
+
+impl Steps {
+    pub(crate) fn of(trace: Trace<'_>) -> Self {
+        Self {
+            trace_id: trace.id.to_owned(),
+            tenant: trace.tenant.map(str::to_owned),
+            agent: trace.agent.map(str::to_owned),
+        }
+    }
+
+    pub(crate) fn trace(&self) -> Trace<'_> {
+        Trace { id: &self.trace_id, tenant: self.tenant.as_deref(), agent: self.agent.as_deref() }
+    }
+
+    fn write(&self, writer: &mut Writer<'_>) {
+        let Self { trace_id, tenant, agent } = self;
+        writer.text(trace_id).maybe(tenant.as_deref()).maybe(agent.as_deref());
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Read<Self> {
+        Ok(Self { trace_id: reader.text()?, tenant: reader.maybe()?, agent: reader.maybe()? })
+    }
+}
+
 fn write_undo(writer: &mut Writer<'_>, undo: &Undo) {
+    writer.text(&undo.tenant).text(&undo.agent);
     writer.text(&undo.request_id).number(undo.order).text(&undo.tool).bytes(&undo.args);
 }
 
 fn read_undo(reader: &mut Reader<'_>) -> Read<Undo> {
     Ok(Undo {
+        tenant: reader.text()?,
+        agent: reader.text()?,
         request_id: reader.text()?,
         order: reader.number()?,
         tool: reader.text()?,
@@ -380,7 +412,7 @@ impl Call {
             | Self::Pending
             | Self::Approval { .. }
             | Self::SignApproval { .. } => Right::Approve,
-            Self::Undos { .. } | Self::TakeUndo { .. } | Self::ReturnUndo { .. } => Right::Rollback,
+            Self::Undos(_) | Self::TakeUndo { .. } | Self::ReturnUndo { .. } => Right::Rollback,
             Self::Revoke { .. } => Right::Revoke,
             Self::Reload | Self::Totals => Right::Operate,
         }
@@ -411,15 +443,14 @@ impl Call {
             Self::Abandon { lease } => frame(out, 5, |writer| {
                 writer.text(lease);
             }),
-            Self::Undos { trace_id } => frame(out, 6, |writer| {
-                writer.text(trace_id);
+            Self::Undos(steps) => frame(out, 6, |writer| steps.write(writer)),
+            Self::TakeUndo { steps, request_id } => frame(out, 7, |writer| {
+                steps.write(writer);
+                writer.text(request_id);
             }),
-            Self::TakeUndo { trace_id, request_id } => frame(out, 7, |writer| {
-                writer.text(trace_id).text(request_id);
-            }),
-            Self::ReturnUndo { trace_id, undo } => frame(out, 8, |writer| {
-                writer.text(trace_id);
-                write_undo(writer, undo);
+            Self::ReturnUndo { steps, request_id } => frame(out, 8, |writer| {
+                steps.write(writer);
+                writer.text(request_id);
             }),
             Self::Observe { tenant, conversation, source, text } => frame(out, 9, |writer| {
                 writer.text(tenant).text(conversation).text(source).maybe(text.as_deref());
@@ -476,9 +507,9 @@ impl Call {
             }
             4 => Self::Cancel { lease: reader.text()? },
             5 => Self::Abandon { lease: reader.text()? },
-            6 => Self::Undos { trace_id: reader.text()? },
-            7 => Self::TakeUndo { trace_id: reader.text()?, request_id: reader.text()? },
-            8 => Self::ReturnUndo { trace_id: reader.text()?, undo: read_undo(&mut reader)? },
+            6 => Self::Undos(Steps::read(&mut reader)?),
+            7 => Self::TakeUndo { steps: Steps::read(&mut reader)?, request_id: reader.text()? },
+            8 => Self::ReturnUndo { steps: Steps::read(&mut reader)?, request_id: reader.text()? },
             9 => Self::Observe {
                 tenant: reader.text()?,
                 conversation: reader.text()?,
@@ -807,7 +838,7 @@ mod tests {
     fn calls() -> Vec<Call> {
         let stamp = Stamp::new("k", 5, 10).unwrap();
         let text = || "x".to_owned();
-        let undo = || Undo { request_id: text(), order: -3, tool: text(), args: b"{}".to_vec() };
+        let steps = || Steps { trace_id: text(), tenant: Some(text()), agent: None };
         let subject = Subject { kind: SubjectKind::Agent, name: text(), tenant: String::new() };
         let mut calls: Vec<Call> = [
             Proof::Signature { key_id: text(), signature: [1; 64] },
@@ -827,9 +858,9 @@ mod tests {
             Call::Settle { lease: text(), actual, result: value() },
             Call::Cancel { lease: text() },
             Call::Abandon { lease: text() },
-            Call::Undos { trace_id: text() },
-            Call::TakeUndo { trace_id: text(), request_id: text() },
-            Call::ReturnUndo { trace_id: text(), undo: undo() },
+            Call::Undos(steps()),
+            Call::TakeUndo { steps: steps(), request_id: text() },
+            Call::ReturnUndo { steps: steps(), request_id: text() },
             Call::Observe {
                 tenant: text(),
                 conversation: text(),

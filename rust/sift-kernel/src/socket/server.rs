@@ -454,12 +454,12 @@ impl Shared {
             }
             Call::Cancel { lease } => Reply::Outcome(local.cancel(&lease)?),
             Call::Abandon { lease } => Reply::Outcome(local.abandon(&lease)?),
-            Call::Undos { trace_id } => Reply::Undos(local.undos(&trace_id)?),
-            Call::TakeUndo { trace_id, request_id } => {
-                Reply::Flag(local.take_undo(&trace_id, &request_id)?)
+            Call::Undos(steps) => Reply::Undos(local.undos(steps.trace())?),
+            Call::TakeUndo { steps, request_id } => {
+                Reply::Flag(local.take_undo(steps.trace(), &request_id)?)
             }
-            Call::ReturnUndo { trace_id, undo } => {
-                local.return_undo(&trace_id, &undo)?;
+            Call::ReturnUndo { steps, request_id } => {
+                local.return_undo(steps.trace(), &request_id)?;
                 Reply::Done
             }
             Call::Observe { tenant, conversation, source, text } => {

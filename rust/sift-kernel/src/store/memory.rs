@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Mutex;
 
-use super::{AccountKey, Before, Store, Undo};
+use super::{AccountKey, Before, Noted, Store, Undo};
 use crate::approval::{ApprovalRecord, ApprovalState, Signed};
 use crate::error::StoreError;
 use crate::revocation::Subject;
@@ -15,11 +15,26 @@ struct State {
     drawn: BTreeMap<AccountKey, i64>,
     revoked: BTreeSet<Subject>,
     approvals: BTreeMap<String, ApprovalRecord>,
-    elevations: BTreeMap<String, (i64, Vec<u8>)>,
-    undos: BTreeMap<String, BTreeMap<(i64, String), Undo>>,
-    clock: i64,
+    elevations: BTreeMap<String, (i64, String, Vec<u8>)>,
+    undos: BTreeMap<String, Vec<Kept>>,
+    noted: Noted,
     issued: i64,
     phase: Phase,
+}
+
+#[derive(Debug)]
+struct Kept {
+    undo: Undo,
+    until_ms: i64,
+    taken: bool,
+}
+
+impl Kept {
+    fn is(&self, other: &Undo) -> bool {
+        let names =
+            |undo: &Undo| (undo.tenant.clone(), undo.agent.clone(), undo.request_id.clone());
+        names(&self.undo) == names(other)
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -160,73 +175,98 @@ impl Store for MemoryStore {
         })
     }
 
+    fn waiting(&self, tenant: &str, agent: &str, now_ms: i64) -> Result<usize, StoreError> {
+        let pending = self.approvals(ApprovalState::Pending)?;
+        let own = pending.iter().filter(|one| one.tenant == tenant && one.agent == agent);
+        Ok(own.filter(|one| one.expires_ms > now_ms).count())
+    }
+
     fn forget_approvals(&self, before_ms: i64) -> Result<(), StoreError> {
         self.state("forget approvals", |state| {
             state.approvals.retain(|_, approval| approval.expires_ms >= before_ms);
         })
     }
 
-    fn add_elevation(&self, id: &str, expires_ms: i64, signed: &[u8]) -> Result<(), StoreError> {
+    fn add_elevation(
+        &self,
+        id: &str,
+        agent: &str,
+        expires_ms: i64,
+        signed: &[u8],
+    ) -> Result<(), StoreError> {
         self.state("add an elevation", |state| {
-            state.elevations.insert(id.to_owned(), (expires_ms, signed.to_vec()));
+            let row = (expires_ms, agent.to_owned(), signed.to_vec());
+            state.elevations.entry(id.to_owned()).or_insert(row);
         })
     }
 
-    fn elevations(&self, now_ms: i64) -> Result<Vec<Vec<u8>>, StoreError> {
+    fn elevations(&self, now_ms: i64) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
         self.state("read elevations", |state| {
-            state
-                .elevations
-                .values()
-                .filter(|(expires, _)| *expires > now_ms)
-                .map(|(_, signed)| signed.clone())
-                .collect()
+            let held = state.elevations.values().filter(|(expires, ..)| *expires > now_ms);
+            held.map(|(_, agent, signed)| (agent.clone(), signed.clone())).collect()
         })
     }
 
-    fn add_undo(&self, trace_id: &str, undo: &Undo) -> Result<(), StoreError> {
+    fn add_undo(&self, trace_id: &str, undo: &Undo, until_ms: i64) -> Result<bool, StoreError> {
         self.state("remember how to undo an action", |state| {
-            state
-                .undos
-                .entry(trace_id.to_owned())
-                .or_default()
-                .insert((undo.order, undo.request_id.clone()), undo.clone());
+            let all = state.undos.entry(trace_id.to_owned()).or_default();
+            if let Some(kept) = all.iter().find(|kept| kept.is(undo)) {
+                return (&kept.undo.tool, &kept.undo.args) == (&undo.tool, &undo.args);
+            }
+            all.push(Kept { undo: undo.clone(), until_ms, taken: false });
+            all.sort_by(|a, b| {
+                (a.undo.order, &a.undo.request_id).cmp(&(b.undo.order, &b.undo.request_id))
+            });
+            true
         })
     }
 
-    fn undos(&self, trace_id: &str) -> Result<Vec<Undo>, StoreError> {
+    fn undos(&self, trace_id: &str, taken: bool) -> Result<Vec<Undo>, StoreError> {
         self.state("read how to undo a trace", |state| {
-            state.undos.get(trace_id).map(|all| all.values().cloned().collect()).unwrap_or_default()
+            let all = state.undos.get(trace_id).into_iter().flatten();
+            all.filter(|kept| kept.taken == taken).map(|kept| kept.undo.clone()).collect()
         })
     }
 
-    fn take_undo(&self, trace_id: &str, request_id: &str) -> Result<bool, StoreError> {
+    fn move_undo(&self, trace_id: &str, undo: &Undo, taken: bool) -> Result<bool, StoreError> {
         self.state("take an undo", |state| {
-            let Some(all) = state.undos.get_mut(trace_id) else { return false };
-            let before = all.len();
-            all.retain(|(_, id), _| id != request_id);
-            all.len() < before
+            let mut all = state.undos.get_mut(trace_id).into_iter().flatten();
+            let found = all.find(|kept| kept.is(undo) && kept.taken != taken);
+            found.map(|kept| kept.taken = taken).is_some()
         })
     }
 
-    fn begin(&self) -> Result<Before, StoreError> {
-        self.state("begin", |state| {
-            let before = match state.phase {
+    fn forget_undos(&self, now_ms: i64) -> Result<(), StoreError> {
+        self.state("forget undos", |state| {
+            state.undos.retain(|_, all| {
+                all.retain(|kept| kept.until_ms > now_ms);
+                !all.is_empty()
+            });
+        })
+    }
+
+    fn before(&self) -> Result<Before, StoreError> {
+        self.state("look at the last kernel", |state| {
+            let noted = state.noted.clone();
+            match state.phase {
                 Phase::Fresh => Before::None,
-                Phase::Open => Before::Crashed(state.clock),
-                Phase::Closed => Before::Closed { at_ms: state.clock, issued_ms: state.issued },
-            };
-            state.phase = Phase::Open;
-            before
+                Phase::Open => Before::Crashed(noted),
+                Phase::Closed => Before::Closed { noted, issued_ms: state.issued },
+            }
         })
     }
 
-    fn note_clock(&self, wall_ms: i64) -> Result<(), StoreError> {
-        self.state("note the clock", |state| state.clock = state.clock.max(wall_ms))
+    fn begin(&self) -> Result<(), StoreError> {
+        self.state("begin", |state| state.phase = Phase::Open)
     }
 
-    fn finish(&self, wall_ms: i64, issued_ms: i64) -> Result<(), StoreError> {
+    fn note(&self, noted: &Noted) -> Result<(), StoreError> {
+        self.state("note the clock", |state| state.noted = state.noted.followed_by(noted))
+    }
+
+    fn finish(&self, noted: &Noted, issued_ms: i64) -> Result<(), StoreError> {
         self.state("finish", |state| {
-            state.clock = state.clock.max(wall_ms);
+            state.noted = state.noted.followed_by(noted);
             state.issued = issued_ms;
             state.phase = Phase::Closed;
         })

@@ -11,7 +11,7 @@ use std::sync::Mutex;
 
 use rusqlite::{params, Connection, OpenFlags, OptionalExtension, Row};
 
-use super::{AccountKey, Before, Store, Undo};
+use super::{AccountKey, Before, Noted, Store, Undo};
 use crate::approval::{ApprovalRecord, ApprovalState, Sealed, Signed, Verdict};
 use crate::error::StoreError;
 use crate::revocation::{Subject, SubjectKind};
@@ -19,7 +19,7 @@ use crate::sync::lock;
 
 /// Says that a file is ours (`SIFT` in ASCII), and which tables it has.
 const APPLICATION: i64 = 0x5349_4654;
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 const TABLES: &str = "
 create table account (
@@ -35,6 +35,7 @@ create table approval (
     approver_group text not null, created_ms integer not null, expires_ms integer not null,
     state text not null) strict, without rowid;
 create index approval_state on approval (state, created_ms);
+create index approval_agent on approval (tenant, agent, state, expires_ms);
 create table approval_copy (
     approval text not null, approver text not null, sealed blob not null,
     primary key (approval, approver)) strict, without rowid;
@@ -43,15 +44,46 @@ create table approval_signature (
     at_ms integer not null, signature blob not null,
     primary key (approval, approver)) strict, without rowid;
 create table elevation (
-    id text primary key, expires_ms integer not null, signed blob not null) strict, without rowid;
+    id text primary key, agent text not null, expires_ms integer not null, signed blob not null)
+    strict, without rowid;
 create table undo (
-    trace text not null, request text not null, place integer not null, tool text not null,
-    args blob not null,
-    primary key (trace, request)) strict, without rowid;
+    tenant text not null, agent text not null, trace text not null, request text not null,
+    place integer not null, tool text not null, args blob not null, until_ms integer not null,
+    taken integer not null,
+    primary key (trace, tenant, agent, request)) strict, without rowid;
+create index undo_until on undo (until_ms);
 create table kernel (
     one integer primary key check (one = 1), phase text not null, wall_ms integer not null,
-    issued_ms integer not null) strict;
-insert into kernel values (1, 'fresh', 0, 0);
+    issued_ms integer not null, steady_ms integer not null, boot text not null,
+    tree_size integer not null) strict;
+insert into kernel values (1, 'fresh', 0, 0, 0, '', 0);
+";
+
+/// From the tables of version 1, which did not know whose elevations and undos are: an elevation of no agent widens
+/// nothing, and an undo of no tenant is found where none is named. Nor how long the ledger was, so that it counts as
+/// crashed. Places were milliseconds once, and microseconds later.
+const FROM_1: &str = "
+create index approval_agent on approval (tenant, agent, state, expires_ms);
+alter table elevation rename to elevation_1;
+alter table undo rename to undo_1;
+create table elevation (
+    id text primary key, agent text not null, expires_ms integer not null, signed blob not null)
+    strict, without rowid;
+insert into elevation select id, '', expires_ms, signed from elevation_1;
+create table undo (
+    tenant text not null, agent text not null, trace text not null, request text not null,
+    place integer not null, tool text not null, args blob not null, until_ms integer not null,
+    taken integer not null,
+    primary key (trace, tenant, agent, request)) strict, without rowid;
+create index undo_until on undo (until_ms);
+insert into undo select '', '', trace, request, place, tool, args,
+    case when place > 100000000000000 then place / 1000 else place end + 2592000000, 0 from undo_1;
+drop table elevation_1;
+drop table undo_1;
+alter table kernel add column steady_ms integer not null default 0;
+alter table kernel add column boot text not null default '';
+alter table kernel add column tree_size integer not null default 0;
+update kernel set phase = 'open' where phase = 'closed';
 ";
 
 /// See the module.
@@ -105,12 +137,20 @@ impl SqliteStore {
                 transaction.pragma_update(None, "user_version", VERSION).map_err(failed(WHAT))?;
                 transaction.commit().map_err(failed(WHAT))?;
             }
-            (APPLICATION, VERSION) => {
+            (APPLICATION, found @ (1 | VERSION)) => {
                 let check: String = connection
                     .pragma_query_value(None, "quick_check", |row| row.get(0))
                     .map_err(failed(WHAT))?;
                 if check != "ok" {
                     return Err(damaged(WHAT, "the file is damaged: restore it from a backup"));
+                }
+                if found != VERSION {
+                    let transaction = connection.transaction().map_err(failed(WHAT))?;
+                    transaction.execute_batch(FROM_1).map_err(failed(WHAT))?;
+                    transaction
+                        .pragma_update(None, "user_version", VERSION)
+                        .map_err(failed(WHAT))?;
+                    transaction.commit().map_err(failed(WHAT))?;
                 }
             }
             (APPLICATION, other) => {
@@ -400,6 +440,20 @@ impl Store for SqliteStore {
         })
     }
 
+    fn waiting(&self, tenant: &str, agent: &str, now_ms: i64) -> Result<usize, StoreError> {
+        let count = self.look("count approvals", |connection| {
+            connection
+                .prepare_cached(
+                    "select count(*) from approval
+                     where tenant = ? and agent = ? and state = ? and expires_ms > ?",
+                )?
+                .query_row(params![tenant, agent, ApprovalState::Pending.word(), now_ms], |row| {
+                    row.get::<_, i64>(0)
+                })
+        })?;
+        Ok(usize::try_from(count).unwrap_or(usize::MAX))
+    }
+
     fn forget_approvals(&self, before_ms: i64) -> Result<(), StoreError> {
         self.run("forget approvals", |transaction| {
             for table in ["approval_copy", "approval_signature"] {
@@ -414,95 +468,279 @@ impl Store for SqliteStore {
         })
     }
 
-    fn add_elevation(&self, id: &str, expires_ms: i64, signed: &[u8]) -> Result<(), StoreError> {
+    fn add_elevation(
+        &self,
+        id: &str,
+        agent: &str,
+        expires_ms: i64,
+        signed: &[u8],
+    ) -> Result<(), StoreError> {
         self.run("add an elevation", |transaction| {
             transaction
-                .prepare_cached("insert or ignore into elevation values (?, ?, ?)")?
-                .execute(params![id, expires_ms, signed])
+                .prepare_cached("insert or ignore into elevation values (?, ?, ?, ?)")?
+                .execute(params![id, agent, expires_ms, signed])
                 .map(drop)
         })
     }
 
-    fn elevations(&self, now_ms: i64) -> Result<Vec<Vec<u8>>, StoreError> {
+    fn elevations(&self, now_ms: i64) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
         self.look("read elevations", |connection| {
             connection
-                .prepare_cached("select signed from elevation where expires_ms > ? order by id")?
-                .query_map([now_ms], |row| row.get(0))?
+                .prepare_cached(
+                    "select agent, signed from elevation where expires_ms > ? order by id",
+                )?
+                .query_map([now_ms], |row| Ok((row.get(0)?, row.get(1)?)))?
                 .collect()
         })
     }
 
-    fn add_undo(&self, trace_id: &str, undo: &Undo) -> Result<(), StoreError> {
+    fn add_undo(&self, trace_id: &str, undo: &Undo, until_ms: i64) -> Result<bool, StoreError> {
+        let Undo { tenant, agent, request_id, order, tool, args } = undo;
         self.run("remember how to undo an action", |transaction| {
             transaction
-                .prepare_cached("insert or ignore into undo values (?, ?, ?, ?, ?)")?
-                .execute(params![trace_id, undo.request_id, undo.order, undo.tool, undo.args])
-                .map(drop)
+                .prepare_cached("insert or ignore into undo values (?, ?, ?, ?, ?, ?, ?, ?, 0)")?
+                .execute(params![
+                    tenant, agent, trace_id, request_id, order, tool, args, until_ms
+                ])?;
+            transaction
+                .prepare_cached(
+                    "select tool = ? and args = ? from undo
+                     where trace = ? and tenant = ? and agent = ? and request = ?",
+                )?
+                .query_row(params![tool, args, trace_id, tenant, agent, request_id], |row| {
+                    row.get(0)
+                })
         })
     }
 
-    fn undos(&self, trace_id: &str) -> Result<Vec<Undo>, StoreError> {
+    fn undos(&self, trace_id: &str, taken: bool) -> Result<Vec<Undo>, StoreError> {
         self.look("read how to undo a trace", |connection| {
             connection
                 .prepare_cached(
-                    "select request, place, tool, args from undo where trace = ? order by place, request",
+                    "select tenant, agent, request, place, tool, args from undo
+                     where trace = ? and taken = ? order by place, request",
                 )?
-                .query_map([trace_id], |row| {
+                .query_map(params![trace_id, taken], |row| {
                     Ok(Undo {
-                        request_id: row.get(0)?,
-                        order: row.get(1)?,
-                        tool: row.get(2)?,
-                        args: row.get(3)?,
+                        tenant: row.get(0)?,
+                        agent: row.get(1)?,
+                        request_id: row.get(2)?,
+                        order: row.get(3)?,
+                        tool: row.get(4)?,
+                        args: row.get(5)?,
                     })
                 })?
                 .collect()
         })
     }
 
-    fn take_undo(&self, trace_id: &str, request_id: &str) -> Result<bool, StoreError> {
+    fn move_undo(&self, trace_id: &str, undo: &Undo, taken: bool) -> Result<bool, StoreError> {
         self.run("take an undo", |transaction| {
-            let taken = transaction
-                .prepare_cached("delete from undo where trace = ? and request = ?")?
-                .execute(params![trace_id, request_id])?;
-            Ok(taken == 1)
+            let moved = transaction
+                .prepare_cached(
+                    "update undo set taken = ?1 where trace = ?2 and tenant = ?3 and agent = ?4
+                     and request = ?5 and taken != ?1",
+                )?
+                .execute(params![taken, trace_id, undo.tenant, undo.agent, undo.request_id])?;
+            Ok(moved == 1)
         })
     }
 
-    fn begin(&self) -> Result<Before, StoreError> {
-        self.run("begin", |transaction| {
-            let (phase, at_ms, issued_ms): (String, i64, i64) = transaction.query_row(
-                "select phase, wall_ms, issued_ms from kernel",
+    fn forget_undos(&self, now_ms: i64) -> Result<(), StoreError> {
+        self.run("forget undos", |transaction| {
+            transaction
+                .prepare_cached("delete from undo where until_ms <= ?")?
+                .execute([now_ms])
+                .map(drop)
+        })
+    }
+
+    fn before(&self) -> Result<Before, StoreError> {
+        self.look("look at the last kernel", |connection| {
+            connection.query_row(
+                "select phase, issued_ms, wall_ms, steady_ms, boot, tree_size from kernel",
                 [],
-                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
-            )?;
-            let before = match phase.as_str() {
-                "fresh" => Before::None,
-                "open" => Before::Crashed(at_ms),
-                "closed" => Before::Closed { at_ms, issued_ms },
-                other => return Err(unknown(other)),
-            };
-            transaction.execute("update kernel set phase = 'open'", [])?;
-            Ok(before)
+                |row| {
+                    let (phase, issued_ms): (String, i64) = (row.get(0)?, row.get(1)?);
+                    let size: i64 = row.get(5)?;
+                    let noted = Noted {
+                        wall_ms: row.get(2)?,
+                        steady_ms: row.get(3)?,
+                        boot: row.get(4)?,
+                        tree_size: u64::try_from(size).unwrap_or_default(),
+                    };
+                    match phase.as_str() {
+                        "fresh" => Ok(Before::None),
+                        "open" => Ok(Before::Crashed(noted)),
+                        "closed" => Ok(Before::Closed { noted, issued_ms }),
+                        other => Err(unknown(other)),
+                    }
+                },
+            )
         })
     }
 
-    fn note_clock(&self, wall_ms: i64) -> Result<(), StoreError> {
-        self.run("note the clock", |transaction| {
-            transaction
-                .prepare_cached("update kernel set wall_ms = max(wall_ms, ?)")?
-                .execute([wall_ms])
-                .map(drop)
+    fn begin(&self) -> Result<(), StoreError> {
+        self.run("begin", |transaction| {
+            transaction.execute("update kernel set phase = 'open'", []).map(drop)
         })
     }
 
-    fn finish(&self, wall_ms: i64, issued_ms: i64) -> Result<(), StoreError> {
+    fn note(&self, noted: &Noted) -> Result<(), StoreError> {
+        self.run("note the clock", |transaction| note(transaction, noted))
+    }
+
+    fn finish(&self, noted: &Noted, issued_ms: i64) -> Result<(), StoreError> {
         self.run("finish", |transaction| {
+            note(transaction, noted)?;
             transaction
-                .execute(
-                    "update kernel set phase = 'closed', wall_ms = max(wall_ms, ?), issued_ms = ?",
-                    [wall_ms, issued_ms],
-                )
+                .execute("update kernel set phase = 'closed', issued_ms = ?", [issued_ms])
                 .map(drop)
         })
+    }
+}
+
+/// See [`Noted::followed_by`].
+fn note(connection: &Connection, noted: &Noted) -> rusqlite::Result<()> {
+    let size = i64::try_from(noted.tree_size).unwrap_or(i64::MAX);
+    connection
+        .prepare_cached(
+            "update kernel set wall_ms = max(wall_ms, ?1), tree_size = ?4,
+             steady_ms = case when ?1 >= wall_ms then ?2 else steady_ms end,
+             boot = case when ?1 >= wall_ms then ?3 else boot end",
+        )?
+        .execute(params![noted.wall_ms, noted.steady_ms, noted.boot, size])
+        .map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::MemoryStore;
+
+    fn undo(tenant: &str, agent: &str, args: &[u8]) -> Undo {
+        Undo {
+            tenant: tenant.to_owned(),
+            agent: agent.to_owned(),
+            request_id: "r1".to_owned(),
+            order: 5,
+            tool: "unbook".to_owned(),
+            args: args.to_vec(),
+        }
+    }
+
+    fn approval(id: &str, agent: &str, expires_ms: i64, state: ApprovalState) -> ApprovalRecord {
+        ApprovalRecord {
+            id: id.to_owned(),
+            action: vec![1; 32],
+            tenant: "acme".to_owned(),
+            agent: agent.to_owned(),
+            session: None,
+            requester: "k".to_owned(),
+            tool: "refund".to_owned(),
+            rule: "r".to_owned(),
+            m: 1,
+            group: "finance".to_owned(),
+            created_ms: 1,
+            expires_ms,
+            state,
+            sealed: Vec::new(),
+            signatures: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn both_stores_say_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = SqliteStore::open(&folder.path().join("kernel.sqlite")).unwrap();
+        let stores: [&dyn Store; 2] = [&MemoryStore::default(), &file];
+        for store in stores {
+            // Undos are apart by tenant and agent, never replaced, and taken once.
+            let ours = undo("acme", "bot", b"1");
+            assert!(store.add_undo("t1", &ours, 100).unwrap());
+            assert!(store.add_undo("t1", &Undo { order: 9, ..ours.clone() }, 100).unwrap());
+            assert!(!store.add_undo("t1", &undo("acme", "bot", b"2"), 100).unwrap());
+            for other in [undo("other", "bot", b"2"), undo("acme", "else", b"2")] {
+                assert!(store.add_undo("t1", &other, 200).unwrap());
+            }
+            assert_eq!(store.undos("t1", false).unwrap().len(), 3);
+            assert!(store.move_undo("t1", &ours, true).unwrap());
+            assert!(!store.move_undo("t1", &ours, true).unwrap());
+            assert_eq!(store.undos("t1", true).unwrap(), std::slice::from_ref(&ours));
+            assert_eq!(store.undos("t1", false).unwrap().len(), 2);
+            assert!(store.move_undo("t1", &ours, false).unwrap());
+            assert!(!store.move_undo("t2", &ours, true).unwrap());
+            store.forget_undos(100).unwrap();
+            assert_eq!(store.undos("t1", false).unwrap().len(), 2);
+            // Approvals that wait are counted by agent.
+            for (id, agent, expires, state) in [
+                ("a", "bot", 100, ApprovalState::Pending),
+                ("b", "bot", 100, ApprovalState::Rejected),
+                ("c", "bot", 10, ApprovalState::Pending),
+                ("d", "else", 100, ApprovalState::Pending),
+            ] {
+                store.add_approval(&approval(id, agent, expires, state)).unwrap();
+            }
+            assert_eq!(store.waiting("acme", "bot", 10).unwrap(), 1);
+            assert_eq!(store.waiting("other", "bot", 10).unwrap(), 0);
+            // An elevation stays with its agent.
+            store.add_elevation("e", "bot", 100, b"signed").unwrap();
+            store.add_elevation("e", "else", 100, b"signed").unwrap();
+            assert_eq!(store.elevations(99).unwrap(), [("bot".to_owned(), b"signed".to_vec())]);
+            assert!(store.elevations(100).unwrap().is_empty());
+            // The later wall clock stands, with the steady one of its moment.
+            let noted = |wall_ms, steady_ms, boot: &str, tree_size| Noted {
+                wall_ms,
+                steady_ms,
+                boot: boot.to_owned(),
+                tree_size,
+            };
+            assert_eq!(store.before().unwrap(), Before::None);
+            assert_eq!(store.before().unwrap(), Before::None, "looking changes nothing");
+            store.begin().unwrap();
+            store.note(&noted(50, 7, "a", 3)).unwrap();
+            store.note(&noted(40, 9, "b", 4)).unwrap();
+            assert_eq!(store.before().unwrap(), Before::Crashed(noted(50, 7, "a", 4)));
+            store.finish(&noted(60, 11, "b", 5), 55).unwrap();
+            let closed = Before::Closed { noted: noted(60, 11, "b", 5), issued_ms: 55 };
+            assert_eq!(store.before().unwrap(), closed);
+        }
+    }
+
+    /// The tables that version 1 had, as far as version 2 changed them.
+    const TABLES_1: &str = "
+create table approval (
+    id text primary key, action blob not null, tenant text not null, agent text not null,
+    session text, requester text not null, tool text not null, rule text not null, m integer not null,
+    approver_group text not null, created_ms integer not null, expires_ms integer not null,
+    state text not null) strict, without rowid;
+create table elevation (
+    id text primary key, expires_ms integer not null, signed blob not null) strict, without rowid;
+create table undo (
+    trace text not null, request text not null, place integer not null, tool text not null,
+    args blob not null,
+    primary key (trace, request)) strict, without rowid;
+create table kernel (
+    one integer primary key check (one = 1), phase text not null, wall_ms integer not null,
+    issued_ms integer not null) strict;
+insert into kernel values (1, 'closed', 70, 60);
+insert into elevation values ('e', 100, x'00');
+insert into undo values ('t1', 'r1', 5, 'unbook', x'31');
+pragma application_id = 1397311060;
+pragma user_version = 1;
+";
+
+    #[test]
+    fn a_file_of_version_1_is_taken_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("kernel.sqlite");
+        Connection::open(&path).unwrap().execute_batch(TABLES_1).unwrap();
+        for _ in 0..2 {
+            let store = SqliteStore::open(&path).unwrap();
+            assert_eq!(store.undos("t1", false).unwrap(), [undo("", "", b"1")]);
+            assert_eq!(store.elevations(1).unwrap(), [(String::new(), vec![0])]);
+            let noted = Noted { wall_ms: 70, ..Noted::default() };
+            assert_eq!(store.before().unwrap(), Before::Crashed(noted));
+        }
     }
 }
