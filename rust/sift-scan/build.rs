@@ -29,6 +29,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         (&["secrets"], View::Identity, "SECRETS"),
         (&["pii"], View::Identity, "PERSONAL"),
         (&["default"], View::Folded, "FOLDED"),
+        (&["default"], View::Folded, "VEILED"),
     ] {
         let rules = RuleSet::select(sets, &[])?;
         let (mut any, mut high) = (Group::default(), Group::default());
@@ -56,8 +57,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
             high.bytes.extend(divided.bytes);
         }
-        // Where veiled words may stand: in a database of their own they would cost as much as all others together.
-        if view == View::Folded {
+        // Where veiled words may stand: in a database of their own they would cost as much as all others together, and
+        // a scan that lifts no veils 10 to 30 % in the same.
+        if name == "VEILED" {
             for cue in cues() {
                 let parts = Parts::parse(&cue.pattern, None, None, None)?;
                 let name = if cue.reading == Reading::Reversed { "reversed" } else { "rot13" };

@@ -184,6 +184,7 @@ pub(crate) fn engines(
     // The first that has the most, so the smallest of those that have all.
     let choices: &[&Embedded] = match view {
         View::Identity => &[&embedded::PERSONAL, &embedded::SECRETS, &embedded::ALL],
+        View::Folded if veils::has_cues(cues) => &[&embedded::VEILED],
         View::Folded => &[&embedded::FOLDED],
     };
     let has = |embedded: &Embedded| -> HashSet<u32> {

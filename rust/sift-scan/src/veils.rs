@@ -25,6 +25,11 @@ pub(crate) fn reading(pattern: u32) -> Option<Reading> {
     READINGS.get(pattern.checked_sub(FIRST)? as usize).copied()
 }
 
+/// Whether something that is `wanted` has cues.
+pub(crate) fn has_cues(wanted: Encodings) -> bool {
+    READINGS.iter().any(|&reading| wanted.contains(encoding(reading)))
+}
+
 /// The key of a cue in a database of this build.
 pub(crate) fn key(reading: Reading) -> &'static str {
     encoding(reading).as_str()
