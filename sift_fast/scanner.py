@@ -31,9 +31,9 @@ class Scanner(_core.Scanner):
         exclude: entity types and rule ids that are not looked for.
         min_score: findings below are dropped, 0 to 1.
         decode: True, the default, reads what is written in base64, hex, escapes, invisible or look-alike characters
-            as well, and for injection rules spaced letters, digits for letters, backwards and ROT13; False does not;
-            names of encodings (`sift_fast.types.EncodingName`) choose. What is inside counts too: gzip inside base64
-            needs `"base64"` and `"gzip"`.
+            as well, and for injection rules spaced letters and digits for letters; False does not; names of encodings
+            (`sift_fast.types.EncodingName`) choose: `"reversed"` and `"rot13"` are read only when they are named. What
+            is inside counts too: gzip inside base64 needs `"base64"` and `"gzip"`.
         allow_list: values, `str` or `bytes`, that are never findings.
         limits: bounds on one scan; None for `Limits()`.
         engine: `"hyperscan"` or `"automata"` to insist on one; None for the best there is.

@@ -23,6 +23,12 @@ from sift_fast import _core
 
 #: Longest text, in characters: what is longer when encoded than a window is not found as a whole.
 LONGEST = 300
+
+#: All there are: `True` leaves out the last two.
+ENCODINGS = (
+    *("base64", "hex", "utf16", "gzip", "zlib", "percent", "entity", "escape", "tag", "selector"),
+    *("invisible", "styled", "lookalike", "spaced", "leet", "reversed", "rot13"),
+)
 #: Words and punctuation; nothing that is written in an encoding already.
 _SENTENCE = re.compile(r"[A-Za-z]+(?:[ ,.;:!?'\"\n-]+[A-Za-z0-9]+){2,}[ .!?'\":]*")
 #: Letters of a piece of innocent text.
@@ -96,7 +102,7 @@ def main() -> None:
     parser.add_argument("--cases", help="JSON lines, gzipped, with a `text` each; without it examples of the rules")
     parser.add_argument("--corpus", action="append", default=[], help="a file of innocent text; may be given again")
     arguments = parser.parse_args()
-    scanner = sf.Scanner(decode=True)
+    scanner = sf.Scanner(decode=ENCODINGS)
     texts = list(_cases(arguments.cases))
     single: dict[str, tuple[Way, ...]] = {name: (way,) for name, way in WAYS.items()}
     inner = {name: way for name, way in WAYS.items() if name not in ("zero width", "full width")}

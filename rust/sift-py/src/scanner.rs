@@ -140,7 +140,7 @@ impl Scanner {
             allow_list: allow_list.map(values).transpose()?.unwrap_or_default(),
             limits: limits.map(read_limits).transpose()?.unwrap_or_default(),
             engine,
-            decode: decode.map(encodings).transpose()?.unwrap_or(Encodings::ALL),
+            decode: decode.map(encodings).transpose()?.unwrap_or(Encodings::USUAL),
         };
         // Rules of a user are compiled here, which can take seconds.
         let core = py.detach(|| {
@@ -329,11 +329,10 @@ fn values(object: &Bound<'_, PyAny>) -> PyResult<Vec<Vec<u8>>> {
     object.try_iter()?.map(|item| value(&item?)).collect()
 }
 
-/// Reads `sift_fast.Limits`, by its names.
-/// Which encodings are undone: all, none, or those that are named.
+/// Which encodings are undone: the usual ones, none, or those that are named.
 fn encodings(wanted: &Bound<'_, PyAny>) -> PyResult<Encodings> {
     if let Ok(all) = wanted.cast::<PyBool>() {
-        return Ok(if all.is_true() { Encodings::ALL } else { Encodings::default() });
+        return Ok(if all.is_true() { Encodings::USUAL } else { Encodings::default() });
     }
     strings(wanted, "decode")?.iter().try_fold(Encodings::default(), |set, name| {
         let encoding = Encoding::named(name).ok_or_else(|| {

@@ -189,6 +189,11 @@ impl Encodings {
     /// All of them.
     pub const ALL: Self = Self((1 << Encoding::ALL.len()) - 1);
 
+    /// All but those whose words have to be looked for by an engine: that alone takes a third to a half of the time
+    /// of a scan with the default rules.
+    pub const USUAL: Self =
+        Self(Self::ALL.0 & !(1 << Encoding::Reversed as u8 | 1 << Encoding::Rot13 as u8));
+
     /// Whether they have one in common.
     pub const fn meet(self, other: Self) -> bool {
         self.0 & other.0 != 0
