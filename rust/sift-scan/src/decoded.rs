@@ -4,30 +4,19 @@
 //! Each window of [`sift_text::decode`] is a small text of its own, read by the same engines; what is found in it
 //! is a candidate like all others, with the span of the whole encoding units. Which candidates count depends on
 //! the window and on a bounded number of bytes alone, so a stream counts the same ones.
-//!
-//! **What a stream needs.** A candidate of a dense window begins in the window, which is held until it is
-//! told. One of a sparse window may begin left of its first unit, where the view reads as the text does. It
-//! counts only if it needs what the unit says ([`Scanner::needs_unit`]): then the text itself, read up to the
-//! unit, has a candidate under way that begins there, and the hold automaton holds it. A candidate that does
-//! not need the unit is one of the text.
 
 use std::cell::Cell;
-use std::collections::VecDeque;
 use std::time::Instant;
 
 use sift_rules::{Category, View, MAX_AFTER};
 use sift_text::decode::{
-    veiled, windows_by, Chain, Finder, Form, Gate, Held, Level, Limits, Nesting, Reading, Window,
-    REACH, STRIDE,
+    veiled, windows_by, Chain, Form, Gate, Level, Nesting, Reading, Window, STRIDE,
 };
 
 use crate::candidate::{Candidate, Extent};
 use crate::error::ScanError;
 use crate::limits::Incomplete;
-use crate::resolve::Part;
-use crate::scanner::{
-    widen, Explained, Mode, Operation, Scan, Scanner, Scratch, Work, LOOK_BEHIND,
-};
+use crate::scanner::{Explained, Mode, Operation, Scan, Scanner, Scratch, LOOK_BEHIND};
 use crate::veils;
 
 /// What characters without a glyph are found as.
@@ -43,7 +32,7 @@ pub(crate) struct Decoding {
 }
 
 impl Decoding {
-    fn memory(&self) -> usize {
+    pub(crate) fn memory(&self) -> usize {
         self.windows.capacity() * std::mem::size_of::<Window>()
             + self.nesting.memory()
             + self.scratch.memory()
@@ -337,196 +326,4 @@ pub(crate) fn follow(candidate: &mut Candidate, windows: &[Window]) {
         reach = reach.max(window.end);
     }
     candidate.extent = Extent::Open(reach);
-}
-
-/// Longest encoding unit, in bytes: a pair of surrogates, each behind eight backslashes.
-const UNIT: usize = 40;
-
-/// Where decoding stands in a stream: windows that are not complete, and candidates beyond the frontier.
-#[derive(Debug)]
-pub(crate) struct Undecided {
-    finder: Finder,
-    /// Windows that became certain with the last piece; in the text, not in the buffer, once they are read.
-    told: Vec<Window>,
-    /// Up to where decoders have read and decided, in the text.
-    held: Held,
-    /// For some places what the frontier of a text that went up to there was, without sparse windows.
-    known: VecDeque<(usize, usize)>,
-    pending: Vec<Candidate>,
-    decoding: Decoding,
-}
-
-impl Undecided {
-    pub(crate) fn new(limits: &Limits) -> Self {
-        Self {
-            finder: Finder::new(limits),
-            told: Vec::new(),
-            held: Held { dense: 0, sparse: 0, buffer: 0 },
-            known: VecDeque::from([(0, 0)]),
-            pending: Vec::new(),
-            decoding: Decoding::default(),
-        }
-    }
-
-    /// Reads what was added to the buffer `text`, which begins at `base`, behind `read`. `advance` lets the hold
-    /// automaton read from one place to another and tells its frontier. Returns the frontier: no candidate
-    /// that is still to come begins before.
-    pub(crate) fn take(
-        &mut self,
-        text: &[u8],
-        base: usize,
-        read: usize,
-        advance: &mut dyn FnMut(usize, usize) -> usize,
-    ) -> usize {
-        let length = base + text.len();
-        self.finder.advance_sparse(text, false, &mut self.told);
-        let sparse = base + self.finder.held(text.len()).sparse;
-        // Of a unit inside a unit a part may stand before it.
-        let near =
-            text.get((sparse - base).saturating_sub(UNIT)..sparse - base).unwrap_or_default();
-        let begins = |byte: &u8| !byte.is_ascii() || matches!(byte, b'%' | b'&' | b'\\');
-        let part = near.iter().position(begins).map_or(0, |at| near.len() - at);
-        let place = sparse - part;
-        let mut at = read;
-        if place > read {
-            at = place;
-            self.advance(text, base, read, at, advance);
-        }
-        if length > at {
-            self.advance(text, base, at, length, advance);
-        }
-        while self.known.get(1).is_some_and(|known| known.0 <= place) {
-            self.known.pop_front();
-        }
-        let last = self.known.back().map_or(0, |known| known.1);
-        self.known.front().map_or(0, |known| known.1).min(last)
-    }
-
-    fn advance(
-        &mut self,
-        text: &[u8],
-        base: usize,
-        from: usize,
-        to: usize,
-        advance: &mut dyn FnMut(usize, usize) -> usize,
-    ) {
-        let frontier = advance(from, to);
-        let text = text.get(..to - base).unwrap_or_default();
-        self.finder.advance_dense(text, false, &mut self.told);
-        let held = self.finder.held(text.len());
-        self.held = Held {
-            dense: base + held.dense,
-            sparse: base + held.sparse,
-            buffer: base + held.buffer,
-        };
-        self.known.push_back((to, frontier.min(self.held.dense)));
-    }
-
-    /// Nothing follows.
-    pub(crate) fn finish(&mut self, text: &[u8]) {
-        self.finder.advance(text, true, &mut self.told);
-    }
-
-    /// Reads the windows that became certain.
-    pub(crate) fn read(
-        &mut self,
-        scanner: &Scanner,
-        text: Part<'_>,
-        mode: Mode<'_>,
-        work: &mut Work,
-        incomplete: &mut Incomplete,
-    ) -> Result<(), ScanError> {
-        let pass = Pass { operation: Operation::Redact, mode, deadline: None, base: text.base };
-        let mut scan = Scan::default();
-        for window in &mut self.told {
-            let mut accept = |candidate| self.pending.push(candidate);
-            let decoding = &mut self.decoding;
-            scanner.read_window(
-                text.bytes,
-                *window,
-                pass,
-                decoding,
-                &mut scan,
-                &mut None,
-                &mut accept,
-            )?;
-            window.start += text.base;
-            window.literal += text.base;
-            window.end += text.base;
-        }
-        self.told.sort_unstable_by_key(|window| window.start);
-        work.hits += scan.work.hits;
-        work.steps += scan.work.steps;
-        work.decoded += scan.work.decoded;
-        if let Some(name) = scan.incomplete.without(Incomplete::DECODE).names().next() {
-            return Err(ScanError::Limit(name));
-        }
-        incomplete.insert(scan.incomplete);
-        Ok(())
-    }
-
-    /// Follows an open end along the windows that became certain.
-    pub(crate) fn follow(&self, candidate: &mut Candidate, text: Part<'_>, mode: Mode<'_>) {
-        follow(candidate, &self.told);
-        let reach = candidate.extent.reach();
-        let sparse = matches!(candidate.run, Some(Reading::Escapes | Reading::Characters));
-        // No window that is not told begins before.
-        let next = if sparse { self.held.sparse.saturating_sub(REACH) } else { self.held.dense };
-        if mode.complete || next >= reach {
-            // Its beginning may be gone: the edit of an open end is given out before the end is known.
-            let inside = reach.saturating_sub(text.base);
-            let whole =
-                if mode.characters { sift_text::ceil_char(text.bytes, inside) } else { inside };
-            candidate.extent = Extent::Closed(text.base + whole);
-        }
-    }
-
-    /// Moves the candidates that begin before `frontier` to `queue`. Returns whether there are any.
-    pub(crate) fn decide(
-        &mut self,
-        frontier: usize,
-        complete: bool,
-        text: Part<'_>,
-        mode: Mode<'_>,
-        queue: &mut Vec<Candidate>,
-    ) -> bool {
-        let mut pending = std::mem::take(&mut self.pending);
-        for candidate in pending.iter_mut().filter(|candidate| candidate.run.is_some()) {
-            if matches!(candidate.extent, Extent::Open(_)) {
-                self.follow(candidate, text, mode);
-            }
-        }
-        self.told.clear();
-        let known = queue.len();
-        let decided = |candidate: &mut Candidate| complete || candidate.start < frontier;
-        queue.extend(pending.extract_if(.., decided));
-        self.pending = pending;
-        if mode.characters {
-            queue.iter_mut().skip(known).for_each(|candidate| widen(candidate, text));
-        }
-        queue.len() > known
-    }
-
-    /// The text must go back to here, of a buffer that begins at `base` and has `length` bytes.
-    pub(crate) fn needed(&self, base: usize, length: usize) -> usize {
-        let pending = self.pending.iter().map(|candidate| candidate.start).min();
-        let buffer = base + self.finder.held(length).buffer;
-        // The look at what stands before a unit.
-        let buffer = buffer.min(self.held.sparse).saturating_sub(UNIT);
-        pending.map_or(buffer, |start| start.min(buffer))
-    }
-
-    /// The buffer lost `count` bytes at its front.
-    pub(crate) fn dropped(&mut self, count: usize) {
-        self.finder.dropped(count);
-    }
-
-    /// Bytes of memory beyond its own.
-    pub(crate) fn memory(&self) -> usize {
-        std::mem::size_of::<Self>()
-            + self.told.capacity() * std::mem::size_of::<Window>()
-            + self.pending.capacity() * std::mem::size_of::<Candidate>()
-            + self.known.capacity() * std::mem::size_of::<(usize, usize)>()
-            + self.decoding.memory()
-    }
 }

@@ -7,12 +7,12 @@
 use std::sync::Arc;
 
 use crate::candidate::{Candidate, Extent};
-use crate::decoded::Undecided;
 use crate::error::ScanError;
 use crate::hold::Position;
 use crate::limits::Incomplete;
 use crate::resolve::{Part, Sink, Terms, Walk};
 use crate::scanner::{widen, Mode, Scanner, Work, LOOK_BEHIND};
+use crate::undecided::Undecided;
 use crate::EDIT_SCORE;
 
 /// Bytes taken at once: bounds what a long piece adds to the buffer.
@@ -238,7 +238,10 @@ impl Stream {
         };
         let mut frontier = match &mut self.undecided {
             None => advance(read, length),
-            Some(undecided) => undecided.take(&self.text, self.base, read, &mut advance),
+            Some(undecided) => {
+                let automaton = &hold.automaton;
+                undecided.take(&self.text, self.base, read, &scanner, automaton, &mut advance)
+            }
         };
         frontier = frontier.max(decided);
         #[cfg(feature = "faults")]

@@ -157,10 +157,24 @@ fn mixture(examples: &[(String, Finding)], rng: &mut Rng) -> String {
         "the lazy dog ",
         "QUJD",
     ];
+    const COMMON: [&str; 8] = [
+        "see [it](https://site.example/a%20b/c?x=1%2C2) and ",
+        "\"caf\\u00e9\": \"d\\u00e9j\\u00e0\", ",
+        "key=%20",
+        "Tom &amp; Jerry&#39;s &lt;b&gt; ",
+        "p\u{430}ssword ",
+        "so\u{200b}ft ",
+        "in plain words that say nothing of note, ",
+        "%25%34%31",
+    ];
     let mut text = String::new();
     for _ in 0..1 + rng.below(5) {
         match rng.below(4) {
             0 => (0..rng.below(12)).for_each(|_| text += NOISE[rng.below(NOISE.len())]),
+            // Windows that follow one another for longer than one of them is.
+            1 if rng.below(4) == 0 => {
+                (0..rng.below(200)).for_each(|_| text += COMMON[rng.below(COMMON.len())]);
+            }
             _ => {
                 let (example, _) = &examples[rng.below(examples.len())];
                 let mut encoded = Encoded { text: example.as_bytes().to_vec(), units: Vec::new() };

@@ -1,7 +1,7 @@
 //! Decoders of texts in which few units stand for something else: where windows begin and end.
 
 use super::gate::Gate;
-use super::{Encoding, Piece, Reading, Window, REACH, STRIDE, WINDOW};
+use super::{Encoding, Open, Piece, Reading, Window, REACH, STRIDE, WINDOW};
 
 /// What the units of a sparse decoder are.
 ///
@@ -188,12 +188,23 @@ impl<G: Grammar> Sparse<G> {
     }
 
     pub(super) fn held(&self) -> usize {
-        let open = self.quiet.unwrap_or(self.at);
+        let open = self.unit();
         self.region.map_or(open, |region| region.first.max(region.start).min(open))
     }
 
+    /// A unit that is not whole, or that a loud one may join, begins here or later.
+    pub(super) fn unit(&self) -> usize {
+        self.quiet.unwrap_or(self.at)
+    }
+
+    /// The region of which windows are still to be told.
+    pub(super) fn open(&self) -> Option<Open> {
+        let Region { start, next, first, .. } = self.region?;
+        Some(Open { reading: self.reading, start, next, first, read: self.at })
+    }
+
     pub(super) fn buffer(&self) -> usize {
-        let reach = self.quiet.unwrap_or(self.at).saturating_sub(REACH);
+        let reach = self.unit().saturating_sub(REACH);
         let start = self.region.map_or(reach, |region| region.start.min(reach));
         start.saturating_sub(BEHIND)
     }
