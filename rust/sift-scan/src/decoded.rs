@@ -16,6 +16,7 @@ use sift_text::decode::{
 use crate::candidate::{Candidate, Extent};
 use crate::error::ScanError;
 use crate::limits::Incomplete;
+use crate::resolve::Part;
 use crate::scanner::{Explained, Mode, Operation, Scan, Scanner, Scratch, LOOK_BEHIND};
 use crate::veils;
 
@@ -98,11 +99,15 @@ impl Scanner {
                 break;
             }
         }
-        let open = |candidate: &Candidate| candidate.run.is_some();
+        let open = |candidate: &Candidate| matches!(candidate.extent, Extent::Open(_));
         if candidates.iter().skip(first).any(open) {
             found.sort_unstable_by_key(|window| window.start);
             for candidate in candidates.iter_mut().skip(first) {
                 follow(candidate, &found);
+                if candidate.run.is_none() {
+                    let text = Part { base: 0, bytes: text };
+                    self.extend(candidate, text, mode, &mut scan.work.steps)?;
+                }
                 candidate.extent = Extent::Closed(candidate.extent.reach());
             }
         }
@@ -190,18 +195,41 @@ impl Scanner {
                 continue;
             }
             let (from, group_end) = level.span(start, candidate.group_end);
-            let (to, run) = reach(level, start, end, view.len());
+            let undecided = self.is_undecided(level, view, &candidate, inside, scan)?;
+            let (to, run) = reach(level, start, end, undecided || end == view.len());
+            // Behind the last unit the text reads as the view does.
+            let goes_on = undecided && level.outer().is_none() && level.window().is_sparse();
             candidate.start = base + from;
             candidate.group_end = base + group_end;
-            candidate.extent = match run {
-                Some(_) => Extent::Open(base + to),
-                None => Extent::Closed(base + to),
+            candidate.extent = if run.is_some() || goes_on {
+                Extent::Open(base + to)
+            } else {
+                Extent::Closed(base + to)
             };
             (candidate.decoded, candidate.seen, candidate.run) = (decoded, base + to, run);
             accept(candidate);
         }
         scratch.candidates = found;
         Ok(())
+    }
+
+    /// Whether what follows the window of a body may be more of it.
+    fn is_undecided(
+        &self,
+        level: &Level<'_>,
+        view: &[u8],
+        candidate: &Candidate,
+        mode: Mode<'_>,
+        scan: &mut Scan,
+    ) -> Result<bool, ScanError> {
+        let ends = level.outer().is_some() || !level.window().is_sparse();
+        if ends && !is_open(level) || !self.automata(candidate.pattern as usize)?.has_body() {
+            return Ok(false);
+        }
+        let mut body = Candidate { extent: Extent::Open(candidate.group_end), ..candidate.clone() };
+        let mode = Mode { complete: false, ..mode };
+        self.extend(&mut body, Part { base: 0, bytes: view }, mode, &mut scan.work.steps)?;
+        Ok(matches!(body.extent, Extent::Open(_)))
     }
 
     /// How the bytes `start..end` of a view were encoded; none if what was looked at there stands in what is
@@ -294,22 +322,29 @@ fn is_cut(level: &Level<'_>, base: usize) -> bool {
     }
 }
 
-/// Where the bytes `start..end` of a view of `length` bytes end in the text, and how the run is read if it may go
-/// on there: what reaches the end of a window that is not the end of its run, and is too long to be whole in the
-/// next window.
-fn reach(level: &Level<'_>, start: usize, end: usize, length: usize) -> (usize, Option<Reading>) {
-    let (mut start, mut end, mut open) = (start, end, end == length);
+/// Whether more of the same follows the window of a level, or what is around it goes on where it ends.
+fn is_open(level: &Level<'_>) -> bool {
+    let window = level.window();
+    let is_last = window.end >= level.around();
+    window.open || is_last && level.outer().is_some_and(is_open)
+}
+
+/// Where the bytes `start..end` of a view end in the text, and how the run is read if it may go on there: what may
+/// go on behind a window that is not the end of its run (`open`), and is too long to be whole in the next one.
+fn reach(level: &Level<'_>, start: usize, end: usize, open: bool) -> (usize, Option<Reading>) {
+    let (mut start, mut end, mut open) = (start, end, open);
     let mut level = level;
     loop {
         let window = level.window();
         let (from, to) = level.inner_span(start, end);
-        open &= window.open && from < window.start + STRIDE;
+        let goes_on = open && window.open && from < window.start + STRIDE;
         let Some(outer) = level.outer() else {
-            return if open { (window.end, Some(window.reading)) } else { (to, None) };
+            return if goes_on { (window.end, Some(window.reading)) } else { (to, None) };
         };
         // Where it ends is not looked for in here: it is taken to the end of what was decoded.
-        (start, end) = (from, if open { level.around() } else { to });
-        open |= end == level.around();
+        let is_last = open && window.end >= level.around();
+        (start, end) = (from, if goes_on || is_last { level.around() } else { to });
+        open = end == level.around();
         level = outer;
     }
 }

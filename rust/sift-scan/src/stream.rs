@@ -305,7 +305,8 @@ impl Stream {
         }
         if let Some(undecided) = &mut self.undecided {
             let text = Part { base: self.base, bytes: &self.text };
-            if undecided.decide(frontier, complete, text, mode, &mut self.queue) {
+            let (queue, work) = (&mut self.queue, &mut self.work);
+            if undecided.decide(&self.scanner, frontier, complete, text, mode, queue, work)? {
                 self.queue.sort_by_key(Candidate::order);
             }
         }
@@ -360,6 +361,9 @@ impl Stream {
                 continue;
             }
             self.scanner.extend(candidate, part, mode, &mut self.work.steps)?;
+            if !candidate.decoded.is_empty() {
+                continue;
+            }
             if let Some(hit) = self.open.iter_mut().find(|hit| hit.pattern == candidate.pattern) {
                 hit.cursor = candidate.extent.reach();
                 hit.body = matches!(candidate.extent, Extent::Open(_));

@@ -330,16 +330,20 @@ impl Undecided {
     /// Moves the candidates that begin before `frontier` to `queue`. Returns whether there are any.
     pub(crate) fn decide(
         &mut self,
+        scanner: &Scanner,
         frontier: usize,
         complete: bool,
         text: Part<'_>,
         mode: Mode<'_>,
         queue: &mut Vec<Candidate>,
-    ) -> bool {
+        work: &mut Work,
+    ) -> Result<bool, ScanError> {
         let mut pending = std::mem::take(&mut self.pending);
-        for candidate in pending.iter_mut().filter(|candidate| candidate.run.is_some()) {
-            if matches!(candidate.extent, Extent::Open(_)) {
-                self.follow(candidate, text, mode);
+        let open = |candidate: &&mut Candidate| matches!(candidate.extent, Extent::Open(_));
+        for candidate in pending.iter_mut().filter(open) {
+            match candidate.run {
+                Some(_) => self.follow(candidate, text, mode),
+                None => scanner.extend(candidate, text, mode, &mut work.steps)?,
             }
         }
         self.seen.told.clear();
@@ -350,7 +354,7 @@ impl Undecided {
         if mode.characters {
             queue.iter_mut().skip(known).for_each(|candidate| widen(candidate, text));
         }
-        queue.len() > known
+        Ok(queue.len() > known)
     }
 
     /// The text must go back to here, of a buffer that begins at `base` and has `length` bytes.

@@ -175,7 +175,7 @@ impl Nesting {
         match budget {
             Some(budget) => *budget = budget.saturating_sub(decoded.len()),
             None => {
-                let size = (level.window.end - level.window.start).max(decoded.len());
+                let size = level.window.end - level.window.start;
                 *budget = Some(limits.work.saturating_mul(size));
             }
         }
