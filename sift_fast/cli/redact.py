@@ -23,6 +23,7 @@ EPILOG = """\b
 Examples:
   sift-fast redact chat.txt > clean.txt
   tail -f app.log | sift-fast redact
+  sift-fast redact chat.txt --rules default,pii
   sift-fast redact dump.sql --output dump.clean.sql --operator mask
   sift-fast redact - --operator replace:XXX --operator PASSWORD=remove
 
@@ -51,7 +52,7 @@ class Options(ScannerArguments):
 )
 @click.option("--quiet", "-q", is_flag=True, help="No count on standard error.")
 def redact(file: str, **options: Unpack[Options]) -> int:
-    """Copy a text with secrets replaced.
+    """Copy a text with secrets replaced; personal data too, with --rules default,pii.
 
     Reads FILE or standard input as it arrives and writes what is certain at once; any bytes pass. Of
     standard input encodings are undone only with --decode: lines would wait for the next. Exits 0 when all is copied,
