@@ -272,7 +272,7 @@ def _session(model: bytes) -> Any:
     try:
         import onnxruntime
     except ImportError:
-        raise ConfigError("an encoder needs onnxruntime: install `sift-fast[classifier]`") from None
+        raise ConfigError("an encoder needs onnxruntime: `pip install onnxruntime`") from None
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1

@@ -45,7 +45,7 @@ def mcp(
     listening: Listening,
 ) -> int:
     """Run COMMAND, a server of the Model Context Protocol, and check what passes between it and standard input; or
-    stand in front of one over streamable HTTP, which needs `pip install 'sift-fast[serve]'`.
+    stand in front of one over streamable HTTP, which needs `pip install httpx2 uvicorn`.
 
     Calls and results are checked like those of any tool; tools whose definition changes or reads like an attack are
     not offered. Write `--` before the command. All options from --unix on are for servers over HTTP.
