@@ -88,7 +88,7 @@ def test_no_file_says_it(texts, name):
         ("path of one machine", "see /work" + "/main/README.md"),
         ("unfinished work", "# TO" + "DO: the rest"),
         ("merge conflict", "<" * 7 + " HEAD"),
-        ("install by name", "pip install " + "'sift-fast[serve]'"),
+        ("install by name", "pip" + " install " + "'sift-fast[serve]'"),
     ],
 )
 def test_the_patterns_find_what_they_are_for(name, text):
