@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, SupportsIndex, TypeVar, overload
 
 from sift_fast import _core
 from sift_fast.redact import _redact_json
@@ -54,6 +54,12 @@ class Scanner(_core.Scanner):
 
     # `scan` and its siblings are native methods: a Python frame around them would cost as much as they do.
     __slots__ = ()
+
+    def __reduce_ex__(self, protocol: SupportsIndex, /) -> NoReturn:
+        # Also of `scanner.scan`, which takes its scanner along.
+        raise TypeError(
+            "a Scanner cannot be pickled: make one in each process, in milliseconds, or before a fork, which keeps it"
+        )
 
     async def scan_async(self, text: Text) -> _core.Findings:
         """Find everything in a text without keeping the event loop from other work.

@@ -107,6 +107,8 @@ def _usage(error: click.ClickException) -> str:
     message = " ".join(error.format_message().split()).rstrip(".")
     message = message[:1].lower() + message[1:]
     context = getattr(error, "ctx", None)
+    if isinstance(error, click.NoSuchOption):
+        message += ", and a file of that name is written `./-name`"
     if isinstance(error, click.UsageError) and context is not None:
         return f"{message}: see `{context.command_path} --help`"
     return message
