@@ -1,4 +1,4 @@
-"""The examples in the documents on redaction, the vault and Presidio run as they stand, with the shipped rules."""
+"""The examples in the documents on Python, redaction, the vault and Presidio run as they stand, with the shipped rules."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import pytest
 DOCS = Path(__file__).parents[2] / "docs"
 
 
-@pytest.mark.parametrize(("name", "least"), [("redaction.md", 13), ("vault.md", 14), ("migrate-presidio.md", 5)])
+@pytest.mark.parametrize(
+    ("name", "least"), [("python.md", 25), ("redaction.md", 13), ("vault.md", 14), ("migrate-presidio.md", 5)]
+)
 def test_documents(name, least, tmp_path, monkeypatch):
     # No name is given from outside: a page sets up what it uses.
     monkeypatch.chdir(tmp_path)
