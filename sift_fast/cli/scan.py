@@ -274,4 +274,6 @@ def _summary(totals: dict[str, Any], findings: int, ignored: int, passed: int, u
         parts.append(f"{sum(skipped.values()):,} skipped ({why})")
     if unreadable:
         parts.append(f"{unreadable:,} unreadable")
+    if left := totals["ignored"]:
+        parts.append(f"{count(left, 'ignored file or folder', 'ignored files and folders')} not read (see --no-ignore)")
     click.echo("; ".join(parts), err=True)
