@@ -261,7 +261,7 @@ class Scanner:
             texts: an iterable of `str` or one of binary types, or an Arrow column (array or chunked) of strings
                 or binaries, plain, large, view or dictionary, from any library that speaks the C data
                 interface; Arrow values are read in place. An iterable is taken in whole first. None and null
-                have no findings.
+                have no findings. Of a mapping give `.values()`.
             threads: 1 to 1024; None for all cores. Batches up to 64 KiB are scanned on the calling thread.
 
         Returns:
@@ -270,7 +270,7 @@ class Scanner:
         Raises:
             ConfigError: `threads` is not usable.
             LimitExceeded: a text is longer than `Limits.text_bytes`; the message says which document.
-            TypeError: something is no text, or `str` and binary types are mixed.
+            TypeError: something is no text, `str` and binary types are mixed, or `texts` is one text or a mapping.
             KeyboardInterrupt: Ctrl-C was pressed; noticed within some 20 ms.
 
         Example:
@@ -888,7 +888,9 @@ class FileScan:
         """Files, bytes and findings so far."""
 
     def totals(self) -> dict[str, Any]:
-        """Numbers of the whole run: `files`, `bytes`, `findings`, and `skipped` by reason."""
+        """Numbers of the whole run: `files`, `bytes`, `findings`, `skipped` by reason, and how many files and folders
+        are `ignored`.
+        """
 
     def skipped(self) -> list[tuple[str, str]]:
         """Path and reason of each skipped file that was named by the caller or is too large."""

@@ -423,6 +423,14 @@ class Kernel(_core._Kernel):
             PolicyError: policies or manifest are wrong.
             StateUnavailable: the state is damaged, or the clock went back; as for `connect`.
         """
+        settings = os.path.join(os.fspath(folder), "kernel.toml")
+        try:
+            os.lstat(settings)
+        except FileNotFoundError:
+            raise ConfigError(f"`{settings}` is not there: make the folder with `sift-fast init`") from None
+        except OSError:
+            # Such as a folder that may not be entered: said where it is read.
+            pass
         socket = _core.kernel_socket(folder)
         if socket is not None:
             if scanner is not None:

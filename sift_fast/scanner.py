@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, SupportsIndex, TypeVar, overload
 
 from sift_fast import _core
 from sift_fast.redact import _redact_json
@@ -25,7 +25,9 @@ class Scanner(_core.Scanner):
     """Rules compiled once, for any number of texts, from any thread, before and after a fork.
 
     Args:
-        rules: names of rule sets, or one name: `default`, `secrets`, `injection`, `leak`.
+        rules: names of rule sets, or one name. `default` is `secrets`, `injection` and `leak`; personal data is
+            found only when asked for: `pii` for what is sure anywhere (addresses, cards), `pii-us` and other regions
+            for that and what is a region's own, `pii-all`. `sift_fast.types.RuleSetName` has all names.
         rule_files: paths of TOML documents with rules of your own; compiled here, then cached for the user.
         entities: only these entity types; None for all.
         exclude: entity types and rule ids that are not looked for.
@@ -43,13 +45,21 @@ class Scanner(_core.Scanner):
         ConfigError: an argument is wrong; a misspelt entity type is, for it would find nothing.
 
     Example:
-        >>> scanner = Scanner(["secrets"], min_score=0.5)
+        >>> scanner = Scanner(["default", "pii"], min_score=0.5)
         >>> bool(scanner.scan("nothing to see here"))
         False
+        >>> scanner.redact("write to ann@acme.com").text
+        'write to <EMAIL_ADDRESS>'
     """
 
     # `scan` and its siblings are native methods: a Python frame around them would cost as much as they do.
     __slots__ = ()
+
+    def __reduce_ex__(self, protocol: SupportsIndex, /) -> NoReturn:
+        # Also of `scanner.scan`, which takes its scanner along.
+        raise TypeError(
+            "a Scanner cannot be pickled: make one in each process, in milliseconds, or before a fork, which keeps it"
+        )
 
     async def scan_async(self, text: Text) -> _core.Findings:
         """Find everything in a text without keeping the event loop from other work.

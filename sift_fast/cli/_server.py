@@ -80,7 +80,7 @@ class Listening(NamedTuple):
         try:
             import uvicorn
         except ImportError:
-            raise click.UsageError("this needs uvicorn: `pip install 'sift-fast[serve]'`") from None
+            raise click.UsageError("this needs uvicorn: `pip install uvicorn`") from None
         from sift_fast.guard.protocols.gate import LocalOnly
 
         if self.unix is None and self.token_env is None:

@@ -416,6 +416,13 @@ class GuardConfig:
             ConfigError: as for `from_toml`, or the file cannot be read or is larger than 1 MiB.
         """
         name = os.fspath(path)
+        try:
+            os.lstat(name)
+        except FileNotFoundError:
+            raise ConfigError(f"`{name}` is not there: make one with `sift-fast config init`") from None
+        except OSError:
+            # Said by what reads it.
+            pass
         text = read_text(name, limit=_MAX_FILE)
         return cls.from_toml(text, base=os.path.dirname(os.path.abspath(name)), where=f"`{os.path.basename(name)}`")
 

@@ -585,6 +585,8 @@ class _Job:
         self.began = time.perf_counter_ns()
         if not isinstance(text, str):
             raise TypeError("a text to be checked must be a str")
+        if not isinstance(context, RequestContext):
+            raise TypeError("who asks is missing: give a RequestContext, RequestContext() at least")
         self.guard = guard
         self.state = guard._state
         self.stage = stage

@@ -140,7 +140,7 @@ def test_rule_sets_are_chosen_by_name(scanner):
     assert secrets.hash != scanner.hash
     assert len(scanner.hash) == 64
     assert scanner.hash == sf.Scanner(("leak", "secrets", "injection")).hash
-    with pytest.raises(sf.RuleError, match="no such rule set"):
+    with pytest.raises(sf.RuleError, match="there is no rule set `nope`; choose from default, "):
         sf.Scanner(["nope"])
     with pytest.raises(sf.ConfigError, match="nothing to look for"):
         sf.Scanner([])

@@ -54,7 +54,7 @@ pub enum VaultError {
     #[error("the system gives no random bytes, which a vault needs")]
     Random,
     /// The file cannot be read or written.
-    #[error("the vault file cannot be {0}: {1}")]
+    #[error("the vault file cannot be {0}: {why}", why = why(.1))]
     File(&'static str, std::io::ErrorKind),
     /// The file is no vault.
     #[error("the file is no vault of this version, or not all of one")]
@@ -70,6 +70,14 @@ pub enum VaultError {
         "the vault file was saved by another process since it was read: load it again, or save to another place"
     )]
     Overtaken,
+}
+
+/// An I/O error in words; the kind's own call what is missing an entity, which here is what a rule finds.
+fn why(kind: &std::io::ErrorKind) -> String {
+    match kind {
+        std::io::ErrorKind::NotFound => "there is no such file or folder".to_owned(),
+        kind => kind.to_string(),
+    }
 }
 
 /// A value; overwritten with zeros when it is dropped.

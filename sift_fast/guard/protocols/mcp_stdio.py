@@ -8,17 +8,25 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sift_fast.guard.protocols.mcp import McpGuard
 
-__all__ = ["Proxy"]
+__all__ = ["Lines", "Proxy"]
 
 _ASKED = {"sampling/createMessage", "elicitation/create"}
 _MAX_WAITING = 10_000
+
+
+class Lines(Protocol):
+    """What messages are read from."""
+
+    async def readline(self) -> bytes:
+        """The next line with its end; nothing at the end of all."""
+        ...
 
 
 class Proxy:
@@ -94,22 +102,25 @@ class Proxy:
 
     async def run(
         self,
-        client_in: asyncio.StreamReader,
+        client_in: Lines,
         client_out: Callable[[bytes], None],
         server_in: asyncio.StreamWriter,
-        server_out: asyncio.StreamReader,
+        server_out: Lines,
     ) -> None:
         """Carry messages until either side ends."""
 
         async def client() -> None:
-            while line := await _readline(client_in):
-                forward, back = await self.from_client(line)
-                if back is not None:
-                    client_out(back)
-                if forward is not None:
-                    server_in.write(forward)
-                    await server_in.drain()
-            server_in.close()
+            try:
+                while line := await _readline(client_in):
+                    forward, back = await self.from_client(line)
+                    if back is not None:
+                        client_out(back)
+                    if forward is not None:
+                        server_in.write(forward)
+                        await server_in.drain()
+            finally:
+                # Also where a message was too long to be read: the server ends, and with it the wait for it.
+                server_in.close()
 
         async def server() -> None:
             while line := await _readline(server_out):
@@ -129,7 +140,7 @@ class Proxy:
             await asyncio.gather(incoming, return_exceptions=True)
 
 
-async def _readline(reader: asyncio.StreamReader) -> bytes:
+async def _readline(reader: Lines) -> bytes:
     while True:
         line = await reader.readline()
         if not line or line.strip():
