@@ -195,7 +195,9 @@ _FORMS = {
     "grep -n": lambda lines: "\n".join(f"{at}:{line}" for at, line in enumerate(lines, 1)),
     "grep -n of files": lambda lines: "\n".join(f"etc/a.pem:{at}:{line}" for at, line in enumerate(lines, 1)),
     "compose log": lambda lines: "\n".join(f"web-1  | {line}" for line in lines),
-    "cluster log": lambda lines: "\n".join(f"2026-11-21T10:00:00.{at:09}Z stdout F {line}" for at, line in enumerate(lines)),
+    "cluster log": lambda lines: "\n".join(
+        f"2026-11-21T10:00:00.{at:09}Z stdout F {line}" for at, line in enumerate(lines)
+    ),
     "html": "<br>".join,
     "html lines": "<br/>\n".join,
     "entities": "&#13;&#10;".join,
@@ -225,6 +227,6 @@ def test_no_line_of_a_private_key_stays(scanner, form, header):
 def test_a_putty_key_with_a_short_public_line(scanner):
     draw = random.Random(9)
     public, *private = ("".join(draw.choices(string.ascii_letters, k=length)) for length in (24, 64, 20))
-    text = "PuTTY-User-Key-File-3: ssh-ed25519\nEncryption: none\nComment: \"a b\"\nPublic-Lines: 1\n"
+    text = 'PuTTY-User-Key-File-3: ssh-ed25519\nEncryption: none\nComment: "a b"\nPublic-Lines: 1\n'
     text += "\n".join([public, "Private-Lines: 2", *private, "Private-MAC: " + "0" * 64])
     assert scanner.redact(text).text == "<PRIVATE_KEY>"
