@@ -253,6 +253,8 @@ class Scanner:
 
     def _document(self, operators: Operators | None = None, vault: Vault | None = None) -> _Document: ...
     def _redact_between(self, document: _Document, text: str, before: str, after: str) -> Redaction | None: ...
+    def _look_between(self, document: _Document, text: str, before: str, after: str) -> bool: ...
+    def _next(self, document: _Document, text: str) -> Redaction | None: ...
     @overload
     def scan_batch(self, texts: Iterable[str | None], threads: int | None = None) -> Batch:
         """Find everything in many texts, on several threads.
@@ -525,10 +527,11 @@ class Vault:
         """Write it into a file, sealed with its key and readable by the owner only: all of it or nothing.
 
         Args:
-            path: the file; what is there is replaced.
+            path: the file; what is there is replaced, unless it is another vault.
 
         Raises:
-            StateUnavailable: the file cannot be written, or the process is a forked child.
+            StateUnavailable: the file cannot be written, holds another vault or was saved by another process since
+                it was read, or the process is a forked child.
         """
 
     @overload
@@ -614,6 +617,8 @@ class _Key:
 @final
 class _Document:
     """What the texts of one JSON document share."""
+
+    def _number(self) -> None: ...
 
 @final
 class _Fingerprints:

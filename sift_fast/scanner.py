@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Generator, Iterable
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, SupportsIndex, TypeVar, overload
 
 from sift_fast import _core
@@ -157,8 +157,8 @@ class Scanner(_core.Scanner):
 
         The pieces that come out, joined, are `redact(the pieces that went in, joined).text`. What could still
         become a finding is held back until that is decided. When the consumer stops early, the task is cancelled
-        or the source raises, what is held is discarded, never given out; an asynchronous source with an `aclose`
-        is closed.
+        or the source raises, what is held is discarded, never given out; a generator, and an asynchronous source
+        with an `aclose`, is closed.
 
         Args:
             source: pieces, all `str` or all `bytes`; asynchronous or not.
@@ -195,8 +195,13 @@ async def _pieces(stream: _core.Stream, source: AsyncIterable[Any] | Iterable[An
                 if close is not None:
                     await close()
         else:
-            for piece in source:
-                if out := stream.feed(piece):
-                    yield out
+            try:
+                for piece in source:
+                    if out := stream.feed(piece):
+                        yield out
+            finally:
+                # Not everything with a `close`: an open file is its owner's.
+                if isinstance(source, Generator):
+                    source.close()
         if out := stream.finish():
             yield out

@@ -29,6 +29,7 @@ mod national;
 mod network;
 mod phone;
 mod placeholder;
+mod prose;
 mod shape;
 #[cfg(test)]
 mod testing;
@@ -136,6 +137,8 @@ checks! {
         "drops values of fields whose name says otherwise: secret_name, tokenUrl, publicKey, csrf_token",
     NotWord = "not_word":
         "drops single words, numbers, dates and versions",
+    NotProse = "not_prose":
+        "drops sentences, code between two strings and regular expressions: what a quoted password is not",
     JwtHeader = "jwt_header":
         "scores 0.95 if the first part is a JSON web token's header, drops what does not begin as one",
     EncodesText = "encodes_text":
@@ -365,6 +368,7 @@ impl Check {
             ),
             Self::KeyWord => (!has_key_word(subject.before), "no_key_word"),
             Self::SecretName => (name::is_other_field(subject.before), "name"),
+            Self::NotProse => (prose::is_prose(value), "prose"),
             Self::NotWord => (words::single_word(value) || shape::is_number(value), "word"),
             Self::EncodesText => (!encoded::encodes_text(value), "no_text"),
             Self::Base64Text => (encoded::is_base64_text(value), "base64_text"),
@@ -602,6 +606,7 @@ mod tests {
             Check::NotPath,
             Check::NotUrl,
             Check::NotWord,
+            Check::NotProse,
             Check::Base64Text,
         ];
         let upper_hex = b"0123456789ABCDEF";
@@ -621,7 +626,7 @@ mod tests {
         let mut random = Random::new(20_241_121);
         for (name, alphabet, lengths) in alphabets {
             for &length in lengths {
-                let mut dropped = [0usize; 8];
+                let mut dropped = [0usize; 9];
                 for _ in 0..10_000 {
                     let value = random.bytes(alphabet, length);
                     for (check, dropped) in checks.iter().zip(&mut dropped) {

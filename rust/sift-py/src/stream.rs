@@ -211,6 +211,9 @@ impl State {
     /// Takes what is set free, with its holes filled.
     fn take(&mut self, py: Python<'_>, terms: &Terms, table: &Table) -> PyResult<Vec<u8>> {
         let unit = self.unit.unwrap_or(Unit::CodePoint);
+        if self.writer.cut() {
+            self.incomplete.insert(Incomplete::FINDING_BYTES);
+        }
         terms.fill(py, table, unit, &mut self.writer, &mut self.numbers, &mut self.escape)?;
         Ok(self.writer.take())
     }
