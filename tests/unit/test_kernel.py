@@ -45,15 +45,9 @@ def opened(folder, mode):
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory, mode):
-    """A governance folder as `sift-fast init` writes it, its restart rule as short as can be."""
-    folder = tmp_path_factory.mktemp("governance") / "g"
-    result = CliRunner().invoke(cli, ["init", str(folder), "--template", "support"])
-    assert result.exit_code == 0, result.output
-    budgets = folder / "budgets.toml"
-    # One kernel serves all of these tests, faster than thirty mails a minute.
-    budgets.write_text(budgets.read_text().replace("limit = 30\n", "limit = 60_000\n"))
-    return folder
+def written(tmp_path_factory, mode, write_governance):
+    """A governance folder for each mode."""
+    return write_governance(tmp_path_factory.mktemp("governance") / "g")
 
 
 @pytest.fixture(scope="module")
@@ -808,7 +802,9 @@ ref = { type = "string" }
 room = { type = "integer", maximum = 3 }
 """
 
-    def test_a_trace_is_undone_backwards_through_the_same_door(self, tmp_path, mode):
+    @contextlib.contextmanager
+    def rooms(self, tmp_path, mode):
+        """A kernel that knows rooms, and what signs a call of a tool in the trace."""
         folder = tmp_path / "g"
         assert CliRunner().invoke(cli, ["init", str(folder)]).exit_code == 0
         with (folder / "tools.toml").open("a") as stream:
@@ -822,6 +818,10 @@ room = { type = "integer", maximum = 3 }
             def sign(tool, args):
                 return sf.sign_request(request(tool, args=args, trace_id="t1"), key)
 
+            yield kernel, sign
+
+    def test_a_trace_is_undone_backwards_through_the_same_door(self, tmp_path, mode):
+        with self.rooms(tmp_path, mode) as (kernel, sign):
             for room in (1, 2, 9):
                 with kernel.action(*sign("book", {"room": room})) as permit:
                     permit.result = {"ref": f"r{room}"}
@@ -840,18 +840,7 @@ room = { type = "integer", maximum = 3 }
             assert kernel.rollback("other", sign=sign, run=lambda *_: pytest.fail("undone")) == []
 
     def test_only_what_did_not_begin_is_tried_again(self, tmp_path, mode):
-        folder = tmp_path / "g"
-        assert CliRunner().invoke(cli, ["init", str(folder)]).exit_code == 0
-        with (folder / "tools.toml").open("a") as stream:
-            stream.write(self.TOOLS)
-        (folder / "policy" / "rooms.cedar").write_text(
-            '@id("rooms") permit (principal in Role::"support", action in [Action::"book", Action::"unbook"], resource);'
-        )
-        with opened(folder, mode) as kernel:
-            key = sf.SigningKey.load(folder / "keys" / "support-bot.key", "support-bot-1", kernel.audience)
-
-            def sign(tool, args):
-                return sf.sign_request(request(tool, args=args, trace_id="t1"), key)
+        with self.rooms(tmp_path, mode) as (kernel, sign):
 
             def no_key(tool, args):
                 raise OSError

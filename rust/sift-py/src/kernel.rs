@@ -328,7 +328,7 @@ impl ActionRequest {
     #[getter]
     fn action_hash(&self) -> PyResult<String> {
         let digest = self.core.digest().map_err(|error| errors::kernel(&error))?;
-        Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(sift_ledger::hex(&digest))
     }
 
     fn __eq__(&self, other: &Self) -> bool {
@@ -747,7 +747,7 @@ impl Authorization {
 
     #[getter]
     fn policy_hash(&self) -> String {
-        self.core.policy_hash.iter().map(|byte| format!("{byte:02x}")).collect()
+        sift_ledger::hex(&self.core.policy_hash)
     }
 
     #[getter]
@@ -1033,7 +1033,7 @@ impl Kernel {
     #[getter]
     fn policy_hash(&self, py: Python<'_>) -> PyResult<String> {
         let hash = run(py, || self.core.policy_hash())?;
-        Ok(hash.iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(sift_ledger::hex(&hash))
     }
 
     fn _authorize(
