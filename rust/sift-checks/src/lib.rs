@@ -30,6 +30,7 @@ mod network;
 mod phone;
 mod placeholder;
 mod prose;
+mod published;
 mod shape;
 #[cfg(test)]
 mod testing;
@@ -113,6 +114,8 @@ checks! {
         "drops stand-ins: example words, masks, counting, repetition, fewer than 4 distinct bytes",
     Unfilled = "unfilled":
         "drops what was never filled in: masks, template expressions, your-key-here; milder than placeholder",
+    Published = "published":
+        "drops keys that their vendor publishes as samples",
     UrlPassword = "url_password":
         "drops what was never filled in, and on the web (http, ws, git) also words, names and stand-ins",
     NotVariable = "not_variable":
@@ -354,6 +357,7 @@ impl Check {
             Self::JwtHeader => return encoded::jwt_header(value),
             Self::Placeholder => (placeholder::is_placeholder(value), "placeholder"),
             Self::Unfilled => (placeholder::is_unfilled(value), "unfilled"),
+            Self::Published => (published::is_sample(value), "published"),
             Self::UrlPassword => (is_shown_in_url(value, subject.before), "url_password"),
             Self::NotVariable => (code::is_variable(value, subject.before), "variable"),
             Self::NotPath => (code::is_path(value), "path"),
