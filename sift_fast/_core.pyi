@@ -1696,6 +1696,16 @@ class Authorization:
     def durable_sync(self) -> Receipt | None:
         """As `durable`, waiting here."""
 
+    def recorded_sync(self) -> Receipt | None:
+        """Wait until the receipt is on disk, and leave the permit with the kernel.
+
+        For whoever has something else to look at before the action: until `durable` or `durable_sync` fetches the
+        permit, `kernel.cancel(auth.lease)` gives the reservation back.
+
+        Raises:
+            StateUnavailable: as for `durable`.
+        """
+
     @property
     def _receipt(self) -> tuple[bytes, int | None] | None: ...
     def _wait(self) -> None: ...

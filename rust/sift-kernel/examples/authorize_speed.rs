@@ -40,7 +40,12 @@ fn write(folder: &Path, receipts: &str) -> Outcome<()> {
     for (id, purpose, seed, more) in [
         ("receipt-1", "receipt", 1, ""),
         ("log-1", "log", 2, "name = \"bench.example/actions\""),
-        ("bot-1", "agent", 3, "tenant = \"acme\"\nagent = \"bot\"\nroles = [\"support\"]"),
+        (
+            "bot-1",
+            "agent",
+            3,
+            "tenant = \"acme\"\nagent = \"bot\"\nroles = [\"support\"]\nname = \"olga\"",
+        ),
     ] {
         let key = PrivateKey::from_seed(&[seed; 32]);
         keys += &format!(

@@ -10,7 +10,7 @@ use sift_policy::json::Value;
 use sift_policy::Policy;
 
 use crate::approval::{ApprovalRecord, ApprovalState, Verdict};
-use crate::budget::{LeaseState, Outcome};
+use crate::budget::{Ending, LeaseState, Outcome};
 use crate::error::{KernelError, Result};
 use crate::kernel::{ArgumentScanner, Authorization, Durable, Kernel, TaintSource};
 use crate::request::{ActionRequest, Credential};
@@ -57,6 +57,8 @@ pub trait Gate: Send + Sync {
     ) -> Answer;
     /// See [`Kernel::durable`].
     fn durable(&self, answer: &Answer) -> Result<Option<Durable>>;
+    /// See [`Kernel::recorded`].
+    fn recorded(&self, answer: &Answer) -> Result<Option<Durable>>;
     /// Calls back once when [`Self::durable`] would not wait; false when there is nothing to wait for.
     fn when_durable(&self, answer: &Answer, told: Box<dyn FnOnce() + Send>) -> bool;
     /// See [`Kernel::settle`], then [`Kernel::remember_undo`] with what the tool returned.
@@ -127,6 +129,22 @@ impl Local {
         self.taint.overflow(tenant, conversation)
     }
 
+    /// The end of a lease, for a user behind a socket or this process; with what the tool returned, when it is
+    /// settled.
+    pub(crate) fn end_for(
+        &self,
+        peer: Option<u32>,
+        lease: &str,
+        ending: Ending,
+        result: &Value,
+    ) -> Result<Outcome> {
+        let outcome = self.kernel.end_for(peer, lease, ending)?;
+        if outcome.state != LeaseState::Cancelled {
+            self.kernel.remember_undo(lease, result)?;
+        }
+        Ok(outcome)
+    }
+
     /// The kernel itself.
     pub fn kernel(&self) -> &Kernel {
         &self.kernel
@@ -159,6 +177,10 @@ impl Gate for Local {
         self.kernel.durable(&answer.authorization)
     }
 
+    fn recorded(&self, answer: &Answer) -> Result<Option<Durable>> {
+        self.kernel.recorded(&answer.authorization)
+    }
+
     fn when_durable(&self, answer: &Answer, told: Box<dyn FnOnce() + Send>) -> bool {
         self.kernel.when_durable(&answer.authorization, move |_| told())
     }
@@ -169,23 +191,15 @@ impl Gate for Local {
         actual: BTreeMap<String, i64>,
         result: &Value,
     ) -> Result<Outcome> {
-        let outcome = self.kernel.settle(lease, actual)?;
-        self.kernel.remember_undo(lease, result)?;
-        Ok(outcome)
+        self.end_for(None, lease, Ending::Settle(actual), result)
     }
 
     fn cancel(&self, lease: &str) -> Result<Outcome> {
-        let outcome = self.kernel.cancel(lease)?;
-        if outcome.state == LeaseState::Unknown {
-            self.kernel.remember_undo(lease, &Value::Null)?;
-        }
-        Ok(outcome)
+        self.end_for(None, lease, Ending::Cancel, &Value::Null)
     }
 
     fn abandon(&self, lease: &str) -> Result<Outcome> {
-        let outcome = self.kernel.abandon(lease)?;
-        self.kernel.remember_undo(lease, &Value::Null)?;
-        Ok(outcome)
+        self.end_for(None, lease, Ending::Abandon, &Value::Null)
     }
 
     fn undos(&self, trace: Trace<'_>) -> Result<Vec<Undo>> {

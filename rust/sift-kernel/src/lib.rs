@@ -53,5 +53,5 @@ pub use permit::{Permit, Register, PAYLOAD_TYPE as PERMIT_TYPE};
 pub use request::{sign, ActionRequest, Credential, Proof, Stamp};
 pub use revocation::{Subject, SubjectKind};
 pub use session::{Elevation, Session, SessionGrant, SignedElevation, SignedGrant};
-pub use store::{AccountKey, Before, MemoryStore, Noted, SqliteStore, Store, Trace, Undo};
+pub use store::{AccountKey, Before, Mark, MemoryStore, Noted, SqliteStore, Store, Trace, Undo};
 pub use taint::{TaintBounds, TaintMemory, PASSAGE, TOKEN};

@@ -24,7 +24,7 @@ use crate::store::{AccountKey, Trace, Undo};
 pub(super) const HEAD: usize = 5;
 
 /// First bytes of every connection: the name of the protocol and its version. Another version is refused.
-const MAGIC: [u8; 8] = *b"siftkrn\x02";
+const MAGIC: [u8; 8] = *b"siftkrn\x03";
 
 /// What a client says first.
 pub struct Hello {
@@ -54,6 +54,9 @@ pub enum Call {
     },
     Durable {
         tickets: Vec<u64>,
+    },
+    Recorded {
+        ticket: u64,
     },
     Settle {
         lease: String,
@@ -401,6 +404,7 @@ impl Call {
         match self {
             Self::Authorize { .. }
             | Self::Durable { .. }
+            | Self::Recorded { .. }
             | Self::Settle { .. }
             | Self::Cancel { .. }
             | Self::Abandon { .. }
@@ -481,6 +485,9 @@ impl Call {
                 writer.unsigned(*index);
             }),
             Self::Totals => frame(out, 19, |_| {}),
+            Self::Recorded { ticket } => frame(out, 20, |writer| {
+                writer.unsigned(*ticket);
+            }),
         }
     }
 
@@ -538,6 +545,7 @@ impl Call {
             17 => Self::PolicyHash,
             18 => Self::Proof { index: reader.unsigned()? },
             19 => Self::Totals,
+            20 => Self::Recorded { ticket: reader.unsigned()? },
             _ => return Err(Malformed),
         };
         reader.end()?;
@@ -855,6 +863,7 @@ mod tests {
         let actual = [("a".to_owned(), 1), ("b".to_owned(), -2)].into();
         calls.extend([
             Call::Durable { tickets: vec![0, u64::MAX] },
+            Call::Recorded { ticket: u64::MAX },
             Call::Settle { lease: text(), actual, result: value() },
             Call::Cancel { lease: text() },
             Call::Abandon { lease: text() },
