@@ -54,4 +54,4 @@ pub use request::{sign, ActionRequest, Credential, Proof, Stamp};
 pub use revocation::{Subject, SubjectKind};
 pub use session::{Elevation, Session, SessionGrant, SignedElevation, SignedGrant};
 pub use store::{AccountKey, Before, Mark, MemoryStore, Noted, SqliteStore, Store, Trace, Undo};
-pub use taint::{TaintBounds, TaintMemory, PASSAGE, TOKEN};
+pub use taint::{TaintBounds, TaintMemory, PASSAGE};
