@@ -1757,6 +1757,7 @@ class _Kernel:
             StateUnavailable: it cannot be made durable.
         """
 
+    def _shadow(self) -> list[tuple[str, int, int, int, int]]: ...
     def observe(self, text: str, *, tenant: str, conversation: str, source: str) -> None:
         """Note what a document or a tool result brought into a conversation.
 

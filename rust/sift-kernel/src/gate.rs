@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use sift_ledger::keys::Keyring;
 use sift_policy::json::Value;
-use sift_policy::Policy;
+use sift_policy::{Policy, ShadowCounters};
 
 use crate::approval::{ApprovalRecord, ApprovalState, Verdict};
 use crate::budget::{Ending, LeaseState, Outcome};
+use crate::config::check_places;
 use crate::error::{KernelError, Result};
 use crate::kernel::{ArgumentScanner, Authorization, Durable, Kernel, TaintSource};
 use crate::request::{ActionRequest, Credential};
@@ -102,6 +103,8 @@ pub trait Gate: Send + Sync {
     fn proof(&self, index: u64) -> Result<String>;
     /// Accounts that the kernel has touched.
     fn totals(&self) -> Result<Totals>;
+    /// What policies in shadow mode did since they were loaded.
+    fn shadow_counters(&self) -> Result<Vec<ShadowCounters>>;
     /// Lets go of the kernel. In this process that closes it; behind a socket it goes on for others.
     fn close(&self) -> Result<()>;
 }
@@ -253,6 +256,7 @@ impl Gate for Local {
     }
 
     fn reload(&self) -> Result<()> {
+        check_places(&self.folder, &self.kernel.config().state)?;
         let keys = Keyring::load(&self.folder.join("keys.toml"))
             .map_err(|error| KernelError::Config(error.to_string()))?;
         let policy =
@@ -266,6 +270,10 @@ impl Gate for Local {
 
     fn totals(&self) -> Result<Totals> {
         Ok(self.kernel.ledgers().totals())
+    }
+
+    fn shadow_counters(&self) -> Result<Vec<ShadowCounters>> {
+        Ok(self.kernel.policy().shadow_counters())
     }
 
     fn close(&self) -> Result<()> {

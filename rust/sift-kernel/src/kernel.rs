@@ -20,7 +20,8 @@ use crate::budget::{
     About, Bounds, Budgets, Charge, Ending, LeaseState, Ledgers, Outcome, Refused, Who,
 };
 use crate::clock::{Clock, ClockGuard, Now, SystemClock};
-use crate::config::{Config, ReceiptClass, Release};
+use crate::config::{check_places, Config, ReceiptClass, Release};
+use crate::decisions::Decisions;
 use crate::error::{file, KernelError, Result, StoreError};
 use crate::journal::{Journal, JournalError, LedgerJournal, Pending, Placed};
 use crate::nonce::{longest, Nonces, Reserved};
@@ -290,6 +291,7 @@ pub struct Kernel {
     seeds: Mutex<Seeds>,
     scanner: Option<Arc<dyn ArgumentScanner>>,
     taint: Option<Arc<dyn TaintSource>>,
+    decisions: Option<Decisions>,
     hold: Option<Hold>,
     process: u32,
     closed: AtomicBool,
@@ -332,6 +334,7 @@ impl Kernel {
         taint: Option<Arc<dyn TaintSource>>,
     ) -> Result<Self> {
         let config = Config::load(folder)?;
+        check_places(folder, &config.state)?;
         let config_error =
             |error: sift_ledger::keys::KeyError| KernelError::Config(error.to_string());
         let keys = Keyring::load(&folder.join("keys.toml")).map_err(config_error)?;
@@ -445,6 +448,7 @@ impl Kernel {
             clock,
             scanner,
             taint,
+            decisions: config.decisions.as_deref().map(Decisions::open).transpose()?,
             hold: None,
             process: std::process::id(),
             closed: AtomicBool::new(false),
@@ -797,7 +801,7 @@ impl Kernel {
         case.elevation = elevation.map(|elevation| elevation.id);
         let estimate: Vec<(&str, i64)> =
             request.estimate.iter().map(|(unit, amount)| (unit.as_str(), *amount)).collect();
-        let outcome = policy.decide(&Request {
+        let asked = Request {
             tenant: &request.tenant,
             agent: &request.agent,
             role: &request.role,
@@ -813,7 +817,11 @@ impl Kernel {
             approved_by: approved.as_ref().map_or(&[], |approved| approved.by.as_slice()),
             elevation: case.elevation.as_deref(),
             estimate: &estimate,
-        });
+        };
+        let outcome = policy.decide(&asked);
+        if let Some(decisions) = &self.decisions {
+            decisions.add(&case.request_id, &asked, &outcome);
+        }
         case.message = outcome.message.as_deref().map(str::to_owned);
         case.shadow = outcome
             .shadow
@@ -937,6 +945,9 @@ impl Kernel {
         let expires =
             caller.now.wall.saturating_add(self.config.permit_seconds.saturating_mul(1_000));
         let version = hex(answer.policy_hash.get(..6).unwrap_or_default());
+        // Policies that would have changed the decision, were they in force.
+        let shadow = answer.shadow.iter().cloned().map(Json::Str).collect();
+        let details = [("shadow", Json::List(shadow))];
         let fields = Fields {
             event: "authorization",
             request_id: &stamp.request_id,
@@ -965,6 +976,7 @@ impl Kernel {
             decided_at: caller.now.wall,
             expires_at: answer.lease.as_ref().map(|_| expires),
             class: self.class(),
+            details: if answer.shadow.is_empty() { &[] } else { &details },
             ..Fields::default()
         };
         let (receipt, pending) = self.append(&fields)?;

@@ -15,6 +15,7 @@ mod canonical;
 mod clock;
 mod codec;
 mod config;
+mod decisions;
 mod error;
 mod gate;
 mod journal;

@@ -1142,6 +1142,19 @@ impl Kernel {
         run(py, || self.core.return_undo(trace, request_id))
     }
 
+    /// What policies in shadow mode did: name, and how often it was a candidate, matched, could not be evaluated,
+    /// would have changed the decision.
+    fn _shadow(&self, py: Python<'_>) -> PyResult<Vec<(String, u64, u64, u64, u64)>> {
+        let counters = run(py, || self.core.shadow_counters())?;
+        Ok(counters
+            .into_iter()
+            .map(|one| {
+                let name = one.rule_id.to_string();
+                (name, one.evaluated, one.satisfied, one.errors, one.would_change)
+            })
+            .collect())
+    }
+
     #[pyo3(signature = (text, *, tenant, conversation, source))]
     fn observe(
         &self,

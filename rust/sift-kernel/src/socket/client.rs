@@ -14,6 +14,7 @@ use rustix::net::sockopt::{set_socket_timeout, socket_peercred, Timeout};
 use rustix::net::{connect, socket_with, AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use rustix::process::getuid;
 use sift_policy::json::Value;
+use sift_policy::ShadowCounters;
 
 use super::access::safe_place;
 use super::bytes::fits;
@@ -617,6 +618,13 @@ impl Gate for Client {
     fn totals(&self) -> Result<Totals> {
         match self.shared.call(&Call::Totals)? {
             Reply::Totals(totals) => Ok(totals),
+            _ => Err(odd()),
+        }
+    }
+
+    fn shadow_counters(&self) -> Result<Vec<ShadowCounters>> {
+        match self.shared.call(&Call::Shadow)? {
+            Reply::Shadow(counters) => Ok(counters),
             _ => Err(odd()),
         }
     }

@@ -519,6 +519,7 @@ impl Shared {
             Call::PolicyHash => Reply::Hash(local.policy_hash()?),
             Call::Proof { index } => Reply::Text(local.proof(index)?),
             Call::Totals => Reply::Totals(local.totals()?),
+            Call::Shadow => Reply::Shadow(local.shadow_counters()?),
         })
     }
 
