@@ -277,7 +277,9 @@ class Action:
     def _hold(self, auth: Authorization) -> HeldPermit:
         permit = auth.permit
         if permit is None:
-            raise StateUnavailable("the kernel gave no permit: please report this")
+            raise StateUnavailable(
+                "the kernel handed out no permit: the action was cancelled, or its agent revoked, since it was allowed"
+            )
         held = HeldPermit(permit)
         held.authorization = auth
         held.receipt = auth.receipt

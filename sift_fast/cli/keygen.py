@@ -11,7 +11,8 @@ from sift_fast.cli.init import entry
 EPILOG = """\b
 Examples:
   sift-fast keygen ann.key --id ann --purpose approver --name ann --group finance >> keys.toml
-  sift-fast keygen bot.key --id bot-1 --purpose agent --name olga --tenant acme --agent bot --role support"""
+  sift-fast keygen bot.key --id bot-1 --purpose agent --name olga --tenant acme --agent bot \\
+      --role support"""
 
 
 @click.command(epilog=EPILOG)

@@ -2168,7 +2168,7 @@ fn check_keys(keys: &Keyring, config: &Config, receipt_key: &PrivateKey) -> Resu
     }
     // Without it nobody knows that an agent's key and an approver's are of one person.
     for key in keys.of(Purpose::Agent).chain(keys.of(Purpose::Approver)) {
-        if key.name.as_deref().is_none_or(str::is_empty) {
+        if !key.name.as_deref().is_some_and(crate::request::is_label) {
             return wrong(format!("key `{}` needs a `name`: the person behind it", key.id));
         }
     }
