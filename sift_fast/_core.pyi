@@ -1703,6 +1703,16 @@ class Authorization:
     def durable_sync(self) -> Receipt | None:
         """As `durable`, waiting here."""
 
+    def recorded_sync(self) -> Receipt | None:
+        """Wait until the receipt is on disk, and leave the permit with the kernel.
+
+        For whoever has something else to look at before the action: until `durable` or `durable_sync` fetches the
+        permit, `kernel.cancel(auth.lease)` gives the reservation back.
+
+        Raises:
+            StateUnavailable: as for `durable`.
+        """
+
     @property
     def _receipt(self) -> tuple[bytes, int | None] | None: ...
     def _wait(self) -> None: ...
@@ -1754,6 +1764,7 @@ class _Kernel:
             StateUnavailable: it cannot be made durable.
         """
 
+    def _shadow(self) -> list[tuple[str, int, int, int, int]]: ...
     def observe(self, text: str, *, tenant: str, conversation: str, source: str) -> None:
         """Note what a document or a tool result brought into a conversation.
 

@@ -22,6 +22,9 @@ Examples:
       --args '{"order": "o-1", "cents": 500}'"""
 
 
+_APPROVERS = ("approver-1", "approver-2")
+
+
 @click.command(epilog=EPILOG)
 @click.argument("folder", metavar="DIR")
 @click.option(
@@ -57,10 +60,18 @@ def init(folder: str, template: str, tenant: str, audience: str | None, origin: 
     entries: list[tuple[str, str, str, dict[str, object]]] = [
         ("receipt-1", "receipt", "receipt", {}),
         ("log-1", "log", "log", {"name": origin}),
-        (f"{chosen.agent}-1", chosen.agent, "agent", {"tenant": tenant, "agent": chosen.agent, "roles": [chosen.role]}),
+        (
+            f"{chosen.agent}-1",
+            chosen.agent,
+            "agent",
+            {"name": "owner", "tenant": tenant, "agent": chosen.agent, "roles": [chosen.role]},
+        ),
     ]
-    entries += [(name, name, "approver", {"groups": [chosen.group]}) for name in ("approver-1", "approver-2")]
-    lines = ["# Public keys: who may sign what. Private halves are in files that only their owners read.\n"]
+    entries += [(name, name, "approver", {"name": name, "groups": [chosen.group]}) for name in _APPROVERS]
+    lines = [
+        "# Public keys: who may sign what. Private halves are in files that only their owners read.\n"
+        "# `name` is the person behind a key: write in who it is. Nobody approves what an agent of his own asks for.\n"
+    ]
     for key_id, file, purpose, fields in entries:
         key = _core.SigningKey.generate(key_id, audience)
         key.save(os.path.join(folder, "keys", f"{file}.key"))

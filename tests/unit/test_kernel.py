@@ -127,6 +127,20 @@ class TestPath:
 
         assert asyncio.run(whole()).permit is not None
 
+    def test_a_receipt_without_the_permit_leaves_the_reservation_to_be_given_back(self, kernel, key, keys):
+        kept = ask(kernel, key, refund(500))
+        receipt = kept.recorded_sync()
+        assert sf.check_receipt(receipt, keys).signature.word == "valid"
+        assert kept.permit is None
+        assert kernel.cancel(kept.lease).state == "cancelled"
+        kept.durable_sync()
+        assert kept.permit is None
+        used = ask(kernel, key, refund(500))
+        used.recorded_sync()
+        assert used.durable_sync() is not None
+        assert used.permit is not None
+        assert kernel.cancel(used.lease).state == "unknown"
+
     def test_many_wait_at_once(self, kernel, key):
         async def one():
             auth = ask(kernel, key, request("read_order", args={"order": "o"}))
@@ -740,6 +754,26 @@ class TestFolder:
             with pytest.raises(sf.ConfigError, match="receipt-1"):
                 kernel.reload()
             assert ask(kernel, key, refund(1)).reason == "forbidden"
+
+    def test_policies_on_trial_are_counted_and_decisions_replayed(self, tmp_path, mode, write_governance):
+        folder = tmp_path / "trial"
+        write_governance(folder)
+        settings = folder / "kernel.toml"
+        settings.write_text('decisions = "decisions.jsonl"\n' + settings.read_text())
+        (folder / "policy" / "trial.cedar").write_text(
+            '@id("trial") @shadow forbid (principal, action == Action::"refund", resource)\n'
+            "when { context.args.cents > 100 };\n"
+        )
+        with opened(folder, mode) as kernel:
+            own = sf.SigningKey.load(folder / "keys" / "support-bot.key", "support-bot-1", kernel.audience)
+            for cents in (50, 500):
+                assert ask(kernel, own, refund(cents)).allowed
+            assert kernel.shadow_counters() == {
+                "trial": {"evaluated": 2, "satisfied": 1, "errors": 0, "would_change": 1}
+            }
+        policies = _core.PolicySet.load(folder)
+        lines = (folder / "decisions.jsonl").read_text().splitlines()
+        assert [policies.replay(line) for line in lines] == [None, None]
 
     @pytest.mark.parametrize("name", ["kernel.toml", "keys.toml", "tools.toml"])
     def test_a_missing_file_is_named(self, tmp_path, name, mode):

@@ -7,9 +7,13 @@
 //! A fingerprint is a folded multiply under a key of the process: quick, and nobody outside can choose texts that
 //! collide. A collision would name a source that is not one; it never hides one.
 
+mod prints;
+
 use std::collections::hash_map::RandomState;
 use std::collections::{BTreeSet, HashMap};
 use std::hash::BuildHasher;
+
+pub use prints::{Prints, PASSAGE};
 
 /// Shorter values are in every text.
 const LEAST_VALUE: usize = 5;
@@ -384,7 +388,9 @@ fn push(
 
 fn value(token: &[u8], key: Key, take: &mut dyn FnMut(u64, Sort)) {
     let token = trim(token);
-    if token.len() < LEAST_VALUE {
+    // A word at the end of a sentence is none.
+    let marked = |&byte: &u8| CLASS[usize::from(byte)] & MARK != 0;
+    if token.len() < LEAST_VALUE || !token.iter().any(marked) {
         return;
     }
     take(key.of(token), Sort::Value);

@@ -132,9 +132,14 @@ def test_an_agent_without_a_key(invoke, folder):
 def test_keygen_prints_an_entry_and_replaces_nothing(invoke, tmp_path):
     path = tmp_path / "bot.key"
     words = ["keygen", path, "--id", "bot-1", "--purpose", "agent", "--tenant", "acme", "--agent", "bot", "--role", "r"]
+    nobody = invoke(*words)
+    assert nobody.code == 2
+    assert "--name" in nobody.err
+    assert not path.exists()
+    words += ["--name", "olga"]
     ran = invoke(*words)
     (entry,) = tomllib.loads(ran.out.decode())["key"]
-    assert (entry["id"], entry["roles"], entry["algorithm"]) == ("bot-1", ["r"], "ed25519")
+    assert (entry["id"], entry["name"], entry["roles"], entry["algorithm"]) == ("bot-1", "olga", ["r"], "ed25519")
     assert sf.SigningKey.load(path, "bot-1", "k").public == entry["public"]
     assert len(sf.Keys(ran.out.decode())) == 1
     assert invoke(*words).code == 2
