@@ -64,6 +64,8 @@ class Check:
     slow = False
     #: Reads parts of a text: in streams it judges each piece with what came before it.
     windowed = False
+    #: Judges a turn by what came before it, and remembers it: once, when the turn is new.
+    adds_up = False
 
     def __init__(self, name: str, table: tables.GuardrailConfig) -> None:
         self.name = name
@@ -248,6 +250,8 @@ class SplitCheck(Check):
     The last characters of the conversation and the first of the new turn are scanned together; an injection that
     lies across the seam is one that no turn shows by itself.
     """
+
+    adds_up = True
 
     def __init__(self, name: str, table: tables.ConversationConfig, scan: Callable[[str], Findings]) -> None:
         super().__init__(name, table)

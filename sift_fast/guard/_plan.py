@@ -59,9 +59,9 @@ class Stuff:
 class StagePlan:
     """The checks of one stage, in the order in which they run: the cheap ones first."""
 
-    __slots__ = ("always", "before", "found", "inline", "keyed", "operators", "pseudonyms", "rescrubs", "slow")
+    __slots__ = ("again", "always", "before", "found", "inline", "keyed", "operators", "pseudonyms", "rescrubs", "slow")
 
-    def __init__(self, checks: Iterable[_checks.Check], scanner: Scanner) -> None:
+    def __init__(self, checks: Iterable[_checks.Check], scanner: Scanner, *, enforced: bool = True) -> None:
         every = list(checks)
         self.slow: tuple[Any, ...] = tuple(check for check in every if check.slow)
         fast = [check for check in every if not check.slow]
@@ -70,8 +70,13 @@ class StagePlan:
         #: Asked before the scan.
         self.before = tuple(check for check in fast if isinstance(check, _checks.Length))
         self.always = tuple(check for check in fast if not check.needs_findings and check not in self.before)
+        #: Asked about earlier turns that are sent again: what counts turns has counted them.
+        self.again = tuple(check for check in self.always if not check.adds_up)
+        # Where nothing is enforced nothing is edited, in streams and in earlier turns either.
         self.rescrubs = tuple(
-            check for check in self.found if isinstance(check, _checks.ScanCheck) and check.rescrubs and _edits(check)
+            check
+            for check in self.found
+            if enforced and isinstance(check, _checks.ScanCheck) and check.rescrubs and _edits(check)
         )
         self.operators = _operators(self.rescrubs, scanner, pseudonym=True)
         #: The same for a request without a conversation, where nothing can be put back.
@@ -145,7 +150,8 @@ class Plan:
         #: Kept apart: every stage tells it what came in.
         self.provenance: Provenance | None = provenance[0] if provenance else None  # type: ignore[assignment]
         self.grounds = any(check.table.kind == "grounding" for check in stages["output"])
-        self.stages = {stage: StagePlan(checks, stuff.scanner) for stage, checks in stages.items()}
+        enforced = stuff.config.mode == "enforce"
+        self.stages = {stage: StagePlan(checks, stuff.scanner, enforced=enforced) for stage, checks in stages.items()}
 
 
 # One branch per kind.

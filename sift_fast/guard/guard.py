@@ -20,7 +20,7 @@ from sift_fast.guard import _edits
 from sift_fast.guard._actions import Actions, open_kernel, remember
 from sift_fast.guard._checks import Call, Check
 from sift_fast.guard._json import drop_fields, render, rough_size
-from sift_fast.guard._memory import Memories
+from sift_fast.guard._memory import Memories, Refused
 from sift_fast.guard._plan import Plan, Plans, StagePlan, Stuff
 from sift_fast.guard._rules import make_scanner
 from sift_fast.guard._slow import Background, make_slow
@@ -54,6 +54,10 @@ __all__ = ["Guard", "Tally"]
 
 #: Characters that are shown to a kernel in the event loop: 65 us a KiB.
 _SHOWN = 4 * 1024
+#: Stands for an earlier turn that did not go on.
+_REMOVED = "<REMOVED>"
+#: Reasons that are about a conversation and not about the text that came last.
+_OF_CONVERSATION = {"length.turns", "length.conversation", "conversation.risk"}
 
 
 class Tally:
@@ -145,6 +149,7 @@ class Guard:
         self.metrics.lag = lambda: {} if (alive := kept()) is None else alive._state.recorder.lag
         limits = config.limits
         self._memories = Memories(limits.conversations, limits.conversation_ttl_s)
+        self._refused = Refused()
         self._desk = desk or Desk(config.path(config.escalation.file) if config.escalation.file else None)
         self._notifier = Notifier(config.escalation) if config.escalation.webhook else None
         self._carries = False
@@ -462,25 +467,49 @@ class Guard:
 
         return OutputStream(self, self._state, source, context, say=say)
 
-    def rescrub(self, text: str, context: RequestContext, *, stage: Stage = "input", said: bool = False) -> str:
-        """A text of an earlier turn that is sent again, without the secrets and personal data that `input` takes out.
+    def rescrub(self, text: str, context: RequestContext, *, stage: Stage = "input") -> str:
+        """A text without the secrets and personal data that a stage takes out. Nothing is decided or counted.
 
-        Nothing is decided or counted: it was when the text was new.
+        It is for what stands beside the texts, and for what a model said earlier; what a user said earlier is for
+        `reread`.
 
         Args:
             text: the text.
             context: who asks.
             stage: whose operators apply.
-            said: whether the user wrote it, so that nothing in it counts as brought in by a source.
 
         Raises:
             LimitExceeded: the text is too long, or a limit was hit.
             TypeError: `text` is no `str`.
         """
         job = _Job(self, stage, text, context, quiet=True)
-        if said:
-            job.remember()
         return job.state.scanner.redact(text, *job.operators()).text  # type: ignore[no-any-return]
+
+    def reread(self, text: str, context: RequestContext) -> str:
+        """A user's text of an earlier turn that is sent again, as a model may read it.
+
+        Whoever keeps a refused turn in his history sends it with the next one, and what a history holds need never
+        have been a turn: it is read again, without what waits (custom and external guardrails) or counts turns.
+        Nothing is recorded: it was when the text was new.
+
+        Args:
+            text: the text.
+            context: who asks.
+
+        Returns:
+            The text as `input` would let it pass, or `<REMOVED>` if it would not, or did not when it was new.
+
+        Raises:
+            LimitExceeded: it cannot be read.
+            TypeError: `text` is no `str`.
+        """
+        job = _Job(self, "input", text, context, quiet=True)
+        job.read_again()
+        if job.tally.status != "ok" and job.tally.decision == "block":
+            raise LimitExceeded("a text of an earlier turn cannot be read")
+        if RANK[job.tally.decision] >= RANK["escalate"]:
+            return _REMOVED
+        return job.edit_text(text)
 
     def forget(self, tenant: str, conversation: str) -> None:
         """Drop what is remembered of a conversation."""
@@ -657,6 +686,27 @@ class _Job:
         # Also where nothing was found: it may stand in what was not read.
         if getattr(call.findings, "incomplete", ()):
             self.failed("error", "limit", plan.found, limit=True)
+        if call.findings:
+            for check in plan.found:
+                self.ask(check)
+        self.remember()
+
+    def read_again(self) -> None:
+        """As `fast`, for a text of an earlier turn."""
+        call, plan = self.call, self.stage_plan
+        for length in plan.before:
+            if len(call.text) > length.most:
+                self.take(length, Signal("length.text"))
+        if self.tally.stopped:
+            return
+        if self.state.config.mode == "enforce" and self.guard._refused.holds(call.text, call.context):
+            self.tally.decision = "block"
+            return
+        call.findings = self.state.scanner.scan(call.text)
+        if call.findings.incomplete:
+            self.failed("error", "limit", plan.found, limit=True)
+        for check in plan.again:
+            self.ask(check)
         if call.findings:
             for check in plan.found:
                 self.ask(check)
@@ -841,6 +891,8 @@ class _Job:
         verdict.latency_us = (time.perf_counter_ns() - self.began) / 1_000
         if self.quiet:
             return
+        if self.stage == "input" and tally.reason not in _OF_CONVERSATION:
+            guard._refused.tell(self.call.text, self.call.context, allowed=verdict.allowed)
         recorder = self.state.recorder
         failed = recorder.failed
         if not failed and recorder.wants(verdict):

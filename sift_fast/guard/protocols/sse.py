@@ -247,13 +247,17 @@ class Events:
         if self._kept > _MOST:
             raise LimitExceeded("an answer holds more than 4 MiB that must be kept")
 
+    def _head(self, line: bytes) -> bytes:
+        """A line that is no data, a comment among them."""
+        return str(self._scrub(line.decode("utf-8", "replace"))).encode().replace(b"\n", b" ").replace(b"\r", b" ")
+
     def _scrub(self, value: Any) -> Any:
         return scrub(self._guard, value, self._context)
 
     async def _read(self, lines: list[bytes]) -> bytes:
         data = [line[5:].removeprefix(b" ") for line in lines if line.startswith(b"data:")]
         # Lines of no known field are nothing to a client.
-        head = [line for line in lines if line.startswith(_KEPT)]
+        head = [self._head(line) for line in lines if line.startswith(_KEPT)]
         if not data:
             return b"".join(line + b"\n" for line in head) + b"\n" if head else b""
         joined = b"\n".join(data)
