@@ -360,16 +360,34 @@ class Tools(Check):
             return Signal("tools.arguments")
         return Signal("tools.escalate", decision="escalate") if tool.escalate else None
 
-    def decoded(self, tool: str, result: str) -> tuple[Any, bool]:
-        """A result that came as text, as the containers it stands for, where the tool is typed; and whether it is."""
+    def decoded(self, tool: str, result: Any) -> tuple[Any, int | None]:
+        """A result that came as text, or as parts of which one is text, as the containers that the text stands for,
+        where the tool is typed; and which part it was. -1 for a text by itself, None where nothing was decoded.
+        """
         table = self._tools.get(tool)
         if table is None or not (table.returns or table.personal):
-            return result, False
+            return result, None
+        text, part = result, -1
+        if isinstance(result, list):
+            texts = [at for at, item in enumerate(result) if isinstance(item, Mapping) and item.get("type") == "text"]
+            if len(texts) != 1:
+                return result, None
+            part = texts[0]
+            text = result[part].get("text")
         try:
-            value = json.loads(result)
+            value = json.loads(text) if isinstance(text, str) else None
         except (ValueError, RecursionError):
-            return result, False
-        return value, isinstance(value, dict | list)
+            value = None
+        return (value, part) if isinstance(value, dict | list) else (result, None)
+
+    def is_parts(self, result: Any) -> bool:
+        """Whether a result is text, or parts of a message, and so has no fields that could be taken out."""
+        if isinstance(result, str):
+            return True
+        return isinstance(result, list) and any(
+            isinstance(item, str) or (isinstance(item, Mapping) and isinstance(item.get("text"), str))
+            for item in result
+        )
 
     def hidden(self, tool: str, role: str) -> list[str]:
         """Fields of a tool's result that a role does not see."""

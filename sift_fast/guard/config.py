@@ -111,8 +111,40 @@ class ProvenanceConfig(GuardrailConfig):
     """Arguments that repeat what a document or a tool result brought into the conversation."""
 
     arguments: tuple[str, ...] = option(
-        ("recipient", "to", "email", "url", "uri", "path", "file", "command", "cmd", "query", "sql", "account", "iban"),
-        "Names of arguments, at any depth, that may not come from an untrusted source.",
+        (
+            "recipient",
+            "to",
+            "cc",
+            "bcc",
+            "email",
+            "address",
+            "phone",
+            "url",
+            "uri",
+            "link",
+            "href",
+            "host",
+            "hostname",
+            "domain",
+            "endpoint",
+            "webhook",
+            "destination",
+            "path",
+            "file",
+            "filename",
+            "filepath",
+            "folder",
+            "directory",
+            "command",
+            "cmd",
+            "script",
+            "query",
+            "sql",
+            "account",
+            "iban",
+        ),
+        "Names of arguments, at any depth, that may not come from an untrusted source; `url` stands for `target_url` "
+        "and `urls` too.",
     )
     trusted: tuple[str, ...] = option((), "Tools whose results are no untrusted source.")
     max_entries: int = option(
@@ -388,6 +420,7 @@ class GuardConfig:
             config._overridden(tables, override, f"{where}: override {number + 1}")
         if config.kernel.folder is not None and config.kernel.socket is not None:
             raise ConfigError(f"{where}: `kernel` has a `folder` or a `socket`, not both")
+        config._check_tools(where)
         put(config, "hash", config._digest())
         return config
 
@@ -426,6 +459,17 @@ class GuardConfig:
             if override.tenant in {None, tenant} and override.role in {None, role}:
                 tables = self._overridden(tables, override, f"override {number + 1}")
         return tables
+
+    def _check_tools(self, where: str) -> None:
+        """Refuse what is said about tools where nothing reads it: whoever wrote it relies on it."""
+        if any(table.kind == "tools" and table.enabled for table in self.guardrails.values()):
+            return
+        for name, tool in self.tools.items():
+            if tool.roles or tool.states or tool.escalate or tool.args or tool.returns or tool.personal:
+                raise ConfigError(
+                    f"{where}: `tools.{name}` says who may call it or what it takes and returns, and no guardrail "
+                    "reads that: add `[guardrails.tools]`, or use the preset `agent`"
+                )
 
     def offline(self) -> GuardConfig:
         """The same without what reaches outside: no judge is asked, no file is written, nobody is notified."""

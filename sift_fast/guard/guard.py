@@ -31,6 +31,7 @@ from sift_fast.guard.metrics import Metrics
 from sift_fast.guard.notify import Notifier
 from sift_fast.guard.verdict import (
     RANK,
+    REMOVED,
     Document,
     Edit,
     RequestContext,
@@ -54,8 +55,6 @@ __all__ = ["Guard", "Tally"]
 
 #: Characters that are shown to a kernel in the event loop: 65 us a KiB.
 _SHOWN = 4 * 1024
-#: Stands for an earlier turn that did not go on.
-_REMOVED = "<REMOVED>"
 #: Reasons that are about a conversation and not about the text that came last.
 _OF_CONVERSATION = {"length.turns", "length.conversation", "conversation.risk"}
 
@@ -300,7 +299,7 @@ class Guard:
                 continue
             path = config.path(name)
             known = self._files.get(path)
-            if known is not None and known.failed:
+            if known is not None and (known.failed or getattr(known, "moved", False)):
                 if isinstance(known, LedgerSink):
                     with contextlib.suppress(StateUnavailable):
                         known.close()
@@ -508,7 +507,7 @@ class Guard:
         if job.tally.status != "ok" and job.tally.decision == "block":
             raise LimitExceeded("a text of an earlier turn cannot be read")
         if RANK[job.tally.decision] >= RANK["escalate"]:
-            return _REMOVED
+            return REMOVED
         return job.edit_text(text)
 
     def forget(self, tenant: str, conversation: str) -> None:
@@ -969,7 +968,7 @@ class _Job:
 class _ToolJob(_Job):
     """A tool's arguments or its result: text, or containers as JSON has."""
 
-    __slots__ = ("answer", "done", "encoded", "labels", "signed", "source")
+    __slots__ = ("answer", "done", "encoded", "given", "labels", "signed", "source")
 
     def __init__(
         self,
@@ -990,7 +989,9 @@ class _ToolJob(_Job):
         self.answer: Answer | None = None
         #: What is edited, once it is: what is authorized is what goes on.
         self.done: tuple[str | None, Any] | None = None
-        self.encoded = False
+        #: Which part of the result was text that holds it, -1 for a text by itself.
+        self.encoded: int | None = None
+        self.given = value
         self.source = value
         self.labels: Mapping[str, tuple[str, ...]] = {}
         self.size = rough_size(value, self.stage_plan.inline)
@@ -1001,12 +1002,15 @@ class _ToolJob(_Job):
         # A result that is typed is read as what it is, also where it comes as text.
         tools = self.plan.tools if self.stage == "tool_output" else None
         try:
-            if tools is not None and isinstance(value, str):
+            if tools is not None:
                 value, self.encoded = tools.decoded(self.call.tool, value)
             self.source = value
             # What is read is what would go on: a field that a role does not see is gone before anything looks at it.
             hidden = [] if tools is None else tools.hidden(self.call.tool, self.call.context.role)
-            if hidden:
+            if hidden and tools is not None:
+                if tools.is_parts(value):
+                    # Text has no fields: what this role must not see may stand anywhere in it.
+                    self.take(tools, Signal("tools.result"))
                 self.source, _ = drop_fields(value, hidden)
             self.call.text = render(self.source)
             self.call.value = value if self.stage == "tool_output" else self.put_back(self.source)
@@ -1107,8 +1111,15 @@ class _ToolJob(_Job):
         if self.tally.rescrub:
             operators, vault = self.operators()
             value = self.state.scanner.redact_json(value, operators, vault).value
-        if self.encoded:
-            return json.dumps(value, ensure_ascii=False), None
+        if self.encoded is not None:
+            text = json.dumps(value, ensure_ascii=False)
+            if self.encoded < 0:
+                return text, None
+            parts = list(self.given)
+            parts[self.encoded] = {**parts[self.encoded], "text": text}
+            # What stands beside the text is no part of the typed result, and was not read with it.
+            rest = self.state.scanner.redact_json(parts, *self.operators()).value if len(parts) > 1 else parts
+            return None, rest
         return None, self.put_back(value) if self.stage == "tool_input" else value
 
     def close(self, verdict: Verdict) -> None:

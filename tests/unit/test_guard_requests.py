@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import sift_fast as sf
+from sift_fast.cli._server import context_of
 from sift_fast.guard.protocols.chat import ChatEvents
 from sift_fast.guard.protocols.litellm import LiteLlmGuard
 from sift_fast.guard.protocols.openai import Blocked, check_answer, check_request
@@ -235,3 +236,18 @@ def test_litellm_turns_are_new_until_an_answer_follows() -> None:
     assert litellm([ATTACK, "Hi", "Hello"], [said(ATTACK), SAID, HELLO]) == ["<REMOVED>", "Hi", "Hello"]
     # Where nobody says whose a text is, none is trusted.
     assert litellm([ATTACK, "Hello"], []) == ["<REMOVED>", "Hello"]
+
+
+def headers(**given: str) -> dict[str, Any]:
+    return {"headers": [(f"x-sift-{name}".encode(), value.encode()) for name, value in given.items()]}
+
+
+def test_who_asks_is_said_once_or_not_at_all() -> None:
+    of = context_of(sf.RequestContext(tenant="acme"), believe=True)
+    assert of(headers(tenant="globex", role="support")).tenant == "globex"
+    assert of(headers(role="support")).tenant == "acme"
+    twice = {"headers": [*headers(tenant="globex")["headers"], *headers(tenant="acme")["headers"]]}
+    for scope in (headers(tenant=""), headers(tenant=" "), twice):
+        with pytest.raises(ValueError, match="empty or there twice"):
+            of(scope)
+    assert context_of(sf.RequestContext(tenant="acme"), believe=False)(twice).tenant == "acme"

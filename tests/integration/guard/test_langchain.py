@@ -12,6 +12,7 @@ from langchain.agents import create_agent
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.tools import tool
+from langgraph.checkpoint.memory import InMemorySaver
 from pydantic import Field
 
 from sift_fast.integrations.langchain import SiftMiddleware
@@ -126,3 +127,29 @@ def test_who_streams_an_agent_sees_nothing_unchecked(asynchronous, guard, contex
     model = Model(messages=iter([AIMessage(content=f"the key {secret}")]), seen=[])
     bare = list(create_agent(model, [send]).stream(state, stream_mode="messages"))
     assert len(bare) > 1
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_a_refused_turn_does_not_come_back_with_the_next_one(asynchronous, guard, context):
+    """A checkpointer keeps what was said."""
+    model = Model(messages=iter([AIMessage("yes")]), seen=[])
+    agent = create_agent(model, [send], middleware=[SiftMiddleware(guard, context)], checkpointer=InMemorySaver())
+
+    def say(text):
+        state, config = {"messages": [HumanMessage(text)]}, {"configurable": {"thread_id": "1"}}
+        return asyncio.run(agent.ainvoke(state, config)) if asynchronous else agent.invoke(state, config)
+
+    assert ATTACK not in str(say(ATTACK)["messages"])
+    assert say("go on")["messages"][-1].content == "yes"
+    assert ATTACK not in str(model.seen)
+    assert "<REMOVED>" in str(model.seen)
+
+
+def test_every_turn_since_the_last_answer_is_new(guard, context):
+    model = Model(messages=iter([AIMessage("yes")]), seen=[])
+    agent = create_agent(model, [send], middleware=[SiftMiddleware(guard, context)])
+    agent.invoke({"messages": [HumanMessage(ATTACK), HumanMessage("go on")]})
+    assert model.seen == []
+    agent.invoke({"messages": [HumanMessage(ATTACK), AIMessage("no"), HumanMessage("go on")]})
+    assert ATTACK not in str(model.seen)
+    assert "go on" in str(model.seen)

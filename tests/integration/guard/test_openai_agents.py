@@ -91,3 +91,19 @@ def test_tools(guard, context):
     assert called == ["attack"]
     assert ATTACK not in seen
     assert "joe" not in play(guard, context, "go", ("send", '{"to": "mail"}'), "done")[2]
+
+
+def test_every_turn_of_a_history_is_read(guard, context):
+    attack, go, no = (
+        {"role": "user", "content": ATTACK},
+        {"role": "user", "content": "go on"},
+        {"role": "assistant", "content": "no"},
+    )
+    for question in (
+        [attack, go],
+        [attack, no, go],
+        [{"role": "user", "content": [{"type": "input_text", "text": ATTACK}]}, no, go],
+    ):
+        out, _, seen = play(guard, context, question, "fine")
+        assert (out, seen) == ("InputGuardrailTripwireTriggered", "[]")
+    assert play(guard, context, [go, no, go], "fine")[0] == "fine"
