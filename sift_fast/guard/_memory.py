@@ -28,6 +28,7 @@ class Memory:
 
     __slots__ = (
         "_vault",
+        "calls",
         "chars",
         "fingerprints",
         "lock",
@@ -45,6 +46,7 @@ class Memory:
         self.window = ""
         self.risk = 0.0
         self.turns = 0
+        self.calls = 0
         self.chars = 0
         #: Retrieved text, for grounding.
         self.sources: list[str] = []

@@ -104,6 +104,7 @@ class ToolsConfig(GuardrailConfig):
     """Which tools may be called, by role and by the state of the conversation; `[tools.NAME]` says which."""
 
     unlisted: Literal["deny", "allow"] = option("deny", "What happens to a tool that has no table.")
+    max_calls: int | None = option(None, "Most tool calls of a conversation.", low=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,6 +181,15 @@ class LinksConfig(GuardrailConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
+class CodeConfig(GuardrailConfig):
+    """What must not stand in an output that is run, or in the arguments of tools (`stages`) that run them."""
+
+    languages: tuple[Literal["shell", "sql", "python", "template"], ...] = option(
+        ("shell", "sql", "python", "template"), "As what it is run. HTML is read by `leak` and `links`."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class GroundingConfig(GuardrailConfig):
     """Numbers, dates, quotes, links and citations of an answer that no retrieved text holds."""
 
@@ -247,6 +257,7 @@ KINDS: dict[str, tuple[type[GuardrailConfig], tuple[Stage, ...]]] = {
     "conversation": (ConversationConfig, ("input",)),
     "prompt_leak": (PromptLeakConfig, ("output",)),
     "links": (LinksConfig, ("output",)),
+    "code": (CodeConfig, ("output",)),
     "grounding": (GroundingConfig, ("output",)),
     "schema": (SchemaConfig, ("output",)),
     "classifier": (ClassifierConfig, ("input", "retrieval", "tool_output")),
@@ -280,6 +291,9 @@ class ToolConfig:
     personal: dict[str, tuple[str, ...]] = option(
         doc="Fields of the result, `customer.email`, and the roles that see them; others get them removed.",
         factory=dict,
+    )
+    tenant_field: str = option(
+        "", "Field of the result, `row.tenant`, that must name the caller's tenant wherever it stands, and must stand."
     )
     untrusted: bool = option(True, "Whether its results are an untrusted source for later arguments.")
 
@@ -465,7 +479,15 @@ class GuardConfig:
         if any(table.kind == "tools" and table.enabled for table in self.guardrails.values()):
             return
         for name, tool in self.tools.items():
-            if tool.roles or tool.states or tool.escalate or tool.args or tool.returns or tool.personal:
+            if (
+                tool.roles
+                or tool.states
+                or tool.escalate
+                or tool.args
+                or tool.returns
+                or tool.personal
+                or tool.tenant_field
+            ):
                 raise ConfigError(
                     f"{where}: `tools.{name}` says who may call it or what it takes and returns, and no guardrail "
                     "reads that: add `[guardrails.tools]`, or use the preset `agent`"

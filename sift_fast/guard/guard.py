@@ -675,7 +675,7 @@ class _Job:
         if self.tally.stopped:
             return
         try:
-            call.findings = self.state.scanner.scan(call.text)
+            self.look()
         except LimitExceeded:
             self.failed("error", "limit", plan.found, limit=True)
         except Exception:  # noqa: BLE001 -- whatever the scan raises, the text is not checked
@@ -690,6 +690,12 @@ class _Job:
                 self.ask(check)
         self.remember()
 
+    def look(self) -> None:
+        """What the rules find in the text."""
+        call = self.call
+        call.findings = self.state.scanner.scan(call.text)
+        call.hidden = self.stage_plan.hidden(call.text, call.findings) if call.findings else ()
+
     def read_again(self) -> None:
         """As `fast`, for a text of an earlier turn."""
         call, plan = self.call, self.stage_plan
@@ -701,8 +707,8 @@ class _Job:
         if self.state.config.mode == "enforce" and self.guard._refused.holds(call.text, call.context):
             self.tally.decision = "block"
             return
-        call.findings = self.state.scanner.scan(call.text)
-        if call.findings.incomplete:
+        self.look()
+        if getattr(call.findings, "incomplete", ()):
             self.failed("error", "limit", plan.found, limit=True)
         for check in plan.again:
             self.ask(check)

@@ -100,3 +100,37 @@ def test_a_target_longer_than_is_looked_up_is_refused() -> None:
     verdict = mine.check_tool_input_sync("send", {"to": long}, CALLER)
     assert (verdict.decision, verdict.status, verdict.reason) == ("block", "error", "provenance.limit")
     assert mine.check_tool_input_sync("send", {"body": long}, CALLER).allowed
+
+
+@pytest.mark.parametrize(
+    ("result", "fits"),
+    [
+        ({"row": {"tenant": "acme", "sum": 3}}, True),
+        ([{"row": {"tenant": "acme"}}, {"row": {"tenant": "acme"}}], True),
+        ([], True),
+        ('{"row": {"tenant": "acme"}}', True),
+        ({"row": {"tenant": "globex", "sum": 3}}, False),
+        ([{"row": {"tenant": "acme"}}, {"row": {"tenant": "globex"}}], False),
+        ({"row": [{"tenant": "acme"}, {"tenant": "ACME"}]}, False),
+        ({"row": {"sum": 3}}, False),
+        ({"row": {"tenant": ["acme", "globex"]}}, False),
+        ({"row": {"tenant": None}}, False),
+        ("tenant: acme", False),
+        ('{"row": {"tenant": "globex", "tenant": "acme"}}', True),
+    ],
+)
+def test_a_row_of_another_tenant_is_not_shown(result: Any, fits: bool) -> None:
+    mine = guard(ledger={"tenant_field": "row.tenant"})
+    verdict = mine.check_tool_output_sync("ledger", result, CALLER)
+    assert verdict.allowed is fits
+    assert fits or verdict.reason == "tools.tenant"
+    # The last of two keys is the one that was read, and the only one that goes on.
+    assert "globex" not in json.dumps([verdict.text, verdict.value])
+
+
+def test_calls_of_a_conversation_are_counted() -> None:
+    tables = {"version": 1, "preset": "agent", "guardrails": {"tools": {"max_calls": 3}}, "tools": {"look": {}}}
+    mine = sf.Guard(tables)
+    said = [mine.check_tool_input_sync("look", {"n": number}, CALLER).reason for number in range(5)]
+    assert said == ["ok", "ok", "ok", "tools.calls", "tools.calls"]
+    assert mine.check_tool_input_sync("look", {}, STAFF).allowed
