@@ -36,7 +36,7 @@ __all__ = [
 class Call:
     """One text on its way through a stage, with what its checks share."""
 
-    __slots__ = ("context", "findings", "hidden", "memory", "stage", "text", "tool", "value")
+    __slots__ = ("context", "findings", "hidden", "labels", "memory", "stage", "text", "tool", "value")
 
     def __init__(
         self,
@@ -55,6 +55,8 @@ class Call:
         self.findings = findings
         #: What the scan found as well, and gave up for a finding that overlaps it.
         self.hidden: Sequence[Hidden] = ()
+        #: Arguments that repeat a source, once somebody has looked.
+        self.labels: Mapping[str, tuple[str, ...]] | None = None
         self.tool = tool
         self.value = value
 

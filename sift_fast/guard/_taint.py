@@ -52,34 +52,36 @@ class Provenance(Check):
         """Whether a tool's results are an untrusted source."""
         return tool not in self._trusted
 
-    def labels(self, call: Call) -> dict[str, tuple[str, ...]]:
-        """Path of each argument that repeats a source, and the sources."""
+    def labels(self, call: Call) -> Mapping[str, tuple[str, ...]]:
+        """Path of each argument that repeats a source, and the sources.
+
+        Raises:
+            LimitExceeded: an argument that must not come from a source is longer than is looked up.
+        """
+        if call.labels is None:
+            call.labels = self._labels(call)
+        return call.labels
+
+    def _labels(self, call: Call) -> dict[str, tuple[str, ...]]:
         prints = self.prints(call)
         if prints is None or not len(prints):
             return {}
         out: dict[str, tuple[str, ...]] = {}
         for path, _, item in leaves(call.value):
             text = _text(item)
-            if text:
-                sources = prints.sources_of(text)
-                if sources:
-                    out[path] = tuple(sorted(f"from:{source}" for source in sources))
+            if not text:
+                continue
+            # No character takes more than four bytes: most need not be counted.
+            long = len(text) * 4 > _MOST_ARGUMENT and len(text.encode("utf-8", "replace")) > _MOST_ARGUMENT
+            if long and self._guards(path):
+                raise LimitExceeded(f"guardrail `{self.name}` reads at most {_MOST_ARGUMENT} bytes of an argument")
+            sources = prints.sources_of(text)
+            if sources:
+                out[path] = tuple(sorted(f"from:{source}" for source in sources))
         return out
 
     def run(self, call: Call) -> Signal | None:
-        """Labels are the guard's to show; a violation is a label where none may be.
-
-        Raises:
-            LimitExceeded: an argument that must not come from a source is longer than is looked up.
-        """
-        prints = self.prints(call)
-        if prints is None or not len(prints):
-            return None
-        for path, _, item in leaves(call.value):
-            # No character takes more than four bytes: most need not be counted.
-            long = isinstance(item, str) and len(item) * 4 > _MOST_ARGUMENT
-            if long and len(item.encode("utf-8", "replace")) > _MOST_ARGUMENT and self._guards(path):
-                raise LimitExceeded(f"guardrail `{self.name}` reads at most {_MOST_ARGUMENT} bytes of an argument")
+        """Labels are the guard's to show; a violation is a label where none may be."""
         wrong: set[str] = set()
         for path, sources in self.labels(call).items():
             if self._guards(path):

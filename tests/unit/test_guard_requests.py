@@ -251,3 +251,57 @@ def test_who_asks_is_said_once_or_not_at_all() -> None:
         with pytest.raises(ValueError, match="empty or there twice"):
             of(scope)
     assert context_of(sf.RequestContext(tenant="acme"), believe=False)(twice).tenant == "acme"
+
+
+def event(**more: Any) -> str:
+    row = {
+        "schema": 1, "type": "verdict", "stage": "input", "decision": "block", "status": "ok", "latency_us": 9.5,
+        "sampled": 1, "tenant": "acme", "guardrails": [],
+    }  # fmt: skip
+    return json.dumps({**row, **more})
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        event(tenant=["a"]),
+        event(stage={}),
+        event(decision=None),
+        event(sampled="x"),
+        event(latency_us=None),
+        event(guardrails=[{"name": [], "decision": "a", "enforced": "a", "status": "ok"}]),
+        '{"schema": 1, "type": "verdict"',
+        "[]",
+        "7",
+        "",
+        "[" * 100_000,
+    ],
+)
+def test_a_line_that_is_no_event_is_counted_and_no_more(line: str) -> None:
+    from sift_fast.guard.report import report
+
+    summary = report([event(), line, event()])
+    assert (summary["events"], summary["broken"], summary["tenants"]) == (2, 1, {"acme": 2})
+
+
+def test_a_name_in_an_event_does_not_write_to_the_terminal(tmp_path: Any) -> None:
+    from click.testing import CliRunner
+
+    from sift_fast.cli.app import cli
+    from sift_fast.guard.escalation import Desk
+
+    name = "\x1b[2Jroot\u202e\nfaked"
+    file = tmp_path / "events.jsonl"
+    part = {"name": name, "decision": name, "enforced": "block", "status": name}
+    file.write_text(event(tenant=name, stage=name, status=name, guardrails=[part]))
+    shown = CliRunner().invoke(cli, ["report", str(file)]).output
+    desk = Desk(str(tmp_path / "desk.db"))
+    context = sf.RequestContext(tenant=name, role=name, trace_id=name)
+    number = desk.open(
+        context, stage="input", decision="escalate", reason="x", rules=(), policy_version="1", owner=name, expires_s=60
+    )
+    for command in (["list"], ["show", number]):
+        shown += CliRunner().invoke(cli, ["escalations", *command, "--file", str(tmp_path / "desk.db")]).output
+    assert shown.count("root") >= 6
+    assert not {"\x1b", "\u202e"} & set(shown)
+    assert "\nfaked" not in shown
