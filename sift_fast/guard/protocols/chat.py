@@ -39,9 +39,12 @@ class ChatEvents(Events):
         self._ready: Documents = []
         self._current = 0
 
+    def _texts_of(self, document: dict[str, Any]) -> tuple[str, ...]:  # noqa: ARG002 -- it is the same in each
+        return ("choices",)
+
     async def _document(self, document: dict[str, Any]) -> Documents:
         choices = document.get("choices")
-        rest = self._scrub({key: value for key, value in document.items() if key != "choices"})
+        rest = {key: value for key, value in document.items() if key != "choices"}
         if not isinstance(choices, list) or not choices:
             return [{**rest, "choices": []} if "choices" in document else rest]
         self._shell = {key: value for key, value in rest.items() if key != "usage"}

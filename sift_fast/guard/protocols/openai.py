@@ -134,7 +134,7 @@ async def _every(guard: Guard, value: Any, context: RequestContext, key: str = "
     if isinstance(value, Mapping):
         return {name: await _every(guard, inner, context, name) for name, inner in value.items()}
     if isinstance(value, list):
-        return [await _every(guard, inner, context, key) for inner in value]
+        return [await _every(guard, inner, context) for inner in value]
     return value
 
 
@@ -281,7 +281,8 @@ def scrub(guard: Guard, value: Any, context: RequestContext, *, stage: Stage = "
     if isinstance(value, Mapping):
         return {name: scrub(guard, inner, context, stage=stage, key=name) for name, inner in value.items()}
     if isinstance(value, list):
-        return [scrub(guard, inner, context, stage=stage, key=key) for inner in value]
+        # A name of the protocol is one string, never a list of them.
+        return [scrub(guard, inner, context, stage=stage) for inner in value]
     return value
 
 
@@ -323,7 +324,7 @@ async def every_string(guard: Guard, value: Any, context: RequestContext, key: s
     if isinstance(value, Mapping):
         return {name: await every_string(guard, inner, context, name) for name, inner in value.items()}
     if isinstance(value, list):
-        return [await every_string(guard, inner, context, key) for inner in value]
+        return [await every_string(guard, inner, context) for inner in value]
     return value
 
 
@@ -333,10 +334,12 @@ async def _choice(guard: Guard, choice: Any, context: RequestContext) -> dict[st
         # An answer that is not streamed has a message; some servers send a delta all the same.
         if key in {"message", "delta"} and isinstance(value, dict):
             out[key] = await _message(guard, value, context)
+        elif key in {"text", "message", "delta"}:
+            out[key] = await every_string(guard, value, context)
         elif key == "logprobs":
             out[key] = value
         else:
-            out[key] = await every_string(guard, value, context, key)
+            out[key] = scrub(guard, value, context, key=key)
     if any(out.get(key) != choice.get(key) for key in ("text", "message", "delta")):
         # They would spell what was taken out.
         out.pop("logprobs", None)

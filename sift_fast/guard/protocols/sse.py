@@ -30,6 +30,8 @@ _LINE_END = re.compile(rb"\r\n|\n|\r(?=[^\n])")
 #: Characters that are read in one go.
 _SLICE = 8_192
 _KEPT = (b"event:", b"id:", b"retry:", b":")
+#: What an event may call itself.
+_KIND = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
 _NOT_CHECKED = "the answer could not be checked"
 
 
@@ -218,6 +220,10 @@ class Events:
 
     # --- what a protocol says ---------------------------------------------------------------------------------------
 
+    def _texts_of(self, document: dict[str, Any]) -> tuple[str, ...]:
+        """Keys of an event whose values `_document` checks."""
+        raise NotImplementedError
+
     async def _document(self, document: dict[str, Any]) -> list[dict[str, Any]]:
         """An event's document; returns those that may go out in its place."""
         raise NotImplementedError
@@ -267,9 +273,15 @@ class Events:
         document = json.loads(joined.decode("utf-8"))
         if not isinstance(document, dict):
             raise ValueError("an event is no JSON object")  # noqa: TRY004 -- one handler for all that is no event
-        if self.named and isinstance(document.get("type"), str):
+        kind = document.get("type")
+        if self.named:
+            if not isinstance(kind, str) or not _KIND.fullmatch(kind):
+                raise ValueError("an event has no type")
             head = [line for line in head if not line.startswith(b"event:")]
-        return self._written(await self._document(document), head)
+        # What the protocol does not know beside its texts is read as well.
+        mine = self._texts_of(document)
+        rest = self._scrub({key: value for key, value in document.items() if key not in mine})
+        return self._written(await self._document({**document, **rest}), head)
 
     def _written(self, documents: Iterable[dict[str, Any]], head: Iterable[bytes] = (), *, last: bool = False) -> bytes:
         out: list[bytes] = []
