@@ -374,3 +374,32 @@ def test_an_event_without_a_name_ends_the_stream(name: Any) -> None:
         return await events.feed(b"data: " + json.dumps({"type": name, "note": "x"}).encode() + b"\n\n")
 
     assert b"could not be checked" in asyncio.run(stream())
+
+
+def test_an_endless_stream_of_a_chat_is_not_kept() -> None:
+    """Memory is that of what waits, however long an answer goes on and however many choices it opens."""
+    import tracemalloc
+
+    chunk = b"data: " + json.dumps({"choices": [{"index": 0, "delta": {"content": "All is well. " * 80}}]}).encode()
+    # Without a bound on the length of an answer, which the presets have.
+    mine = sf.Guard({"version": 1, "guardrails": {"secrets": {"on_violation": "redact"}}})
+    events = ChatEvents(mine, sf.RequestContext())
+
+    async def feed(times: int) -> int:
+        for _ in range(times):
+            assert await events.feed(chunk + b"\n\n")
+        return tracemalloc.get_traced_memory()[0]
+
+    tracemalloc.start()
+    try:
+        few, many = asyncio.run(feed(200)), asyncio.run(feed(2_000))
+    finally:
+        tracemalloc.stop()
+    assert many - few < 200_000
+
+    async def choices() -> bytes:
+        many = ChatEvents(guard(), sf.RequestContext())
+        pieces = [{"choices": [{"index": number, "delta": {"content": "x"}}]} for number in range(2_000)]
+        return b"".join([await many.feed(b"data: " + json.dumps(piece).encode() + b"\n\n") for piece in pieces])
+
+    assert b"could not be checked" in asyncio.run(choices())

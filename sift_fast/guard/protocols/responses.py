@@ -30,6 +30,8 @@ _OWN = {"instructions", "tools", "text", "model", "object", "status", "service_t
 class ResponseEvents(Events):
     """Events with a `delta` are pieces of a text; all others are checked as they stand."""
 
+    repeats = True
+
     def __init__(self, guard: Guard, context: RequestContext) -> None:
         super().__init__(guard, context)
         self._shell: dict[str, Any] = {}
