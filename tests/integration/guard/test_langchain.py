@@ -153,3 +153,22 @@ def test_every_turn_since_the_last_answer_is_new(guard, context):
     agent.invoke({"messages": [HumanMessage(ATTACK), AIMessage("no"), HumanMessage("go on")]})
     assert ATTACK not in str(model.seen)
     assert "go on" in str(model.seen)
+
+
+def test_events_of_the_model_itself_are_past_every_middleware(guard, context, secret):
+    """A limit, as docs/guard.md says: LangChain tells its callbacks what the model said before a middleware is asked.
+    When this fails, they no longer do, and the sentence there can go.
+    """
+    model = Model(messages=iter([AIMessage(content=f"the key {secret}")]), seen=[])
+    agent = create_agent(model, [send], middleware=[SiftMiddleware(guard, context)])
+
+    async def listen():
+        state = {"messages": [HumanMessage("hello")]}
+        return [event async for event in agent.astream_events(state, version="v2")]
+
+    events = asyncio.run(listen())
+    told = {event["event"] for event in events if secret in str(event["data"])}
+    assert told
+    assert all(name.startswith("on_chat_model") for name in told)
+    # What the agent itself ends with is what was checked.
+    assert events[-1]["data"]["output"]["messages"][-1].content == "the key <GITHUB_TOKEN>"
