@@ -21,6 +21,7 @@ __all__ = ["Memories", "Memory", "Refused"]
 _VAULT_ENTRIES = 10_000
 _VAULT_BYTES = 4 << 20
 _SOURCE_NAMES = 10_000
+_CALLED = 1_000
 
 
 class Memory:
@@ -28,6 +29,7 @@ class Memory:
 
     __slots__ = (
         "_vault",
+        "called",
         "calls",
         "chars",
         "fingerprints",
@@ -47,6 +49,8 @@ class Memory:
         self.risk = 0.0
         self.turns = 0
         self.calls = 0
+        #: Ids of calls that the model made, and the tools they are for.
+        self.called: dict[str, str] = {}
         self.chars = 0
         #: Retrieved text, for grounding.
         self.sources: list[str] = []
@@ -72,6 +76,13 @@ class Memory:
             if self._vault is None:
                 self._vault = Vault(secrets.token_bytes(32), max_entries=_VAULT_ENTRIES, max_bytes=_VAULT_BYTES)
             return self._vault
+
+    def note_call(self, call: str, tool: str) -> None:
+        """Keep which tool a call is for, the oldest given up."""
+        with self.lock:
+            self.called[call] = tool
+            while len(self.called) > _CALLED:
+                del self.called[next(iter(self.called))]
 
     def remember_source(self, text: str, name: str, most: int) -> None:
         """Keep a retrieved text for grounding, the oldest given up beyond `most` characters."""

@@ -55,6 +55,8 @@ __all__ = ["Guard", "Tally"]
 
 #: Characters that are shown to a kernel in the event loop: 65 us a KiB.
 _SHOWN = 4 * 1024
+#: How reasons begin that say that a text reads like an attack, whether it is stopped or not.
+_ATTACKS = ("injection.", "classifier.")
 #: Reasons that are about a conversation and not about the text that came last.
 _OF_CONVERSATION = {"length.turns", "length.conversation", "conversation.risk"}
 
@@ -510,6 +512,24 @@ class Guard:
             return REMOVED
         return job.edit_text(text)
 
+    def note_call(self, call: str, tool: str, context: RequestContext) -> None:
+        """Remember which tool a call of a conversation is for: its result may come in a request that only names the
+        call.
+
+        Args:
+            call: its id.
+            tool: the tool's name.
+            context: whose conversation; without one nothing is remembered.
+        """
+        memory = self._memories.get(context.tenant, context.conversation)
+        if memory is not None and call:
+            memory.note_call(call, tool)
+
+    def called(self, context: RequestContext) -> dict[str, str]:
+        """Ids of calls of a conversation, and the tools they are for; the last thousand."""
+        memory = self._memories.get(context.tenant, context.conversation)
+        return {} if memory is None else dict(memory.called)
+
     def forget(self, tenant: str, conversation: str) -> None:
         """Drop what is remembered of a conversation."""
         self._memories.forget(tenant, conversation)
@@ -740,7 +760,12 @@ class _Job:
         provenance = self.plan.provenance
         if provenance is not None and self.stage == "input":
             prints = provenance.prints(self.call)
-            if prints is not None:
+            if prints is None:
+                return
+            if any(result.reason.startswith(_ATTACKS) for result in self.tally.results):
+                # A page that was pasted in is said by the user; one that reads like an attack is no word of his.
+                prints.add(self.call.text, "turn")
+            else:
                 prints.say(self.call.text)
 
     def bring(self, text: str, source: str, name: str, *, known_as: str) -> bool:

@@ -16,6 +16,7 @@ from langchain.agents.middleware import AgentMiddleware, hook_config
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langgraph.constants import TAG_NOSTREAM
 
+from sift_fast.guard._json import render
 from sift_fast.guard.verdict import REMOVED
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ __all__ = ["SiftMiddleware"]
 
 #: On a turn that has placeholders already: taken out once more, they would count as something that the user wrote.
 _MARK = "sift_fast.redacted"
+#: Parts that are no text.
+_BYTES = {"image", "image_url", "audio", "input_audio", "video", "file", "media"}
 
 
 class SiftMiddleware(AgentMiddleware):  # type: ignore[misc]
@@ -193,8 +196,18 @@ def _text(message: Any) -> str:
     content = message.content
     if isinstance(content, str):
         return content
-    parts = [part if isinstance(part, str) else part.get("text") or "" for part in content]
+    parts = [_part(part, said=isinstance(message, AIMessage)) for part in content]
     return "\n".join(part for part in parts if part)
+
+
+def _part(part: Any, *, said: bool) -> str:
+    """The text of a part: a document or a search result that a user or a tool brings is one as a whole."""
+    if isinstance(part, str):
+        return part
+    text = part.get("text")
+    if isinstance(text, str) or said or part.get("type") in _BYTES:
+        return text or ""
+    return render(part)
 
 
 def _with_text(message: Any, text: str) -> Any:
@@ -203,6 +216,7 @@ def _with_text(message: Any, text: str) -> Any:
         return message
     content: Any = text
     if not isinstance(message.content, str):
-        rest = [part for part in message.content if isinstance(part, dict) and not part.get("text")]
+        said = isinstance(message, AIMessage)
+        rest = [part for part in message.content if isinstance(part, dict) and not _part(part, said=said)]
         content = [{"type": "text", "text": text}, *rest]
     return message.model_copy(update={"content": content})

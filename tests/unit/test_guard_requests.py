@@ -403,3 +403,33 @@ def test_an_endless_stream_of_a_chat_is_not_kept() -> None:
         return b"".join([await many.feed(b"data: " + json.dumps(piece).encode() + b"\n\n") for piece in pieces])
 
     assert b"could not be checked" in asyncio.run(choices())
+
+
+def test_a_result_is_known_by_the_call_of_the_answer_before() -> None:
+    """With `previous_response_id` a request holds results alone."""
+    mine = sf.Guard({"version": 1, "preset": "agent", "tools": {"web": {}}})
+    result = {
+        "previous_response_id": "r",
+        "input": [{"type": "function_call_output", "call_id": "c1", "output": "sunny"}],
+    }
+    call = {"type": "function_call", "id": "f", "call_id": "c1", "name": "web", "arguments": "{}"}
+    context, other = sf.RequestContext(conversation="one"), sf.RequestContext(conversation="two")
+    with pytest.raises(Blocked):
+        asyncio.run(check_request(mine, result, context))
+    asyncio.run(check_answer(mine, {"output": [call]}, context))
+    assert asyncio.run(check_request(mine, result, context)) == result
+    for unknown in (other, sf.RequestContext()):
+        with pytest.raises(Blocked):
+            asyncio.run(check_request(mine, result, unknown))
+
+    async def stream() -> None:
+        events = ResponseEvents(mine, other)
+        for kind in ("added", "done"):
+            event = {"type": f"response.output_item.{kind}", "output_index": 0, "item": call}
+            await events.feed(b"data: " + json.dumps(event).encode() + b"\n\n")
+
+    asyncio.run(stream())
+    assert asyncio.run(check_request(mine, result, other)) == result
+    for number in range(1_100):
+        mine.note_call(f"x{number}", "web", context)
+    assert len(mine.called(context)) == 1_000

@@ -105,7 +105,8 @@ async def check_request(guard: Guard, body: dict[str, Any], context: RequestCont
             body[key] = _require(await guard.check_input(given, context)).text
         elif isinstance(given, list):
             last = last_said(given)
-            names = call_names(given)
+            # With `previous_response_id` the call is not in the request: it was in the answer before.
+            names = {**guard.called(context), **call_names(given)}
             turns = []
             for at, item in enumerate(given):
                 turns.append(await _item(guard, item, context, names, new=at >= last))
@@ -429,6 +430,7 @@ async def check_item(guard: Guard, item: Any, context: RequestContext) -> dict[s
     key = CALLS.get(kind)
     if key is not None:
         name, given = str(item.get("name") or kind), item.get(key)
+        guard.note_call(str(item.get("call_id") or item.get("id") or ""), name, context)
         if key == "input":
             # A tool that takes a text.
             return {**item, key: (await check_call(guard, name, {key: given}, context))[key]}

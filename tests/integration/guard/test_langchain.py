@@ -172,3 +172,39 @@ def test_events_of_the_model_itself_are_past_every_middleware(guard, context, se
     assert all(name.startswith("on_chat_model") for name in told)
     # What the agent itself ends with is what was checked.
     assert events[-1]["data"]["output"]["messages"][-1].content == "the key <GITHUB_TOKEN>"
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "document", "source": {"type": "text", "data": ATTACK}},
+        {"type": "search_result", "title": "x", "content": [{"type": "text", "text": ATTACK}]},
+        {"type": "note", "said": [ATTACK]},
+        {"type": "text", "text": ATTACK},
+        ATTACK,
+    ],
+)
+def test_parts_of_other_kinds_are_read(guard, context, part):
+    model = Model(messages=iter([AIMessage("yes")]), seen=[])
+    agent = create_agent(model, [send], middleware=[SiftMiddleware(guard, context)])
+    agent.invoke({"messages": [HumanMessage([{"type": "text", "text": "Look"}, part])]})
+    assert model.seen == []
+
+    @tool
+    def web() -> list:
+        """Reads a page."""
+        return [part]
+
+    model = Model(messages=iter([call("web"), AIMessage("yes")]), seen=[])
+    agent = create_agent(model, [web], middleware=[SiftMiddleware(guard, context)])
+    agent.invoke({"messages": [HumanMessage("Look")]})
+    assert ATTACK not in str(model.seen)
+
+
+def test_pictures_go_through(guard, context):
+    picture = {"type": "image", "base64": "iVBORw0KGgoAAAANSUhEUg" * 9, "mime_type": "image/png"}
+    model = Model(messages=iter([AIMessage("yes")]), seen=[])
+    agent = create_agent(model, [send], middleware=[SiftMiddleware(guard, context)])
+    agent.invoke({"messages": [HumanMessage([{"type": "text", "text": "I am joe.miller@gmail.com"}, picture])]})
+    assert "iVBORw0KGgo" in str(model.seen)
+    assert "joe" not in str(model.seen)
