@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sift_fast.guard._stream import OutputStream
-from sift_fast.guard.protocols.openai import UNKNOWN, Blocked, call_names, check_tool_call, last_said
+from sift_fast.guard.protocols.openai import UNKNOWN, Blocked, call_names, check_tool_call, earlier, last_said
 
 if TYPE_CHECKING:
     from sift_fast.guard.guard import Guard
@@ -59,8 +59,7 @@ class LiteLlmGuard:
             elif role != "assistant" and at >= last:
                 out.append(_text(await self._guard.check_input(text, context)))
             else:
-                again = self._guard.rescrub if role == "assistant" else self._guard.reread
-                out.append(again(text, context))
+                out.append(await earlier(self._guard, text, context, said=role != "assistant"))
         return out
 
     async def answered(self, texts: Iterable[str], context: RequestContext) -> tuple[list[str], list[int]]:

@@ -25,6 +25,7 @@ __all__ = [
     "check_strings",
     "check_text",
     "check_tool_call",
+    "earlier",
     "every_string",
     "last_said",
     "scrub",
@@ -53,8 +54,8 @@ PARTS = ("summary", "content")
 UNKNOWN = "unknown tool"
 #: Keys of a message that are no texts.
 _SAID = {"tool_calls", "function_call"}
-#: Texts up to this many characters are redacted in the event loop, longer ones on a thread.
-_INLINE = 8_192
+#: Texts of earlier turns up to this many characters are read in the event loop, longer ones on a thread.
+_INLINE = 4_096
 #: Strings up to this many characters beside the texts are too short to hold a secret.
 _SHORT = 7
 #: What the service itself says.
@@ -252,9 +253,24 @@ def _is_text(part: Mapping[str, Any]) -> bool:
 
 async def _text(guard: Guard, text: str, context: RequestContext, *, new: bool, said: bool = True) -> str:
     if not new:
-        again = guard.reread if said else guard.rescrub
-        return await asyncio.to_thread(again, text, context) if len(text) > _INLINE else again(text, context)
+        return await earlier(guard, text, context, said=said)
     return _require(await guard.check_input(text, context)).text or ""
+
+
+async def earlier(guard: Guard, text: str, context: RequestContext, *, said: bool) -> str:
+    """A text of an earlier turn, as a model may read it once more.
+
+    Args:
+        guard: decides.
+        text: the text.
+        context: who asks.
+        said: whether a user said it, and not the model.
+
+    Raises:
+        LimitExceeded: it cannot be read.
+    """
+    again = guard.reread if said else guard.rescrub
+    return await asyncio.to_thread(again, text, context) if len(text) > _INLINE else again(text, context)
 
 
 async def _result(guard: Guard, tool: str, content: Any, context: RequestContext) -> Any:
