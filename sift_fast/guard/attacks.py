@@ -37,14 +37,14 @@ LAYERS = {
     "input": ("secrets", "pii", "injection", "length", "words", "classifier"),
     "retrieval and tools": ("acl", "tools", "provenance"),
     "conversation": ("conversation", "topics"),
-    "output": ("leak", "links", "prompt_leak", "grounding", "schema"),
+    "output": ("leak", "links", "prompt_leak", "grounding", "schema", "code"),
     "escalation": (),
 }
 
 _RISK_KINDS = {
     "LLM01": ("injection", "conversation", "classifier"),
     "LLM02": ("secrets", "pii"),
-    "LLM05": ("leak", "links", "schema"),
+    "LLM05": ("leak", "links", "schema", "code"),
     "LLM06": ("tools", "provenance"),
     "LLM07": ("prompt_leak", "injection", "classifier"),
     "LLM08": ("acl",),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Lines", "Proxy"]
 
+_SAID = ("result", "error")
 _ASKED = {"sampling/createMessage", "elicitation/create"}
 _MAX_WAITING = 10_000
 
@@ -52,8 +53,14 @@ class Proxy:
             self.refused += 1
             return None, _error(None, -32700, "the message cannot be read")
         method, number = message.get("method"), message.get("id")
-        if not isinstance(method, str) or "id" not in message:
+        if method is None:
+            return await self._answer(message), None
+        if "id" not in message and isinstance(method, str) and method.startswith("notifications/"):
             return _line(message), None
+        if not isinstance(method, str) or "id" not in message:
+            # A call without an id would be made by a server that does not look for one.
+            self.refused += 1
+            return None, _error(None, -32600, "the request has no id or no method")
         params = message.get("params") or {}
         if not isinstance(params, dict) or not _is_id(number) or len(self._waiting) >= _MAX_WAITING:
             self.refused += 1
@@ -67,6 +74,14 @@ class Proxy:
             message = {**message, "params": params}
         self._waiting[number] = (method, params)
         return _line(message), None
+
+    async def _answer(self, message: dict[str, Any]) -> bytes:
+        """What the client answers a server that asked it: a model's words, or a person's."""
+        try:
+            return _line({**message, **{key: await self._checks.said(message[key]) for key in _SAID if key in message}})
+        except Exception:  # noqa: BLE001 -- what could not be checked, or does not go on, does not reach the server
+            self.refused += 1
+            return _error(message.get("id"), -32603, "the answer is refused by a guard")
 
     async def from_server(self, line: bytes) -> tuple[bytes | None, bytes | None]:
         """A line of the server: what goes to the client, and what goes back in its place."""
