@@ -1,6 +1,6 @@
 """Turns trained weights into what is loaded: an int8 ONNX model, its vocabulary and its manifest.
 
-    python export.py --trained OUT --data DIR --corpora DIR --out .
+    python export.py --trained OUT --data DIR --corpora DIR --folds FOLDS --out .
 
 Weights become signed bytes, one scale for each output or word, activations bytes with a scale for each call (dynamic
 quantisation); the last linear map stays in floats. Weights use seven of the eight bits, because
@@ -24,6 +24,7 @@ import corpus_path  # noqa: F401 -- makes the modules of the n-grams importable
 # isort: split
 import band
 import corpus
+import folds
 import graph
 import numpy as np
 import onnx
@@ -119,6 +120,7 @@ def main() -> None:
     parser.add_argument("--trained", type=Path, required=True, help="what train.py wrote")
     parser.add_argument("--data", type=Path, required=True, help="folder with train.jsonl.gz and benign_chat.jsonl.gz")
     parser.add_argument("--corpora", type=Path, help="folder of general corpora")
+    parser.add_argument("--folds", type=Path, required=True, help="folder that `train.py --folds` of the n-grams wrote")
     parser.add_argument("--packages", action="append", default=[], help="more folders of installed Python packages")
     parser.add_argument("--out", type=Path, required=True, help="folder of the model")
     options = parser.parse_args()
@@ -129,8 +131,8 @@ def main() -> None:
     rows = corpus.collected(options.data) + corpus.local(options.packages)
     rows += corpus.corpora(options.corpora) if options.corpora else []
     harmless, attacks = band.chosen(corpus.unique(rows))
-    calm = band.first_two([row.text for row in harmless])
-    loud = band.first_two([row.text for row in attacks])
+    ngrams = folds.scorers(options.folds)
+    calm, loud = (band.first_two(part, ngrams) for part in (harmless, attacks))
     low = band.low(harmless, calm)
     settings = {"low": low, "high": band.HIGH, "weight": 0.0, "offset": 0.0, "most": band.MOST, "threshold": 0.0}
     write(options.out, part, words, record, settings)
