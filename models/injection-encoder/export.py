@@ -32,7 +32,6 @@ import onnxruntime
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from safetensors.numpy import load_file
 
-from sift_fast import _core
 from sift_fast.classifier.encoder import FORMAT, Encoder
 from sift_fast.classifier.wordpiece import SPECIAL, WordPiece
 
@@ -103,15 +102,17 @@ def manifest(
     return "\n".join(lines) + "\n"
 
 
-def write(out: Path, model: bytes, words: list[str], record: dict[str, object], settings: dict[str, float]) -> None:
-    """Model, vocabulary and manifest into a folder."""
+def write(
+    out: Path, model: bytes, words: list[str], record: dict[str, object], settings: dict[str, float], ngrams: str
+) -> None:
+    """Model, vocabulary and manifest into a folder; `ngrams` is the hash of the n-grams that it is for."""
     text = ("\n".join(words) + "\n").encode()
     contents = {"model": (MODEL, model), "vocabulary": (VOCABULARY, text)}
     digests = {}
     for kind, (name, content) in contents.items():
         (out / name).write_bytes(content)
         digests[kind] = (name, hashlib.sha256(content).hexdigest(), len(content))
-    (out / "manifest.toml").write_text(manifest(digests, record, settings, _core.NgramScorer().hash), encoding="utf-8")
+    (out / "manifest.toml").write_text(manifest(digests, record, settings, ngrams), encoding="utf-8")
 
 
 def main() -> None:
@@ -135,7 +136,7 @@ def main() -> None:
     calm, loud = (band.first_two(part, ngrams) for part in (harmless, attacks))
     low = band.low(harmless, calm)
     settings = {"low": low, "high": band.HIGH, "weight": 0.0, "offset": 0.0, "most": band.MOST, "threshold": 0.0}
-    write(options.out, part, words, record, settings)
+    write(options.out, part, words, record, settings, ngrams[folds.SHIPPED].hash)
 
     cutter = WordPiece(words)
     windows = [cutter.encode(row.text[:480])[: WINDOW - 2] for row in (*attacks[:200], *harmless[::40][:200])]
@@ -144,7 +145,7 @@ def main() -> None:
         f"{len(whole):,} bytes in floats, {len(part):,} in bytes; log-odds differ by {furthest:.2f} at most, r={alike:.4f}"
     )
 
-    encoder = Encoder.open(options.out)
+    encoder = Encoder.open(options.out, ngrams=ngrams[folds.SHIPPED])
 
     def asked(rows: Sequence[corpus.Row], before: np.ndarray) -> np.ndarray:
         out = np.full(len(rows), -np.inf)
@@ -159,7 +160,7 @@ def main() -> None:
     weight, offset, threshold, recall = band.best((calm, answers[0]), (loud, answers[1]), families)
     without = band.best((calm, np.full_like(calm, -np.inf)), (loud, np.full_like(loud, -np.inf)), families)[3]
     settings |= {"weight": weight, "offset": offset, "threshold": threshold}
-    write(options.out, part, words, record, settings)
+    write(options.out, part, words, record, settings, ngrams[folds.SHIPPED].hash)
     print(f"{(calm > low).mean():.1%} of {len(harmless):,} harmless texts are asked about; {settings}")
     print(f"mean recall of the families on the development split {recall:.3f}, without the encoder {without:.3f}")
 

@@ -111,6 +111,9 @@ LOCAL: tuple[tuple[str, str, str | None, int], ...] = (
     ("html", "~/.rustup/toolchains/*/share/doc/rust/html/book/*.html", TEST, 400),
 )
 
+#: Attacks that are encoded: they would teach that an encoding is an attack. What is decoded is scored by itself.
+ENCODED = ("synthetic/obfuscated",)
+
 #: Harmless texts with this many of these words count more: what is said of prompts and agents is few and hard.
 ABOUT_MODELS = re.compile(
     r"prompt|assistant|agent|instruction|\bllm|guardrail|jailbreak|injection|language model", re.IGNORECASE
@@ -143,7 +146,7 @@ def fold_of(source: str) -> int:
 
 def for_training(row: Row) -> bool:
     """Whether the weights that are shipped are fitted on a text."""
-    if row.split == CALIBRATION or row.fold == NEVER:
+    if row.split == CALIBRATION or row.fold == NEVER or (row.label and row.source in ENCODED):
         return False
     return not row.label or row.source != PEOPLE or bool(OVERRIDES.search(row.text))
 

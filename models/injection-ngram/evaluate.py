@@ -25,7 +25,7 @@ import evasions
 import folds
 import generate
 
-from sift_fast import Scanner
+from sift_fast import Scanner, _core
 from sift_fast.classifier import Encoder, Independence, InjectionClassifier, Interval
 from sift_fast.classifier.calibration import threshold_for
 from sift_fast.classifier.cascade import RULE_WEIGHT
@@ -36,8 +36,9 @@ LONGEST = 30_000
 SEED = 77
 #: The answer of an encoder that was not asked.
 SILENT = float("-inf")
-#: Harmless texts that the threshold of the encoder by itself is fixed on, for the matrix of misses alone.
-ALONE = 4000
+#: Attacks that the matrix of misses is of, and harmless texts that the encoder's threshold for it is fixed on.
+ATTACKS = 2000
+ALONE = 1500
 #: Most texts of one family that thresholds are fixed on.
 FAMILY = 1500
 
@@ -54,6 +55,8 @@ class Tiers:
     def __init__(self, model: Path | None, weights: Path) -> None:
         self.scanner = Scanner(["injection"])
         self.ngrams = folds.scorers(weights)
+        if self.ngrams[folds.SHIPPED].hash != _core.NgramScorer().hash:
+            raise SystemExit(f"{weights} was made for other weights than those installed: run train.py again")
         self.encoder = None if model is None else Encoder.open(model)
 
     def score_rows(self, rows: Sequence[corpus.Row], of: Callable[[corpus.Row], str] | None = None) -> Scores:
@@ -262,23 +265,24 @@ def main() -> None:  # noqa: C901, PLR0912, PLR0915 -- one report, from top to b
     out.append("N-grams alone:\n\n" + table(header, report(lambda row: row.family, 1, "n-grams")))
     people = [at for at, row in enumerate(test) if row.label and row.source == corpus.PEOPLE]
     worded = [at for at in people if corpus.OVERRIDES.search(test[at].text)]
+    lines = [
+        ["all, no text of the collection trained with", *shares(scores, by, people, "all")],
+        ["those with words of an override, the same", *shares(scores, by, worded, "all")],
+    ]
     fifths = corpus.fifths(rows)
 
     def of_fifth(row: corpus.Row) -> str:
         return f"{corpus.PEOPLE}-{fifths[row.text]}"
 
     among = [test[at] for at in people]
-    inside = tiers.score_rows(among, of_fifth)
     names = [of_fifth(row) for row in among]
-    lines = [
-        ["all, no text of the collection trained with", *shares(scores, by, people, "all")],
-        ["those with words of an override, the same", *shares(scores, by, worded, "all")],
-        ["all, four fifths of the collection trained with", *shares(inside, names, range(len(people)), "all")],
-        [
-            "those with words of an override, the same",
-            *shares(inside, names, [people.index(at) for at in worded], "all"),
-        ],
-    ]
+    if set(names) <= set(tiers.ngrams):
+        inside = tiers.score_rows(among, of_fifth)
+        part = [people.index(at) for at in worded]
+        lines += [
+            ["all, four fifths of the collection trained with", *shares(inside, names, range(len(people)), "all")],
+            ["those with words of an override, the same", *shares(inside, names, part, "all")],
+        ]
     out.append(
         f"{corpus.PEOPLE}, the attacks by people, in two ways. Words of an override are those of `corpus.OVERRIDES`; what"
         " has none is mostly a change of topic or a role, which this classifier does not call an attack and which the"
@@ -325,6 +329,7 @@ def main() -> None:  # noqa: C901, PLR0912, PLR0915 -- one report, from top to b
     )
 
     attacks = [at for at, row in enumerate(test) if row.label]
+    attacks = sorted(source.sample(attacks, min(ATTACKS, len(attacks))))
     misses = {
         "rules": [not scores["rules"][at] > 0 for at in attacks],
         "n-grams": [not flagged(scores, by, at, "n-grams")[1] for at in attacks],
@@ -337,7 +342,7 @@ def main() -> None:  # noqa: C901, PLR0912, PLR0915 -- one report, from top to b
     out += ["", "## Independence of the tiers", ""]
     cells = [[name, *(percent(cell) for cell in line)] for name, line in zip(layers.names, layers.joint, strict=True)]
     out.append(
-        f"Missed by both, of {len(attacks):,} attacks, rules at any score, the others at 0.1 %"
+        f"Missed by both, of {len(attacks):,} attacks drawn at random, rules at any score, the others at 0.1 %"
         + (", the encoder asked about every text" if encoder is not None else "")
         + ":\n\n"
         + table(["", *layers.names], cells)

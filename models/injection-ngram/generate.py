@@ -132,7 +132,7 @@ class Generator:
             (self.request, 1.0),
             (self.instruction, 0.5),
             (self.contained, 0.8),
-            (self.hidden, 0.4),
+            (self.hidden, 0.6),
             (self.prose, 0.4),
             (self.manual, 0.5),
             (self.mail, 0.25),

@@ -16,7 +16,9 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import multiprocessing
 import random
+import shutil
 import struct
 import time
 from collections.abc import Callable, Sequence
@@ -29,6 +31,7 @@ import generate
 import numpy as np
 from scipy import optimize, sparse
 
+SHIPPED = "shipped"
 MAGIC = b"sift-ngram\x00\x01"
 SEED = 8
 #: Strength of the L2 penalty, per sample: chosen on jailbreaks and phrases held out of training, not of the test.
@@ -41,6 +44,10 @@ STEPS, STEPS_AGAIN = 60, 35
 NEAR, NEAR_WEIGHT = -4.0, 3.0
 #: Windows that are this far on the right side have next to no say: of them one in `THIN` is taken for all.
 EASY, THIN = 4.5, 8
+#: Share of the machine's texts that are read: more of them made no difference.
+LOCAL_SHARE = 0.6
+#: Processes that compute features and fit folds.
+WORKERS = 2
 #: Families of harmless text that are few and hard count more.
 HARD = {"security_prose": 4.0, "role_prompt": 3.0, "hard_negative": 2.0, "prompts": 1.5}
 #: Attacks that were found count more than those of the generator, those by people most.
@@ -72,6 +79,13 @@ class Windows:
         values = np.repeat(np.array(self.scales, dtype=np.float32), np.diff(starts))
         columns = np.concatenate(self.indices) if self.indices else np.zeros(0, dtype=np.int32)
         return sparse.csr_matrix((values, columns, starts), shape=(len(self.indices), 1 << features.BITS))
+
+    def join(self, more: Windows) -> None:
+        """Adds the windows of others, whose texts are numbered on."""
+        first = self.text[-1] + 1 if self.text else 0
+        self.indices += more.indices
+        self.scales += more.scales
+        self.text += [first + number for number in more.text]
 
 
 def spans_every(length: int, step: int) -> list[tuple[int, int]]:
@@ -122,12 +136,21 @@ def generated(maker: generate.Generator, count: int) -> Windows:
     return windows
 
 
-def written(texts: Sequence[str], step: int) -> Windows:
-    """Every `step`-th window of texts that were found, not made: which of them count is chosen in rounds."""
+def _written(job: tuple[Sequence[str], int]) -> Windows:
+    texts, step = job
     windows = Windows()
     for number, text in enumerate(texts):
         folded = features.fold(text)
         windows.add(folded, number, spans_every(len(folded), step)[:200])
+    return windows
+
+
+def written(texts: Sequence[str], step: int) -> Windows:
+    """Every `step`-th window of texts that were found, not made: which of them count is chosen in rounds."""
+    windows = Windows()
+    with multiprocessing.get_context("fork").Pool(WORKERS) as pool:
+        for part in pool.imap(_written, [(texts[at : at + 2000], step) for at in range(0, len(texts), 2000)]):
+            windows.join(part)
     return windows
 
 
@@ -224,8 +247,8 @@ def weights_file(table: np.ndarray, unit: float, bias: float) -> bytes:
     return MAGIC + struct.pack("<5I2f", *head, unit, bias) + table.tobytes()
 
 
-def write(out: Path, x: np.ndarray, texts: int, attacks: int) -> None:
-    """Weights, their hash, the manifest and the vectors."""
+def write(out: Path, x: np.ndarray, texts: int, attacks: int) -> str:
+    """Weights, their hash, which is given back, the manifest and the vectors."""
     table, unit, bias = quantise(x)
     raw = weights_file(table, unit, bias)
     digest = hashlib.sha256(raw).hexdigest()
@@ -235,6 +258,7 @@ def write(out: Path, x: np.ndarray, texts: int, attacks: int) -> None:
     (out / "manifest.toml").write_text(manifest(digest, len(raw), texts, attacks), encoding="utf-8")
     lines = [json.dumps(vector, ensure_ascii=True) for vector in vectors(table.astype(np.float64) * unit, bias)]
     (out / "vectors.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return digest
 
 
 def manifest(digest: str, size: int, texts: int, attacks: int) -> str:
@@ -295,7 +319,7 @@ def main() -> None:  # noqa: PLR0915 -- one recipe, from top to bottom
     def say(what: str) -> None:
         print(f"{time.monotonic() - began:6.0f} s  {what}", flush=True)
 
-    rows = corpus.collected(options.data) + corpus.local(options.packages)
+    rows = corpus.collected(options.data) + corpus.local(options.packages, limit=LOCAL_SHARE)
     rows += corpus.corpora(options.corpora) if options.corpora else []
     fold = corpus.fold_of("templates/")
     for label, text in generate.held_in_training(SEED):
@@ -345,22 +369,37 @@ def main() -> None:  # noqa: PLR0915 -- one recipe, from top to bottom
     x = np.zeros((1 << features.BITS) + 1)
     x = rounds(plus, minus, kept(lambda row: row.fold != corpus.ALWAYS), x, ROUNDS)
     say(f"without any fold: bias {x[-1]:.2f}")
-    write(options.out, rounds(plus, minus, kept(lambda _: False), x, AGAIN), len(rows), options.attacks)
-    say(f"weights sha256 {(options.out / 'injection.sha256').read_text(encoding='utf-8').strip()}")
-    if options.folds is None:
-        return
-    options.folds.mkdir(parents=True, exist_ok=True)
-    held = {str(fold): of_fold(fold) for fold in range(len(corpus.FOLDS))}
-    held |= {f"{corpus.PEOPLE}-{number}": of_fifth(number) for number in range(corpus.FIFTHS)}
+    held: dict[str, Callable[[corpus.Row], bool]] = {SHIPPED: lambda _: False}
+    if options.folds is not None:
+        options.folds.mkdir(parents=True, exist_ok=True)
+        held |= {str(fold): of_fold(fold) for fold in range(len(corpus.FOLDS))}
+        held |= {f"{corpus.PEOPLE}-{number}": of_fifth(number) for number in range(corpus.FIFTHS)}
+    _FITS.update(
+        {name: lambda is_held=is_held: rounds(plus, minus, kept(is_held), x, AGAIN) for name, is_held in held.items()}
+    )
     hashes = {}
-    for name, is_held in held.items():
-        raw = weights_file(*quantise(rounds(plus, minus, kept(is_held), x, AGAIN)))
-        (options.folds / f"{name}.bin").write_bytes(raw)
-        hashes[name] = hashlib.sha256(raw).hexdigest()
-        say(f"without {name}: {sum(map(is_held, everything))} attacks, {sum(map(is_held, benign))} harmless texts")
-    shipped = (options.out / "injection.sha256").read_text(encoding="utf-8").strip()
-    document = {"shipped": shipped, "sha256": hashes}
-    (options.folds / "folds.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    with multiprocessing.get_context("fork").Pool(WORKERS, maxtasksperchild=1) as pool:
+        for name, fitted in pool.imap(_fitted, held, chunksize=1):
+            if name == SHIPPED:
+                digest = write(options.out, fitted, len(rows), options.attacks)
+                say(f"weights sha256 {digest}")
+                if options.folds is not None:
+                    shutil.copy(options.out / "injection.bin", options.folds / f"{SHIPPED}.bin")
+                continue
+            raw = weights_file(*quantise(fitted))
+            (options.folds / f"{name}.bin").write_bytes(raw)
+            hashes[name] = hashlib.sha256(raw).hexdigest()
+            document = {SHIPPED: digest, "sha256": hashes}
+            (options.folds / "folds.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+            say(f"without {name}: {sum(map(held[name], everything))} attacks, {sum(map(held[name], benign))} harmless")
+
+
+#: What the processes fit, by name: they are forked and find it here.
+_FITS: dict[str, Callable[[], np.ndarray]] = {}
+
+
+def _fitted(name: str) -> tuple[str, np.ndarray]:
+    return name, _FITS[name]()
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from sift_fast import _core
+from sift_fast.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
 VECTORS = [
@@ -32,6 +33,7 @@ def load():
         "attacks",
         "english",
         "features",
+        "folds",
         "generate",
         "harmless",
         "languages",
@@ -173,3 +175,32 @@ def test_what_is_near_to_a_held_out_attack_is_not_trained_with(load):
     rows = [corpus.Row(item, 1, "direct_human", corpus.PEOPLE, "en", corpus.TEST, 0) for item in texts]
     fifths = corpus.fifths(rows)
     assert fifths[texts[0]] == fifths[texts[2]]
+
+
+def test_a_text_is_scored_by_weights_that_are_not_fitted_on_it(load):
+    corpus, folds = load("corpus"), load("folds")
+
+    def of(fold, split=corpus.TEST):
+        return folds.of(corpus.Row("text", 1, "jailbreak", "source", "en", split, fold))
+
+    assert [of(number) for number in range(len(corpus.FOLDS))] == [str(number) for number in range(len(corpus.FOLDS))]
+    assert of(corpus.NEVER) == of(corpus.ALWAYS, corpus.CALIBRATION) == folds.SHIPPED
+
+
+def test_weights_of_a_fold_are_those_that_were_written_with_the_shipped_ones(load, tmp_path):
+    raw = (ROOT / "rust" / "sift-ngram" / "data" / "injection.bin").read_bytes()
+    digest = hashlib.sha256(raw).hexdigest()
+    for name in ("shipped", "0"):
+        (tmp_path / f"{name}.bin").write_bytes(raw)
+    (tmp_path / "folds.json").write_text(json.dumps({"shipped": digest, "sha256": {"0": digest}}), encoding="utf-8")
+    folds = load("folds")
+    assert {name: scorer.hash for name, scorer in folds.scorers(tmp_path).items()} == {"shipped": digest, "0": digest}
+    (tmp_path / "0.bin").write_bytes(raw[:-1] + bytes([raw[-1] ^ 1]))
+    with pytest.raises(ConfigError, match="SHA-256"):
+        folds.scorers(tmp_path)
+
+
+def test_encodings_are_not_taught_as_attacks(load):
+    corpus = load("corpus")
+    for source in corpus.ENCODED:
+        assert not corpus.for_training(corpus.Row("text", 1, "obfuscated", source, "en", corpus.TEST, 1))
