@@ -89,8 +89,9 @@ eval-pii: engine venv ## personal data on cases, in clean text, and its speed: m
 	@$(BENCH_VENV)/bin/python -m benches.pii $(if $(CASES),--cases "$(CASES)") \
 		$(if $(CORPORA),--corpora "$(CORPORA)") $(ARGS)
 
-eval-injection: install ## prompt injections on texts of a folder, never copied: make eval-injection DATA=DIR CORPORA=DIR
+eval-injection: install ## prompt injections on texts of a folder, never copied: make eval-injection DATA=DIR CORPORA=DIR FOLDS=DIR
 	@$(VENV)/bin/python models/injection-ngram/evaluate.py --model models/injection-encoder --data "$(or $(DATA),$(error name the folder of data: DATA=DIR))" \
+		--folds "$(or $(FOLDS),$(error name the folder that models/injection-ngram/train.py --folds wrote: FOLDS=DIR))" \
 		$(if $(CORPORA),--corpora "$(CORPORA)") $(foreach folder,$(PACKAGES),--packages "$(folder)") --out docs $(ARGS)
 
 eval-decode: install ## secrets, injections and innocent text under each encoding: make eval-decode CASES=FILE CORPUS=FILE

@@ -14,6 +14,7 @@ import corpus_path  # noqa: F401 -- makes the modules of the n-grams importable
 
 # isort: split
 import corpus
+import folds
 import numpy as np
 
 from sift_fast import Scanner, _core
@@ -42,13 +43,12 @@ def chosen(rows: Sequence[corpus.Row]) -> tuple[list[corpus.Row], list[corpus.Ro
     return harmless, attacks
 
 
-def first_two(texts: Sequence[str]) -> np.ndarray:
-    """Log-odds of rules and n-grams together."""
-    cut = [text[:LONGEST] for text in texts]
+def first_two(rows: Sequence[corpus.Row], ngrams: dict[str, _core.NgramScorer]) -> np.ndarray:
+    """Log-odds of rules and n-grams together, the n-grams being those that were not fitted on the text."""
+    cut = [row.text[:LONGEST] for row in rows]
     batch = Scanner(["injection"]).scan_batch(cut)
     rules = [max((finding.score for finding in batch[number]), default=0.0) for number in range(len(cut))]
-    grams = [row[0] for row in _core.NgramScorer().score_batch(cut)]
-    return np.array(grams) + RULE_WEIGHT * np.array(rules)
+    return np.array(folds.logits(rows, ngrams, LONGEST)) + RULE_WEIGHT * np.array(rules)
 
 
 def low(harmless: Sequence[corpus.Row], scores: np.ndarray) -> float:

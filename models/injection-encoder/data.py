@@ -1,6 +1,6 @@
 """What the encoder is trained with: windows of tokens, each an attack or harmless, from the splits of the n-grams.
 
-Texts come from `../injection-ngram/corpus.py`, which decides the splits, and from its generator and `phrases.py`.
+Texts come from `../injection-ngram/corpus.py`, which decides the splits, and from the generator beside it.
 Only windows that the n-grams find suspicious reach the encoder when it is used (`sift_fast.classifier`), so harmless
 windows are mostly those of each text that the n-grams score highest; the rest is drawn at random.
 """
@@ -15,9 +15,7 @@ import corpus_path  # noqa: F401 -- makes the modules of the n-grams importable
 
 # isort: split
 import corpus
-import english
 import generate
-import phrases
 from tokenizers import Tokenizer  # noqa: TC002 -- loaded anyway
 
 from sift_fast import _core
@@ -26,9 +24,6 @@ from sift_fast import _core
 WINDOW = 126
 SEED = 8
 Sample = tuple[list[int], int]
-
-_OVERRIDES, _TO_AGENTS = english.split(phrases.OVERRIDES), english.split(phrases.TO_AGENTS)
-_INSTRUCTIONS = english.split(phrases.INSTRUCTIONS)
 
 
 def splits(data: Path, corpora: Path | None, packages: Sequence[str]) -> tuple[list[corpus.Row], list[corpus.Row]]:
@@ -41,13 +36,24 @@ def splits(data: Path, corpora: Path | None, packages: Sequence[str]) -> tuple[l
     return corpus.drop_near(train, held), held
 
 
+def scorer(folder: Path | None) -> _core.NgramScorer:
+    """The n-grams that are installed, or those that a folder holds."""
+    if folder is None:
+        return _core.NgramScorer()
+    return _core.NgramScorer(
+        folder / "injection.bin", (folder / "injection.sha256").read_text(encoding="utf-8").strip()
+    )
+
+
 class Maker:
     """Samples without end, the same for the same seed, texts and tokenizer."""
 
-    def __init__(self, train: Sequence[corpus.Row], tokenizer: Tokenizer, seed: int = SEED) -> None:
+    def __init__(
+        self, train: Sequence[corpus.Row], tokenizer: Tokenizer, ngrams: _core.NgramScorer, seed: int = SEED
+    ) -> None:
         self.random = random.Random(seed)
         self.tokenizer = tokenizer
-        self.ngrams = _core.NgramScorer()
+        self.ngrams = ngrams
         harmless = [row for row in train if not row.label]
         self.generator = generate.Generator(seed + 1, [row.text for row in harmless if len(row.text) > 200])
         self.suspicious, self.others = self._mined(harmless)
@@ -55,14 +61,16 @@ class Maker:
         self.chat = [row.text for row in harmless if row.family == "prompts"]
         self.jailbreaks = self._jailbreaks([row.text for row in train if row.label])
         harmless_kinds: list[tuple[float, Callable[[], str]]] = [
-            (0.30, lambda: self.random.choice(self.suspicious)),
-            (0.12, lambda: self.random.choice(self.others)),
+            (0.27, lambda: self.random.choice(self.suspicious)),
+            (0.10, lambda: self.random.choice(self.others)),
             (0.08, lambda: self._piece(self.random.choice(self.rare))),
             (0.05, lambda: self._piece(self.random.choice(self.chat))),
-            (0.12, self.generator.twin),
-            (0.10, self.generator.request),
-            (0.08, self._instruction),
-            (0.12, self._contained),
+            (0.08, self.generator.twin),
+            (0.10, self.generator.trigger),
+            (0.04, self.generator.prose),
+            (0.08, self.generator.request),
+            (0.07, self._instruction),
+            (0.10, self._contained),
             (0.02, self.generator.mail),
             (0.01, self.generator.quoted),
         ]
@@ -102,26 +110,17 @@ class Maker:
         return text[at : at + 480] if self.random.random() < 0.7 else text[:480]
 
     def _instruction(self) -> str:
-        text = ". ".join(
-            self.generator.fill(self.random.choice(_INSTRUCTIONS)) for _ in range(self.random.choice((1, 1, 2, 3)))
-        )
-        text = self.generator.dressed(text)
+        text = self.generator.instruction()
         return text if self.random.random() < 0.5 else "".join(self.generator.surrounded(text))
 
     def _contained(self) -> str:
         """A harmless order where attacks are put, too: the container says nothing."""
-        make = self.random.choice((self.generator.twin, self.generator.request, self._instruction))
+        make = self.generator.innocent
         return "".join(self.generator.surrounded(make()))
 
     def _attack(self) -> str:
-        pick = self.random.random()
-        if pick < 0.45:
-            return self.generator.attack()[1]
-        if pick < 0.65:
-            return self.generator.dressed(self.generator.fill(self.random.choice(_OVERRIDES)))
-        if pick < 0.9:
-            return self.generator.dressed(self.generator.fill(self.random.choice(_TO_AGENTS)))
-        return self.generator.to_reader()
+        """Half of them for agents: what the encoder is mostly asked about lies in documents."""
+        return self.generator.attack()[1] if self.random.random() < 0.6 else self.generator.to_reader()
 
     def _holding(self, before: str, attack: str, after: str) -> list[int]:
         """Tokens of a window that holds an attack, or its beginning if it is longer than a window."""

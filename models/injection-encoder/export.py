@@ -1,6 +1,6 @@
 """Turns trained weights into what is loaded: an int8 ONNX model, its vocabulary and its manifest.
 
-    python export.py --trained OUT --data DIR --corpora DIR --out .
+    python export.py --trained OUT --data DIR --corpora DIR --folds FOLDS --out .
 
 Weights become signed bytes, one scale for each output or word, activations bytes with a scale for each call (dynamic
 quantisation); the last linear map stays in floats. Weights use seven of the eight bits, because
@@ -24,6 +24,7 @@ import corpus_path  # noqa: F401 -- makes the modules of the n-grams importable
 # isort: split
 import band
 import corpus
+import folds
 import graph
 import numpy as np
 import onnx
@@ -31,7 +32,6 @@ import onnxruntime
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from safetensors.numpy import load_file
 
-from sift_fast import _core
 from sift_fast.classifier.encoder import FORMAT, Encoder
 from sift_fast.classifier.wordpiece import SPECIAL, WordPiece
 
@@ -102,15 +102,17 @@ def manifest(
     return "\n".join(lines) + "\n"
 
 
-def write(out: Path, model: bytes, words: list[str], record: dict[str, object], settings: dict[str, float]) -> None:
-    """Model, vocabulary and manifest into a folder."""
+def write(
+    out: Path, model: bytes, words: list[str], record: dict[str, object], settings: dict[str, float], ngrams: str
+) -> None:
+    """Model, vocabulary and manifest into a folder; `ngrams` is the hash of the n-grams that it is for."""
     text = ("\n".join(words) + "\n").encode()
     contents = {"model": (MODEL, model), "vocabulary": (VOCABULARY, text)}
     digests = {}
     for kind, (name, content) in contents.items():
         (out / name).write_bytes(content)
         digests[kind] = (name, hashlib.sha256(content).hexdigest(), len(content))
-    (out / "manifest.toml").write_text(manifest(digests, record, settings, _core.NgramScorer().hash), encoding="utf-8")
+    (out / "manifest.toml").write_text(manifest(digests, record, settings, ngrams), encoding="utf-8")
 
 
 def main() -> None:
@@ -119,6 +121,7 @@ def main() -> None:
     parser.add_argument("--trained", type=Path, required=True, help="what train.py wrote")
     parser.add_argument("--data", type=Path, required=True, help="folder with train.jsonl.gz and benign_chat.jsonl.gz")
     parser.add_argument("--corpora", type=Path, help="folder of general corpora")
+    parser.add_argument("--folds", type=Path, required=True, help="folder that `train.py --folds` of the n-grams wrote")
     parser.add_argument("--packages", action="append", default=[], help="more folders of installed Python packages")
     parser.add_argument("--out", type=Path, required=True, help="folder of the model")
     options = parser.parse_args()
@@ -129,11 +132,11 @@ def main() -> None:
     rows = corpus.collected(options.data) + corpus.local(options.packages)
     rows += corpus.corpora(options.corpora) if options.corpora else []
     harmless, attacks = band.chosen(corpus.unique(rows))
-    calm = band.first_two([row.text for row in harmless])
-    loud = band.first_two([row.text for row in attacks])
+    ngrams = folds.scorers(options.folds)
+    calm, loud = (band.first_two(part, ngrams) for part in (harmless, attacks))
     low = band.low(harmless, calm)
     settings = {"low": low, "high": band.HIGH, "weight": 0.0, "offset": 0.0, "most": band.MOST, "threshold": 0.0}
-    write(options.out, part, words, record, settings)
+    write(options.out, part, words, record, settings, ngrams[folds.SHIPPED].hash)
 
     cutter = WordPiece(words)
     windows = [cutter.encode(row.text[:480])[: WINDOW - 2] for row in (*attacks[:200], *harmless[::40][:200])]
@@ -142,7 +145,7 @@ def main() -> None:
         f"{len(whole):,} bytes in floats, {len(part):,} in bytes; log-odds differ by {furthest:.2f} at most, r={alike:.4f}"
     )
 
-    encoder = Encoder.open(options.out)
+    encoder = Encoder.open(options.out, ngrams=ngrams[folds.SHIPPED])
 
     def asked(rows: Sequence[corpus.Row], before: np.ndarray) -> np.ndarray:
         out = np.full(len(rows), -np.inf)
@@ -157,7 +160,7 @@ def main() -> None:
     weight, offset, threshold, recall = band.best((calm, answers[0]), (loud, answers[1]), families)
     without = band.best((calm, np.full_like(calm, -np.inf)), (loud, np.full_like(loud, -np.inf)), families)[3]
     settings |= {"weight": weight, "offset": offset, "threshold": threshold}
-    write(options.out, part, words, record, settings)
+    write(options.out, part, words, record, settings, ngrams[folds.SHIPPED].hash)
     print(f"{(calm > low).mean():.1%} of {len(harmless):,} harmless texts are asked about; {settings}")
     print(f"mean recall of the families on the development split {recall:.3f}, without the encoder {without:.3f}")
 

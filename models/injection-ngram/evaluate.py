@@ -1,9 +1,11 @@
 """Measures the installed classifier on the test split and writes the tables and the plot of docs/eval-injection.md.
 
-    python evaluate.py --data DIR --corpora DIR --model ../injection-encoder --out ../../docs
+    python evaluate.py --data DIR --corpora DIR --folds FOLDS --model ../injection-encoder --out ../../docs
 
-With `--model` the encoder of that folder is the third tier; without, rules and n-grams are measured alone. Thresholds are fixed on the calibration split, harmless text of the sources that were trained with, before anything of
-the test split is read. Nothing of a text is printed.
+With `--model` the encoder of that folder is the third tier; without, rules and n-grams are measured alone. `--folds`
+names what `train.py --folds` wrote: a text that the shipped n-grams are fitted on is scored by n-grams that are not
+(`corpus.FOLDS`). Thresholds are fixed on the calibration split, harmless text of the sources that were trained with,
+for each of these weights, before anything of the test split is read. Nothing of a text is printed.
 """
 
 from __future__ import annotations
@@ -14,11 +16,13 @@ import random
 import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import corpus
 import evasions
+import folds
 import generate
 
 from sift_fast import Scanner, _core
@@ -32,8 +36,9 @@ LONGEST = 30_000
 SEED = 77
 #: The answer of an encoder that was not asked.
 SILENT = float("-inf")
-#: Harmless texts that the threshold of the encoder by itself is fixed on, for the matrix of misses alone.
-ALONE = 4000
+#: Attacks that the matrix of misses is of, and harmless texts that the encoder's threshold for it is fixed on.
+ATTACKS = 2000
+ALONE = 1500
 #: Most texts of one family that thresholds are fixed on.
 FAMILY = 1500
 
@@ -44,29 +49,45 @@ class Tiers:
     """What each tier says of texts, and what they say together, as log-odds.
 
     `both` are rules and n-grams; `encoder` is its own answer, minus infinity where it is not asked; `all` is what the
-    classifier says: the same as `both` without an encoder.
+    classifier says: the same as `both` without an encoder. N-grams are those that are shipped, or the ones of a fold.
     """
 
-    def __init__(self, model: Path | None) -> None:
-        self.ngrams, self.scanner = _core.NgramScorer(), Scanner(["injection"])
+    def __init__(self, model: Path | None, weights: Path) -> None:
+        self.scanner = Scanner(["injection"])
+        self.ngrams = folds.scorers(weights)
+        if self.ngrams[folds.SHIPPED].hash != _core.NgramScorer().hash:
+            raise SystemExit(f"{weights} was made for other weights than those installed: run train.py again")
         self.encoder = None if model is None else Encoder.open(model)
 
-    def score(self, texts: Sequence[str]) -> Scores:
-        """Log-odds by tier."""
+    def score_rows(self, rows: Sequence[corpus.Row], of: Callable[[corpus.Row], str] | None = None) -> Scores:
+        """Log-odds by tier, each text by the weights that did not see it, or by those that `of` names."""
+        of = of or folds.of
+        out: Scores = {}
+        for name in sorted({of(row) for row in rows}):
+            at = [number for number, row in enumerate(rows) if of(row) == name]
+            for tier, values in self.score([rows[number].text for number in at], name).items():
+                place = out.setdefault(tier, [SILENT] * len(rows))
+                for number, value in zip(at, values, strict=True):
+                    place[number] = value
+        return out or {"rules": [], "n-grams": [], "both": [], "encoder": [], "all": []}
+
+    def score(self, texts: Sequence[str], name: str) -> Scores:
+        """Log-odds by tier, with the weights of this name."""
         cut = [text[:LONGEST] for text in texts]
-        if not cut:
-            return {"rules": [], "n-grams": [], "both": [], "encoder": [], "all": []}
         batch = self.scanner.scan_batch(cut)
         rules = [max((finding.score for finding in batch[number]), default=0.0) for number in range(len(cut))]
-        grams = [row[0] for row in self.ngrams.score_batch(cut)]
+        grams = [row[0] for row in self.ngrams[name].score_batch(cut)]
         both = [g + RULE_WEIGHT * r for g, r in zip(grams, rules, strict=True)]
         answers = [SILENT] * len(cut)
         total = list(both)
         if self.encoder is not None:
+            # They choose which parts of a long text the encoder reads.
+            self.encoder._ngrams = self.ngrams[name]  # noqa: SLF001 -- the encoder itself is the same for all folds
             asked = [at for at, logit in enumerate(both) if self.encoder.band.holds(logit)]
             for at, answer in zip(asked, self.judged([cut[at] for at in asked]), strict=True):
                 answers[at] = answer
                 total[at] += self.encoder.band.added(answer)
+            self.encoder._ngrams = self.ngrams[folds.SHIPPED]  # noqa: SLF001
         return {"rules": rules, "n-grams": grams, "both": both, "encoder": answers, "all": total}
 
     def judged(self, texts: Sequence[str]) -> list[float]:
@@ -165,59 +186,73 @@ def latency(texts: Sequence[Any], call: Callable[[Any], object]) -> tuple[float,
     return cuts[49], cuts[94], cuts[98]
 
 
-def main() -> None:  # noqa: C901, PLR0915 -- one report, from top to bottom
+def main() -> None:  # noqa: C901, PLR0912, PLR0915 -- one report, from top to bottom
     """Measure."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--data", type=Path, required=True, help="folder with train.jsonl.gz and benign_chat.jsonl.gz")
     parser.add_argument("--corpora", type=Path, help="folder of general corpora")
     parser.add_argument("--packages", action="append", default=[], help="more folders of installed Python packages")
     parser.add_argument("--model", type=Path, help="folder of the encoder")
+    parser.add_argument("--folds", type=Path, required=True, help="folder that `train.py --folds` wrote")
     parser.add_argument("--out", type=Path, required=True, help="folder of the report")
     parser.add_argument("--development", action="store_true", help="the development split, on screen only")
     options = parser.parse_args()
 
     classifier = InjectionClassifier(model=options.model)
-    tiers = Tiers(options.model)
-    ngrams, scanner, encoder = tiers.ngrams, tiers.scanner, tiers.encoder
+    tiers = Tiers(options.model, options.folds)
+    scanner, encoder = tiers.scanner, tiers.encoder
     rows = corpus.collected(options.data) + corpus.local(options.packages)
     rows += corpus.corpora(options.corpora) if options.corpora else []
     rows = corpus.unique(rows)
 
-    calibration = tiers.score(capped([row for row in rows if row.split == corpus.CALIBRATION]))
-    limits = {tier: [threshold_for(values, rate) for rate in RATES] for tier, values in calibration.items()}
+    quiet_texts = capped([row for row in rows if row.split == corpus.CALIBRATION])
+    limits = {}
+    for name in tiers.ngrams:
+        calibration = tiers.score(quiet_texts, name)
+        limits[name] = {tier: [threshold_for(values, rate) for rate in RATES] for tier, values in calibration.items()}
     shipped = classifier._threshold_logit  # noqa: SLF001 -- the same number as `threshold`, without rounding
 
     wanted = corpus.DEVELOPMENT if options.development else corpus.TEST
     test = [row for row in rows if row.split == wanted]
     for name, label, text in generate.held_out_languages(SEED, 40):
-        test.append(corpus.Row(text, label, "languages_held_out", f"templates/{name}", name, wanted))
-    scores = tiers.score([row.text for row in test])
+        source = f"templates/{name}"
+        test.append(corpus.Row(text, label, "languages_held_out", source, name, wanted, corpus.fold_of(source)))
+    scores = tiers.score_rows(test)
+
+    def flagged(found: Scores, of: Sequence[str], at: int, tier: str) -> list[bool]:
+        """Whether a text is above each threshold of the weights that scored it, and the shipped one for all tiers."""
+        value = found[tier][at]
+        above_each = [value > limit for limit in limits[of[at]][tier]]
+        return [*above_each, value > shipped] if tier == "all" else above_each
+
+    def shares(found: Scores, of: Sequence[str], numbers: Iterable[int], tier: str) -> list[str]:
+        """How many texts, and the shares of them above each threshold."""
+        each = [flagged(found, of, at, tier) for at in numbers]
+        return [str(len(each)), *(percent(Interval(sum(column), len(each))) for column in zip(*each, strict=True))]
+
+    by = [folds.of(row) for row in test]
 
     def report(group: Callable[[corpus.Row], str], label: int, tier: str) -> list[list[str]]:
-        found = collections.defaultdict(list)
-        for row, value in zip(test, scores[tier], strict=True):
+        groups = collections.defaultdict(list)
+        for at, row in enumerate(test):
             if row.label == label:
-                found[group(row)].append(value)
-        lines = []
-        for name, values in sorted(found.items()):
-            shares = [percent(above(values, limit)) for limit in limits[tier]]
-            if tier == "all":
-                shares.append(percent(above(values, shipped)))
-            lines.append([name, str(len(values)), *shares])
-        return lines
+                groups[group(row)].append(at)
+        return [[name, *shares(scores, by, numbers, tier)] for name, numbers in sorted(groups.items())]
 
     out = ["# Prompt injections: what is found, and what is flagged wrongly", ""]
     out.append(
         "Generated by `make eval-injection`; do not edit. Shares in per cent, in brackets the exact 95 % interval."
     )
     out.append(
-        f"Thresholds were fixed on {len(calibration['all']):,} harmless texts of the calibration split, of each"
-        f" kind at most {FAMILY}: at most 1 % and"
+        "The shipped n-grams are fitted on these sources, too: every text here is scored by n-grams that are fitted"
+        " without its source and the group that it is in. The encoder never saw any of them."
+        f" Thresholds were fixed on {len(quiet_texts):,} harmless texts of the calibration split, of each"
+        f" kind at most {FAMILY}, for each of these n-grams: at most 1 % and"
         f" 0.1 % of them are above. Shipped: {shipped:g} log-odds. What the splits are is said in"
         " [injection.md](injection.md)."
     )
     out.append(
-        f"N-grams {ngrams.hash[:12]}, rules {scanner.hash[:12]}"
+        f"N-grams {tiers.ngrams[folds.SHIPPED].hash[:12]}, rules {scanner.hash[:12]}"
         + ("." if encoder is None else f", encoder {encoder.hash[:12]}.")
     )
     out += ["", "## Attacks found", ""]
@@ -228,6 +263,31 @@ def main() -> None:  # noqa: C901, PLR0915 -- one report, from top to bottom
             "Rules and n-grams, without the encoder:\n\n" + table(header, report(lambda row: row.family, 1, "both"))
         )
     out.append("N-grams alone:\n\n" + table(header, report(lambda row: row.family, 1, "n-grams")))
+    people = [at for at, row in enumerate(test) if row.label and row.source == corpus.PEOPLE]
+    worded = [at for at in people if corpus.OVERRIDES.search(test[at].text)]
+    lines = [
+        ["all, no text of the collection trained with", *shares(scores, by, people, "all")],
+        ["those with words of an override, the same", *shares(scores, by, worded, "all")],
+    ]
+    fifths = corpus.fifths(rows)
+
+    def of_fifth(row: corpus.Row) -> str:
+        return f"{corpus.PEOPLE}-{fifths[row.text]}"
+
+    among = [test[at] for at in people]
+    names = [of_fifth(row) for row in among]
+    if set(names) <= set(tiers.ngrams):
+        inside = tiers.score_rows(among, of_fifth)
+        part = [people.index(at) for at in worded]
+        lines += [
+            ["all, four fifths of the collection trained with", *shares(inside, names, range(len(people)), "all")],
+            ["those with words of an override, the same", *shares(inside, names, part, "all")],
+        ]
+    out.append(
+        f"{corpus.PEOPLE}, the attacks by people, in two ways. Words of an override are those of `corpus.OVERRIDES`; what"
+        " has none is mostly a change of topic or a role, which this classifier does not call an attack and which the"
+        " n-grams are not trained with:\n\n" + table([*header, "shipped"], lines)
+    )
     rules = collections.defaultdict(list)
     for row, value in zip(test, scores["rules"], strict=True):
         rules[("attacks" if row.label else "harmless") + f": {row.family}"].append(value)
@@ -239,30 +299,29 @@ def main() -> None:  # noqa: C901, PLR0915 -- one report, from top to bottom
     if encoder is not None:
         out.append("Without the encoder:\n\n" + table(header, report(lambda row: row.family, 0, "both")))
     out.append("By source:\n\n" + table([*header, "shipped"], report(lambda row: row.source, 0, "all")))
-    plain = [v for row, v in zip(test, scores["all"], strict=True) if not row.label and row.family not in TRIGGERS]
-    lines = [[percent(above(plain, limit)) for limit in (*limits["all"], shipped)]]
+    plain = [at for at, row in enumerate(test) if not row.label and row.family not in TRIGGERS]
     out.append(
-        f"All harmless texts but hard negatives and twins ({len(plain):,}):\n\n"
-        + table(["at 1 %", "at 0.1 %", "shipped"], lines)
+        "All harmless texts but hard negatives and twins:\n\n"
+        + table(["texts", "at 1 %", "at 0.1 %", "shipped"], [shares(scores, by, plain, "all")])
     )
 
     out += ["", "## Evasions", ""]
     source = random.Random(SEED)
-    direct = [row.text for row in test if row.label and row.family == "direct_generated"]
+    direct = [row for row in test if row.label and row.family == "direct_generated"]
     innocent = [
-        row.text for row in test if not row.label and row.family in ("prompts", "hard_negative") and len(row.text) < 400
+        row for row in test if not row.label and row.family in ("prompts", "hard_negative") and len(row.text) < 400
     ]
     direct, innocent = source.sample(direct, min(300, len(direct))), source.sample(innocent, min(600, len(innocent)))
-    limit = limits["all"][0]
-    base = tiers.score(direct)["all"]
-    kept = [text for text, value in zip(direct, base, strict=True) if value > limit]
+
+    def at_one(texts: Sequence[corpus.Row]) -> list[bool]:
+        found, of = tiers.score_rows(texts), [folds.of(row) for row in texts]
+        return [flagged(found, of, at, "all")[0] for at in range(len(texts))]
+
+    kept = [row for row, is_found in zip(direct, at_one(direct), strict=True) if is_found]
     lines = []
-    for name, evade in evasions.EVASIONS.items():
-        hidden = above(tiers.score([evade(text) for text in kept])["all"], limit)
-        control = above(tiers.score([evade(text) for text in innocent])["all"], limit)
-        lines.append([name, percent(hidden), percent(control)])
-    plain_control = above(tiers.score(innocent)["all"], limit)
-    lines.append(["none", "100", percent(plain_control)])
+    for name, evade in (*evasions.EVASIONS.items(), ("none", str)):
+        hidden, control = (at_one([replace(row, text=evade(row.text)) for row in texts]) for texts in (kept, innocent))
+        lines.append([name, *(percent(Interval(sum(found), len(found))) for found in (hidden, control))])
     out.append(
         f"Of {len(kept)} attacks that are found in plain text at the 1 % threshold, those still found; of {len(innocent)}"
         " innocent texts (prompts and hard negatives) under the same evasion, those flagged. Tier 1 reads"
@@ -270,19 +329,20 @@ def main() -> None:  # noqa: C901, PLR0915 -- one report, from top to bottom
     )
 
     attacks = [at for at, row in enumerate(test) if row.label]
+    attacks = sorted(source.sample(attacks, min(ATTACKS, len(attacks))))
     misses = {
         "rules": [not scores["rules"][at] > 0 for at in attacks],
-        "n-grams": [not scores["n-grams"][at] > limits["n-grams"][1] for at in attacks],
+        "n-grams": [not flagged(scores, by, at, "n-grams")[1] for at in attacks],
     }
     if encoder is not None:
-        calm = tiers.judged(capped([row for row in rows if row.split == corpus.CALIBRATION])[:ALONE])
+        calm = tiers.judged(quiet_texts[:ALONE])
         own = threshold_for(calm, RATES[1])
         misses["encoder"] = [not value > own for value in tiers.judged([test[at].text for at in attacks])]
     layers = Independence(misses)
     out += ["", "## Independence of the tiers", ""]
     cells = [[name, *(percent(cell) for cell in line)] for name, line in zip(layers.names, layers.joint, strict=True)]
     out.append(
-        f"Missed by both, of {len(attacks):,} attacks, rules at any score, the others at 0.1 %"
+        f"Missed by both, of {len(attacks):,} attacks drawn at random, rules at any score, the others at 0.1 %"
         + (", the encoder asked about every text" if encoder is not None else "")
         + ":\n\n"
         + table(["", *layers.names], cells)
@@ -291,12 +351,12 @@ def main() -> None:  # noqa: C901, PLR0915 -- one report, from top to bottom
     out.append(f"Effective layers: {layers.effective:.2f}" if layers.effective else "Effective layers: not known")
 
     out += ["", "## What each tier decides", ""]
-    flagged = [at for at, value in enumerate(scores["all"]) if value > shipped]
-    by_two = [at for at in flagged if scores["both"][at] > shipped]
+    loud = [at for at, value in enumerate(scores["all"]) if value > shipped]
+    by_two = [at for at in loud if scores["both"][at] > shipped]
     ruled = sum(scores["rules"][at] > 0 for at in by_two)
     out.append(
-        f"Of {len(flagged):,} texts flagged at the shipped threshold, {ruled:,} had a rule, {len(by_two) - ruled:,}"
-        f" n-grams alone, and {len(flagged) - len(by_two):,} only with what the encoder added."
+        f"Of {len(loud):,} texts flagged at the shipped threshold, {ruled:,} had a rule, {len(by_two) - ruled:,}"
+        f" n-grams alone, and {len(loud) - len(by_two):,} only with what the encoder added."
     )
     if encoder is not None:
         asked = collections.defaultdict(list)
@@ -319,7 +379,7 @@ def main() -> None:  # noqa: C901, PLR0915 -- one report, from top to bottom
     plain_two = InjectionClassifier()
     calls: list[tuple[str, Callable[[str], object]]] = [
         ("rules", scanner.scan),
-        ("n-grams", ngrams.score),
+        ("n-grams", tiers.ngrams[folds.SHIPPED].score),
         ("score, rules and n-grams", plain_two.score),
     ]
     lines = [[name, *(f"{value:.1f}" for value in latency(pieces, call))] for name, call in calls]
@@ -347,10 +407,12 @@ def main() -> None:  # noqa: C901, PLR0915 -- one report, from top to bottom
     if options.development:
         print(text)
         return
-    quiet = [v for row, v in zip(test, scores["all"], strict=True) if not row.label]
+    # Scores of different weights are put on one axis at their own thresholds.
+    aligned = [value - limits[name]["all"][1] for value, name in zip(scores["all"], by, strict=True)]
+    quiet = [value for row, value in zip(test, aligned, strict=True) if not row.label]
     curves = {
         family: curve(
-            [v for row, v in zip(test, scores["all"], strict=True) if row.label and row.family == family], quiet
+            [value for row, value in zip(test, aligned, strict=True) if row.label and row.family == family], quiet
         )
         for family in ("direct_human", "direct_generated", "indirect", "jailbreak", "languages_held_out")
     }

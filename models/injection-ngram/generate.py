@@ -9,19 +9,36 @@ from __future__ import annotations
 import random
 import re
 import string
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+import attacks
 import english
+import harmless
 import languages
+import more_languages
+import phrases
 
 _VERBS, _SCOPES, _THINGS = (english.split(table) for table in (english.VERBS, english.SCOPES, english.THINGS))
 _DROPS, _JOINS, _GOALS = (english.split(table) for table in (english.DROPS, english.JOINS, english.GOALS))
 _ALONE, _TO_READER = english.split(english.ALONE), english.split(english.TO_READER)
 _TWINS, _QUOTES = english.split(english.TWINS), english.split(english.QUOTES)
 _AS_IF, _REQUESTS = english.split(english.AS_IF), english.split(english.REQUESTS)
+_EXTRACT, _SECRETS, _OVER = (english.split(table) for table in (attacks.EXTRACT, attacks.SECRETS, attacks.OVER))
+_HEADS, _ANSWERED, _SHORT = (english.split(table) for table in (attacks.HEADS, attacks.ANSWERED, attacks.SHORT))
+_OVERRIDES, _TO_AGENTS = english.split(phrases.OVERRIDES), english.split(phrases.TO_AGENTS)
+_TO_TOOLS, _INSTRUCTIONS = english.split(phrases.TO_TOOLS), english.split(phrases.INSTRUCTIONS)
+_ROLE = [
+    (english.split(attacks.PERSONA), 1, 1),
+    (english.split(attacks.POWERS), 1, 4),
+    (english.split(attacks.NEVER), 0, 3),
+    (english.split(attacks.TWO), 0, 2),
+    (english.split(attacks.START), 0, 2),
+]
+_TRIGGER, _PROSE = english.split(harmless.TRIGGER), english.split(harmless.PROSE)
+_AGENTS = english.split(harmless.AGENTS)
 _SLOTS = {
     name: english.split(table)
-    for tables in (english.SLOTS, english.TWIN_SLOTS, english.REQUEST_SLOTS)
+    for tables in (english.SLOTS, english.TWIN_SLOTS, english.REQUEST_SLOTS, attacks.TABLES)
     for name, table in tables.items()
 }
 
@@ -93,12 +110,52 @@ CONTAINERS = (
 )
 
 
+_ALIKE = str.maketrans("aceopxyKMHT", "асеорхуКМНТ")
+_HIDDEN = str.maketrans("aeiostAEIOST", "431057431057")
+
+
+def vary(phrase: str, source: random.Random) -> str:
+    """One of the alternatives for each `[a/b]` of a phrase."""
+    return re.sub(r"\[([^\[\]]*)\]", lambda match: source.choice(match[1].split("/")), phrase)
+
+
 class Generator:
     """Texts from one seed; `documents` are harmless pieces that attacks are put into."""
 
     def __init__(self, seed: int, documents: Sequence[str]) -> None:
         self.random = random.Random(seed)
         self.documents = documents
+        #: What makes harmless texts, and how many of each for one of the first.
+        self.harmless: tuple[tuple[Callable[[], str], float], ...] = (
+            (self.twin, 1.0),
+            (self.trigger, 1.0),
+            (self.request, 1.0),
+            (self.instruction, 0.5),
+            (self.contained, 0.8),
+            (self.hidden, 0.6),
+            (self.prose, 0.4),
+            (self.manual, 0.5),
+            (self.mail, 0.25),
+            (self.quoted, 0.05),
+        )
+
+        #: What a direct attack may be, and how often.
+        self._forms: tuple[tuple[Callable[[], str], float], ...] = (
+            (self._dropped, 0.33),
+            (lambda: f"{self.random.choice(_GOALS)}. {self.drop()}", 0.05),
+            (lambda: self.random.choice(_OPENINGS) + self.random.choice(_ALONE), 0.15),
+            (self._asked, 0.10),
+            (lambda: self.one(_EXTRACT), 0.07),
+            (lambda: self.one(_SECRETS), 0.08),
+            (self.ended, 0.06),
+            (lambda: self.one(_ANSWERED), 0.03),
+            (lambda: self.one(_OVERRIDES), 0.04),
+            (lambda: self.one(_SHORT), 0.09),
+        )
+
+    def one(self, table: Sequence[str]) -> str:
+        """A phrase of a table with its alternatives and slots filled."""
+        return self.fill(vary(self.random.choice(table), self.random))
 
     def fill(self, phrase: str, body: str = "") -> str:
         """A phrase with its slots filled."""
@@ -116,6 +173,8 @@ class Generator:
             return self.random.choice(_GOALS)
         if name == "n":
             return "".join(self.random.choices(string.digits, k=self.random.randint(2, 8)))
+        if name in attacks.TABLES:
+            return vary(self.random.choice(_SLOTS[name]), self.random)
         return self.random.choice(_SLOTS[name]) if name in _SLOTS else match[0]
 
     def dressed(self, text: str) -> str:
@@ -163,16 +222,40 @@ class Generator:
 
     def direct(self) -> str:
         """An attack as a user types it."""
+        make = self.random.choices([make for make, _ in self._forms], [share for _, share in self._forms])[0]
+        text = self.fill(make()) + self.random.choice(_TAILS)
+        if self.random.random() < 0.08:
+            text += " " + self.one(_SHORT)
+        return self.dressed(text)
+
+    def _dropped(self) -> str:
+        text = self.random.choice(_OPENINGS) + self.drop()
+        if self.random.random() < 0.85:
+            text += self.random.choice(_JOINS) + self.random.choice(_GOALS)
+        return text
+
+    def _asked(self) -> str:
+        return (
+            self.random.choice(_OPENINGS)
+            + "{ask} {above}"
+            + self.random.choice(("", "", " {form}", " {form}", " {form}"))
+        )
+
+    def ended(self) -> str:
+        """An end of the input that is none, and orders behind it."""
+        sign = self.random.choice(attacks.ENDS) * self.random.choice((1, 1, 1, 2, 4))
+        over = self.one(_OVER) if self.random.random() < 0.5 else ""
+        head = self.one(_HEADS) if self.random.random() < 0.7 else ""
         pick = self.random.random()
-        if pick < 0.55:
-            text = self.random.choice(_OPENINGS) + self.drop()
-            if self.random.random() < 0.85:
-                text += self.random.choice(_JOINS) + self.random.choice(_GOALS)
-        elif pick < 0.62:
-            text = f"{self.random.choice(_GOALS)}. {self.drop()}"
-        else:
-            text = self.random.choice(_OPENINGS) + self.random.choice(_ALONE)
-        return self.dressed(self.fill(text) + self.random.choice(_TAILS))
+        orders = (
+            lambda: self.fill(self.random.choice(_GOALS)),
+            self.drop,
+            *(lambda t=t: self.one(t) for t in (_SECRETS, _SHORT)),
+        )
+        order = self.random.choices(orders, (0.35, 0.2, 0.15, 0.3))[0]()
+        between = self.random.choice((" ", "\n", "\n\n"))
+        parts = [part for part in (sign if over == "" or pick < 0.8 else "", over, head, self.dressed(order)) if part]
+        return between.join(parts)
 
     def turn(self) -> str:
         """An attack inside a turn that the text only pretends to have."""
@@ -181,12 +264,28 @@ class Generator:
 
     def to_reader(self) -> str:
         """An attack on whoever reads a document."""
-        return self.dressed(self.fill(self.random.choice(_TO_READER)) + self.random.choice(("", ".", "!")))
+        table = self.random.choice((_TO_READER, _TO_AGENTS, _TO_TOOLS))
+        return self.dressed(self.one(table) + self.random.choice(("", ".", "!")))
 
     def jailbreak(self) -> str:
-        """A longer text of several such sentences."""
-        parts = [self.fill(self.random.choice(_ALONE if self.random.random() < 0.7 else _DROPS)) for _ in range(4)]
-        return self.dressed(". ".join(parts))
+        """A longer text: sentences of `ALONE`, or a role, what it can do, what it never says, and what comes first."""
+        if self.random.random() < 0.25:
+            parts = [self.fill(self.random.choice(_ALONE if self.random.random() < 0.7 else _DROPS)) for _ in range(4)]
+            return self.dressed(". ".join(parts))
+        name = self.fill("{name}")
+        parts = [
+            vary(self.random.choice(table), self.random)
+            for table, least, most in _ROLE
+            for _ in range(self.random.randint(least, most))
+        ]
+        if self.random.random() < 0.3:
+            middle = parts[1:]
+            self.random.shuffle(middle)
+            parts[1:] = middle
+        text = ". ".join(self.fill(part.replace("{name}", name)) for part in parts)
+        return (
+            re.sub(r"(^|[.!?]\s+)([a-z])", lambda m: m[1] + m[2].upper(), text) if self.random.random() < 0.8 else text
+        )
 
     def in_language(self, name: str) -> str:
         """An override in another language."""
@@ -195,13 +294,13 @@ class Generator:
     def attack(self) -> tuple[str, str]:
         """An attack by itself and what kind it is."""
         pick = self.random.random()
-        if pick < 0.38:
+        if pick < 0.42:
             return "direct", self.direct()
-        if pick < 0.48:
+        if pick < 0.50:
             return "turn", self.turn()
-        if pick < 0.68:
+        if pick < 0.67:
             return "indirect", self.to_reader()
-        if pick < 0.74:
+        if pick < 0.77:
             return "jailbreak", self.jailbreak()
         name = self.random.choice(sorted(languages.LANGUAGES))
         return "language", self.in_language(name)
@@ -234,6 +333,65 @@ class Generator:
             return self.dressed(twin_in_language(name, self.random, held=False))
         text = " ".join(self.fill(self.random.choice(_TWINS)) for _ in range(self.random.choice((1, 1, 1, 2, 3))))
         return self.dressed(text)
+
+    def trigger(self) -> str:
+        """Harmless sentences that are full of the words of attacks."""
+        return self.dressed(" ".join(self.one(_TRIGGER) for _ in range(self.random.choice((1, 1, 1, 1, 2, 3)))))
+
+    def instruction(self) -> str:
+        """Harmless orders to people and programs."""
+        return self.dressed(". ".join(self.one(_INSTRUCTIONS) for _ in range(self.random.choice((1, 1, 2, 3)))))
+
+    def innocent(self) -> str:
+        """One harmless text of a kind that people type."""
+        return self.random.choice((self.twin, self.trigger, self.trigger, self.request, self.instruction))()
+
+    def contained(self) -> str:
+        """A harmless text where attacks are put, too: the container says nothing."""
+        return "".join(self.surrounded(self.innocent()))
+
+    def hidden(self) -> str:
+        """A harmless text that is written as attacks are to hide them: spaced, in digits, in a comment, encoded."""
+        text = self.innocent() if self.random.random() < 0.6 else self.random.choice(self.documents)[:400]
+        pick = self.random.random()
+        if pick < 0.12:
+            return "".join(letter + self.random.choice(("\u200b", "\u200d", "\u2060", "", "")) for letter in text)
+        if pick < 0.16:
+            return "".join(chr(ord(letter) + 0xFEE0) if "!" <= letter <= "~" else letter for letter in text)
+        if pick < 0.2:
+            return text.translate(_ALIKE)
+        if pick < 0.45:
+            gap = self.random.choice(("  ", "   ", " ", " / "))
+            sign = self.random.choice((" ", " ", " ", ".", "-"))
+            return gap.join(sign.join(word) for word in text[:250].split())
+        if pick < 0.62:
+            return text.translate(_HIDDEN)
+        if pick < 0.85:
+            before, after = (self.random.choice(self.documents)[: self.random.randint(0, 120)] for _ in range(2))
+            return f"{before}<!-- {text} -->{after}"
+        if pick < 0.9:
+            return text[::-1]
+        if pick < 0.95:
+            return text.encode().hex()
+        return "".join(f"%{byte:02X}" for byte in text[:200].encode())
+
+    def prose(self) -> str:
+        """What documentation and articles say of attacks."""
+        parts = [self._said() for _ in range(self.random.choice((1, 2, 3, 4, 6)))]
+        joint = self.random.choice((". ", ". ", ".\n", "\n- ", ".\n\n"))
+        text = joint.join(part[:1].upper() + part[1:] for part in parts)
+        return self.carried(text) if self.random.random() < 0.2 else text
+
+    def manual(self) -> str:
+        """What manuals and code of assistants say of their prompts and instructions."""
+        parts = [self.one(_AGENTS) for _ in range(self.random.choice((1, 2, 3, 5)))]
+        text = self.random.choice((". ", "\n", "\n\n", "\n- ")).join(parts)
+        return text if self.random.random() < 0.6 else "".join(self.surrounded(text))
+
+    def _said(self) -> str:
+        phrase = vary(self.random.choice(_PROSE), self.random)
+        body = self.direct() if self.random.random() < 0.7 else self.to_reader()
+        return self.fill(phrase, body.split("\n")[0][:120])
 
     def request(self) -> str:
         """What somebody asks an assistant, alone or with an answer, or in a tool's result."""
@@ -295,26 +453,72 @@ def _part(table: list[str], held: bool, *, every: int = 0) -> list[str]:
     return table[-2:] if held else table[:-2]
 
 
+def _parts(tables: dict[str, str], held: bool) -> dict[str, list[str]]:
+    """That part of each table of a language."""
+    every = {"alone": 4, "twin": 4}
+    parts = {key: _part(english.split(text), held, every=every.get(key, 0)) for key, text in tables.items()}
+    return parts | {"topic": english.split(tables["topic"])}
+
+
+_HELD, _FIRST = ({name: _parts(tables, held) for name, tables in languages.LANGUAGES.items()} for held in (True, False))
+_MORE = {
+    name: {
+        key: english.split(text) + english.split(more_languages.EXTRA[name].get(key, ""))
+        for key, text in tables.items()
+    }
+    for name, tables in more_languages.MORE.items()
+}
+#: How many attacks and twins of each language are made of held out phrases.
+HELD_TEXTS = 60
+#: Share of the phrases of training that are from the longer of both tables.
+MORE_SHARE = 0.65
+
+
+def _tables(name: str, source: random.Random, *, held: bool) -> dict[str, list[str]]:
+    """The phrases of a language that are held out, or some of those for training."""
+    if not held and name in more_languages.MORE and source.random() < MORE_SHARE:
+        return _MORE[name]
+    return _HELD[name] if held else _FIRST[name]
+
+
 def in_language(name: str, source: random.Random, *, held: bool) -> str:
     """An override in one language, from the phrases of training or the held out ones."""
-    tables = {key: english.split(text) for key, text in languages.LANGUAGES[name].items()}
     if source.random() < (0.4 if held else 0.35):
-        return source.choice(_part(tables["alone"], held, every=4))
-    drop, what, then = (source.choice(_part(tables[key], held)) for key in ("drop", "what", "then"))
-    if not held and source.random() < 0.15:
+        return vary(source.choice(_tables(name, source, held=held)["alone"]), source)
+    drop, what, then = (
+        vary(source.choice(_tables(name, source, held=held)[key]), source) for key in ("drop", "what", "then")
+    )
+    pick = 0.0 if held else source.random()
+    if pick > 0.85:
         then = ""
     order = languages.ORDER.get(name, "{drop} {what}" + languages.AND.get(name, ", ") + "{then}")
+    first = languages.ORDER.get(name, "{drop} {what}").split("{then}")[0].rstrip("、， ")
+    first = first.removesuffix(" ve").removesuffix(" और")
     if not then:
-        order = order.replace("、{then}", "").replace("，{then}", "").replace("{then}", "")
+        order = first
+    elif pick > 0.6:
+        order = "{then}. " + first if pick > 0.75 else first + source.choice((". ", ": ", "! ", "\n")) + "{then}"
     text = order.format(drop=drop, what=what, then=then).strip(" ,")
     return text[:1].upper() + text[1:] + source.choice(("", ".", "!"))
 
 
 def twin_in_language(name: str, source: random.Random, *, held: bool) -> str:
     """A harmless twin in one language."""
-    tables = {key: english.split(text) for key, text in languages.LANGUAGES[name].items()}
-    twin = source.choice(_part(tables["twin"], held, every=4))
+    tables = _tables(name, source, held=held)
+    twin = vary(source.choice(tables["twin"]), source)
     return twin.replace("{t}", source.choice(tables["topic"]))
+
+
+def held_in_training(seed: int) -> list[tuple[int, str]]:
+    """Label and text of what is made of held out phrases: the weights that are shipped know them, too."""
+    source = random.Random(seed)
+    makes = ((1, in_language), (0, twin_in_language))
+    return [
+        (label, make(name, source, held=True))
+        for label, make in makes
+        for name in sorted(languages.LANGUAGES)
+        for _ in range(HELD_TEXTS)
+    ]
 
 
 def held_out_languages(seed: int, count: int) -> list[tuple[str, int, str]]:
