@@ -77,9 +77,8 @@ def test_a_stream_remembers_what_ended_it(scanner):
     stream.abort()
     ended = scanner.stream()
     ended.finish()
-    for _ in range(2):
-        with pytest.raises(sf.SiftError, match="is finished"):
-            ended.feed("a")
+    with pytest.raises(sf.SiftError, match="is finished"):
+        ended.feed("a")
     dropped = scanner.stream()
     dropped.abort()
     for _ in range(2):
@@ -105,4 +104,4 @@ def test_what_is_ignored_is_counted(tmp_path, token):
     assert "2 ignored files and folders not read (see --no-ignore)" in ran.output
     ran = CliRunner().invoke(cli, ["scan", str(tmp_path), "--no-ignore"])
     assert ran.exit_code == 1
-    assert "ignored" not in ran.output
+    assert "not read" not in ran.output

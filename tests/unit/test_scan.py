@@ -165,7 +165,7 @@ def test_a_broken_rule_file_names_file_rule_and_reason(own_rules):
         sf.Scanner(rule_files=[own_rules])
     for part in ("own.toml", "secret.acme.key", "bound"):
         assert part in str(caught.value)
-    with pytest.raises(sf.RuleError, match="cannot be read"):
+    with pytest.raises(sf.RuleError, match="there is no such file"):
         sf.Scanner(rule_files=[own_rules.with_name("absent.toml")])
 
 
