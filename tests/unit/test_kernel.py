@@ -881,7 +881,7 @@ room = { type = "integer", maximum = 3 }
 
             def denied_inside(tool, args, permit):
                 begun.append(args)
-                with kernel.action(*sf.sign_request(refund(999_999), key)):
+                with kernel.action(*sign("refund", refund(999_999).args)):
                     pytest.fail("entered")
 
             begun = []
