@@ -4,7 +4,8 @@ The cases do not say where their secret is, so it is taken only from forms that 
 
 - *template* cases put one secret into many syntaxes. It is the longest text that several cases of a type
   share, bounded on both sides by more than one kind of neighbour (so it is neither cut short nor too long);
-- *literal* cases that are one bare value, or one `name = value` line.
+- *literal* cases that are one bare value, or one `name = value` line. A "bare value" that holds the name of its
+  type (`acme-SECRET-...` of `source.acme.1`) is name and value in one, and where the value begins is in doubt.
 
 All others are not located and do not count.
 """
@@ -42,7 +43,7 @@ def locate(cases: Sequence[Case]) -> dict[int, Span]:
             continue
         if case.kind == "template":
             groups[case.source, case.rule_id].append(at)
-        elif (span := literal(case.text)) is not None:
+        elif (span := literal(case.text)) is not None and not _named(case, span):
             found[at] = span
     for members in groups.values():
         secrets = shared([cases[at].text for at in members])
@@ -53,6 +54,12 @@ def locate(cases: Sequence[Case]) -> dict[int, Span]:
                 best = max(held, key=len)
                 found[at] = (text.index(best), text.index(best) + len(best))
     return found
+
+
+def _named(case: Case, span: Span) -> bool:
+    """Whether the value holds a word of four letters and more of the name of its type."""
+    value = case.text[span[0] : span[1]].lower()
+    return any(word in value for word in re.findall(r"[a-z]{4,}", case.rule_id.lower().partition(".")[2]))
 
 
 def literal(text: str) -> Span | None:

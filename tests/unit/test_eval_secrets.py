@@ -211,6 +211,13 @@ def test_what_a_right_span_is(modules, found, right):
     assert modules["span"].is_right('k = "12345678";', (5, 13), found) is right
 
 
+def test_a_value_that_holds_the_name_of_its_type_is_in_doubt(modules):
+    make = modules["cases"].Case
+    named = make("a", "a.acme.1", "acme-SECRET-abcdefgh12345678", True, "literal")
+    plain = make("a", "a.acme.2", "abcdefgh12345678", True, "literal")
+    assert modules["span"].locate([named, plain]) == {1: (0, 16)}
+
+
 @pytest.mark.parametrize(
     ("text", "value"),
     [
