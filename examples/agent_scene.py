@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 import sift_fast as sf
 from sift_fast import _core
@@ -30,7 +30,9 @@ class Scene:
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         self.kernel = sf.Kernel.open(folder)
         self.agent = self.key("support-bot", "support-bot-1")
-        self.table = Table("the agent wants to", "decision", "reason", "decided by")
+        # On a narrow terminal names are folded and not cut.
+        columns = [Column(name, overflow="fold") for name in ("the agent wants to", "decision", "reason", "decided by")]
+        self.table = Table(*columns)
         self.receipts: list[sf.Receipt] = []
 
     def key(self, file: str, key_id: str) -> sf.SigningKey:

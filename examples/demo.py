@@ -56,7 +56,8 @@ def show_sample(scanner: sf.Scanner) -> None:
         table.add_row(*row, f"{finding.score:.2f}", finding.severity)
     console.print(table)
     console.rule("the same, redacted")
-    console.print(scanner.redact(text).text, markup=False)
+    # As it is: a terminal's width must not break an address in two.
+    console.print(scanner.redact(text).text, markup=False, soft_wrap=True)
 
 
 async def chat_answer() -> AsyncIterator[str]:

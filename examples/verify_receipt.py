@@ -1,7 +1,8 @@
 """Verifies a receipt without sift_fast: `python verify_receipt.py RECEIPT.tlog-proof LOG_KEY KERNEL_KEY`.
 
-The keys are the base64 of `keys.toml`. Checks the ledger's signature, inclusion (RFC 6962) and the kernel's
-signature, and prints the statement; ends with an error at the first that does not hold.
+The keys are `public` of the entries of `keys.toml` with the purposes `log` and `receipt`.
+Checks the ledger's signature, inclusion (RFC 6962) and the kernel's signature, and prints the statement; ends with an
+error at the first that does not hold.
 """
 
 import base64
@@ -29,7 +30,7 @@ def main(path: str, log_key: str, kernel_key: str) -> None:
     ours = sha256(f"{origin}\n\x01".encode() + log).digest()[:4]
     lines = [base64.b64decode(line.split(" ")[2]) for line in signatures.splitlines()]
     found = [line[4:] for line in lines if line[:4] == ours]
-    need(bool(found), "the ledger's key did not sign the checkpoint")
+    need(bool(found), "the ledger's key, which is the first of the two, did not sign the checkpoint")
     Ed25519PublicKey.from_public_bytes(log).verify(found[0], f"{note}\n".encode())
 
     envelope = base64.b64decode(extra.removeprefix("extra "))
@@ -58,4 +59,6 @@ def main(path: str, log_key: str, kernel_key: str) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 4:
+        sys.exit(f"usage: python verify_receipt.py RECEIPT.tlog-proof LOG_KEY KERNEL_KEY\n{__doc__.split(chr(10))[2]}")
     main(*sys.argv[1:])

@@ -16,6 +16,8 @@ step "ruff check"
 "$VENV/bin/ruff" check --quiet "${code[@]}"
 step "cargo fmt --check"
 cargo fmt --all --check || fail "not formatted: type \`make format\`"
+step "tables of README.md"
+"$VENV/bin/python" -B -m benches report --check || fail "stale: type \`$VENV/bin/python -m benches report\`"
 step "licences"
 "$VENV/bin/python" -I scripts/licences.py
 step "mypy --strict"

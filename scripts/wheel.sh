@@ -12,6 +12,8 @@ rm -rf dist
 # On a terminal the build shows its progress; in a log only what went wrong.
 build=("$VENV/bin/maturin" build --release --locked --interpreter "$VENV/bin/python" --out "$scratch")
 export PYO3_PYTHON="$VENV/bin/python"
+# Rust is silent in a log for as long as it takes.
+say "building the wheel: ten minutes and 3 GB in $CARGO_TARGET_DIR the first time, seconds when nothing changed"
 if [ -t 2 ]; then
     "${build[@]}" || fail "the wheel could not be built: the lines above say why"
 elif ! "${build[@]}" --quiet >"$scratch/log" 2>&1; then

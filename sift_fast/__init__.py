@@ -12,19 +12,28 @@ False
 
 import typing
 
-from sift_fast._core import (
-    Batch,
-    Explanation,
-    Finding,
-    Findings,
-    Item,
-    Redaction,
-    Restorer,
-    Rule,
-    Rules,
-    Stream,
-    build_info,
-)
+try:
+    from sift_fast._core import (
+        Batch,
+        Explanation,
+        Finding,
+        Findings,
+        Item,
+        Redaction,
+        Restorer,
+        Rule,
+        Rules,
+        Stream,
+        build_info,
+    )
+except ModuleNotFoundError as error:
+    if error.name != "sift_fast._core":
+        raise
+    raise ImportError(
+        f"{__path__[0]} is the source of sift_fast without its compiled part: start Python in another folder, with the "
+        "wheel installed (`make install` puts it into .venv)",
+        name="sift_fast._core",
+    ) from None
 from sift_fast.errors import (
     ActionDenied,
     ConfigError,

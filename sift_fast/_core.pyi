@@ -253,6 +253,8 @@ class Scanner:
 
     def _document(self, operators: Operators | None = None, vault: Vault | None = None) -> _Document: ...
     def _redact_between(self, document: _Document, text: str, before: str, after: str) -> Redaction | None: ...
+    def _look_between(self, document: _Document, text: str, before: str, after: str) -> bool: ...
+    def _next(self, document: _Document, text: str) -> Redaction | None: ...
     @overload
     def scan_batch(self, texts: Iterable[str | None], threads: int | None = None) -> Batch:
         """Find everything in many texts, on several threads.
@@ -261,7 +263,7 @@ class Scanner:
             texts: an iterable of `str` or one of binary types, or an Arrow column (array or chunked) of strings
                 or binaries, plain, large, view or dictionary, from any library that speaks the C data
                 interface; Arrow values are read in place. An iterable is taken in whole first. None and null
-                have no findings.
+                have no findings. Of a mapping give `.values()`.
             threads: 1 to 1024; None for all cores. Batches up to 64 KiB are scanned on the calling thread.
 
         Returns:
@@ -270,7 +272,7 @@ class Scanner:
         Raises:
             ConfigError: `threads` is not usable.
             LimitExceeded: a text is longer than `Limits.text_bytes`; the message says which document.
-            TypeError: something is no text, or `str` and binary types are mixed.
+            TypeError: something is no text, `str` and binary types are mixed, or `texts` is one text or a mapping.
             KeyboardInterrupt: Ctrl-C was pressed; noticed within some 20 ms.
 
         Example:
@@ -525,10 +527,11 @@ class Vault:
         """Write it into a file, sealed with its key and readable by the owner only: all of it or nothing.
 
         Args:
-            path: the file; what is there is replaced.
+            path: the file; what is there is replaced, unless it is another vault.
 
         Raises:
-            StateUnavailable: the file cannot be written, or the process is a forked child.
+            StateUnavailable: the file cannot be written, holds another vault or was saved by another process since
+                it was read, or the process is a forked child.
         """
 
     @overload
@@ -614,6 +617,8 @@ class _Key:
 @final
 class _Document:
     """What the texts of one JSON document share."""
+
+    def _number(self) -> None: ...
 
 @final
 class _Fingerprints:
@@ -888,7 +893,9 @@ class FileScan:
         """Files, bytes and findings so far."""
 
     def totals(self) -> dict[str, Any]:
-        """Numbers of the whole run: `files`, `bytes`, `findings`, and `skipped` by reason."""
+        """Numbers of the whole run: `files`, `bytes`, `findings`, `skipped` by reason, and how many files and folders
+        are `ignored`.
+        """
 
     def skipped(self) -> list[tuple[str, str]]:
         """Path and reason of each skipped file that was named by the caller or is too large."""
@@ -1696,6 +1703,16 @@ class Authorization:
     def durable_sync(self) -> Receipt | None:
         """As `durable`, waiting here."""
 
+    def recorded_sync(self) -> Receipt | None:
+        """Wait until the receipt is on disk, and leave the permit with the kernel.
+
+        For whoever has something else to look at before the action: until `durable` or `durable_sync` fetches the
+        permit, `kernel.cancel(auth.lease)` gives the reservation back.
+
+        Raises:
+            StateUnavailable: as for `durable`.
+        """
+
     @property
     def _receipt(self) -> tuple[bytes, int | None] | None: ...
     def _wait(self) -> None: ...
@@ -1747,6 +1764,7 @@ class _Kernel:
             StateUnavailable: it cannot be made durable.
         """
 
+    def _shadow(self) -> list[tuple[str, int, int, int, int]]: ...
     def observe(self, text: str, *, tenant: str, conversation: str, source: str) -> None:
         """Note what a document or a tool result brought into a conversation.
 

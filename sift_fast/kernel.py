@@ -277,7 +277,9 @@ class Action:
     def _hold(self, auth: Authorization) -> HeldPermit:
         permit = auth.permit
         if permit is None:
-            raise StateUnavailable("the kernel gave no permit: please report this")
+            raise StateUnavailable(
+                "the kernel handed out no permit: the action was cancelled, or its agent revoked, since it was allowed"
+            )
         held = HeldPermit(permit)
         held.authorization = auth
         held.receipt = auth.receipt
@@ -423,6 +425,14 @@ class Kernel(_core._Kernel):
             PolicyError: policies or manifest are wrong.
             StateUnavailable: the state is damaged, or the clock went back; as for `connect`.
         """
+        settings = os.path.join(os.fspath(folder), "kernel.toml")
+        try:
+            os.lstat(settings)
+        except FileNotFoundError:
+            raise ConfigError(f"`{settings}` is not there: make the folder with `sift-fast init`") from None
+        except OSError:
+            # Such as a folder that may not be entered: said where it is read.
+            pass
         socket = _core.kernel_socket(folder)
         if socket is not None:
             if scanner is not None:
@@ -664,6 +674,25 @@ class Kernel(_core._Kernel):
             else:
                 undone.append(Undone(request_id, tool, None))
         return undone
+
+    def shadow_counters(self) -> dict[str, dict[str, int]]:
+        """What policies with `@shadow` did since they were loaded.
+
+        Returns:
+            By the `@id` of the policy, numbers of requests: `evaluated`, those it was a candidate for; `satisfied`,
+            those it matched; `errors`, those it could not be evaluated for; `would_change`, those whose decision it
+            would have changed. Receipts of the last ones name it under `details`.
+
+        Raises:
+            StateUnavailable: the kernel cannot be reached.
+
+        Example:
+            ```python
+            kernel.shadow_counters()["refund.trial"]["would_change"]
+            ```
+        """
+        names = ("evaluated", "satisfied", "errors", "would_change")
+        return {rule: dict(zip(names, counts, strict=True)) for rule, *counts in self._shadow()}
 
     @property
     def approvals(self) -> Approvals:

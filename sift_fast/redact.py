@@ -168,6 +168,9 @@ class Encrypt(Value):
     def decrypt(self, text: Text, entities: str | Iterable[str] | None = None, *, urls: bool = False) -> Any:
         """Put encrypted values back into a text.
 
+        Opens whatever was sealed with the key, also what was copied into the text: for what was redacted and kept,
+        not for what a model or a user has written, for which there is `Vault`.
+
         Args:
             text: `str`, or a binary type.
             entities: only these entity types; None for all.
@@ -292,8 +295,12 @@ _MAX_DEPTH = 200
 _MAX_ENCODED = 8
 
 _NAME_CHARACTERS = 256
-# A number longer than this is no number anybody writes: the digits of a card behind an exponent still are.
-_NUMBER_CHARACTERS = 40
+# An integer with more digits than this is none that a rule looks for.
+_NUMBER_DIGITS = 40
+# Keys that say nothing of their value: `{"password": {"value": ...}}` holds a password.
+_NAMELESS = frozenset(
+    {"value", "values", "val", "data", "text", "content", "raw", "string", "stringvalue", "plain", "plaintext"}
+)
 
 _Path: TypeAlias = tuple[str | int, ...]
 # Edits a text, given its path, what names it, and whether it is a number; None where it stays.
@@ -310,11 +317,7 @@ def _redact_json(
     items: list[JsonItem] = []
     limits: dict[IncompleteName, None] = {}
 
-    def edit(text: str, path: _Path, name: str | None, number: bool) -> str | None:
-        # No rule looks farther left; a long name over many elements was read anew for each.
-        near = None if name is None else name[-_NAME_CHARACTERS:]
-        before = "" if near is None else f'{_words(near)}"{near}": ' + ("" if number else '"')
-        red = scanner._redact_between(document, text, _clean(before), "" if number or name is None else '"')
+    def collect(red: _core.Redaction | None, path: _Path, number: bool) -> str | None:
         if red is None:
             return None
         for item in red.items:
@@ -323,21 +326,64 @@ def _redact_json(
         limits.update(dict.fromkeys(red.incomplete))
         return red.text  # type: ignore[no-any-return]
 
-    if vault is not None:
-        # Refuses what cannot be walked before the vault has taken anything in.
-        _Walk(lambda *_: None, as_text=False).document(value)
-    edited = _Walk(edit, as_text=numbers == "text").document(value)
+    def edit(text: str, path: _Path, name: str | None, number: bool) -> str | None:
+        return collect(scanner._redact_between(document, text, *_between(text, name, number)), path, number)
+
+    def first(text: str, _path: _Path, name: str | None, number: bool) -> str | None:
+        return text if scanner._look_between(document, text, *_between(text, name, number)) else None
+
+    def second(text: str, path: _Path, _name: str | None, number: bool) -> str | None:
+        return collect(scanner._next(document, text), path, number)
+
+    if vault is None:
+        edited = _Walk(edit, as_text=numbers == "text").document(value)
+    else:
+        # A vault takes in the values of all texts or of none: it knows what failed before it has numbers.
+        _Walk(first, as_text=numbers == "text").document(value)
+        document._number()
+        edited = _Walk(second, as_text=numbers == "text").document(value)
     return JsonRedaction(edited, tuple(items), tuple(limits))
 
 
-def _restore_json(restore: Callable[[str], str], value: Any) -> Any:
+def _between(text: str, name: str | None, number: bool) -> tuple[str, str]:
+    """What a text stands between: its name, and quotation marks that it does not have."""
+    if name is None:
+        return "", ""
+    # No rule looks farther left; a long name over many elements was read anew for each.
+    near = name[-_NAME_CHARACTERS:]
+    quote = "" if number else next((mark for mark in "\"'`" if mark not in text), '"')
+    # Backslashes before a quotation mark are in pairs where it ends a string.
+    odd = (len(text) - len(text.rstrip("\\"))) % 2
+    return _clean(f'{_words(near)}"{near}": {quote}'), "\\" * odd + quote
+
+
+def _restore_json(restore: Callable[[str], str], value: Any, tag: str) -> Any:
     """What `Vault.restore_json` does."""
 
     def edit(text: str, _path: _Path, _name: str | None, number: bool) -> str | None:
         restored = restore(text)
         return None if number or restored is text else restored
 
-    return _Walk(edit, as_text=False).document(value)
+    return _Walk(edit, as_text=False, literal=tag).document(value)
+
+
+def _is_written(word: str, raw: str, value: str) -> bool:
+    """Whether a word stands in the JSON of a string wherever it stands in the string, and is not spelt in escapes.
+
+    What a redaction looked at as text, and not as JSON, holds a placeholder that was spelt so by somebody else.
+    """
+    import json
+
+    if "\\" not in raw or word not in value:
+        return True
+    pieces, wanted = raw[1:-1].split(word), value.split(word)
+    if len(pieces) != len(wanted):
+        return False
+    try:
+        return all(json.loads(f'"{piece}"') == want for piece, want in zip(pieces, wanted, strict=True))
+    except ValueError:
+        # An escape was cut in two.
+        return False
 
 
 def _clean(text: str) -> str:
@@ -352,9 +398,15 @@ def _words(name: str) -> str:
     return " ".join(words).lower() + " " if 1 < len(words) <= 8 else ""
 
 
+def _called(key: str, outer: str | None) -> str:
+    """What a value is called: by its key, or by that of its object where the key says nothing."""
+    return outer if outer is not None and key.lower() in _NAMELESS else key
+
+
 def _digits(value: float) -> str:
+    # Not `repr`: a class of their own may show them otherwise, as numpy's floats do.
     try:
-        return repr(value)
+        return int.__repr__(value) if isinstance(value, int) else float.__repr__(value)
     except ValueError:
         pass
     raise LimitExceeded("the document has an integer with more digits than Python writes out")
@@ -364,14 +416,16 @@ def _plain(number: str) -> str | None:
     """The digits of an integer that is written with a point or an exponent."""
     from decimal import Decimal, InvalidOperation
 
-    if number.lstrip("-").isdecimal() or len(number) > _NUMBER_CHARACTERS:
+    if number.lstrip("-").isdecimal():
         return None
     try:
         value = Decimal(number)
     except InvalidOperation:
         return None
-    whole = value.is_finite() and 0 <= value.adjusted() < _NUMBER_CHARACTERS and value == value.to_integral_value()
-    return str(int(value)) if whole else None
+    if not value.is_finite() or not 0 <= value.adjusted() < _NUMBER_DIGITS:
+        return None
+    # Exact, however many digits follow the point.
+    return str(int(value)) if value == value.to_integral_value() else None
 
 
 @final
@@ -399,19 +453,23 @@ class _Names:
 class _Walk:
     """Goes through a document, in its order, and puts it together again."""
 
-    def __init__(self, edit: _Edit, *, as_text: bool) -> None:
+    def __init__(self, edit: _Edit, *, as_text: bool, literal: str | None = None) -> None:
         self._edit = edit
         self._as_text = as_text
+        # A string that holds this word and does not spell it out in its JSON stays as it is.
+        self._literal = literal
 
     def document(self, value: Any) -> Any:
         """A document: text, or containers."""
         if isinstance(value, (bytes, bytearray, memoryview)):
             return self.document(self._decode(bytes(value))).encode("utf-8", "surrogatepass")
         if isinstance(value, str):
-            edited = self._encoded(value, (), None, 0)
+            # A byte order mark is no part of the document, and stays (RFC 8259, section 8.1).
+            document = value.removeprefix("\ufeff")
+            edited = self._encoded(document, (), None, 0)
             if edited is None:
                 raise ConfigError("the text is no JSON document: use `redact` for other texts")
-            return edited
+            return value[: len(value) - len(document)] + edited
         return self._value(value, (), None, 0)
 
     @staticmethod
@@ -437,7 +495,7 @@ class _Walk:
         if len(path) >= _MAX_DEPTH:
             raise LimitExceeded(f"the document has more than {_MAX_DEPTH} containers in one another")
         if isinstance(value, Mapping):
-            return self._mapping(value, path, encoded)
+            return self._mapping(value, path, name, encoded)
         if isinstance(value, (list, tuple)):
             values = [self._value(item, (*path, at), name, encoded) for at, item in enumerate(value)]
             return tuple(values) if isinstance(value, tuple) else values
@@ -448,7 +506,7 @@ class _Walk:
         plain = _plain(text) if edited is None else None
         return edited if plain is None else self._edit(plain, path, name, True)
 
-    def _mapping(self, value: Mapping[Any, Any], path: _Path, encoded: int) -> dict[Any, Any]:
+    def _mapping(self, value: Mapping[Any, Any], path: _Path, outer: str | None, encoded: int) -> dict[Any, Any]:
         edited: dict[Any, Any] = {}
         names = _Names(lambda name: name in edited or name in value)
         for key, item in value.items():
@@ -456,13 +514,16 @@ class _Walk:
                 raise TypeError(f"redact_json takes keys that JSON can hold, not `{type(key).__name__}`")
             text = key if isinstance(key, str) else str(key) if key is None else _digits(key)
             changed = self._edit(text, path, None, False)
+            if changed is None and isinstance(key, float):
+                plain = _plain(text)
+                changed = None if plain is None else self._edit(plain, path, None, False)
             name = key if changed is None else names.free(changed)
             shown = name if isinstance(name, (str, int)) else text
-            edited[name] = self._value(item, (*path, shown), text, encoded)
+            edited[name] = self._value(item, (*path, shown), _called(text, outer), encoded)
         return edited
 
-    def _key(self, key: str, path: _Path, names: _Names) -> str:
-        edited = self._edit(key, path, None, False)
+    def _key(self, key: str, path: _Path, names: _Names, *, fixed: bool) -> str:
+        edited = None if fixed else self._edit(key, path, None, False)
         # A key that reads like what another one became would otherwise be that key once more.
         name = key if edited is None and key not in names.made else names.free(key if edited is None else edited)
         names.seen.add(name)
@@ -512,12 +573,13 @@ class _Walk:
             outer, inherited, keys = open_[-1] if open_ else ((), None, None)
             if mark == '"':
                 value, at = scanstring(text, token.end(), False)
-                if keys is not None and key:
-                    edited = self._key(value, outer, keys)
-                    here, called, key = (*outer, edited), value, False
-                else:
-                    edited = self._string(value, here, called, encoded)
                 raw = text[token.start() : at]
+                fixed = self._literal is not None and not _is_written(self._literal, raw, value)
+                if keys is not None and key:
+                    edited = self._key(value, outer, keys, fixed=fixed)
+                    here, called, key = (*outer, edited), _called(value, inherited), False
+                else:
+                    edited = value if fixed else self._string(value, here, called, encoded)
                 ascii_only = raw.isascii() or not _is_writable(edited)
                 out.append(raw if edited == value else json.dumps(edited, ensure_ascii=ascii_only))
                 continue

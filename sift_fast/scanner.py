@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+from collections.abc import AsyncIterable, AsyncIterator, Generator, Iterable
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, SupportsIndex, TypeVar, overload
 
 from sift_fast import _core
 from sift_fast.redact import _redact_json
@@ -25,7 +25,9 @@ class Scanner(_core.Scanner):
     """Rules compiled once, for any number of texts, from any thread, before and after a fork.
 
     Args:
-        rules: names of rule sets, or one name: `default`, `secrets`, `injection`, `leak`.
+        rules: names of rule sets, or one name. `default` is `secrets`, `injection` and `leak`; personal data is
+            found only when asked for: `pii` for what is sure anywhere (addresses, cards), `pii-us` and other regions
+            for that and what is a region's own, `pii-all`. `sift_fast.types.RuleSetName` has all names.
         rule_files: paths of TOML documents with rules of your own; compiled here, then cached for the user.
         entities: only these entity types; None for all.
         exclude: entity types and rule ids that are not looked for.
@@ -43,13 +45,21 @@ class Scanner(_core.Scanner):
         ConfigError: an argument is wrong; a misspelt entity type is, for it would find nothing.
 
     Example:
-        >>> scanner = Scanner(["secrets"], min_score=0.5)
+        >>> scanner = Scanner(["default", "pii"], min_score=0.5)
         >>> bool(scanner.scan("nothing to see here"))
         False
+        >>> scanner.redact("write to ann@acme.com").text
+        'write to <EMAIL_ADDRESS>'
     """
 
     # `scan` and its siblings are native methods: a Python frame around them would cost as much as they do.
     __slots__ = ()
+
+    def __reduce_ex__(self, protocol: SupportsIndex, /) -> NoReturn:
+        # Also of `scanner.scan`, which takes its scanner along.
+        raise TypeError(
+            "a Scanner cannot be pickled: make one in each process, in milliseconds, or before a fork, which keeps it"
+        )
 
     async def scan_async(self, text: Text) -> _core.Findings:
         """Find everything in a text without keeping the event loop from other work.
@@ -147,8 +157,8 @@ class Scanner(_core.Scanner):
 
         The pieces that come out, joined, are `redact(the pieces that went in, joined).text`. What could still
         become a finding is held back until that is decided. When the consumer stops early, the task is cancelled
-        or the source raises, what is held is discarded, never given out; an asynchronous source with an `aclose`
-        is closed.
+        or the source raises, what is held is discarded, never given out; a generator, and an asynchronous source
+        with an `aclose`, is closed.
 
         Args:
             source: pieces, all `str` or all `bytes`; asynchronous or not.
@@ -185,8 +195,13 @@ async def _pieces(stream: _core.Stream, source: AsyncIterable[Any] | Iterable[An
                 if close is not None:
                     await close()
         else:
-            for piece in source:
-                if out := stream.feed(piece):
-                    yield out
+            try:
+                for piece in source:
+                    if out := stream.feed(piece):
+                        yield out
+            finally:
+                # Not everything with a `close`: an open file is its owner's.
+                if isinstance(source, Generator):
+                    source.close()
         if out := stream.finish():
             yield out

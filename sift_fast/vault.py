@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Generator, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from sift_fast import _core
@@ -80,7 +81,8 @@ class Vault(_core.Vault):
         """
         if entities is not None and not isinstance(entities, str):
             entities = list(entities)
-        return _restore_json(lambda text: self.restore(text, entities, urls=urls), value)  # type: ignore[no-any-return]
+        restore = partial(self.restore, entities=entities, urls=urls)
+        return _restore_json(restore, value, self.tag)  # type: ignore[no-any-return]
 
     @overload
     def restore_stream(
@@ -108,8 +110,8 @@ class Vault(_core.Vault):
         """Restore a text that arrives in pieces, such as a model's answer.
 
         Args:
-            source: pieces, all `str` or all `bytes`; asynchronous or not. One with an `aclose` is closed when the
-                consumer stops early.
+            source: pieces, all `str` or all `bytes`; asynchronous or not. A generator, and one with an `aclose`,
+                is closed when the consumer stops early.
             entities: as for `restore`.
             urls: as for `restore`.
 
@@ -134,8 +136,13 @@ async def _pieces(restorer: _core.Restorer, source: AsyncIterable[Any] | Iterabl
             if close is not None:
                 await close()
     else:
-        for piece in source:
-            if out := restorer.feed(piece):
-                yield out
+        try:
+            for piece in source:
+                if out := restorer.feed(piece):
+                    yield out
+        finally:
+            # Not everything with a `close`: an open file is its owner's.
+            if isinstance(source, Generator):
+                source.close()
     if out := restorer.finish():
         yield out

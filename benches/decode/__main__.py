@@ -16,19 +16,18 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import get_args
 
 import sift_fast as sf
 from benches.decode.encodings import VEILS, WAYS, Way
 from sift_fast import _core
+from sift_fast.types import EncodingName
 
 #: Longest text, in characters: what is longer when encoded than a window is not found as a whole.
 LONGEST = 300
 
-#: All there are: `True` leaves out the last two.
-ENCODINGS = (
-    *("base64", "hex", "utf16", "gzip", "zlib", "percent", "entity", "escape", "tag", "selector"),
-    *("invisible", "styled", "lookalike", "spaced", "leet", "reversed", "rot13"),
-)
+#: All there are: `True` leaves out what is turned or backwards.
+ENCODINGS = get_args(EncodingName)
 #: Words and punctuation; nothing that is written in an encoding already.
 _SENTENCE = re.compile(r"[A-Za-z]+(?:[ ,.;:!?'\"\n-]+[A-Za-z0-9]+){2,}[ .!?'\":]*")
 #: Letters of a piece of innocent text.

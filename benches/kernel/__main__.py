@@ -2,7 +2,7 @@
 
 Decisions with 1,000 policies, whole authorizations, and permits that are durable for 32 callers. Contenders take
 turns within each round and answer the same requests; a wrong answer ends the run. `--record` keeps the raw result in
-`benches/record/` and writes `docs/eval-kernel.md` from it; `--page` writes the page from the newest record.
+`benches/record/kernel/` and writes `docs/eval-kernel.md` from it; `--page` writes the page from the newest record.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from benches.kernel import report
 from benches.kernel.contenders import Contender, deciding, kernels
 from benches.kernel.world import ALL, ASKS, FEW, request, write
 
-RECORDS = ROOT / "benches" / "record"
+RECORDS = ROOT / "benches" / "record" / "kernel"
 CALLERS = 32
 
 

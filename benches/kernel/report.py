@@ -82,7 +82,7 @@ def page(record: dict[str, Any], source: str) -> str:
 
 def link(source: str) -> str:
     """The name of a record's file, as a link from the page."""
-    return f"[{source}](../benches/record/{source})"
+    return f"[{source}](../benches/record/kernel/{source})"
 
 
 def write(record: dict[str, Any], source: str) -> None:

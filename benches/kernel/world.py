@@ -121,7 +121,7 @@ def write(folder: Path, receipts: str) -> sf.SigningKey:
     for name, purpose, more in (
         ("receipt", "receipt", ""),
         ("log", "log", f'name = "{ORIGIN}"'),
-        ("bot", "agent", 'tenant = "acme5"\nagent = "bot"\nroles = ["role17", "role18"]'),
+        ("bot", "agent", 'tenant = "acme5"\nagent = "bot"\nroles = ["role17", "role18"]\nname = "olga"'),
     ):
         key = sf.SigningKey.generate(f"{name}-1", AUDIENCE)
         key.save(folder / f"{name}.key")

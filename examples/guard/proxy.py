@@ -1,6 +1,6 @@
 """`sift-fast serve --upstream` between a client and a model's server. Offline: the model is a local script.
 
-pip install 'sift-fast[serve]'; python examples/guard/proxy.py
+pip install httpx2 uvicorn; python examples/guard/proxy.py
 """
 
 from __future__ import annotations

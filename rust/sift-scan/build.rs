@@ -6,6 +6,7 @@
 //! The databases are for the lowest CPU level and run on every one; the engine still picks its own code
 //! by CPU at run time. Without Hyperscan they are empty and the automata engine is used.
 
+use std::collections::hash_map::{Entry, HashMap};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::{env, fs};
@@ -20,7 +21,7 @@ use sift_text::decode::{cues, Reading};
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=build.rs");
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
-    let mut source = String::new();
+    let (mut source, mut compiled) = (String::new(), HashMap::new());
     // What personal data leaves to the engine costs a scan for both less in one database than in two, and a scan
     // for secrets alone, 8 to 15 % of whose time in the engine it was, nothing if it is in another.
     let all: &[&str] = &["default", "pii"];
@@ -68,17 +69,26 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
         }
         let mut databases = String::new();
-        for (group, kind) in [(any, "any"), (high, "high")] {
+        for (group, kind) in [(any, "ANY"), (high, "HIGH")] {
             if group.keys.is_empty() {
                 continue;
             }
-            let file = out.join(format!("{}-{kind}.hsdb", name.to_lowercase()));
-            fs::write(&file, group.compile()?)?;
+            // Of several of these the part above ASCII is the same: it is compiled once, and once in the library.
+            let of = format!("{name}_{kind}");
+            let bytes = match compiled.entry(group.expressions.clone()) {
+                Entry::Occupied(same) => same.into_mut(),
+                Entry::Vacant(free) => {
+                    let file = out.join(format!("{}.hsdb", of.to_lowercase()));
+                    fs::write(&file, group.compile()?)?;
+                    let path = file.display().to_string();
+                    source += &format!("static {of}: &[u8] = include_bytes!({path:?});\n");
+                    free.insert(of)
+                }
+            };
             databases += &format!(
-                "EmbeddedDatabase {{ keys: &{:?}, needs: &{:?}, bytes: include_bytes!({:?}) }},\n",
+                "EmbeddedDatabase {{ keys: &{:?}, needs: &{:?}, bytes: {bytes} }},\n",
                 group.keys,
                 group.bytes.iter().collect::<Vec<_>>(),
-                file.display().to_string()
             );
         }
         source += &format!(

@@ -100,7 +100,6 @@ class InjectionClassifier:
     Raises:
         ConfigError: the calibration was made with other weights or other rules, or has no such stage; the encoder
             cannot be loaded, or onnxruntime is missing.
-        OSError: a file of the encoder cannot be read.
 
     Example:
         >>> InjectionClassifier().score("nothing to see here") < 0.5
@@ -147,7 +146,6 @@ class InjectionClassifier:
 
         Raises:
             ConfigError: `model` is True and the variable is not set, or the encoder cannot be loaded.
-            OSError: a file of the encoder cannot be read.
         """
         if not model:
             return cls()

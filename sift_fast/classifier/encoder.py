@@ -141,8 +141,7 @@ class Encoder:
 
         Raises:
             ConfigError: onnxruntime is not installed; the manifest, a hash, or what the model takes and gives is
-                another than it should be.
-            OSError: a file cannot be read.
+                another than it should be, or a file cannot be read.
         """
         import tomllib
 
@@ -256,8 +255,15 @@ def _starts(length: int, size: int, step: int) -> list[int]:
 
 
 def _read(path: str) -> bytes:
-    with open(path, "rb") as file:
-        content = file.read(_MOST_BYTES + 1)
+    try:
+        with open(path, "rb") as file:
+            content = file.read(_MOST_BYTES + 1)
+    except OSError as error:
+        reason = (error.strerror or "not readable").lower()
+        raise ConfigError(
+            f"`{path}` of the encoder cannot be read: {reason}; `model` names a folder with {MANIFEST}, such as "
+            "models/injection-encoder of the repository"
+        ) from None
     if len(content) > _MOST_BYTES:
         raise ConfigError(f"`{os.path.basename(path)}` of the encoder is larger than {_MOST_BYTES >> 20} MB")
     return content
@@ -272,7 +278,7 @@ def _session(model: bytes) -> Any:
     try:
         import onnxruntime
     except ImportError:
-        raise ConfigError("an encoder needs onnxruntime: install `sift-fast[classifier]`") from None
+        raise ConfigError("an encoder needs onnxruntime: `pip install onnxruntime`") from None
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1

@@ -47,8 +47,8 @@ def rule_options(command: Command) -> Command:
         "--rules",
         multiple=True,
         metavar="NAMES",
-        help="Rule sets, separated by commas: default, secrets, injection, leak; `none` for those of --rule-file only."
-        "  [default: default]",
+        help="Rule sets, separated by commas: default (secrets, injection, leak), pii (personal data), pii-us and "
+        "other regions, pii-all; `none` for those of --rule-file only.  [default: default]",
     )(command)
 
 

@@ -80,7 +80,7 @@ class Listening(NamedTuple):
         try:
             import uvicorn
         except ImportError:
-            raise click.UsageError("this needs uvicorn: `pip install 'sift-fast[serve]'`") from None
+            raise click.UsageError("this needs uvicorn: `pip install uvicorn`") from None
         from sift_fast.guard.protocols.gate import LocalOnly
 
         if self.unix is None and self.token_env is None:
@@ -127,12 +127,20 @@ def context_of(given: RequestContext, *, believe: bool) -> Callable[[Any], Reque
     """Who asks: what the command line says, or, if callers are believed, what they say."""
     from sift_fast.guard.verdict import RequestContext
 
+    names = {f"x-sift-{name}".encode(): name.replace("-", "_") for name in _CONTEXT}
+
     def of(scope: Any) -> RequestContext:
         if not believe:
             return given
-        headers = {name.lower(): value.decode("utf-8") for name, value in scope["headers"] if value}
-        said = {name.replace("-", "_"): headers.get(f"x-sift-{name}".encode()) for name in _CONTEXT}
-        told = {name: value for name, value in said.items() if value is not None}
+        told: dict[str, str] = {}
+        for name, value in scope["headers"]:
+            key = names.get(name.lower())
+            if key is None:
+                continue
+            # Two of them, or an empty one: whoever says it does not know who asks.
+            if key in told or not value.strip():
+                raise ValueError("a context header is empty or there twice")
+            told[key] = value.decode("utf-8")
         return RequestContext(**{"tenant": given.tenant, "role": given.role, **told})
 
     return of

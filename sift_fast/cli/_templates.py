@@ -1,14 +1,21 @@
 """The governance folders that `sift-fast init` writes: three starting points to be changed.
 
-Each has a manifest, budgets and policies that load and decide as they stand; a test opens them all. Keys are made
-when a folder is written.
+Each has a manifest, budgets and policies that load and decide as they stand, and cases of `policy test`; a test opens
+them all. Keys are made when a folder is written.
 """
 
 from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-__all__ = ["KERNEL", "TEMPLATES", "Template"]
+__all__ = ["IGNORED", "KERNEL", "TEMPLATES", "Template"]
+
+IGNORED: Final = """\
+# Private keys, and the kernel's own files: what stands in a repository, others have.
+keys/
+state/
+run/
+"""
 
 KERNEL: Final = """\
 # What this kernel is. Every bound has a default; docs/kernel.md lists them.
@@ -38,6 +45,11 @@ class Template(NamedTuple):
     budgets: str
     tools: str
     policy: str
+    #: Cases of `policy test`, for the tenant `{tenant}`.
+    cases: str
+    #: A call that is allowed, for the sentence at the end.
+    tool: str
+    args: str
 
 
 _SUPPORT = Template(
@@ -144,7 +156,8 @@ permit (principal in Role::"support", action == Action::"refund", resource)
 when { context.args.cents > 5000 && context.args.cents <= 50000 };
 
 @id("support.mail")
-permit (principal in Role::"support", action == Action::"send_mail", resource);
+permit (principal in Role::"support", action == Action::"send_mail", resource)
+when { context.args.to like "*@*" && !(context.args.to like "*,*") && !(context.args.to like "*;*") };
 
 @id("exports.no-secrets")
 @reason("secret_in_arguments")
@@ -152,6 +165,47 @@ permit (principal in Role::"support", action == Action::"send_mail", resource);
 forbid (principal, action, resource)
 when { resource.exports && context.findings.categories.contains("secret") };
 """,
+    cases="""\
+[defaults]
+tenant = "{tenant}"
+agent = "support-bot"
+role = "support"
+
+[[case]]
+name = "a small refund is allowed"
+expect = "allow"
+rules = ["support.refund.small"]
+request = { tool = "refund", args = { order = "o-1", cents = 5000 } }
+
+[[case]]
+name = "a large refund asks two people of finance"
+expect = "escalate"
+approval = "2-of-finance"
+request = { tool = "refund", args = { order = "o-1", cents = 50000 } }
+
+[[case]]
+name = "a refund beyond that is nobody's to ask for"
+expect = "deny"
+reason = "no_permit"
+request = { tool = "refund", args = { order = "o-1", cents = 50001 } }
+
+[[case]]
+name = "a mail goes to one recipient"
+expect = "deny"
+reason = "no_permit"
+request = { tool = "send_mail", args = { to = "a@example.com,b@example.com", text = "hello" } }
+
+[[case]]
+name = "no mail takes a secret along"
+expect = "deny"
+reason = "secret_in_arguments"
+[case.request]
+tool = "send_mail"
+args = { to = "a@example.com", text = "hello" }
+findings = [{ category = "secret", entity_type = "PASSWORD", argument = "/text", score = 0.9 }]
+""",
+    tool="refund",
+    args='{"order": "o-1", "cents": 500}',
 )
 
 _CI = Template(
@@ -206,9 +260,10 @@ exports = true
 charges = [{ budget = "calls", unit = "calls", amount = 1 }]
 [tool.open_pull_request.args]
 type = "object"
-required = ["title", "body"]
+required = ["branch", "title", "body"]
 additionalProperties = false
 [tool.open_pull_request.args.properties]
+branch = { type = "string", maxLength = 128 }
 title = { type = "string", maxLength = 256 }
 body = { type = "string", maxLength = 60000 }
 
@@ -233,7 +288,8 @@ environment = { type = "string", enum = ["staging", "production"] }
 permit (principal in Role::"builder", action == Action::"run_tests", resource);
 
 @id("ci.pull-request")
-permit (principal in Role::"builder", action == Action::"open_pull_request", resource);
+permit (principal in Role::"builder", action == Action::"open_pull_request", resource)
+when { context.args.branch like "ci-bot/*" };
 
 @id("ci.staging")
 permit (principal in Role::"builder", action == Action::"deploy", resource)
@@ -251,6 +307,40 @@ when { context.args.environment == "production" };
 forbid (principal, action, resource)
 when { resource.exports && context.findings.categories.contains("secret") };
 """,
+    cases="""\
+[defaults]
+tenant = "{tenant}"
+agent = "ci-bot"
+role = "builder"
+
+[[case]]
+name = "tests run"
+expect = "allow"
+request = { tool = "run_tests", args = { ref = "main" } }
+
+[[case]]
+name = "a pull request comes from a branch of the agent's own"
+expect = "deny"
+reason = "no_permit"
+request = { tool = "open_pull_request", args = { branch = "main", title = "t", body = "b" } }
+
+[[case]]
+name = "staging needs nobody"
+expect = "allow"
+[case.request]
+tool = "deploy"
+args = { ref = "0123456789012345678901234567890123456789", environment = "staging" }
+
+[[case]]
+name = "production needs a person"
+expect = "escalate"
+approval = "1-of-release"
+[case.request]
+tool = "deploy"
+args = { ref = "0123456789012345678901234567890123456789", environment = "production" }
+""",
+    tool="run_tests",
+    args='{"ref": "main"}',
 )
 
 _TRADING = Template(
@@ -340,6 +430,32 @@ when { context.args.notional_cents <= 100000 };
 permit (principal in Role::"trader", action == Action::"place_order", resource)
 when { context.args.notional_cents > 100000 && context.args.notional_cents <= 5000000 };
 """,
+    cases="""\
+[defaults]
+tenant = "{tenant}"
+agent = "desk-bot"
+role = "trader"
+tool = "place_order"
+
+[[case]]
+name = "a small order is allowed"
+expect = "allow"
+request = { args = { symbol = "ABC", side = "buy", notional_cents = 100000 } }
+
+[[case]]
+name = "a large order asks one person of risk"
+expect = "escalate"
+approval = "1-of-risk"
+request = { args = { symbol = "ABC", side = "buy", notional_cents = 100001 } }
+
+[[case]]
+name = "an order beyond that is nobody's to ask for"
+expect = "deny"
+reason = "no_permit"
+request = { args = { symbol = "ABC", side = "buy", notional_cents = 5000001 } }
+""",
+    tool="place_order",
+    args='{"symbol": "ABC", "side": "buy", "notional_cents": 500}',
 )
 
 TEMPLATES: Final = {"ci": _CI, "support": _SUPPORT, "trading": _TRADING}

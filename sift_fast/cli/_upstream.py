@@ -74,7 +74,7 @@ class Upstream:
         try:
             import httpx2
         except ImportError:
-            raise ConfigError("asking a server needs httpx2: `pip install 'sift-fast[serve]'`") from None
+            raise ConfigError("asking a server needs httpx2: `pip install httpx2`") from None
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.username is not None:
             raise ConfigError("the address of the server must be http:// or https://, without a user and a query")

@@ -26,7 +26,7 @@ COMMANDS = {
     "authorize": "Ask a kernel about one action.",
     "bench": "Measure the scanner on your own files.",
     "calibrate": "Choose thresholds from your own logs.",
-    "config": "Check the guard's configuration; its schema and reference.",
+    "config": "Begin or check the guard's configuration; its schema and reference.",
     "escalations": "List and decide what waits for a person.",
     "explain": "Show every candidate in a text and what became of it.",
     "init": "Write a governance folder with keys.",
@@ -107,6 +107,8 @@ def _usage(error: click.ClickException) -> str:
     message = " ".join(error.format_message().split()).rstrip(".")
     message = message[:1].lower() + message[1:]
     context = getattr(error, "ctx", None)
+    if isinstance(error, click.NoSuchOption):
+        message += ", and a file of that name is written `./-name`"
     if isinstance(error, click.UsageError) and context is not None:
         return f"{message}: see `{context.command_path} --help`"
     return message
@@ -202,7 +204,8 @@ def _version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> N
     help="Show the version and how this build was made, then exit.",
 )
 def cli() -> None:
-    """Find and remove secrets, prompt injections and leaks in texts.
+    """Find secrets, prompt injections and leaks in texts, and with --rules pii personal data; remove secrets and
+    personal data.
 
     No matched text is ever shown: a finding is a place, a rule and a masked preview.
     """

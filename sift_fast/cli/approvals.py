@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 EPILOG = """\b
 Examples:
   sift-fast approvals governance list
-  sift-fast approvals governance show ID --key ann.key --key-id ann
-  sift-fast approvals governance approve ID --key ann.key --key-id ann"""
+  sift-fast approvals governance show ID --key approver-1.key --key-id approver-1
+  sift-fast approvals governance approve ID --key approver-1.key --key-id approver-1"""
 
 
 @click.command(epilog=EPILOG)

@@ -15,11 +15,11 @@ __all__ = ["assess"]
 @click.argument("path", default="sift.toml")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def assess(path: str, as_json: bool) -> int:
-    """Say what the configuration PATH (default: sift.toml) enforces or only watches; exit 1 if a layer is missing.
+    """Say what the configuration PATH (default: sift.toml) enforces or only watches; exit 1 if something is missing.
 
     It reads the configuration; whether it works is what `sift-fast attack` shows.
     """
-    from sift_fast.guard.attacks import RISKS
+    from sift_fast.guard.attacks import REMEDIES, RISKS
     from sift_fast.guard.attacks import assess as read
     from sift_fast.guard.config import GuardConfig
 
@@ -30,5 +30,6 @@ def assess(path: str, as_json: bool) -> int:
         for name, state in covered["layers"].items():
             click.echo(f"{name:42} {state}")
         for risk, state in covered["risks"].items():
-            click.echo(f"{risk} {RISKS[risk]:36} {state}")
-    return FINDINGS if "missing" in covered["layers"].values() else CLEAN
+            remedy = f"; there is {REMEDIES[risk]}" if state == "missing" else ""
+            click.echo(f"{risk} {RISKS[risk]:36} {state}{remedy}")
+    return FINDINGS if any("missing" in part.values() for part in covered.values()) else CLEAN

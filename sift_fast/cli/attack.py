@@ -21,7 +21,7 @@ def attack(path: str, verbose: bool, as_json: bool) -> int:
 
     They are played against the rules of the configuration alone: a classifier and guardrails of yours are not asked.
     """
-    from sift_fast.guard.attacks import RISKS, play
+    from sift_fast.guard.attacks import REMEDIES, RISKS, play
     from sift_fast.guard.config import GuardConfig
     from sift_fast.guard.escalation import Desk
     from sift_fast.guard.guard import Guard
@@ -40,8 +40,15 @@ def attack(path: str, verbose: bool, as_json: bool) -> int:
             click.echo(json.dumps(one._asdict()))
         elif bad or verbose:
             state = "GETS THROUGH" if one.stopped is False else "TWIN REFUSED" if one.passed is False else "stopped"
-            click.echo(f"  {one.id}  {state:12}  {one.reason}")
+            click.echo(f"  {one.id}  {state:12}  {one.reason:18}  {one.title}")
     if not as_json:
         for risk, (stopped, attacks, passed, twins) in counts.items():
             click.echo(f"{risk} {RISKS[risk]:34} stopped {stopped}/{attacks}  twins passed {passed}/{twins}")
+        through = sum(attacks - stopped for stopped, attacks, _, _ in counts.values())
+        click.echo(f"{through} of {len(played)} attacks get through" + (", against which there is:" if through else ""))
+        for risk, (stopped, attacks, _, _) in counts.items():
+            if stopped < attacks:
+                click.echo(f"  {risk}  {REMEDIES[risk]}")
+        if loaded.mode == "monitor":
+            click.echo('  nothing is enforced with `mode = "monitor"`, or the preset monitor-only')
     return FINDINGS if any(one.stopped is False for one in played) else CLEAN

@@ -101,11 +101,13 @@ def _key(folder: str, agent: str, wanted: str | bool | None) -> tuple[str, dict[
 
     from sift_fast.errors import ConfigError
 
-    with open(os.path.join(folder, "keys.toml"), "rb") as stream:
-        try:
+    try:
+        with open(os.path.join(folder, "keys.toml"), "rb") as stream:
             entries = tomllib.load(stream).get("key", [])
-        except tomllib.TOMLDecodeError as error:
-            raise ConfigError(f"`{folder}/keys.toml`: {error}") from None
+    except FileNotFoundError:
+        raise ConfigError(f"`{folder}/keys.toml` is not there: make the folder with `sift-fast init`") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"`{folder}/keys.toml`: {error}") from None
     found = [
         entry
         for entry in entries

@@ -1,4 +1,4 @@
-"""`sift-fast config`: check a configuration of the guard, and print its schema, its reference and presets."""
+"""`sift-fast config`: begin or check a configuration of the guard, and print its schema and its reference."""
 
 from __future__ import annotations
 
@@ -10,10 +10,60 @@ from sift_fast.cli.app import CLEAN
 
 __all__ = ["config"]
 
+#: What `config init` writes. Tables that need an answer of the user's are there to be filled in.
+_START = """\
+# The guard's configuration, begun by `sift-fast config init`. Every key: `sift-fast config reference`.
+# An unknown key is an error; `sift-fast config check` reads the file as the guard would.
+
+version = 1
+preset = "{preset}"
+policy_id = "{preset}"             # names this configuration in verdicts and events
+
+[guardrails.prompt_leak]
+canaries = ["{canary}"]   # write it into your system prompt: an answer that holds it is stopped
+# prompt_file = "prompt.txt"    # the system prompt: an answer that repeats a run of its words is stopped
+
+[guardrails.links]
+hosts = []                      # hosts whose images an answer may show
+
+# [guardrails.grounding]        # numbers, dates and quotes of an answer must stand in what was retrieved
+# on_violation = "block"
+
+# [tools.lookup]                # a table for each tool; with the guardrail `tools`, what is not listed is refused
+
+# [events]
+# file = "events.jsonl"         # what was decided, never what was read
+"""
+
 
 @click.group()
 def config() -> None:
-    """Check the guard's configuration; its schema and reference."""
+    """Begin or check the guard's configuration; its schema and reference."""
+
+
+@config.command()
+@click.argument("path", default="sift.toml")
+@click.option(
+    "--preset",
+    type=click.Choice(["chat", "rag", "agent", "strict", "monitor-only"]),
+    default="agent",
+    show_default=True,
+    help="What the configuration begins with.",
+)
+def init(path: str, preset: str) -> int:
+    """Write a configuration to PATH (default: sift.toml), to be filled in. A file that is there is left alone."""
+    import secrets
+
+    from sift_fast.errors import ConfigError
+
+    text = _START.format(preset=preset, canary=f"canary-{secrets.token_hex(8)}")
+    try:
+        with open(path, "x", encoding="utf-8") as stream:
+            stream.write(text)
+    except FileExistsError:
+        raise ConfigError(f"`{path}` is there already: name another file, or remove it") from None
+    click.echo(f"wrote `{path}`: preset {preset}; next: sift-fast attack {path}")
+    return CLEAN
 
 
 @config.command()

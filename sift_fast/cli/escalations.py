@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sift_fast.cli._text import printable
 from sift_fast.cli.app import CLEAN
 
 if TYPE_CHECKING:
@@ -33,7 +34,9 @@ def list_(path: str, owner: str | None, as_json: bool) -> int:
         if as_json:
             click.echo(json.dumps(record._asdict()))
         else:
-            click.echo(f"{record.id}  {record.decision:9} {record.stage:11} {record.reason:26} {record.tenant}")
+            click.echo(
+                f"{record.id}  {record.decision:9} {record.stage:11} {record.reason:26} {printable(record.tenant)}"
+            )
     return CLEAN
 
 
@@ -47,9 +50,9 @@ def show(path: str, record: str) -> int:
     if found is None:
         raise click.UsageError("there is no such record")
     for name, value in found._asdict().items():
-        click.echo(f"{name:15} {'' if value is None else value}")
+        click.echo(f"{name:15} {'' if value is None else printable(str(value))}")
     for at, action, actor, note in desk.audit(record):
-        click.echo(f"{at}  {action}  {actor}  {note}")
+        click.echo("  ".join(printable(str(part)) for part in (at, action, actor, note)))
     return CLEAN
 
 

@@ -16,6 +16,7 @@ import click
 from sift_fast.cli._options import ScannerArguments, make_scanner, scanner_options
 from sift_fast.cli._output import say
 from sift_fast.cli._text import table
+from sift_fast.cli._wide import as_utf8
 from sift_fast.cli.app import CLEAN, FINDINGS
 
 EPILOG = """\b
@@ -51,10 +52,10 @@ def explain(file: str | None, **options: Unpack[Options]) -> int:
             raise click.UsageError("a file and --text are two texts: give one")
         text = options["text"].encode("utf-8", "surrogateescape")
     elif file is None or file == "-":
-        text = sys.stdin.buffer.read()
+        text = as_utf8(sys.stdin.buffer.read(), "<stdin>")
     else:
         with open(file, "rb") as stream:
-            text = stream.read()
+            text = as_utf8(stream.read(), file)
     scanner = make_scanner(options)
     rows = [_row(line) for line in scanner.explain(text)]
     if options["format"] == "json":

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import shlex
 from typing import TYPE_CHECKING
 
 import click
 
 from sift_fast.cli._output import say
-from sift_fast.cli._templates import KERNEL, TEMPLATES
+from sift_fast.cli._templates import IGNORED, KERNEL, TEMPLATES
 from sift_fast.cli.app import CLEAN
 
 if TYPE_CHECKING:
@@ -19,6 +20,9 @@ Examples:
   sift-fast init governance --template support --tenant acme
   sift-fast authorize governance --agent support-bot --conversation c1 --tool refund \\
       --args '{"order": "o-1", "cents": 500}'"""
+
+
+_APPROVERS = ("approver-1", "approver-2")
 
 
 @click.command(epilog=EPILOG)
@@ -36,10 +40,10 @@ Examples:
     "--origin", metavar="NAME", help="Name of its ledger, such as example.com/actions.  [default: TENANT/actions]"
 )
 def init(folder: str, template: str, tenant: str, audience: str | None, origin: str | None) -> int:
-    """Write a governance folder: settings, manifest, budgets, policies and keys.
+    """Write a governance folder: settings, manifest, budgets, policies, their test cases and keys.
 
-    Private keys lie in DIR/keys and are readable for you alone. Give the agent its own and the approvers theirs,
-    and remove them here.
+    Private keys lie in DIR/keys, are readable for you alone, and git passes over them. Give the agent its own and the
+    approvers theirs, and remove them here.
     """
     from sift_fast import _core
     from sift_fast.errors import ConfigError
@@ -50,29 +54,46 @@ def init(folder: str, template: str, tenant: str, audience: str | None, origin: 
     os.makedirs(folder, exist_ok=True)
     if os.listdir(folder):
         raise ConfigError(f"`{folder}` is not empty: name a new folder")
-    os.makedirs(os.path.join(folder, "policy"))
+    for name in ("policy", "tests"):
+        os.makedirs(os.path.join(folder, name))
     os.makedirs(os.path.join(folder, "keys"), mode=0o700)
     entries: list[tuple[str, str, str, dict[str, object]]] = [
         ("receipt-1", "receipt", "receipt", {}),
         ("log-1", "log", "log", {"name": origin}),
-        (f"{chosen.agent}-1", chosen.agent, "agent", {"tenant": tenant, "agent": chosen.agent, "roles": [chosen.role]}),
+        (
+            f"{chosen.agent}-1",
+            chosen.agent,
+            "agent",
+            {"name": "owner", "tenant": tenant, "agent": chosen.agent, "roles": [chosen.role]},
+        ),
     ]
-    entries += [(name, name, "approver", {"groups": [chosen.group]}) for name in ("approver-1", "approver-2")]
-    lines = ["# Public keys: who may sign what. Private halves are in files that only their owners read.\n"]
+    entries += [(name, name, "approver", {"name": name, "groups": [chosen.group]}) for name in _APPROVERS]
+    lines = [
+        "# Public keys: who may sign what. Private halves are in files that only their owners read.\n"
+        "# `name` is the person behind a key: write in who it is. Nobody approves what an agent of his own asks for.\n"
+    ]
     for key_id, file, purpose, fields in entries:
         key = _core.SigningKey.generate(key_id, audience)
         key.save(os.path.join(folder, "keys", f"{file}.key"))
         lines.append(entry(key, purpose, fields))
     for name, text in {
+        ".gitignore": IGNORED,
         "kernel.toml": KERNEL.format(audience=audience, origin=origin, group=chosen.group),
         "keys.toml": "\n".join(lines),
         "budgets.toml": chosen.budgets,
         "tools.toml": chosen.tools,
         os.path.join("policy", f"{template}.cedar"): chosen.policy,
+        os.path.join("tests", f"{template}.toml"): chosen.cases.replace("{tenant}", tenant),
     }.items():
         with open(os.path.join(folder, name), "x", encoding="utf-8") as stream:
             stream.write(text)
-    say(f"wrote `{folder}`: template {template}, tenant {tenant}, agent {chosen.agent}, kernel {audience}\n")
+    place = shlex.quote(folder)
+    say(
+        f"wrote `{folder}`: template {template}, tenant {tenant}, agent {chosen.agent}, kernel {audience}\n"
+        f"next: sift-fast policy test {place}\n"
+        f"      sift-fast authorize {place} --agent {chosen.agent} --conversation c1 --tool {chosen.tool} "
+        f"--args '{chosen.args}'\n"
+    )
     return CLEAN
 
 

@@ -10,8 +10,9 @@ from sift_fast.cli.init import entry
 
 EPILOG = """\b
 Examples:
-  sift-fast keygen ann.key --id ann --purpose approver --group finance >> keys.toml
-  sift-fast keygen bot.key --id bot-1 --purpose agent --tenant acme --agent bot --role support"""
+  sift-fast keygen ann.key --id ann --purpose approver --name ann --group finance >> keys.toml
+  sift-fast keygen bot.key --id bot-1 --purpose agent --name olga --tenant acme --agent bot \\
+      --role support"""
 
 
 @click.command(epilog=EPILOG)
@@ -22,7 +23,9 @@ Examples:
 @click.option("--agent", metavar="NAME", help="Agent: which one.")
 @click.option("--role", multiple=True, metavar="NAME", help="Agent: a role it may act in. May be given again.")
 @click.option("--group", multiple=True, metavar="NAME", help="Approver: a group. May be given again.")
-@click.option("--name", metavar="NAME", help="Log, witness: its name in signed notes. Others: the person behind it.")
+@click.option(
+    "--name", metavar="NAME", help="Log, witness: its name in signed notes. Agent, approver: the person behind it."
+)
 def keygen(
     file: str,
     key_id: str,
@@ -38,6 +41,8 @@ def keygen(
     """
     from sift_fast import _core
 
+    if purpose in {"agent", "approver"} and not name:
+        raise click.UsageError(f"the key of an {purpose} needs `--name`: the person behind it")
     key = _core.SigningKey.generate(key_id, "")
     key.save(file)
     fields = {"name": name, "tenant": tenant, "agent": agent, "roles": list(role), "groups": list(group)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import stat
 import sys
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from sift_fast.errors import ConfigError
 if TYPE_CHECKING:
     from sift_fast.guard.guard import Guard
     from sift_fast.guard.protocols.mcp import McpGuard
+    from sift_fast.guard.protocols.mcp_stdio import Lines
     from sift_fast.guard.verdict import RequestContext
 
 __all__ = ["mcp"]
@@ -45,7 +47,7 @@ def mcp(
     listening: Listening,
 ) -> int:
     """Run COMMAND, a server of the Model Context Protocol, and check what passes between it and standard input; or
-    stand in front of one over streamable HTTP, which needs `pip install 'sift-fast[serve]'`.
+    stand in front of one over streamable HTTP, which needs `pip install httpx2 uvicorn`.
 
     Calls and results are checked like those of any tool; tools whose definition changes or reads like an attack are
     not offered. Write `--` before the command. All options from --unix on are for servers over HTTP.
@@ -115,8 +117,7 @@ async def _run(checks: McpGuard, command: tuple[str, ...]) -> int:
     )
     assert process.stdin is not None  # noqa: S101 -- asked for above
     assert process.stdout is not None  # noqa: S101 -- asked for above
-    reader = asyncio.StreamReader(limit=_MAX_MESSAGE)
-    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    reader = await _standard_input()
 
     def write(line: bytes) -> None:
         sys.stdout.buffer.write(line)
@@ -129,6 +130,26 @@ async def _run(checks: McpGuard, command: tuple[str, ...]) -> int:
         if process.returncode is None:
             process.terminate()
             await process.wait()
+
+
+class _File:
+    """Standard input where it is a file or the null device: always ready, which no event loop can wait for."""
+
+    async def readline(self) -> bytes:
+        line: bytes = await asyncio.to_thread(sys.stdin.buffer.readline, _MAX_MESSAGE + 1)
+        if len(line) > _MAX_MESSAGE:
+            raise ConfigError(f"a message on standard input has more than {_MAX_MESSAGE} bytes")
+        return line
+
+
+async def _standard_input() -> Lines:
+    mode = os.fstat(sys.stdin.fileno()).st_mode
+    if stat.S_ISREG(mode) or (stat.S_ISCHR(mode) and not os.isatty(sys.stdin.fileno())):
+        return _File()
+    reader = asyncio.StreamReader(limit=_MAX_MESSAGE)
+    loop = asyncio.get_running_loop()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    return reader
 
 
 def _read(name: str | None) -> dict[str, str]:

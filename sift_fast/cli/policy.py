@@ -103,7 +103,8 @@ def test(folder: str, cases: tuple[str, ...]) -> int:
         try:
             results = loaded.test(_read(path))
         except ConfigError as error:
-            raise ConfigError(f"{printable(path)}: {error}") from None
+            # The reader of TOML says where on a line of its own.
+            raise ConfigError(f"{printable(path)}: {' '.join(str(error).split())}") from None
         for name, differences in results:
             ran += 1
             failed += bool(differences)

@@ -6,10 +6,12 @@ copy early, what is still held back is discarded, never written.
 
 from __future__ import annotations
 
+import codecs
 import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import chain
 from typing import Any, Unpack
 
 import click
@@ -17,12 +19,14 @@ import click
 from sift_fast.cli._options import ScannerArguments, make_scanner, scanner_options
 from sift_fast.cli._output import Writer, check_target, opened
 from sift_fast.cli._text import complain, count, megabytes
+from sift_fast.cli._wide import encoding, undecided, warn
 from sift_fast.cli.app import CLEAN
 
 EPILOG = """\b
 Examples:
   sift-fast redact chat.txt > clean.txt
   tail -f app.log | sift-fast redact
+  sift-fast redact chat.txt --rules default,pii
   sift-fast redact dump.sql --output dump.clean.sql --operator mask
   sift-fast redact - --operator replace:XXX --operator PASSWORD=remove
 
@@ -51,7 +55,7 @@ class Options(ScannerArguments):
 )
 @click.option("--quiet", "-q", is_flag=True, help="No count on standard error.")
 def redact(file: str, **options: Unpack[Options]) -> int:
-    """Copy a text with secrets replaced.
+    """Copy a text with secrets replaced; personal data too, with --rules default,pii.
 
     Reads FILE or standard input as it arrives and writes what is certain at once; any bytes pass. Of
     standard input encodings are undone only with --decode: lines would wait for the next. Exits 0 when all is copied,
@@ -68,7 +72,7 @@ def redact(file: str, **options: Unpack[Options]) -> int:
         source: Any = sys.stdin.buffer if file == "-" else stack.enter_context(open(file, "rb", buffering=0))
         out = stack.enter_context(opened(options["output"]))
         stream = stack.enter_context(scanner.stream(operators=operators))
-        size = _copy(_pieces(source, "<stdin>" if file == "-" else file), stream, out)
+        size = _copy(source, "<stdin>" if file == "-" else file, stream, out)
         entities = Counter(finding.entity_type for finding in stream.findings)
         limits = stream.incomplete
     if limits:
@@ -96,16 +100,42 @@ def _pieces(source: Any, name: str) -> Iterator[bytes]:
         yield piece
 
 
-def _copy(pieces: Iterator[bytes], stream: Any, out: Writer) -> int:
-    # An empty piece says that this stream is one of bytes, which `finish` must know even of an empty file.
-    stream.feed(b"")
-    size = 0
+def _copy(source: Any, name: str, stream: Any, out: Writer) -> int:
+    pieces = _pieces(source, name)
+    head = b""
     for piece in pieces:
+        head += piece
+        if not undecided(head):
+            break
+    codec = encoding(head, name)
+    if codec is not None:
+        return _copy_wide(head, pieces, codec, stream, out)
+    warn(head, name)
+    # An empty head says that this stream is one of bytes, which `finish` must know even of an empty file.
+    size = 0
+    for piece in chain([head], pieces):
         size += len(piece)
         if certain := stream.feed(piece):
             out.write(certain)
             out.flush()
     out.write(stream.finish())
+    return size
+
+
+def _copy_wide(head: bytes, pieces: Iterator[bytes], codec: str, stream: Any, out: Writer) -> int:
+    """The same of UTF-16, which stays UTF-16. Halves of pairs go through as they are."""
+    decoder = codecs.getincrementaldecoder(codec)("surrogatepass")
+    out.write(head[:2])
+    stream.feed("")
+    size = 2
+    for piece in chain([head[2:]], pieces):
+        size += len(piece)
+        if certain := stream.feed(decoder.decode(piece)):
+            out.write(certain.encode(codec, "surrogatepass"))
+            out.flush()
+    out.write(stream.finish().encode(codec, "surrogatepass"))
+    # What is left of a text that was cut within a character.
+    out.write(decoder.getstate()[0])
     return size
 
 

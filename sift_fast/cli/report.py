@@ -6,6 +6,7 @@ import json
 
 import click
 
+from sift_fast.cli._text import printable
 from sift_fast.cli.app import CLEAN
 
 __all__ = ["report"]
@@ -26,9 +27,13 @@ def report(path: str, as_json: bool) -> int:
     click.echo(f"{summary['events']} events, {summary['broken']} broken lines")
     for title in ("decisions", "statuses", "stages", "tenants"):
         if summary[title]:
-            click.echo(f"{title:10} " + ", ".join(f"{name} {count}" for name, count in summary[title].items()))
+            click.echo(
+                f"{title:10} " + ", ".join(f"{printable(name)} {count}" for name, count in summary[title].items())
+            )
     for name, counts in summary["guardrails"].items():
-        click.echo(f"  {name:16} " + ", ".join(f"{what} {count}" for what, count in counts.items()))
+        click.echo(
+            f"  {printable(name):16} " + ", ".join(f"{printable(what)} {count}" for what, count in counts.items())
+        )
     for stage, row in summary["latency_us"].items():
-        click.echo(f"  {stage:16} " + ", ".join(f"{name} {value:g} us" for name, value in row.items()))
+        click.echo(f"  {printable(stage):16} " + ", ".join(f"{name} {value:g} us" for name, value in row.items()))
     return CLEAN

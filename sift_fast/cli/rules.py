@@ -55,7 +55,10 @@ def list_rules(**options: Unpack[ListOptions]) -> int:
     from sift_fast import _core
 
     version = _core.build_info()["rules_version"]
-    click.echo(f"{count(len(rows), 'rule')}, version {version} of the built-in rules", err=True)
+    click.echo(
+        f"{count(len(rows), 'rule')}, version {version} of the built-in rules, which is not that of the package",
+        err=True,
+    )
     return CLEAN
 
 

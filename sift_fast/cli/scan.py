@@ -22,6 +22,7 @@ from sift_fast.cli._options import ScannerArguments, make_scanner, scanner_optio
 from sift_fast.cli._output import check_target, opened
 from sift_fast.cli._reports import STANDARD_INPUT, Run, Shown
 from sift_fast.cli._text import SEVERITIES, colours, complain, count, megabytes, parse_size, printable
+from sift_fast.cli._wide import as_utf8
 from sift_fast.cli.app import CLEAN, ERROR, FINDINGS
 
 EPILOG = """\b
@@ -174,7 +175,8 @@ def _key(shown: Shown, baseline: str) -> Known:
 def _job(scanner: Any, paths: Sequence[str], options: Options, known: Baseline | None) -> Any:
     from sift_fast import _core
 
-    text = (os.fsdecode(STANDARD_INPUT), sys.stdin.buffer.read()) if "-" in paths else None
+    name = os.fsdecode(STANDARD_INPUT)
+    text = (name, as_utf8(sys.stdin.buffer.read(), name)) if "-" in paths else None
     return _core.FileScan(
         scanner,
         [path for path in paths if path != "-"],
@@ -272,4 +274,6 @@ def _summary(totals: dict[str, Any], findings: int, ignored: int, passed: int, u
         parts.append(f"{sum(skipped.values()):,} skipped ({why})")
     if unreadable:
         parts.append(f"{unreadable:,} unreadable")
+    if left := totals["ignored"]:
+        parts.append(f"{count(left, 'ignored file or folder', 'ignored files and folders')} not read (see --no-ignore)")
     click.echo("; ".join(parts), err=True)

@@ -40,7 +40,7 @@ def serve(
     role: str,
     listening: Listening,
 ) -> int:
-    """Serve the guard over HTTP, until it is told to stop. Needs `pip install 'sift-fast[serve]'`.
+    """Serve the guard over HTTP, until it is told to stop. Needs `pip install httpx2 uvicorn`.
 
     With --upstream it is also a reverse proxy for chat/completions, completions, responses and messages: nothing that
     is blocked, or could not be checked, reaches the model or the client. SIGHUP reads the configuration again.

@@ -15,7 +15,7 @@ EPILOG = """\b
 Examples:
   sift-fast verify refund.tlog-proof --keys keys.toml
   sift-fast verify refund.json --proof refund.tlog-proof --keys keys.toml --require witness
-  sift-fast verify --ledger governance/ledger --keys keys.toml --seen checkpoint-2026-06
+  sift-fast verify --ledger governance/state/ledger --keys governance/keys.toml --seen checkpoint-2026-06
 
 \b
 Exit codes: 0 everything holds, 1 something does not, 2 error."""

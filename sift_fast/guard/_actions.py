@@ -12,7 +12,6 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sift_fast import _core
 from sift_fast.errors import ConfigError, LimitExceeded, SiftError, StateUnavailable
 from sift_fast.guard._slow import Threads
 
@@ -74,9 +73,9 @@ def open_kernel(config: GuardConfig) -> tuple[Any, bool]:
         return Kernel.connect(config.path(settings.socket), timeout=settings.timeout_ms / 1_000), True
     if settings.folder is None:
         return None, False
-    folder = config.path(settings.folder)
+    kernel = Kernel.open(config.path(settings.folder))
     # Its settings may say that it is behind a socket.
-    return Kernel.open(folder), _core.kernel_socket(folder) is not None
+    return kernel, kernel.remote
 
 
 class Actions:

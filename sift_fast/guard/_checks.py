@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sift_fast.errors import ConfigError, LimitExceeded
 from sift_fast.guard import config as tables
@@ -14,11 +14,13 @@ from sift_fast.guard.verdict import Document, Edit, RequestContext, Signal, Stag
 if TYPE_CHECKING:
     from sift_fast._core import Finding, Findings
     from sift_fast.guard._memory import Memory
+    from sift_fast.scanner import Scanner
 
 __all__ = [
     "Acl",
     "Call",
     "Check",
+    "Hidden",
     "Length",
     "Links",
     "ListCheck",
@@ -27,13 +29,14 @@ __all__ = [
     "SplitCheck",
     "Tools",
     "Topics",
+    "hidden_in",
 ]
 
 
 class Call:
     """One text on its way through a stage, with what its checks share."""
 
-    __slots__ = ("context", "findings", "memory", "message_of", "stage", "text", "tool", "value")
+    __slots__ = ("context", "findings", "hidden", "labels", "memory", "stage", "text", "tool", "value")
 
     def __init__(
         self,
@@ -50,8 +53,44 @@ class Call:
         self.context = context
         self.memory = memory
         self.findings = findings
+        #: What the scan found as well, and gave up for a finding that overlaps it.
+        self.hidden: Sequence[Hidden] = ()
+        #: Arguments that repeat a source, once somebody has looked.
+        self.labels: Mapping[str, tuple[str, ...]] | None = None
         self.tool = tool
         self.value = value
+
+    @property
+    def found(self) -> Sequence[Any]:
+        """All that the rules found."""
+        return (*self.findings, *self.hidden) if self.hidden else self.findings
+
+
+class Hidden(NamedTuple):
+    """A finding that lost to one that overlaps it. Each guardrail has rules of its own: for it, it is none the less."""
+
+    rule_id: str
+    category: str
+    entity_type: str
+    start: int
+    end: int
+    score: float
+
+
+def hidden_in(scanner: Scanner, text: str, rules: Mapping[str, Any]) -> list[Hidden]:
+    """What a scan gave up.
+
+    Args:
+        scanner: it.
+        text: what it read.
+        rules: the scanner's, by id.
+    """
+    lost = [candidate for candidate in scanner.explain(text) if candidate.outcome == "overlapped"]
+    return [
+        Hidden(one.rule_id, rule.category, rule.entity_type, one.start, one.end, one.score)
+        for one in lost
+        if (rule := rules.get(one.rule_id)) is not None
+    ]
 
 
 class Check:
@@ -64,6 +103,8 @@ class Check:
     slow = False
     #: Reads parts of a text: in streams it judges each piece with what came before it.
     windowed = False
+    #: Judges a turn by what came before it, and remembers it: once, when the turn is new.
+    adds_up = False
 
     def __init__(self, name: str, table: tables.GuardrailConfig) -> None:
         self.name = name
@@ -105,7 +146,7 @@ class ScanCheck(Check):
 
     def run(self, call: Call) -> Signal | None:
         """The surest finding decides; all are edited."""
-        mine = [finding for finding in call.findings if finding.score >= self._least and self.wants(finding)]
+        mine = [finding for finding in call.found if finding.score >= self._least and self.wants(finding)]
         if not mine:
             return None
         edits: tuple[Edit, ...] = ()
@@ -135,7 +176,7 @@ class ListCheck(Check):
 
     def run(self, call: Call) -> Signal | None:
         """All that is found is edited."""
-        mine = [finding for finding in call.findings if finding.rule_id in self._rules]
+        mine = [finding for finding in call.found if finding.rule_id in self._rules]
         if not mine:
             return None
         edits = tuple(Edit(finding.start, finding.end, f"<{finding.entity_type}>") for finding in mine)
@@ -156,7 +197,7 @@ class Topics(Check):
     def run(self, call: Call) -> Signal | None:
         """A denied topic comes first; its answer is the one that is given."""
         allowed = not self._allow or len(call.text) <= self._short
-        for finding in call.findings:
+        for finding in call.found:
             side, _, topic = self._rules.get(finding.rule_id, "").partition(":")
             if side == "deny":
                 return Signal("topics.denied", rules=(finding.rule_id,), message=self._deny[topic].answer or None)
@@ -249,6 +290,8 @@ class SplitCheck(Check):
     lies across the seam is one that no turn shows by itself.
     """
 
+    adds_up = True
+
     def __init__(self, name: str, table: tables.ConversationConfig, scan: Callable[[str], Findings]) -> None:
         super().__init__(name, table)
         self._scan = scan
@@ -263,7 +306,7 @@ class SplitCheck(Check):
             return None
         across: tuple[str, ...] = ()
         score = 0.0
-        for finding in call.findings:
+        for finding in call.found:
             if finding.category == "injection":
                 score = max(score, finding.score)
         if memory.window and self._window:
@@ -333,6 +376,7 @@ class Tools(Check):
         super().__init__(name, table)
         self._tools = tools
         self._unlisted = table.unlisted
+        self._most = table.max_calls
         self._args = {key: Schema(tool.args, f"tool `{key}`: args") for key, tool in tools.items() if tool.args}
         self._returns = {
             key: Schema(tool.returns, f"tool `{key}`: returns") for key, tool in tools.items() if tool.returns
@@ -345,8 +389,16 @@ class Tools(Check):
             return None if self._unlisted == "allow" else Signal("tools.unlisted")
         if call.stage == "tool_output":
             returns = self._returns.get(call.tool)
-            return Signal("tools.result") if returns is not None and returns.error(call.value) else None
-        context = call.context
+            if returns is not None and returns.error(call.value):
+                return Signal("tools.result")
+            wrong = tool.tenant_field and not _belongs(call.value, tool.tenant_field.split("."), call.context.tenant)
+            return Signal("tools.tenant") if wrong else None
+        context, memory = call.context, call.memory
+        if memory is not None and self._most is not None:
+            with memory.lock:
+                memory.calls += 1
+                if memory.calls > self._most:
+                    return Signal("tools.calls")
         if tool.roles and context.role not in tool.roles:
             return Signal("tools.role")
         if tool.states and context.state not in tool.states:
@@ -356,21 +408,48 @@ class Tools(Check):
             return Signal("tools.arguments")
         return Signal("tools.escalate", decision="escalate") if tool.escalate else None
 
-    def decoded(self, tool: str, result: str) -> tuple[Any, bool]:
-        """A result that came as text, as the containers it stands for, where the tool is typed; and whether it is."""
+    def decoded(self, tool: str, result: Any) -> tuple[Any, int | None]:
+        """A result that came as text, or as parts of which one is text, as the containers that the text stands for,
+        where the tool is typed; and which part it was. -1 for a text by itself, None where nothing was decoded.
+        """
         table = self._tools.get(tool)
-        if table is None or not (table.returns or table.personal):
-            return result, False
+        if table is None or not (table.returns or table.personal or table.tenant_field):
+            return result, None
+        text, part = result, -1
+        if isinstance(result, list):
+            texts = [at for at, item in enumerate(result) if isinstance(item, Mapping) and item.get("type") == "text"]
+            if len(texts) != 1:
+                return result, None
+            part = texts[0]
+            text = result[part].get("text")
         try:
-            value = json.loads(result)
+            value = json.loads(text) if isinstance(text, str) else None
         except (ValueError, RecursionError):
-            return result, False
-        return value, isinstance(value, dict | list)
+            value = None
+        return (value, part) if isinstance(value, dict | list) else (result, None)
+
+    def is_parts(self, result: Any) -> bool:
+        """Whether a result is text, or parts of a message, and so has no fields that could be taken out."""
+        if isinstance(result, str):
+            return True
+        return isinstance(result, list) and any(
+            isinstance(item, str) or (isinstance(item, Mapping) and isinstance(item.get("text"), str))
+            for item in result
+        )
 
     def hidden(self, tool: str, role: str) -> list[str]:
         """Fields of a tool's result that a role does not see."""
         table = self._tools.get(tool)
         return [] if table is None else [field for field, roles in table.personal.items() if role not in roles]
+
+
+def _belongs(value: Any, parts: Sequence[str], tenant: str) -> bool:
+    """Whether a field stands in every item of a document, and names a tenant there."""
+    if isinstance(value, list | tuple):
+        return all(_belongs(item, parts, tenant) for item in value)
+    if not parts:
+        return isinstance(value, str) and value == tenant
+    return isinstance(value, Mapping) and parts[0] in value and _belongs(value[parts[0]], parts[1:], tenant)
 
 
 def check_edits(name: str, table: tables.GuardrailConfig) -> None:

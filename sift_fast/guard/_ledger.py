@@ -63,6 +63,7 @@ class LedgerSink:
         self._log = _core._Ledger(
             os.path.join(folder, "ledger"), name, key, _core.Keys.load(public), _INTERVAL_US, _QUEUE_BYTES
         )
+        self._key, self._inode = key, os.stat(key).st_ino
         #: Whether a write failed: then nothing is taken any more, until the configuration is loaded again.
         self.failed = False
 
@@ -117,8 +118,11 @@ class LedgerSink:
         """See whether the disk still takes something, so that a guard without events notices too."""
         try:
             self._log.flush(5_000)
-        except StateUnavailable:
-            self.failed = True
+            there = os.stat(self._key).st_ino == self._inode
+        except (OSError, StateUnavailable):
+            there = False
+        # A folder that was deleted takes what is written to its open files, and nobody can audit it.
+        self.failed = self.failed or not there
 
     def flush(self, timeout_s: float = 5.0) -> None:
         """Wait until everything so far is on the disk and can be audited.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import threading
 import time
@@ -12,13 +13,15 @@ from sift_fast.vault import Vault
 
 if TYPE_CHECKING:
     from sift_fast._core import _Fingerprints
+    from sift_fast.guard.verdict import RequestContext
 
-__all__ = ["Memories", "Memory"]
+__all__ = ["Memories", "Memory", "Refused"]
 
 #: Values one conversation's vault holds; a conversation is no corpus.
 _VAULT_ENTRIES = 10_000
 _VAULT_BYTES = 4 << 20
 _SOURCE_NAMES = 10_000
+_CALLED = 1_000
 
 
 class Memory:
@@ -26,6 +29,8 @@ class Memory:
 
     __slots__ = (
         "_vault",
+        "called",
+        "calls",
         "chars",
         "fingerprints",
         "lock",
@@ -43,6 +48,9 @@ class Memory:
         self.window = ""
         self.risk = 0.0
         self.turns = 0
+        self.calls = 0
+        #: Ids of calls that the model made, and the tools they are for.
+        self.called: dict[str, str] = {}
         self.chars = 0
         #: Retrieved text, for grounding.
         self.sources: list[str] = []
@@ -68,6 +76,13 @@ class Memory:
             if self._vault is None:
                 self._vault = Vault(secrets.token_bytes(32), max_entries=_VAULT_ENTRIES, max_bytes=_VAULT_BYTES)
             return self._vault
+
+    def note_call(self, call: str, tool: str) -> None:
+        """Keep which tool a call is for, the oldest given up."""
+        with self.lock:
+            self.called[call] = tool
+            while len(self.called) > _CALLED:
+                del self.called[next(iter(self.called))]
 
     def remember_source(self, text: str, name: str, most: int) -> None:
         """Keep a retrieved text for grounding, the oldest given up beyond `most` characters."""
@@ -120,3 +135,41 @@ class Memories:
         """Drop what is known of a conversation, its vault with it."""
         with self._lock:
             self._all.pop((tenant, conversation), None)
+
+
+class Refused:
+    """Turns that did not go on, as keyed hashes: a client that keeps them in its history sends them again.
+
+    Args:
+        most: how many; the oldest is given up.
+    """
+
+    def __init__(self, most: int = 100_000) -> None:
+        self._most = most
+        self._key = secrets.token_bytes(32)
+        self._lock = threading.Lock()
+        self._all: OrderedDict[bytes, None] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def tell(self, text: str, context: RequestContext, *, allowed: bool) -> None:
+        """Say what became of a new turn."""
+        if allowed and not self._all:
+            return
+        print_ = self._print(text, context)
+        with self._lock:
+            if allowed:
+                self._all.pop(print_, None)
+                return
+            self._all[print_] = None
+            while len(self._all) > self._most:
+                self._all.popitem(last=False)
+
+    def holds(self, text: str, context: RequestContext) -> bool:
+        """Whether a turn of this tenant and role did not go on when it was new."""
+        return bool(self._all) and self._print(text, context) in self._all
+
+    def _print(self, text: str, context: RequestContext) -> bytes:
+        said = f"{len(context.tenant)} {len(context.role)} {context.tenant}{context.role}{text}"
+        return hashlib.blake2b(said.encode("utf-8", "surrogatepass"), digest_size=16, key=self._key).digest()

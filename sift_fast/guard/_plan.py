@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sift_fast.errors import ConfigError
@@ -59,10 +59,15 @@ class Stuff:
 class StagePlan:
     """The checks of one stage, in the order in which they run: the cheap ones first."""
 
-    __slots__ = ("always", "before", "found", "inline", "keyed", "operators", "pseudonyms", "rescrubs", "slow")
+    __slots__ = (
+        "_rules", "_scanner", "again", "always", "before", "found", "inline", "keyed", "operators", "pseudonyms",
+        "rescrubs", "slow",
+    )  # fmt: skip
 
-    def __init__(self, checks: Iterable[_checks.Check], scanner: Scanner) -> None:
+    def __init__(self, checks: Iterable[_checks.Check], scanner: Scanner, *, enforced: bool = True) -> None:
         every = list(checks)
+        self._scanner = scanner
+        self._rules = {rule.id: rule for rule in scanner.rules}
         self.slow: tuple[Any, ...] = tuple(check for check in every if check.slow)
         fast = [check for check in every if not check.slow]
         #: Asked only where the scan found something.
@@ -70,8 +75,13 @@ class StagePlan:
         #: Asked before the scan.
         self.before = tuple(check for check in fast if isinstance(check, _checks.Length))
         self.always = tuple(check for check in fast if not check.needs_findings and check not in self.before)
+        #: Asked about earlier turns that are sent again: what counts turns has counted them.
+        self.again = tuple(check for check in self.always if not check.adds_up)
+        # Where nothing is enforced nothing is edited, in streams and in earlier turns either.
         self.rescrubs = tuple(
-            check for check in self.found if isinstance(check, _checks.ScanCheck) and check.rescrubs and _edits(check)
+            check
+            for check in self.found
+            if enforced and isinstance(check, _checks.ScanCheck) and check.rescrubs and _edits(check)
         )
         self.operators = _operators(self.rescrubs, scanner, pseudonym=True)
         #: The same for a request without a conversation, where nothing can be put back.
@@ -79,6 +89,14 @@ class StagePlan:
         #: Texts of more characters are read on a thread, so that the event loop is not held up for a millisecond.
         self.inline = _INLINE_SCORED if any(isinstance(check, Injection) for check in fast) else _INLINE
         self.pseudonyms = any(check.table.operator == "pseudonym" for check in self.rescrubs)  # type: ignore[attr-defined]
+
+    def hidden(self, text: str, findings: Iterable[Any]) -> Sequence[_checks.Hidden]:
+        """What a scan gave up for other findings, where those stay in the text: one that nobody here reads, or that is
+        only noted, must not stand before one that stops it. What is taken out takes what it overlaps with it.
+        """
+        if all(any(check.wants(finding) for check in self.rescrubs) for finding in findings):
+            return ()
+        return _checks.hidden_in(self._scanner, text, self._rules)
 
     @property
     def checks(self) -> tuple[Any, ...]:
@@ -145,7 +163,8 @@ class Plan:
         #: Kept apart: every stage tells it what came in.
         self.provenance: Provenance | None = provenance[0] if provenance else None  # type: ignore[assignment]
         self.grounds = any(check.table.kind == "grounding" for check in stages["output"])
-        self.stages = {stage: StagePlan(checks, stuff.scanner) for stage, checks in stages.items()}
+        enforced = stuff.config.mode == "enforce"
+        self.stages = {stage: StagePlan(checks, stuff.scanner, enforced=enforced) for stage, checks in stages.items()}
 
 
 # One branch per kind.
@@ -158,6 +177,8 @@ def _make(stuff: Stuff, name: str, table: tables.GuardrailConfig) -> _checks.Che
         return _checks.ScanCheck(name, table, frozenset(stuff.owners))
     if isinstance(table, tables.WordsConfig):
         return _checks.ListCheck(name, table, frozenset(mine), "words.denied")
+    if isinstance(table, tables.CodeConfig):
+        return _checks.ListCheck(name, table, frozenset(mine), "code.unsafe")
     if isinstance(table, tables.TopicsConfig):
         return _checks.Topics(name, table, mine)
     if isinstance(table, tables.LengthConfig):

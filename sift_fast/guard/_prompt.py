@@ -72,7 +72,7 @@ class PromptLeak(Check):
 
     def canary(self, call: Call) -> Signal | None:
         """What the scan found of the canaries."""
-        mine = [finding for finding in call.findings if finding.rule_id in self._canaries]
+        mine = [finding for finding in call.found if finding.rule_id in self._canaries]
         if not mine:
             return None
         edits = tuple(Edit(finding.start, finding.end, f"<{finding.entity_type}>") for finding in mine)

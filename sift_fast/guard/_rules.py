@@ -12,7 +12,9 @@ import tempfile
 from collections.abc import Iterable, Mapping
 
 from sift_fast.errors import ConfigError, RuleError
+from sift_fast.guard._code import rules_for
 from sift_fast.guard.config import (
+    CodeConfig,
     GuardConfig,
     GuardrailConfig,
     PromptLeakConfig,
@@ -85,6 +87,11 @@ def _collect(config: GuardConfig, name: str, table: GuardrailConfig, documents: 
         for side, topics in (("deny", table.deny), ("allow", table.allow)):
             for topic, entry in topics.items():
                 _add(documents, owners, name, f"{side}:{topic}", "content", entry.phrases, f"`{name}.{side}.{topic}`")
+    elif isinstance(table, CodeConfig):
+        for rule in rules_for(table.languages):
+            number = f"leak.guard.{_slug(name)}-{len(documents)}"
+            owners[number] = (name, "")
+            documents.append(_toml({"id": number, **rule}))
     elif isinstance(table, PromptLeakConfig):
         short = [canary for canary in table.canaries if len(canary.strip()) < 8]
         if short:

@@ -77,13 +77,23 @@ class Threads:
         """
         self.enter()
         try:
-            future = self._pool.submit(function, *arguments)
+            future = self._pool.submit(_contained, function, *arguments)
         except BaseException:
             self.leave()
             raise
         # Also where it is given up before a thread took it.
         future.add_done_callback(self.leave)
         return await asyncio.wait_for(asyncio.wrap_future(future), timeout_s)
+
+
+def _contained(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call it; what would end a program, or look like the caller's own cancellation, is an error like any other."""
+    try:
+        return function(*arguments)
+    except Exception:
+        raise
+    except BaseException as error:  # noqa: BLE001 -- as said
+        raise StateUnavailable(f"a guardrail ended with {type(error).__name__}") from None
 
 
 class Slow(Check):
@@ -168,9 +178,33 @@ class Slow(Check):
             return await self._threads.run(timeout_s, self._judge, text, stage)
         self._threads.enter()
         try:
-            return await asyncio.wait_for(self._judge(text, stage), timeout_s)
-        finally:
+            task = asyncio.ensure_future(self._own(text, stage))
+        except BaseException:
             self._threads.leave()
+            raise
+        # One that does not let itself be cancelled is left behind, and keeps its place.
+        task.add_done_callback(self._threads.leave)
+        try:
+            done, _ = await asyncio.wait({task}, timeout=timeout_s)
+        finally:
+            task.cancel()
+        if not done:
+            raise TimeoutError(f"guardrail `{self.name}` did not answer in time")
+        return task.result()
+
+    async def _own(self, text: str, stage: Stage) -> Any:
+        task = asyncio.current_task()
+        try:
+            return await self._judge(text, stage)
+        except asyncio.CancelledError:
+            if task is not None and task.cancelling():
+                raise
+            raise StateUnavailable("a guardrail ended with CancelledError") from None
+        except (SystemExit, KeyboardInterrupt) as error:
+            if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+                # That one is from the keyboard.
+                raise
+            raise StateUnavailable(f"a guardrail ended with {type(error).__name__}") from None
 
 
 def _opinion(answer: Any, name: str) -> Opinion:
@@ -299,14 +333,17 @@ class Background:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
         self._owner = 0
 
     def run(self, coroutine: Any) -> Any:
         """Run a coroutine to its end from any thread."""
         with self._lock:
-            if self._loop is None or self._owner != os.getpid():
+            alive = self._owner == os.getpid() and self._thread is not None and self._thread.is_alive()
+            if self._loop is None or not alive:
                 self._loop = asyncio.new_event_loop()
                 self._owner = os.getpid()
-                threading.Thread(target=self._loop.run_forever, name="sift-guard", daemon=True).start()
+                self._thread = threading.Thread(target=self._loop.run_forever, name="sift-guard", daemon=True)
+                self._thread.start()
             loop = self._loop
         return asyncio.run_coroutine_threadsafe(coroutine, loop).result()

@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from typing import TYPE_CHECKING, Any
 
-from sift_fast.guard._checks import Call, Check
+from sift_fast.guard._checks import Call, Check, Topics
 from sift_fast.guard._prompt import PromptLeak, PromptStream
 from sift_fast.guard.verdict import RANK, Signal, Verdict
 
@@ -242,7 +242,7 @@ class OutputStream:
         least = len(self._behind) - _RIGHT_CONTEXT
         most = len(window) + 1 if last else len(window) - _OPEN
         new, hold = [], 0
-        for finding in found:
+        for finding in (*found, *self._job.stage_plan.hidden(window, found)):
             if finding.end <= least or (finding.rule_id, self._at + finding.start) in self._known:
                 continue
             if finding.end < most:
@@ -289,6 +289,9 @@ class OutputStream:
             if self._final and not self.is_stopped():
                 job = self._job
                 job.call.text = "".join(self._all)
+                if any(isinstance(check, Topics) for check in self._final):
+                    # Which topics an answer is about is what the rules find in all of it.
+                    job.look()
                 for check in self._final:
                     if not check.slow:
                         job.ask(check)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sift_fast.guard.guard import Guard
     from sift_fast.guard.verdict import Verdict
 
-__all__ = ["LAYERS", "RISKS", "Played", "assess", "play"]
+__all__ = ["LAYERS", "REMEDIES", "RISKS", "Played", "assess", "play"]
 
 #: Risks of the OWASP Top 10 for LLM applications (2025) that a guard meets at run time.
 RISKS = {
@@ -37,14 +37,14 @@ LAYERS = {
     "input": ("secrets", "pii", "injection", "length", "words", "classifier"),
     "retrieval and tools": ("acl", "tools", "provenance"),
     "conversation": ("conversation", "topics"),
-    "output": ("leak", "links", "prompt_leak", "grounding", "schema"),
+    "output": ("leak", "links", "prompt_leak", "grounding", "schema", "code"),
     "escalation": (),
 }
 
 _RISK_KINDS = {
     "LLM01": ("injection", "conversation", "classifier"),
     "LLM02": ("secrets", "pii"),
-    "LLM05": ("leak", "links", "schema"),
+    "LLM05": ("leak", "links", "schema", "code"),
     "LLM06": ("tools", "provenance"),
     "LLM07": ("prompt_leak", "injection", "classifier"),
     "LLM08": ("acl",),
@@ -53,14 +53,33 @@ _RISK_KINDS = {
 }
 
 
+#: What a configuration needs against each risk, for whom an attack gets through.
+REMEDIES = {
+    "LLM01": "`[guardrails.injection]` and `[guardrails.injection_indirect]`, each with `block_at`",
+    "LLM02": '`[guardrails.secrets]` and `[guardrails.pii]` with `on_violation = "redact"`',
+    "LLM05": "`[guardrails.links]`, and `[guardrails.leak]` with `block_at = 0.4` where SQL is run",
+    "LLM06": "`[guardrails.tools]`, `[guardrails.provenance]`, a `[tools.NAME]` with `args` and `roles` for each",
+    "LLM07": "`[guardrails.prompt_leak]` with `canaries` and `prompt` or `prompt_file`",
+    "LLM08": '`[guardrails.acl]` with `on_violation = "block"`',
+    "LLM09": '`[guardrails.grounding]` with `on_violation = "block"`',
+    "LLM10": "`[guardrails.length]` with `max_chars`",
+}
+
+_MOST_TITLE = 100
+
+
 class Played(NamedTuple):
-    """One attack and its twin. `stopped` and `passed` are None where the configuration has not what they need."""
+    """One attack and its twin. `stopped` and `passed` are None where the configuration has not what they need.
+
+    `title` is the attack in short, with marks such as `{secret}` for what is filled in.
+    """
 
     id: str
     risk: str
     stopped: bool | None
     passed: bool | None
     reason: str
+    title: str = ""
 
 
 def play(guard: Guard, *, seed: int = 7) -> Iterator[Played]:
@@ -76,7 +95,15 @@ def play(guard: Guard, *, seed: int = 7) -> Iterator[Played]:
             name = f"{risk}-{number:02}"
             stopped, reason = _attack(guard, case, values, name)
             passed, why = _benign(guard, case, values, name)
-            yield Played(name, risk, stopped, passed, reason if passed is not False else f"twin: {why}")
+            said = case["attack" if passed is not False else "benign"]
+            yield Played(name, risk, stopped, passed, reason if passed is not False else f"twin: {why}", _title(said))
+
+
+def _title(steps: list[list[Any]]) -> str:
+    """Steps of a case on one line, as they are written: `doc: ...; output: ...`."""
+    parts = (f"{kind}: {' '.join(str(item) for item in rest)}" for kind, *rest in steps)
+    line = " ".join("; ".join(parts).split())
+    return line if len(line) <= _MOST_TITLE else f"{line[: _MOST_TITLE - 3]}..."
 
 
 def _cases() -> dict[str, list[dict[str, Any]]]:

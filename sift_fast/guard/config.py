@@ -104,6 +104,7 @@ class ToolsConfig(GuardrailConfig):
     """Which tools may be called, by role and by the state of the conversation; `[tools.NAME]` says which."""
 
     unlisted: Literal["deny", "allow"] = option("deny", "What happens to a tool that has no table.")
+    max_calls: int | None = option(None, "Most tool calls of a conversation.", low=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,8 +112,40 @@ class ProvenanceConfig(GuardrailConfig):
     """Arguments that repeat what a document or a tool result brought into the conversation."""
 
     arguments: tuple[str, ...] = option(
-        ("recipient", "to", "email", "url", "uri", "path", "file", "command", "cmd", "query", "sql", "account", "iban"),
-        "Names of arguments, at any depth, that may not come from an untrusted source.",
+        (
+            "recipient",
+            "to",
+            "cc",
+            "bcc",
+            "email",
+            "address",
+            "phone",
+            "url",
+            "uri",
+            "link",
+            "href",
+            "host",
+            "hostname",
+            "domain",
+            "endpoint",
+            "webhook",
+            "destination",
+            "path",
+            "file",
+            "filename",
+            "filepath",
+            "folder",
+            "directory",
+            "command",
+            "cmd",
+            "script",
+            "query",
+            "sql",
+            "account",
+            "iban",
+        ),
+        "Names of arguments, at any depth, that may not come from an untrusted source; `url` stands for `target_url` "
+        "and `urls` too.",
     )
     trusted: tuple[str, ...] = option((), "Tools whose results are no untrusted source.")
     max_entries: int = option(
@@ -145,6 +178,15 @@ class LinksConfig(GuardrailConfig):
 
     hosts: tuple[str, ...] = option((), "Hosts that may be linked; `acme.example` stands for its subdomains too.")
     links: bool = option(False, "Whether plain links count as well, not images only.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodeConfig(GuardrailConfig):
+    """What must not stand in an output that is run, or in the arguments of tools (`stages`) that run them."""
+
+    languages: tuple[Literal["shell", "sql", "python", "template"], ...] = option(
+        ("shell", "sql", "python", "template"), "As what it is run. HTML is read by `leak` and `links`."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,6 +257,7 @@ KINDS: dict[str, tuple[type[GuardrailConfig], tuple[Stage, ...]]] = {
     "conversation": (ConversationConfig, ("input",)),
     "prompt_leak": (PromptLeakConfig, ("output",)),
     "links": (LinksConfig, ("output",)),
+    "code": (CodeConfig, ("output",)),
     "grounding": (GroundingConfig, ("output",)),
     "schema": (SchemaConfig, ("output",)),
     "classifier": (ClassifierConfig, ("input", "retrieval", "tool_output")),
@@ -248,6 +291,9 @@ class ToolConfig:
     personal: dict[str, tuple[str, ...]] = option(
         doc="Fields of the result, `customer.email`, and the roles that see them; others get them removed.",
         factory=dict,
+    )
+    tenant_field: str = option(
+        "", "Field of the result, `row.tenant`, that must name the caller's tenant wherever it stands, and must stand."
     )
     untrusted: bool = option(True, "Whether its results are an untrusted source for later arguments.")
 
@@ -388,6 +434,7 @@ class GuardConfig:
             config._overridden(tables, override, f"{where}: override {number + 1}")
         if config.kernel.folder is not None and config.kernel.socket is not None:
             raise ConfigError(f"{where}: `kernel` has a `folder` or a `socket`, not both")
+        config._check_tools(where)
         put(config, "hash", config._digest())
         return config
 
@@ -416,6 +463,13 @@ class GuardConfig:
             ConfigError: as for `from_toml`, or the file cannot be read or is larger than 1 MiB.
         """
         name = os.fspath(path)
+        try:
+            os.lstat(name)
+        except FileNotFoundError:
+            raise ConfigError(f"`{name}` is not there: make one with `sift-fast config init`") from None
+        except OSError:
+            # Said by what reads it.
+            pass
         text = read_text(name, limit=_MAX_FILE)
         return cls.from_toml(text, base=os.path.dirname(os.path.abspath(name)), where=f"`{os.path.basename(name)}`")
 
@@ -426,6 +480,25 @@ class GuardConfig:
             if override.tenant in {None, tenant} and override.role in {None, role}:
                 tables = self._overridden(tables, override, f"override {number + 1}")
         return tables
+
+    def _check_tools(self, where: str) -> None:
+        """Refuse what is said about tools where nothing reads it: whoever wrote it relies on it."""
+        if any(table.kind == "tools" and table.enabled for table in self.guardrails.values()):
+            return
+        for name, tool in self.tools.items():
+            if (
+                tool.roles
+                or tool.states
+                or tool.escalate
+                or tool.args
+                or tool.returns
+                or tool.personal
+                or tool.tenant_field
+            ):
+                raise ConfigError(
+                    f"{where}: `tools.{name}` says who may call it or what it takes and returns, and no guardrail "
+                    "reads that: add `[guardrails.tools]`, or use the preset `agent`"
+                )
 
     def offline(self) -> GuardConfig:
         """The same without what reaches outside: no judge is asked, no file is written, nobody is notified."""

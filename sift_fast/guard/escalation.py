@@ -6,6 +6,7 @@ the verdict and holds no text.
 
 from __future__ import annotations
 
+import os
 import secrets
 import sqlite3
 import threading
@@ -84,6 +85,7 @@ class Desk:
 
     def __init__(self, path: str | None) -> None:
         self._lock = threading.Lock()
+        self._path = path
         try:
             self._db = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None, timeout=2)
             self._db.execute("PRAGMA journal_mode=WAL")
@@ -93,8 +95,18 @@ class Desk:
                 if known and column not in known:
                     self._db.execute(statement)
             self._db.executescript(_TABLES)
-        except sqlite3.Error as error:
+            self._inode = os.stat(path).st_ino if path else 0
+        except (OSError, sqlite3.Error) as error:
             raise ConfigError(f"escalation: the file cannot be opened: {type(error).__name__}") from None
+
+    def _there(self) -> None:
+        """See whether the file is still the one that was opened: a record in a deleted one waits for nobody."""
+        try:
+            there = self._path is None or os.stat(self._path).st_ino == self._inode
+        except OSError:
+            there = False
+        if not there:
+            raise StateUnavailable("escalation records cannot be written: the file was moved or deleted")
 
     def open(
         self,
@@ -118,6 +130,7 @@ class Desk:
         Raises:
             StateUnavailable: it is not on the disk.
         """
+        self._there()
         now = clock(now_ms)
         number = "esc_" + secrets.token_hex(8)
         end = min(now + expires_s * 1_000, now + expires_s * 1_000 if expires_ms is None else expires_ms)

@@ -11,6 +11,7 @@ import os
 import queue
 import random
 import secrets
+import stat
 import threading
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -91,10 +92,12 @@ class JsonLines:
 
     def __init__(self, path: str, most: int = 10_000) -> None:
         try:
-            self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._mend()
         except OSError as error:
             reason = (error.strerror or "not writable").lower()
             raise ConfigError(f"events: `{os.path.basename(path)}` cannot be opened: {reason}") from None
+        self._path = os.path.abspath(path)
         self._queue: queue.Queue[bytes | threading.Event] = queue.Queue(most)
         #: Whether the disk failed: then nothing is taken any more, until the configuration is loaded again.
         self.failed = False
@@ -114,6 +117,29 @@ class JsonLines:
             self._queue.put(json.dumps(event, separators=(",", ":")).encode() + b"\n", timeout=_BACK_PRESSURE_S)
         except queue.Full:
             raise StateUnavailable("events cannot be written: the queue is full") from None
+
+    def _mend(self) -> None:
+        """End a line that a crash or a full disk left open: the next event would be lost with it."""
+        opened = os.fstat(self._file)
+        if stat.S_ISREG(opened.st_mode) and opened.st_size and os.pread(self._file, 1, opened.st_size - 1) != b"\n":
+            os.write(self._file, b"\n")
+
+    @property
+    def moved(self) -> bool:
+        """Whether the file is no longer where it was: rotated, if it still has a name, else gone."""
+        try:
+            there, mine = os.stat(self._path), os.fstat(self._file)
+        except OSError:
+            return True
+        return (there.st_dev, there.st_ino) != (mine.st_dev, mine.st_ino)
+
+    def look(self) -> None:
+        """See whether the file still has a name: what is written to one that was deleted is on nobody's record."""
+        try:
+            named = os.fstat(self._file).st_nlink > 0
+        except OSError:
+            named = False
+        self.failed = self.failed or not named
 
     @property
     def full(self) -> bool:
@@ -151,6 +177,7 @@ class JsonLines:
                     view = view[os.write(self._file, view) :]
                 if data:
                     os.fdatasync(self._file)
+                    self.look()
             except OSError:
                 self.failed = True
             for item in batch:

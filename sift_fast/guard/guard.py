@@ -20,7 +20,7 @@ from sift_fast.guard import _edits
 from sift_fast.guard._actions import Actions, open_kernel, remember
 from sift_fast.guard._checks import Call, Check
 from sift_fast.guard._json import drop_fields, render, rough_size
-from sift_fast.guard._memory import Memories
+from sift_fast.guard._memory import Memories, Refused
 from sift_fast.guard._plan import Plan, Plans, StagePlan, Stuff
 from sift_fast.guard._rules import make_scanner
 from sift_fast.guard._slow import Background, make_slow
@@ -31,6 +31,7 @@ from sift_fast.guard.metrics import Metrics
 from sift_fast.guard.notify import Notifier
 from sift_fast.guard.verdict import (
     RANK,
+    REMOVED,
     Document,
     Edit,
     RequestContext,
@@ -54,6 +55,10 @@ __all__ = ["Guard", "Tally"]
 
 #: Characters that are shown to a kernel in the event loop: 65 us a KiB.
 _SHOWN = 4 * 1024
+#: How reasons begin that say that a text reads like an attack, whether it is stopped or not.
+_ATTACKS = ("injection.", "classifier.")
+#: Reasons that are about a conversation and not about the text that came last.
+_OF_CONVERSATION = {"length.turns", "length.conversation", "conversation.risk"}
 
 
 class Tally:
@@ -145,6 +150,7 @@ class Guard:
         self.metrics.lag = lambda: {} if (alive := kept()) is None else alive._state.recorder.lag
         limits = config.limits
         self._memories = Memories(limits.conversations, limits.conversation_ttl_s)
+        self._refused = Refused()
         self._desk = desk or Desk(config.path(config.escalation.file) if config.escalation.file else None)
         self._notifier = Notifier(config.escalation) if config.escalation.webhook else None
         self._carries = False
@@ -295,7 +301,7 @@ class Guard:
                 continue
             path = config.path(name)
             known = self._files.get(path)
-            if known is not None and known.failed:
+            if known is not None and (known.failed or getattr(known, "moved", False)):
                 if isinstance(known, LedgerSink):
                     with contextlib.suppress(StateUnavailable):
                         known.close()
@@ -462,25 +468,67 @@ class Guard:
 
         return OutputStream(self, self._state, source, context, say=say)
 
-    def rescrub(self, text: str, context: RequestContext, *, stage: Stage = "input", said: bool = False) -> str:
-        """A text of an earlier turn that is sent again, without the secrets and personal data that `input` takes out.
+    def rescrub(self, text: str, context: RequestContext, *, stage: Stage = "input") -> str:
+        """A text without the secrets and personal data that a stage takes out. Nothing is decided or counted.
 
-        Nothing is decided or counted: it was when the text was new.
+        It is for what stands beside the texts, and for what a model said earlier; what a user said earlier is for
+        `reread`.
 
         Args:
             text: the text.
             context: who asks.
             stage: whose operators apply.
-            said: whether the user wrote it, so that nothing in it counts as brought in by a source.
 
         Raises:
             LimitExceeded: the text is too long, or a limit was hit.
             TypeError: `text` is no `str`.
         """
         job = _Job(self, stage, text, context, quiet=True)
-        if said:
-            job.remember()
         return job.state.scanner.redact(text, *job.operators()).text  # type: ignore[no-any-return]
+
+    def reread(self, text: str, context: RequestContext) -> str:
+        """A user's text of an earlier turn that is sent again, as a model may read it.
+
+        Whoever keeps a refused turn in his history sends it with the next one, and what a history holds need never
+        have been a turn: it is read again, without what waits (custom and external guardrails) or counts turns.
+        Nothing is recorded: it was when the text was new.
+
+        Args:
+            text: the text.
+            context: who asks.
+
+        Returns:
+            The text as `input` would let it pass, or `<REMOVED>` if it would not, or did not when it was new.
+
+        Raises:
+            LimitExceeded: it cannot be read.
+            TypeError: `text` is no `str`.
+        """
+        job = _Job(self, "input", text, context, quiet=True)
+        job.read_again()
+        if job.tally.status != "ok" and job.tally.decision == "block":
+            raise LimitExceeded("a text of an earlier turn cannot be read")
+        if RANK[job.tally.decision] >= RANK["escalate"]:
+            return REMOVED
+        return job.edit_text(text)
+
+    def note_call(self, call: str, tool: str, context: RequestContext) -> None:
+        """Remember which tool a call of a conversation is for: its result may come in a request that only names the
+        call.
+
+        Args:
+            call: its id.
+            tool: the tool's name.
+            context: whose conversation; without one nothing is remembered.
+        """
+        memory = self._memories.get(context.tenant, context.conversation)
+        if memory is not None and call:
+            memory.note_call(call, tool)
+
+    def called(self, context: RequestContext) -> dict[str, str]:
+        """Ids of calls of a conversation, and the tools they are for; the last thousand."""
+        memory = self._memories.get(context.tenant, context.conversation)
+        return {} if memory is None else dict(memory.called)
 
     def forget(self, tenant: str, conversation: str) -> None:
         """Drop what is remembered of a conversation."""
@@ -585,6 +633,8 @@ class _Job:
         self.began = time.perf_counter_ns()
         if not isinstance(text, str):
             raise TypeError("a text to be checked must be a str")
+        if not isinstance(context, RequestContext):
+            raise TypeError("who asks is missing: give a RequestContext, RequestContext() at least")
         self.guard = guard
         self.state = guard._state
         self.stage = stage
@@ -647,7 +697,7 @@ class _Job:
         if self.tally.stopped:
             return
         try:
-            call.findings = self.state.scanner.scan(call.text)
+            self.look()
         except LimitExceeded:
             self.failed("error", "limit", plan.found, limit=True)
         except Exception:  # noqa: BLE001 -- whatever the scan raises, the text is not checked
@@ -657,6 +707,33 @@ class _Job:
         # Also where nothing was found: it may stand in what was not read.
         if getattr(call.findings, "incomplete", ()):
             self.failed("error", "limit", plan.found, limit=True)
+        if call.findings:
+            for check in plan.found:
+                self.ask(check)
+        self.remember()
+
+    def look(self) -> None:
+        """What the rules find in the text."""
+        call = self.call
+        call.findings = self.state.scanner.scan(call.text)
+        call.hidden = self.stage_plan.hidden(call.text, call.findings) if call.findings else ()
+
+    def read_again(self) -> None:
+        """As `fast`, for a text of an earlier turn."""
+        call, plan = self.call, self.stage_plan
+        for length in plan.before:
+            if len(call.text) > length.most:
+                self.take(length, Signal("length.text"))
+        if self.tally.stopped:
+            return
+        if self.state.config.mode == "enforce" and self.guard._refused.holds(call.text, call.context):
+            self.tally.decision = "block"
+            return
+        self.look()
+        if getattr(call.findings, "incomplete", ()):
+            self.failed("error", "limit", plan.found, limit=True)
+        for check in plan.again:
+            self.ask(check)
         if call.findings:
             for check in plan.found:
                 self.ask(check)
@@ -685,7 +762,12 @@ class _Job:
         provenance = self.plan.provenance
         if provenance is not None and self.stage == "input":
             prints = provenance.prints(self.call)
-            if prints is not None:
+            if prints is None:
+                return
+            if any(result.reason.startswith(_ATTACKS) for result in self.tally.results):
+                # A page that was pasted in is said by the user; one that reads like an attack is no word of his.
+                prints.add(self.call.text, "turn")
+            else:
                 prints.say(self.call.text)
 
     def bring(self, text: str, source: str, name: str, *, known_as: str) -> bool:
@@ -841,6 +923,8 @@ class _Job:
         verdict.latency_us = (time.perf_counter_ns() - self.began) / 1_000
         if self.quiet:
             return
+        if self.stage == "input" and tally.reason not in _OF_CONVERSATION:
+            guard._refused.tell(self.call.text, self.call.context, allowed=verdict.allowed)
         recorder = self.state.recorder
         failed = recorder.failed
         if not failed and recorder.wants(verdict):
@@ -917,7 +1001,7 @@ class _Job:
 class _ToolJob(_Job):
     """A tool's arguments or its result: text, or containers as JSON has."""
 
-    __slots__ = ("answer", "done", "encoded", "labels", "signed", "source")
+    __slots__ = ("answer", "done", "encoded", "given", "labels", "signed", "source")
 
     def __init__(
         self,
@@ -938,7 +1022,9 @@ class _ToolJob(_Job):
         self.answer: Answer | None = None
         #: What is edited, once it is: what is authorized is what goes on.
         self.done: tuple[str | None, Any] | None = None
-        self.encoded = False
+        #: Which part of the result was text that holds it, -1 for a text by itself.
+        self.encoded: int | None = None
+        self.given = value
         self.source = value
         self.labels: Mapping[str, tuple[str, ...]] = {}
         self.size = rough_size(value, self.stage_plan.inline)
@@ -949,12 +1035,15 @@ class _ToolJob(_Job):
         # A result that is typed is read as what it is, also where it comes as text.
         tools = self.plan.tools if self.stage == "tool_output" else None
         try:
-            if tools is not None and isinstance(value, str):
+            if tools is not None:
                 value, self.encoded = tools.decoded(self.call.tool, value)
             self.source = value
             # What is read is what would go on: a field that a role does not see is gone before anything looks at it.
             hidden = [] if tools is None else tools.hidden(self.call.tool, self.call.context.role)
-            if hidden:
+            if hidden and tools is not None:
+                if tools.is_parts(value):
+                    # Text has no fields: what this role must not see may stand anywhere in it.
+                    self.take(tools, Signal("tools.result"))
                 self.source, _ = drop_fields(value, hidden)
             self.call.text = render(self.source)
             self.call.value = value if self.stage == "tool_output" else self.put_back(self.source)
@@ -1055,8 +1144,15 @@ class _ToolJob(_Job):
         if self.tally.rescrub:
             operators, vault = self.operators()
             value = self.state.scanner.redact_json(value, operators, vault).value
-        if self.encoded:
-            return json.dumps(value, ensure_ascii=False), None
+        if self.encoded is not None:
+            text = json.dumps(value, ensure_ascii=False)
+            if self.encoded < 0:
+                return text, None
+            parts = list(self.given)
+            parts[self.encoded] = {**parts[self.encoded], "text": text}
+            # What stands beside the text is no part of the typed result, and was not read with it.
+            rest = self.state.scanner.redact_json(parts, *self.operators()).value if len(parts) > 1 else parts
+            return None, rest
         return None, self.put_back(value) if self.stage == "tool_input" else value
 
     def close(self, verdict: Verdict) -> None:

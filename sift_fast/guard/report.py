@@ -36,17 +36,20 @@ def report(lines: Iterable[str]) -> dict[str, Any]:
             weight = 1 / event["sampled"] if event["sampled"] else 1.0
             stage, decision = event["stage"], event["decision"]
             parts = [(part["name"], part["decision"], part["enforced"], part["status"]) for part in event["guardrails"]]
-            took = float(event["latency_us"])
-        except (ValueError, KeyError, TypeError):
+            took, told, tenant = float(event["latency_us"]), event["status"], event.get("tenant", "")
+            counted = round(weight)
+            if not all(isinstance(word, str) for word in (stage, decision, told, tenant, *sum(parts, ()))):
+                raise TypeError("no event")
+        except (ArithmeticError, AttributeError, KeyError, RecursionError, TypeError, ValueError):
             broken += 1
             continue
         events += 1
-        decisions[decision] += round(weight)
-        statuses[event["status"]] += round(weight)
-        stages[stage] += round(weight)
+        decisions[decision] += counted
+        statuses[told] += counted
+        stages[stage] += counted
         latency[stage].append(took)
-        if decision in {"block", "escalate"} and "tenant" in event:
-            tenants[event["tenant"]] += 1
+        if decision in {"block", "escalate"} and tenant:
+            tenants[tenant] += 1
         for name, stood, enforced, status in parts:
             guardrails[name][stood] += 1
             if stood != enforced:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "RANK",
+    "REMOVED",
     "STAGES",
     "Classifier",
     "Decision",
@@ -38,6 +39,8 @@ Stage: TypeAlias = Literal["input", "retrieval", "tool_input", "tool_output", "o
 
 STAGES: tuple[Stage, ...] = ("input", "retrieval", "tool_input", "tool_output", "output")
 #: Decisions merge by maximum.
+#: Stands for a turn that did not go on.
+REMOVED = "<REMOVED>"
 RANK: dict[str, int] = {"allow": 0, "flag": 1, "redact": 2, "escalate": 3, "block": 4}
 _STATUS_RANK: dict[str, int] = {"ok": 0, "skipped": 1, "timeout": 2, "error": 3}
 

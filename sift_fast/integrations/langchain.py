@@ -16,6 +16,9 @@ from langchain.agents.middleware import AgentMiddleware, hook_config
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langgraph.constants import TAG_NOSTREAM
 
+from sift_fast.guard._json import render
+from sift_fast.guard.verdict import REMOVED
+
 if TYPE_CHECKING:
     from sift_fast.guard import Guard, RequestContext, Verdict
 
@@ -23,6 +26,8 @@ __all__ = ["SiftMiddleware"]
 
 #: On a turn that has placeholders already: taken out once more, they would count as something that the user wrote.
 _MARK = "sift_fast.redacted"
+#: Parts that are no text.
+_BYTES = {"image", "image_url", "audio", "input_audio", "video", "file", "media"}
 
 
 class SiftMiddleware(AgentMiddleware):  # type: ignore[misc]
@@ -44,18 +49,24 @@ class SiftMiddleware(AgentMiddleware):  # type: ignore[misc]
     @hook_config(can_jump_to=["end"])  # type: ignore[untyped-decorator]
     def before_agent(self, state: Any, runtime: Any) -> dict[str, Any] | None:
         """Check the user's turn."""
-        message = _last_human(state)
-        if message is None:
-            return None
-        return _turn(message, self._guard.check_input_sync(_text(message), self._context(runtime)))
+        edited = []
+        for message in _new_turns(state):
+            verdict = self._guard.check_input_sync(_text(message), self._context(runtime))
+            if not verdict.allowed:
+                return _end(message, verdict)
+            edited += _turn(message, verdict)
+        return {"messages": edited} if edited else None
 
     @hook_config(can_jump_to=["end"])  # type: ignore[untyped-decorator]
     async def abefore_agent(self, state: Any, runtime: Any) -> dict[str, Any] | None:
         """Check the user's turn."""
-        message = _last_human(state)
-        if message is None:
-            return None
-        return _turn(message, await self._guard.check_input(_text(message), self._context(runtime)))
+        edited = []
+        for message in _new_turns(state):
+            verdict = await self._guard.check_input(_text(message), self._context(runtime))
+            if not verdict.allowed:
+                return _end(message, verdict)
+            edited += _turn(message, verdict)
+        return {"messages": edited} if edited else None
 
     def wrap_model_call(self, request: Any, handler: Callable[[Any], Any]) -> Any:
         """Redact what is sent again, and check the answer."""
@@ -101,14 +112,13 @@ class SiftMiddleware(AgentMiddleware):  # type: ignore[misc]
 
     def _rescrubbed(self, request: Any, context: RequestContext) -> Any:
         # Answers in the state hold what was put back for the user: the model gets placeholders again.
-        messages = [
-            _with_text(message, self._guard.rescrub(_text(message), context))
-            if isinstance(message, HumanMessage | AIMessage)
-            and _text(message)
-            and _MARK not in message.response_metadata
-            else message
-            for message in request.messages
-        ]
+        messages = []
+        for message in request.messages:
+            if isinstance(message, HumanMessage | AIMessage) and _text(message) and not _is_marked(message):
+                # What a user said earlier may have been refused, or never asked about.
+                again = self._guard.reread if isinstance(message, HumanMessage) else self._guard.rescrub
+                message = _with_text(message, again(_text(message), context))  # noqa: PLW2901 -- the same one, edited
+            messages.append(message)
         return request.override(messages=messages, model=_unheard(request.model))
 
 
@@ -118,18 +128,32 @@ def _unheard(model: Any) -> Any:
     return model.model_copy(update={"tags": tags}) if hasattr(model, "tags") else model.with_config(tags=tags)
 
 
-def _last_human(state: Any) -> Any:
-    messages = state["messages"]
-    return messages[-1] if messages and isinstance(messages[-1], HumanMessage) else None
+def _new_turns(state: Any) -> list[Any]:
+    """What the user said since somebody else did."""
+    out: list[Any] = []
+    for message in reversed(state["messages"]):
+        if not isinstance(message, HumanMessage):
+            break
+        out.append(message)
+    return out[::-1]
 
 
-def _turn(message: Any, verdict: Verdict) -> dict[str, Any] | None:
-    if not verdict.allowed:
-        return {"jump_to": "end", "messages": [AIMessage(content=verdict.message)]}
+def _is_marked(message: Any) -> bool:
+    return _MARK in message.response_metadata
+
+
+def _end(message: Any, verdict: Verdict) -> dict[str, Any]:
+    """The end of a run; the turn that was refused does not stay in the state, to be sent with the next one."""
+    removed = message.model_copy(update={"content": REMOVED})
+    return {"jump_to": "end", "messages": [removed, AIMessage(content=verdict.message)]}
+
+
+def _turn(message: Any, verdict: Verdict) -> list[Any]:
+    """A turn in the place of what was said, if it is another."""
     if verdict.text == _text(message):
-        return None
+        return []
     edited = _with_text(message, verdict.text or "")
-    return {"messages": [edited.model_copy(update={"response_metadata": {**message.response_metadata, _MARK: True}})]}
+    return [edited.model_copy(update={"response_metadata": {**message.response_metadata, _MARK: True}})]
 
 
 def _said(message: Any) -> bool:
@@ -172,8 +196,18 @@ def _text(message: Any) -> str:
     content = message.content
     if isinstance(content, str):
         return content
-    parts = [part if isinstance(part, str) else part.get("text") or "" for part in content]
+    parts = [_part(part, said=isinstance(message, AIMessage)) for part in content]
     return "\n".join(part for part in parts if part)
+
+
+def _part(part: Any, *, said: bool) -> str:
+    """The text of a part: a document or a search result that a user or a tool brings is one as a whole."""
+    if isinstance(part, str):
+        return part
+    text = part.get("text")
+    if isinstance(text, str) or said or part.get("type") in _BYTES:
+        return text or ""
+    return render(part)
 
 
 def _with_text(message: Any, text: str) -> Any:
@@ -182,6 +216,7 @@ def _with_text(message: Any, text: str) -> Any:
         return message
     content: Any = text
     if not isinstance(message.content, str):
-        rest = [part for part in message.content if isinstance(part, dict) and not part.get("text")]
+        said = isinstance(message, AIMessage)
+        rest = [part for part in message.content if isinstance(part, dict) and not _part(part, said=said)]
         content = [{"type": "text", "text": text}, *rest]
     return message.model_copy(update={"content": content})

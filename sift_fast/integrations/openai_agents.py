@@ -24,6 +24,8 @@ from agents import (
     ToolOutputGuardrail,
 )
 
+from sift_fast.guard.protocols.openai import last_said
+
 if TYPE_CHECKING:
     from sift_fast.guard import Guard, RequestContext, Verdict
 
@@ -57,8 +59,8 @@ def sift_guardrails(guard: Guard, context: RequestContext | Callable[[Any], Requ
         return context(run) if callable(context) else context
 
     async def check_input(run: Any, _agent: Any, given: Any) -> GuardrailFunctionOutput:
-        verdict = await guard.check_input(_last_user(given), of(run))
-        return GuardrailFunctionOutput(_info(verdict), tripwire_triggered=not _unchanged(verdict))
+        verdict, stays = await _asked(guard, given, of(run))
+        return GuardrailFunctionOutput(_info(verdict), tripwire_triggered=not stays)
 
     async def check_output(run: Any, _agent: Any, output: Any) -> GuardrailFunctionOutput:
         text = output if isinstance(output, str) else json.dumps(output, default=_dumped)
@@ -116,13 +118,29 @@ def _dumped(value: Any) -> Any:
     return value.model_dump(mode="json") if hasattr(value, "model_dump") else str(value)
 
 
-def _last_user(given: Any) -> str:
+async def _asked(guard: Guard, given: Any, context: RequestContext) -> tuple[Verdict, bool]:
+    """What is decided about a request, and whether all that a user says in it stays as it is."""
+    new, earlier = _turns(given)
+    for text in new[:-1]:
+        verdict = await guard.check_input(text, context)
+        if not _unchanged(verdict):
+            return verdict, False
+    verdict = await guard.check_input(new[-1], context)
+    return verdict, _unchanged(verdict) and all(guard.reread(text, context) == text for text in earlier)
+
+
+def _turns(given: Any) -> tuple[list[str], list[str]]:
+    """What the user said since somebody else did, and what he said before."""
     if isinstance(given, str):
-        return given
-    for item in reversed(list(given)):
-        if isinstance(item, dict) and item.get("role") == "user":
-            content = item.get("content")
-            if isinstance(content, str):
-                return content
-            return "\n".join(str(part.get("text") or "") for part in content or () if isinstance(part, dict))
-    return ""
+        return [given], []
+    items = [item for item in given if isinstance(item, dict)]
+    last = last_said(items)
+    said = [(at, _said(item)) for at, item in enumerate(items) if item.get("role") == "user"]
+    return [text for at, text in said if at >= last] or [""], [text for at, text in said if at < last]
+
+
+def _said(item: dict[str, Any]) -> str:
+    content = item.get("content")
+    if isinstance(content, str):
+        return content
+    return "\n".join(str(part.get("text") or "") for part in content or () if isinstance(part, dict))

@@ -44,6 +44,8 @@ _logger = logging.getLogger("sift_fast.integrations.presidio")
 _NAME = "SiftRecognizer"
 #: Injections and leaks are for a guard; Presidio has nothing of the kind.
 _CATEGORIES = frozenset({"pii", "secret"})
+#: Rule sets where no scanner is given: who comes from Presidio looks for personal data.
+_RULES = ["secrets", "pii"]
 
 
 class InvalidParamError(ConfigError):
@@ -208,7 +210,7 @@ class AnalyzerEngine:
         default_score_threshold: results below are dropped.
         supported_languages: codes that `analyze` accepts; the rules are the same for all. None for `["en"]`.
         context_aware_enhancer: see `registry`.
-        scanner: what to look for; None for `Scanner()`.
+        scanner: what to look for; None for `Scanner(["secrets", "pii"])`; regions are sets of their own.
 
     Raises:
         ConfigError: one of these does not hold.
@@ -238,7 +240,7 @@ class AnalyzerEngine:
                 raise ConfigError(
                     f"`{name}` needs Presidio's own AnalyzerEngine: keep it, and add `entity_recognizer()` to it"
                 )
-        self.scanner = Scanner() if scanner is None else scanner
+        self.scanner = Scanner(_RULES) if scanner is None else scanner
         self.default_score_threshold = default_score_threshold
         self.supported_languages = list(supported_languages or ["en"])
         self._entities = _entities(self.scanner)
@@ -410,7 +412,7 @@ def entity_recognizer(
     """A recognizer for Presidio's own `AnalyzerEngine`: one native pass for everything a scanner finds.
 
     Args:
-        scanner: what to look for; None for `Scanner()`.
+        scanner: what to look for; None for `Scanner(["secrets", "pii"])`; regions are sets of their own.
         language: the code it is registered for.
         name: what it is called in `recognition_metadata`.
         entities: entity types it answers for; None for all of the scanner's.
@@ -428,7 +430,7 @@ def entity_recognizer(
     if presidio is None:
         raise ConfigError("presidio-analyzer is not installed: `pip install presidio-analyzer`")
     result_of, explanation_of = presidio.RecognizerResult, presidio.AnalysisExplanation
-    used = Scanner() if scanner is None else scanner
+    used = Scanner(_RULES) if scanner is None else scanner
     known = _entities(used)
 
     class SiftRecognizer(presidio.EntityRecognizer):  # type: ignore[misc,unused-ignore]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import threading
 
 import pytest
 from click.testing import CliRunner
@@ -33,24 +32,7 @@ def refund(cents, conversation="c1"):
     )
 
 
-def at_once(count, work):
-    """What `work(number)` returns in threads that start together."""
-    barrier = threading.Barrier(count)
-    results = [None] * count
-
-    def run(number):
-        barrier.wait()
-        results[number] = work(number)
-
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return results
-
-
-def test_twenty_identical_requests_get_one_permit(opened):
+def test_twenty_identical_requests_get_one_permit(opened, at_once):
     kernel, key = opened
     signed, credential = sf.sign_request(refund(100), key)
 
@@ -63,7 +45,7 @@ def test_twenty_identical_requests_get_one_permit(opened):
     assert sorted(results) == [("allow", "allowed", True)] + [("deny", "replayed", False)] * 19
 
 
-def test_racing_refunds_stay_within_the_budget(opened):
+def test_racing_refunds_stay_within_the_budget(opened, at_once):
     """100 refunds of 50 dollars race for a cap of 500 in one conversation: exactly 10 pass."""
     kernel, key = opened
     signed = [sf.sign_request(refund(5_000), key) for _ in range(100)]
@@ -76,7 +58,7 @@ def test_racing_refunds_stay_within_the_budget(opened):
     assert reasons.count("budget_exceeded") == 90
 
 
-def test_racing_endings_of_one_lease_agree(opened):
+def test_racing_endings_of_one_lease_agree(opened, at_once):
     kernel, key = opened
     lease = kernel.authorize(*sf.sign_request(refund(100), key)).lease
 
@@ -91,7 +73,7 @@ def test_racing_endings_of_one_lease_agree(opened):
     assert len(set(states)) == 2
 
 
-def test_loops_in_threads_wait_side_by_side(opened):
+def test_loops_in_threads_wait_side_by_side(opened, at_once):
     kernel, key = opened
 
     def run(number):

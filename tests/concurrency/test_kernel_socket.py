@@ -81,24 +81,7 @@ def wanted(**fields):
     return sf.ActionRequest(**(base | fields))
 
 
-def at_once(count, work):
-    """What `work(number)` returns in threads that start together."""
-    barrier = threading.Barrier(count)
-    results = [None] * count
-
-    def run(number):
-        barrier.wait()
-        results[number] = work(number)
-
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return results
-
-
-def test_twenty_identical_requests_of_several_clients_get_one_permit(served):
+def test_twenty_identical_requests_of_several_clients_get_one_permit(served, at_once):
     clients = [sf.Kernel.open(served.folder), sf.Kernel.connect(served.path, connections=4)]
     signed, credential = sf.sign_request(wanted(), served.key(clients[0]))
 
@@ -110,7 +93,7 @@ def test_twenty_identical_requests_of_several_clients_get_one_permit(served):
     assert sorted(at_once(20, one)) == [("allow", "allowed", True)] + [("deny", "replayed", False)] * 19
 
 
-def test_loops_in_threads_wait_side_by_side(served):
+def test_loops_in_threads_wait_side_by_side(served, at_once):
     kernel = sf.Kernel.open(served.folder)
     key = served.key(kernel)
 

@@ -6,6 +6,7 @@ No time is asserted: a busy machine would make the test say something about itse
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 
@@ -71,3 +72,16 @@ def test_nothing_heavy_is_loaded(python, code):
 def test_columns_load_numpy_when_asked(python):
     """The other half of lazy: what is asked for comes."""
     assert "numpy" in loaded(python, "import sift_fast; sift_fast.Scanner().scan('a text').columns()")
+
+
+def test_the_source_folder_says_what_it_lacks(root, tmp_path, python):
+    """`python -c "import sift_fast"` in a checkout takes the source, which was never compiled."""
+    shutil.copytree(root / "sift_fast", tmp_path / "sift_fast", ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+    code = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+        "try:\n    import sift_fast\nexcept ImportError as error:\n    print(error.name, error)"
+    )
+    told = python(code)
+    assert told.startswith("sift_fast._core ")
+    assert "another folder" in told
+    assert "make install" in told

@@ -31,6 +31,8 @@ RULES = {
     "path of one machine": ("/work" + "/(?:main|shared)|/root" + r"/\.|/home" + r"/[a-z]+/\.", ()),
     "unfinished work": (r"\b(?:TO" + "DO|FIX" + "ME|HA" + r"CK)\b(?!_)", ("rust/sift-rules/data/",)),
     "merge conflict": (r"^(?:<{7}|>{7}) ", ()),
+    # No index has this project: whoever takes the name there would be installed.
+    "install by name": (r"pip3? install[^\n`]{0,40}\bsift[-_]fast\b(?!-\*)", ("CHANGELOG.md",)),
 }
 
 
@@ -86,6 +88,7 @@ def test_no_file_says_it(texts, name):
         ("path of one machine", "see /work" + "/main/README.md"),
         ("unfinished work", "# TO" + "DO: the rest"),
         ("merge conflict", "<" * 7 + " HEAD"),
+        ("install by name", "pip" + " install " + "'sift-fast[serve]'"),
     ],
 )
 def test_the_patterns_find_what_they_are_for(name, text):

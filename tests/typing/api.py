@@ -147,3 +147,10 @@ def failing(scanner: sf.Scanner) -> str:
         return str(error)
     except sf.SiftError:
         raise
+
+
+def guarding(guard: sf.Guard, text: str) -> str:
+    verdict = guard.check_input_sync(text, sf.RequestContext(tenant="acme"))
+    assert_type(verdict.text, str | None)
+    assert_type(verdict.message, str)
+    return verdict.require()

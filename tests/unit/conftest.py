@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
+from click.testing import CliRunner
 from hypothesis import settings
 
 import sift_fast as sf
 from sift_fast import _core
+from sift_fast.cli.app import cli
 
 # No deadline: the first example of a scanner pays for what is built lazily, and machines are busy.
 settings.register_profile("default", deadline=None, max_examples=150, derandomize=True)
@@ -47,3 +52,27 @@ def own_rules(tmp_path):
         encoding="utf-8",
     )
     return path
+
+
+@pytest.fixture(scope="module")
+def on_the_path():
+    """`import benches`. Last on the path, so that the installed wheel is what is measured and not the source folder."""
+    root = str(Path(__file__).parents[2])
+    sys.path.append(root)
+    yield
+    sys.path.remove(root)
+
+
+@pytest.fixture(scope="session")
+def write_governance():
+    """Makes a governance folder as `sift-fast init` writes it, its restart rule as short as can be."""
+
+    def write(folder: Path) -> Path:
+        result = CliRunner().invoke(cli, ["init", str(folder), "--template", "support"])
+        assert result.exit_code == 0, result.output
+        budgets = folder / "budgets.toml"
+        # One kernel serves many tests, faster than thirty mails a minute.
+        budgets.write_text(budgets.read_text().replace("limit = 30\n", "limit = 60_000\n"))
+        return folder
+
+    return write

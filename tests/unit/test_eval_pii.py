@@ -13,14 +13,7 @@ import pytest
 from sift_fast import _core
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def on_the_path():
-    # Last, so that the installed wheel is what is evaluated and not the source folder.
-    sys.path.append(str(ROOT))
-    yield
-    sys.path.remove(str(ROOT))
+pytestmark = pytest.mark.usefixtures("on_the_path")
 
 
 @pytest.fixture(scope="module")

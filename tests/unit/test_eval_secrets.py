@@ -6,7 +6,6 @@ import gzip
 import hashlib
 import importlib
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,17 +13,10 @@ import pytest
 from sift_fast import _core
 
 ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.usefixtures("on_the_path")
 RULE = "secret.github.token"
 #: 6 of 7 cases, 2 findings in the bytes of both corpora.
 DOT = "sift_fast: 85.7 % at {}"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def on_the_path():
-    # Last, so that the installed wheel is what is evaluated and not the source folder.
-    sys.path.append(str(ROOT))
-    yield
-    sys.path.remove(str(ROOT))
 
 
 @pytest.fixture(scope="module")

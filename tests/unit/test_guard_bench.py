@@ -4,20 +4,12 @@ from __future__ import annotations
 
 import importlib
 import os
-import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def on_the_path():
-    # Last, so that the installed wheel is what is measured and not the source folder.
-    sys.path.append(str(ROOT))
-    yield
-    sys.path.remove(str(ROOT))
+pytestmark = pytest.mark.usefixtures("on_the_path")
 
 
 def bench(name):

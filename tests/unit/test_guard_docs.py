@@ -83,6 +83,48 @@ def test_every_field_of_an_event_is_described():
     assert [field for field in event if f"`{field}`" not in text] == []
 
 
+def through(block: str, folder: Path) -> tuple[int, str]:
+    """How many attacks get through a configuration, as the command says it."""
+    (folder / "sift.toml").write_text(block)
+    ran = CliRunner().invoke(cli, ["attack", str(folder / "sift.toml")])
+    (number,) = re.findall(r"^(\d+) of 83 attacks get through", ran.output, re.MULTILINE)
+    assert ran.exit_code == int(number != "0")
+    return int(number), ran.output
+
+
+def test_each_week_of_adoption_says_what_gets_through(tmp_path):
+    text = (DOCS / "guard-adoption.md").read_text(encoding="utf-8")
+    weeks = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    told = [int(number) for number in re.findall(r"^\| \d \| (\d+)", text, re.MULTILINE)]
+    assert CliRunner().invoke(cli, ["init", str(tmp_path / "governance")]).exit_code == 0
+    assert [through(week, tmp_path)[0] for week in weeks] == told
+    assert "nothing is enforced" in through(weeks[0], tmp_path)[1]
+
+
+def test_an_attack_that_gets_through_is_named_with_what_there_is_against_it(tmp_path):
+    block = re.findall(r"```toml\n(.*?)```", (DOCS / "guard.md").read_text(encoding="utf-8"), re.DOTALL)[0]
+    number, output = through(block, tmp_path)
+    # What guard.md says of its configuration.
+    assert number == 1
+    assert "DROP TABLE" in output
+    assert "block_at = 0.4" in output
+    number, output = through(block.replace("[guardrails.grounding]", "[guardrails.pii]"), tmp_path)
+    assert number == 11
+    assert re.search(r'LLM09 .*`\[guardrails.grounding\]` with `on_violation = "block"`', output)
+    assessed = CliRunner().invoke(cli, ["assess", str(tmp_path / "sift.toml")])
+    assert assessed.exit_code == 1
+    assert "missing; there is `[guardrails.grounding]`" in assessed.output
+
+
+def test_every_risk_has_a_remedy_that_the_configuration_knows():
+    from sift_fast.guard.attacks import REMEDIES, RISKS
+
+    assert REMEDIES.keys() == RISKS.keys()
+    kinds = {*KINDS, "injection_indirect"}
+    for text in REMEDIES.values():
+        assert set(re.findall(r"\[guardrails\.(\w+)", text)) <= kinds
+
+
 def test_the_table_of_risks_is_what_is_played():
     from sift_fast.guard.attacks import _cases, play
 

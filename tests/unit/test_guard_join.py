@@ -38,7 +38,7 @@ def place(request):
 
 
 @pytest.fixture(scope="module")
-def governance(tmp_path_factory, place):
+def governance(tmp_path_factory, place, write_governance):
     folder = write_governance(tmp_path_factory.mktemp("governance") / "g")
     if place == "folder":
         yield folder
@@ -48,15 +48,6 @@ def governance(tmp_path_factory, place):
     server = serve(folder)
     yield folder
     server.stop()
-
-
-def write_governance(folder):
-    result = CliRunner().invoke(cli, ["init", str(folder), "--template", "support"])
-    assert result.exit_code == 0, result.output
-    budgets = folder / "budgets.toml"
-    # One kernel serves all of these tests, faster than thirty mails a minute.
-    budgets.write_text(budgets.read_text().replace("limit = 30\n", "limit = 60_000\n"))
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -274,7 +265,7 @@ def test_a_reload_keeps_sessions_and_reads_the_policies_again(guard, governance,
 
 
 @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
-def test_a_real_kernel_that_is_gone_blocks_calls(is_async, tmp_path):
+def test_a_real_kernel_that_is_gone_blocks_calls(is_async, tmp_path, write_governance):
     folder = write_governance(tmp_path / "g")
     key = {"agent": "support-bot", "id": "support-bot-1", "file": str(folder / "keys" / "support-bot.key")}
     config = {"version": 1, "tools": TOOLS, "kernel": {"folder": str(folder), "keys": {"acme": key}}}
@@ -297,7 +288,7 @@ def test_a_real_kernel_that_is_gone_blocks_calls(is_async, tmp_path):
 
 
 @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
-def test_a_socket_that_nobody_answers_blocks_calls_and_what_comes_in(is_async, tmp_path):
+def test_a_socket_that_nobody_answers_blocks_calls_and_what_comes_in(is_async, tmp_path, write_governance):
     folder = write_governance(tmp_path / "g")
     settings = folder / "kernel.toml"
     settings.write_text(f'mode = "socket"\n{settings.read_text()}')

@@ -45,15 +45,9 @@ def opened(folder, mode):
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory, mode):
-    """A governance folder as `sift-fast init` writes it, its restart rule as short as can be."""
-    folder = tmp_path_factory.mktemp("governance") / "g"
-    result = CliRunner().invoke(cli, ["init", str(folder), "--template", "support"])
-    assert result.exit_code == 0, result.output
-    budgets = folder / "budgets.toml"
-    # One kernel serves all of these tests, faster than thirty mails a minute.
-    budgets.write_text(budgets.read_text().replace("limit = 30\n", "limit = 60_000\n"))
-    return folder
+def written(tmp_path_factory, mode, write_governance):
+    """A governance folder for each mode."""
+    return write_governance(tmp_path_factory.mktemp("governance") / "g")
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +126,20 @@ class TestPath:
             return auth
 
         assert asyncio.run(whole()).permit is not None
+
+    def test_a_receipt_without_the_permit_leaves_the_reservation_to_be_given_back(self, kernel, key, keys):
+        kept = ask(kernel, key, refund(500))
+        receipt = kept.recorded_sync()
+        assert sf.check_receipt(receipt, keys).signature.word == "valid"
+        assert kept.permit is None
+        assert kernel.cancel(kept.lease).state == "cancelled"
+        kept.durable_sync()
+        assert kept.permit is None
+        used = ask(kernel, key, refund(500))
+        used.recorded_sync()
+        assert used.durable_sync() is not None
+        assert used.permit is not None
+        assert kernel.cancel(used.lease).state == "unknown"
 
     def test_many_wait_at_once(self, kernel, key):
         async def one():
@@ -747,6 +755,26 @@ class TestFolder:
                 kernel.reload()
             assert ask(kernel, key, refund(1)).reason == "forbidden"
 
+    def test_policies_on_trial_are_counted_and_decisions_replayed(self, tmp_path, mode, write_governance):
+        folder = tmp_path / "trial"
+        write_governance(folder)
+        settings = folder / "kernel.toml"
+        settings.write_text('decisions = "decisions.jsonl"\n' + settings.read_text())
+        (folder / "policy" / "trial.cedar").write_text(
+            '@id("trial") @shadow forbid (principal, action == Action::"refund", resource)\n'
+            "when { context.args.cents > 100 };\n"
+        )
+        with opened(folder, mode) as kernel:
+            own = sf.SigningKey.load(folder / "keys" / "support-bot.key", "support-bot-1", kernel.audience)
+            for cents in (50, 500):
+                assert ask(kernel, own, refund(cents)).allowed
+            assert kernel.shadow_counters() == {
+                "trial": {"evaluated": 2, "satisfied": 1, "errors": 0, "would_change": 1}
+            }
+        policies = _core.PolicySet.load(folder)
+        lines = (folder / "decisions.jsonl").read_text().splitlines()
+        assert [policies.replay(line) for line in lines] == [None, None]
+
     @pytest.mark.parametrize("name", ["kernel.toml", "keys.toml", "tools.toml"])
     def test_a_missing_file_is_named(self, tmp_path, name, mode):
         folder = tmp_path / "g"
@@ -808,7 +836,9 @@ ref = { type = "string" }
 room = { type = "integer", maximum = 3 }
 """
 
-    def test_a_trace_is_undone_backwards_through_the_same_door(self, tmp_path, mode):
+    @contextlib.contextmanager
+    def rooms(self, tmp_path, mode):
+        """A kernel that knows rooms, a key, and what signs a call of a tool in the trace."""
         folder = tmp_path / "g"
         assert CliRunner().invoke(cli, ["init", str(folder)]).exit_code == 0
         with (folder / "tools.toml").open("a") as stream:
@@ -822,6 +852,10 @@ room = { type = "integer", maximum = 3 }
             def sign(tool, args):
                 return sf.sign_request(request(tool, args=args, trace_id="t1"), key)
 
+            yield kernel, key, sign
+
+    def test_a_trace_is_undone_backwards_through_the_same_door(self, tmp_path, mode):
+        with self.rooms(tmp_path, mode) as (kernel, _, sign):
             for room in (1, 2, 9):
                 with kernel.action(*sign("book", {"room": room})) as permit:
                     permit.result = {"ref": f"r{room}"}
@@ -840,18 +874,7 @@ room = { type = "integer", maximum = 3 }
             assert kernel.rollback("other", sign=sign, run=lambda *_: pytest.fail("undone")) == []
 
     def test_only_what_did_not_begin_is_tried_again(self, tmp_path, mode):
-        folder = tmp_path / "g"
-        assert CliRunner().invoke(cli, ["init", str(folder)]).exit_code == 0
-        with (folder / "tools.toml").open("a") as stream:
-            stream.write(self.TOOLS)
-        (folder / "policy" / "rooms.cedar").write_text(
-            '@id("rooms") permit (principal in Role::"support", action in [Action::"book", Action::"unbook"], resource);'
-        )
-        with opened(folder, mode) as kernel:
-            key = sf.SigningKey.load(folder / "keys" / "support-bot.key", "support-bot-1", kernel.audience)
-
-            def sign(tool, args):
-                return sf.sign_request(request(tool, args=args, trace_id="t1"), key)
+        with self.rooms(tmp_path, mode) as (kernel, key, sign):
 
             def no_key(tool, args):
                 raise OSError

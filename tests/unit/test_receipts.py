@@ -178,3 +178,11 @@ def test_the_example_needs_cryptography_alone(tmp_path):
         bent.write_text(changed)
         assert run(bent).returncode != 0
     assert "sift_fast" not in EXAMPLE.read_text().split('"""')[2]
+
+
+def test_the_example_says_what_it_takes():
+    done = subprocess.run([sys.executable, "-I", str(EXAMPLE)], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "RECEIPT.tlog-proof LOG_KEY KERNEL_KEY" in done.stderr
+    assert "`keys.toml`" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import random
+import string
+import urllib.parse
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -180,3 +185,48 @@ def test_wrong_operators_are_named(scanner, operators, word):
     for call in (lambda: scanner.redact("x", operators), lambda: scanner.stream(operators)):
         with pytest.raises(sf.ConfigError, match=word):
             call()
+
+
+# A key as it stands in a file, and as tools print it: what is put before or after its lines.
+_FORMS = {
+    "file": "\n".join,
+    "cat -A": "$\n".join,
+    "cat -n": lambda lines: "\n".join(f"{at:6}\t{line}" for at, line in enumerate(lines, 1)),
+    "grep -n": lambda lines: "\n".join(f"{at}:{line}" for at, line in enumerate(lines, 1)),
+    "grep -n of files": lambda lines: "\n".join(f"etc/a.pem:{at}:{line}" for at, line in enumerate(lines, 1)),
+    "compose log": lambda lines: "\n".join(f"web-1  | {line}" for line in lines),
+    "cluster log": lambda lines: "\n".join(
+        f"2026-11-21T10:00:00.{at:09}Z stdout F {line}" for at, line in enumerate(lines)
+    ),
+    "html": "<br>".join,
+    "html lines": "<br/>\n".join,
+    "entities": "&#13;&#10;".join,
+    "json": lambda lines: json.dumps({"key": "\n".join(lines)}),
+    "form": lambda lines: urllib.parse.quote_plus("\n".join(lines)),
+    "address": lambda lines: urllib.parse.quote("\n".join(lines), safe=""),
+}
+
+
+_HEADERS = [['Comment: "x y z"', ""], ["X-Header: a", ""], ["Proc-Type: 4,ENCRYPTED", ""]]
+
+
+@pytest.mark.parametrize(
+    ("form", "header"),
+    [*((form, []) for form in _FORMS), *((form, header) for form in ("file", "json", "cat -A") for header in _HEADERS)],
+)
+def test_no_line_of_a_private_key_stays(scanner, form, header):
+    draw = random.Random(8)
+    letters = string.ascii_letters + string.digits + "+/"
+    body = ["".join(draw.choices(letters, k=length)) for length in [64] * 12 + [22]]
+    lines = ["-----BEGIN RSA PRIVATE KEY-----", *header, *body, "-----END RSA PRIVATE KEY-----"]
+    left = urllib.parse.unquote_plus(scanner.redact(f"before {_FORMS[form](lines)} behind").text)
+    assert "behind" in left
+    assert not [line for line in body if line in left]
+
+
+def test_a_putty_key_with_a_short_public_line(scanner):
+    draw = random.Random(9)
+    public, *private = ("".join(draw.choices(string.ascii_letters, k=length)) for length in (24, 64, 20))
+    text = 'PuTTY-User-Key-File-3: ssh-ed25519\nEncryption: none\nComment: "a b"\nPublic-Lines: 1\n'
+    text += "\n".join([public, "Private-Lines: 2", *private, "Private-MAC: " + "0" * 64])
+    assert scanner.redact(text).text == "<PRIVATE_KEY>"

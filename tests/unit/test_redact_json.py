@@ -180,7 +180,18 @@ def test_nothing_is_shown():
 CARD = "4" + "1" * 15
 
 
-@pytest.mark.parametrize("number", [f"{CARD}", f"{CARD}.0", f"{CARD}e0", f"{CARD[:-1]}.1e1"])
+@pytest.mark.parametrize(
+    "number",
+    [
+        f"{CARD}",
+        f"{CARD}.0",
+        f"{CARD}e0",
+        f"{CARD[:-1]}.1e1",
+        f"{CARD}.{'0' * 40}",
+        f"{CARD}.{'0' * 9000}",
+        f"{CARD}{'0' * 25}e-25",
+    ],
+)
 def test_a_number_is_read_in_every_way_of_writing(number):
     """Floats and exponents once hid the digits of a card."""
     scanner = sf.Scanner(["pii"])
@@ -189,6 +200,27 @@ def test_a_number_is_read_in_every_way_of_writing(number):
     containers = scanner.redact_json(json.loads(document))
     assert containers.value == {"credit_card": 0}
     assert [item.entity_type for item in containers.items] == ["CREDIT_CARD"]
+
+
+class Masked(float):
+    """As numpy's floats: a float that is shown otherwise."""
+
+    def __repr__(self):
+        return "x"
+
+
+class Number(int):
+    def __repr__(self):
+        return "n"
+
+
+@pytest.mark.parametrize("number", [Masked(CARD), Number(CARD)])
+def test_numbers_are_read_and_not_what_they_show(number):
+    scanner = sf.Scanner(["pii"])
+    assert scanner.redact_json({"credit card": number}).value == {"credit card": 0}
+    [(key, _)] = scanner.redact_json({number: 1}).value.items()
+    assert CARD not in repr(key)
+    assert key != number
 
 
 def test_keys_of_every_kind_are_redacted_or_refused():
@@ -224,3 +256,61 @@ def test_a_vault_takes_nothing_of_a_document_that_is_refused(last):
     with pytest.raises((TypeError, sf.LimitExceeded)):
         SCANNER.redact_json([TOKEN, last], vault=vault)
     assert len(vault) == 0
+
+
+def test_a_vault_takes_in_all_values_or_none():
+    vault = sf.Vault(KEY, max_entries=1)
+    for document in ([TOKEN, OTHER], {"a": TOKEN, "b": [OTHER]}, json.dumps([TOKEN, OTHER])):
+        with pytest.raises(sf.LimitExceeded, match="full"):
+            SCANNER.redact_json(document, vault=vault)
+        assert len(vault) == 0
+
+    def fails(value, entity_type):
+        raise ArithmeticError
+
+    operators = {"PASSWORD": fails, "default": sf.Pseudonym()}
+    with pytest.raises(ArithmeticError):
+        SCANNER.redact_json([TOKEN, {"password": PASSWORDS[0]}], operators, vault)
+    assert len(vault) == 0
+    assert SCANNER.redact_json([TOKEN, TOKEN], vault=vault).value == [f"<GITHUB_TOKEN_1:{vault.tag}>"] * 2
+
+
+PASSWORDS = _core.generate("secret.generic.password", 5, 4, ["secrets"])
+
+
+@pytest.mark.parametrize("mark", ["'", '"', "`", "\\", "<", ">", "\t", "é", "$", "|", "/"])
+def test_a_password_under_its_name_goes_as_a_whole(mark):
+    for password in PASSWORDS:
+        for value in (password + mark + password, password + mark, f"{password[:3]}{mark}{password}"):
+            for document in ({"password": value}, {"db": {"dbPassword": {"value": value}}}, {"password": [value]}):
+                for operator in (None, sf.Mask(), sf.Encrypt(KEY)):
+                    red = SCANNER.redact_json(document, operator)
+                    text = SCANNER.redact_json(json.dumps(document), operator)
+                    assert json.loads(text.value) == red.value
+                    assert text.items == red.items
+                    assert len(red.items) == 1
+                    assert password[4:] not in repr(red.value)
+                    if operator is None:
+                        assert repr(red.value) == repr(document).replace(repr(value), repr("<PASSWORD>"))
+
+
+def test_what_is_no_password_s_value_stays():
+    document = {
+        "password": {
+            "type": "string",
+            "description": "at least 8 characters",
+            "minLength": 8,
+            "pattern": "^[a-z]{8,}$",
+        },
+        "text": {"value": "nothing"},
+        "value": {"value": "nothing either"},
+    }
+    assert SCANNER.redact_json(document).value == document
+
+
+def test_a_byte_order_mark_stays():
+    text = f'\ufeff{{"a": "{TOKEN}"}}'
+    assert SCANNER.redact_json(text).value == '\ufeff{"a": "<GITHUB_TOKEN>"}'
+    assert SCANNER.redact_json(text.encode()).value == '\ufeff{"a": "<GITHUB_TOKEN>"}'.encode()
+    with pytest.raises(sf.ConfigError):
+        SCANNER.redact_json("\ufeff\ufeff{}")

@@ -84,7 +84,7 @@ KEY = bytes(range(32))
 OTHER = bytes(range(1, 33))
 PARTS = [
     "aaxbb", "aaxbbycc", "bbxcc", "aa", "x", "bbzcc", "link:", "deep1234", "deep5678", "long:qwqw", "qwqw" * 4, " ",
-    "é", "😀", "\ud800", "aa\ud800bb", "~", ">", "<LEFT_1:", "<", ".", "//", "aaébb",
+    "é", "😀", "\ud800", "aa\ud800bb", "~", ">", "\\", "<LEFT_1:", "<", ".", "//", "aaébb",
 ]  # fmt: skip
 
 
@@ -221,6 +221,24 @@ def test_what_overlaps_is_restored(rules):
     # Any other operator takes the rest away.
     for operator, wanted in [(None, "<LEFT>"), (sf.Mask(), "*****"), (bracket, "[aaxbb,LEFT]")]:
         assert scanner.redact("aaxbbzcc", operator).text == wanted
+
+
+@settings(max_examples=500)
+@given(parts=TEXT, cuts=CUTS)
+@example(parts=["aaxbb", "ycc" + "x" * 40], cuts=[])
+@example(parts=["link:", "x" * 20, "aa", "x" * 9, "bb" + "x" * 9 + "cc"], cuts=[])
+def test_what_is_cut_is_told(over, parts, cuts):
+    """What a loser covers beyond the limit was once cut in silence."""
+    text = "".join(part.replace("{tag}", "tag") for part in parts)
+    encrypt, vault = sf.Encrypt(KEY), sf.Vault(KEY)
+    red = over.redact(text, encrypt)
+    if not red.incomplete:
+        assert encrypt.decrypt(red.text, urls=True) == text
+    for operators, takes_back in ((encrypt, encrypt.decrypt), (sf.Pseudonym(), vault.restore)):
+        with over.stream(operators, vault=None if operators is encrypt else vault) as stream:
+            out = streamed(stream, text, cuts)
+        if not stream.incomplete:
+            assert takes_back(out, urls=True) == text
 
 
 def test_keep_hides_nothing(rules):

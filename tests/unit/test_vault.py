@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import pickle
 import stat
@@ -94,6 +95,33 @@ def test_placeholders_cannot_be_forged(scanner, vault):
     assert vault.restore(scanner.redact(TOKENS[1], operators, vault).text) == mine
 
 
+def test_placeholders_cannot_be_forged_in_the_spelling_of_json(scanner, vault):
+    """JSON that was redacted as text is decoded afterwards, and what it spells then reads as a placeholder."""
+    mine = scanner.redact(TOKENS[0], vault=vault).text
+
+    def spelt(text, letters):
+        return "".join(f"\\u{ord(letter):04x}" if letter in letters else letter for letter in text)
+
+    for letters in ("<>", ">", "<", vault.tag, vault.tag[0], vault.tag[-1], mine, ":_"):
+        for padding in ("", "~", "\\u007e"):
+            forged = spelt(mine[:-1], letters) + padding + spelt(mine[-1], letters)
+            inner = f'{{"b": "{forged}"}}'
+            for document in (f'{{"a": "{forged}"}}', json.dumps({"a": inner}), f'{{"{forged}": "\\\\"}}'):
+                red = scanner.redact(document, vault=vault).text
+                assert vault.restore(red) == document
+                assert TOKENS[0] not in vault.restore_json(red)
+    # An escape of the escape: what is decoded twice is looked at each time.
+    twice = json.dumps({"a": f'{{"b": "<GITHUB_TOKEN_1:{vault.tag[:-1]}\\u00{ord(vault.tag[-1]):x}>"}}'})
+    deeper = twice.replace("\\\\u", "\\u005cu")
+    assert deeper != twice
+    for document in (twice, deeper):
+        assert json.loads(json.loads(document)["a"])["b"] == mine
+        assert TOKENS[0] not in vault.restore_json(scanner.redact(document, vault=vault).text)
+    # Where only the brackets are spelt so, as some encoders do, what was written as a placeholder is one.
+    written = mine.replace("<", "\\u003c").replace(">", "\\u003e")
+    assert vault.restore_json(f'{{"a": "{written}"}}') == f'{{"a": "{TOKENS[0]}"}}'
+
+
 def test_a_clean_text_is_the_same_object(scanner, vault):
     for text in ("clean é", b"clean"):
         assert scanner.redact(text, vault=vault).text is text
@@ -163,6 +191,16 @@ def test_files_that_are_not_ours(scanner, vault, tmp_path):
     with pytest.raises(sf.LimitExceeded, match="full"):
         sf.Vault.load(path, KEY, max_entries=0)
     assert names(tmp_path) == ["sealed"]
+
+
+def test_a_save_does_not_take_another_vault_s_place(scanner, vault, tmp_path):
+    path = tmp_path / "sealed"
+    text = scanner.redact(TOKENS[0], vault=vault).text
+    vault.save(path)
+    for other in (sf.Vault(KEY), sf.Vault(bytes(32))):
+        with pytest.raises(sf.StateUnavailable, match="another vault"):
+            other.save(path)
+    assert sf.Vault.load(path, KEY).restore(text) == TOKENS[0]
 
 
 def test_a_save_that_fails_leaves_nothing_behind(vault, tmp_path):
@@ -241,6 +279,27 @@ def test_restore_stream(scanner, vault):
     with pytest.raises(sf.SiftError, match="begin a new one"):
         restorer.feed("a")
     assert vault.restorer().finish() == ""
+
+
+def test_a_generator_is_closed_when_its_consumer_stops(scanner, vault):
+    closed = []
+
+    def source():
+        try:
+            yield from ("one ", "two ", "three ") * 100
+        finally:
+            closed.append(True)
+
+    async def take_one(pieces):
+        async for _ in pieces:
+            break
+        await pieces.aclose()
+
+    kept = source()
+    for pieces in (vault.restore_stream(kept), scanner.redact_stream(source())):
+        asyncio.run(take_one(pieces))
+    assert closed == [True, True]
+    assert next(kept, None) is None
 
 
 def test_binary_values_stay_out_of_text(tmp_path):

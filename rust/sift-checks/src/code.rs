@@ -289,12 +289,38 @@ pub(crate) fn is_identifier(value: &[u8]) -> bool {
     let value = &value[start..];
     let Some(open) = find(value, b'(') else {
         let end = value.iter().rposition(|byte| !b")]}>{:;,.`".contains(byte));
-        return end.is_some_and(|end| identifier(&value[..=end]));
+        return end.is_some_and(|end| identifier(&value[..=end]) || joined_words(&value[..=end]));
     };
     let name = &value[..open];
     let callable =
         starts_name(name) && name.iter().all(|&byte| is_name_byte(byte) || b".:!".contains(&byte));
     callable && (value.contains(&b')') || identifier(name))
+}
+
+/// Three and more words of one case joined by one sign, of which at most one has digits and is short beside the
+/// others: `DOT11EXT_SET_MAPPING_KEY`, `cost_above_1hr_rate`, `copy-of-the-primary-key-1628622402887`.
+fn joined_words(value: &[u8]) -> bool {
+    let sign = if value.contains(&b'_') { b'_' } else { b'-' };
+    let upper = value.iter().any(u8::is_ascii_uppercase);
+    let (mut words, mut letters, mut others, mut rest) = (0usize, 0usize, 0usize, 0usize);
+    for part in value.split(|&byte| byte == sign) {
+        let one_case = part
+            .iter()
+            .all(|b| b.is_ascii_digit() || b.is_ascii_alphabetic() && b.is_ascii_uppercase() == upper);
+        if part.is_empty() || !one_case {
+            return false;
+        }
+        if part.len() <= 16 && part.iter().all(u8::is_ascii_alphabetic) {
+            words += 1;
+            letters += part.len();
+        } else {
+            others += 1;
+            let number = part.iter().all(u8::is_ascii_digit);
+            // A time in milliseconds has thirteen digits; a mix that long is a token's.
+            rest += if part.len() <= if number { 13 } else { 8 } { part.len() } else { return false };
+        }
+    }
+    words >= 2 && words + others >= 3 && others <= 1 && rest <= letters
 }
 
 const EXTENSIONS: &[&[u8]] = &[
@@ -646,8 +672,27 @@ mod tests {
                 ".models.token_v1_request",
                 "V1LocalObjectReference",
                 "X509CertificateTemplateFlag",
+                "DOT11EXT_SET_KEY_MAPPING_KEY",
+                "V0_API_KEY",
+                "cost_above_1hr_rate",
+                "copy-of-the-primary-key-1628622402887",
+                "x25519_check_private_key_bytes",
             ],
-            &["", "(", ")", "aK9(xq", "aK9xq7)", "9abc()", "k3j4h5kj34h5"],
+            &[
+                "",
+                "(",
+                ")",
+                "aK9(xq",
+                "aK9xq7)",
+                "9abc()",
+                "k3j4h5kj34h5",
+                // The last part is longer, or one more has digits, or the case changes.
+                "sm_pat_n7ye1v1r4i",
+                "acme_upload_6f91c4d08ab372e5",
+                "one_t2o_three_f4r",
+                "Ab_cD_eF1",
+                "a__b_c1",
+            ],
         );
     }
 

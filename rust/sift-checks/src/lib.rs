@@ -29,6 +29,8 @@ mod national;
 mod network;
 mod phone;
 mod placeholder;
+mod prose;
+mod published;
 mod shape;
 #[cfg(test)]
 mod testing;
@@ -112,6 +114,8 @@ checks! {
         "drops stand-ins: example words, masks, counting, repetition, fewer than 4 distinct bytes",
     Unfilled = "unfilled":
         "drops what was never filled in: masks, template expressions, your-key-here; milder than placeholder",
+    Published = "published":
+        "drops keys that their vendor publishes as samples",
     UrlPassword = "url_password":
         "drops what was never filled in, and on the web (http, ws, git) also words, names and stand-ins",
     NotVariable = "not_variable":
@@ -136,6 +140,8 @@ checks! {
         "drops values of fields whose name says otherwise: secret_name, tokenUrl, publicKey, csrf_token",
     NotWord = "not_word":
         "drops single words, numbers, dates and versions",
+    NotProse = "not_prose":
+        "drops sentences, code between two strings and regular expressions: what a quoted password is not",
     JwtHeader = "jwt_header":
         "scores 0.95 if the first part is a JSON web token's header, drops what does not begin as one",
     EncodesText = "encodes_text":
@@ -351,6 +357,7 @@ impl Check {
             Self::JwtHeader => return encoded::jwt_header(value),
             Self::Placeholder => (placeholder::is_placeholder(value), "placeholder"),
             Self::Unfilled => (placeholder::is_unfilled(value), "unfilled"),
+            Self::Published => (published::is_sample(value), "published"),
             Self::UrlPassword => (is_shown_in_url(value, subject.before), "url_password"),
             Self::NotVariable => (code::is_variable(value, subject.before), "variable"),
             Self::NotPath => (code::is_path(value), "path"),
@@ -365,6 +372,7 @@ impl Check {
             ),
             Self::KeyWord => (!has_key_word(subject.before), "no_key_word"),
             Self::SecretName => (name::is_other_field(subject.before), "name"),
+            Self::NotProse => (prose::is_prose(value), "prose"),
             Self::NotWord => (words::single_word(value) || shape::is_number(value), "word"),
             Self::EncodesText => (!encoded::encodes_text(value), "no_text"),
             Self::Base64Text => (encoded::is_base64_text(value), "base64_text"),
@@ -602,6 +610,7 @@ mod tests {
             Check::NotPath,
             Check::NotUrl,
             Check::NotWord,
+            Check::NotProse,
             Check::Base64Text,
         ];
         let upper_hex = b"0123456789ABCDEF";
@@ -621,7 +630,7 @@ mod tests {
         let mut random = Random::new(20_241_121);
         for (name, alphabet, lengths) in alphabets {
             for &length in lengths {
-                let mut dropped = [0usize; 8];
+                let mut dropped = [0usize; 9];
                 for _ in 0..10_000 {
                     let value = random.bytes(alphabet, length);
                     for (check, dropped) in checks.iter().zip(&mut dropped) {

@@ -138,6 +138,8 @@ const SHOWN: &[&[u8]] = &[
     b"cancellation",
     b"antiforgery",
     b"idempotency",
+    b"foreignkey",
+    b"foreign_key",
     b"tokenizer",
     b"tokenize",
 ];

@@ -80,8 +80,11 @@ fn number(digits: &[u8]) -> Option<u32> {
 
 /// Hardware address: one separator, not the broadcast nor the empty address, no part of a longer list.
 pub(crate) fn mac(value: &[u8], before: &[u8]) -> Outcome {
-    if let [.., digit, b':' | b'-' | b'.'] = before {
-        if digit.is_ascii_hexdigit() {
+    if let [name @ .., b':' | b'-' | b'.'] = before {
+        // Two or four digits are a further group of something longer; `MAC:` is a label.
+        let group = name.iter().rev().take_while(|byte| byte.is_ascii_alphanumeric());
+        let digits = group.clone().filter(|byte| byte.is_ascii_hexdigit()).count();
+        if digits > 0 && digits == group.count() {
             return Outcome::Drop("inside");
         }
     }

@@ -156,6 +156,9 @@ pub struct Summary {
     pub binary: u64,
     /// Devices, sockets, pipes, and links not followed.
     pub not_files: u64,
+    /// Files and directories that ignore files name: what is in such a directory is not counted. 0 with
+    /// [`WalkOptions::no_ignore`], and beside another argument one that is itself an argument counts too.
+    pub ignored: u64,
     /// Every file that is too large, and every argument that was left out.
     pub skipped: Vec<Skipped>,
     /// What could not be read.

@@ -6,7 +6,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ignore::{DirEntry, WalkBuilder, WalkState};
 
@@ -51,9 +51,12 @@ where
         bytes: AtomicU64::new(0),
         binary: AtomicU64::new(0),
         not_files: AtomicU64::new(0),
+        listed: AtomicU64::new(0),
+        met: AtomicU64::new(0),
+        passed: Arc::default(),
     };
     let roots = walk.roots(paths);
-    if let Some(builder) = builder(&roots, options) {
+    if let Some(builder) = builder(&roots, options, Arc::clone(&walk.passed)) {
         let walk = &walk;
         builder.build_parallel().run(|| {
             let mut worker = Worker { walk, number: None, reader: Reader::default() };
@@ -84,6 +87,12 @@ struct Walk<'w, F> {
     bytes: AtomicU64,
     binary: AtomicU64,
     not_files: AtomicU64,
+    /// Files and folders in the folders that were walked, and how many of them the walker gave: it says
+    /// nothing of what ignore files name, which is the rest.
+    listed: AtomicU64,
+    met: AtomicU64,
+    /// What was left out for another reason.
+    passed: Arc<AtomicU64>,
 }
 
 #[derive(Default)]
@@ -124,6 +133,15 @@ impl<F> Walk<'_, F> {
         roots
     }
 
+    /// Counts what is in a folder that is walked. One that cannot be read is told of by the walker.
+    fn list(&self, folder: &Path) {
+        if self.options.no_ignore {
+            return;
+        }
+        let Ok(entries) = fs::read_dir(folder) else { return };
+        self.listed.fetch_add(entries.filter(Result::is_ok).count() as u64, Ordering::Relaxed);
+    }
+
     fn told(&self) -> MutexGuard<'_, Told> {
         // Only pushes happen under the lock: whoever panicked left the lists whole.
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
@@ -156,6 +174,12 @@ impl<F> Walk<'_, F> {
             bytes: self.bytes.into_inner(),
             binary: self.binary.into_inner(),
             not_files: self.not_files.into_inner(),
+            // Of folders that change meanwhile this is a guess, and never less than none.
+            ignored: self
+                .listed
+                .into_inner()
+                .saturating_sub(self.met.into_inner())
+                .saturating_sub(self.passed.load(Ordering::Relaxed)),
             skipped: told.skipped,
             errors: told.errors,
             stopped: self.stop.load(Ordering::Relaxed),
@@ -167,7 +191,7 @@ impl<F> Walk<'_, F> {
 }
 
 /// The walker of `roots`; `None` if there is nothing to walk.
-fn builder(roots: &[Root], options: &WalkOptions) -> Option<WalkBuilder> {
+fn builder(roots: &[Root], options: &WalkOptions, passed: Arc<AtomicU64>) -> Option<WalkBuilder> {
     let (first, rest) = roots.split_first()?;
     let mut builder = WalkBuilder::new(&first.path);
     for root in rest {
@@ -203,7 +227,11 @@ fn builder(roots: &[Root], options: &WalkOptions) -> Option<WalkBuilder> {
             && fs::canonicalize(entry.path()).is_ok_and(|path| arguments.contains(&path))
     };
     builder.filter_entry(move |entry| {
-        entry.depth() == 0 || (entry.file_name() != ".git" && !is_argument(entry))
+        let taken = entry.depth() == 0 || (entry.file_name() != ".git" && !is_argument(entry));
+        if !taken {
+            passed.fetch_add(1, Ordering::Relaxed);
+        }
+        taken
     });
     Some(builder)
 }
@@ -231,6 +259,9 @@ impl<F: Fn(usize, &Path, &[u8])> Worker<'_, F> {
         let walk = self.walk;
         let is_argument = entry.depth() == 0;
         let path = entry.path();
+        if !is_argument {
+            walk.met.fetch_add(1, Ordering::Relaxed);
+        }
         // An argument has been found to lead to a file or directory; others are what they are.
         let kind = match is_argument {
             true => fs::metadata(path).map(|metadata| metadata.file_type()),
@@ -238,7 +269,7 @@ impl<F: Fn(usize, &Path, &[u8])> Worker<'_, F> {
         };
         match kind {
             Err(error) => return walk.fail(path, &error),
-            Ok(kind) if kind.is_dir() => return,
+            Ok(kind) if kind.is_dir() => return walk.list(path),
             Ok(kind) if !kind.is_file() => return walk.skip(path, Skip::NotAFile, is_argument),
             Ok(_) => {}
         }

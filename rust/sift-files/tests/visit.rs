@@ -392,3 +392,19 @@ mod unix {
         assert!(found.starts_with(b"Name:") && found.ends_with(b"\n"));
     }
 }
+
+#[test]
+fn what_ignore_files_name_is_counted() {
+    let directory =
+        tree(true, &[".env", "a.txt", "build/x.o", "build/y.o", "src/b.txt", "src/b.log"]);
+    write(directory.path(), ".gitignore", b".env\n/build/\n*.log\n");
+    let (names, summary) = walk(&directory, &["."]);
+    assert_eq!(names, [".gitignore", "a.txt", "src/b.txt"]);
+    // A directory counts as one, and `.git` is no choice of an ignore file.
+    assert_eq!(summary.ignored, 3);
+    let options = WalkOptions { no_ignore: true, ..WalkOptions::default() };
+    let (names, summary) = walk_with(directory.path(), &["."], &options);
+    assert_eq!((names.len(), summary.ignored), (7, 0));
+    let (_, summary) = walk(&directory, &["src", "a.txt"]);
+    assert_eq!(summary.ignored, 1);
+}

@@ -74,9 +74,41 @@ pub struct Who<'a> {
     pub conversation: Option<&'a str>,
     /// The tool that is called.
     pub tool: &'a str,
+    /// Name of the request.
+    pub request_id: &'a str,
+    /// Digest of the action.
+    pub action: [u8; 32],
+    /// The user behind a socket who asks; nobody in particular in this process.
+    pub peer: Option<u32>,
+}
+
+/// Whose lease it is, for the receipt of its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct About {
+    pub(crate) tenant: String,
+    pub(crate) role: String,
+    pub(crate) agent: String,
+    pub(crate) session: Option<String>,
+    pub(crate) conversation: Option<String>,
+    pub(crate) tool: String,
+    pub(crate) request_id: String,
+    pub(crate) action: [u8; 32],
 }
 
 impl Who<'_> {
+    fn about(&self) -> About {
+        About {
+            tenant: self.tenant.to_owned(),
+            role: self.role.to_owned(),
+            agent: self.agent.to_owned(),
+            session: self.session.map(str::to_owned),
+            conversation: self.conversation.map(str::to_owned),
+            tool: self.tool.to_owned(),
+            request_id: self.request_id.to_owned(),
+            action: self.action,
+        }
+    }
+
     /// The account's name under a scope; nothing when the action has no such thing.
     fn account(&self, scope: Scope) -> Option<String> {
         let tenant = self.tenant;
@@ -302,12 +334,16 @@ pub struct Outcome {
     pub overrun: bool,
 }
 
-/// What the caller says became of an action.
+/// What becomes of an action.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Ending {
+pub(crate) enum Ending {
+    /// It happened and cost this much, by unit; a unit that is not named cost what was reserved.
     Settle(BTreeMap<String, i64>),
+    /// It did not happen; once its permit was handed out, that is not believed and it counts as broken off.
     Cancel,
+    /// It was broken off.
     Abandon,
+    /// Nobody said in time.
     Expire,
 }
 
@@ -359,6 +395,10 @@ struct Lease {
     items: Vec<(Charge, Vec<Place>)>,
     /// The permit left the kernel, so that the action may happen whatever is said of it.
     handed_out: bool,
+    /// Who asked for it, behind a socket: nobody else there ends it.
+    peer: Option<u32>,
+    /// Until its end is in the ledger.
+    about: Option<Box<About>>,
     ended: Option<(Ending, Outcome)>,
 }
 
@@ -561,7 +601,14 @@ impl Ledgers {
                         now.steady.saturating_add(self.bounds.lease_ms),
                         id.clone(),
                     )));
-                    let lease = Lease { holder, items, handed_out: false, ended: None };
+                    let lease = Lease {
+                        holder,
+                        items,
+                        handed_out: false,
+                        peer: who.peer,
+                        about: Some(Box::new(who.about())),
+                        ended: None,
+                    };
                     books.leases.insert(id.clone(), lease);
                     return Ok(id);
                 }
@@ -704,6 +751,11 @@ impl Ledgers {
             }
             outcome.charged.push(Charge { amount, ..charge.clone() });
         }
+        if ending == Ending::Expire {
+            // Nobody says it, so that it has no receipt.
+            lease.about = None;
+        }
+        lease.items = Vec::new();
         lease.ended = Some((ending, outcome));
         ended.push_back((now.steady, id.to_owned()));
         *open = open.saturating_sub(1);
@@ -716,11 +768,24 @@ impl Ledgers {
         beyond
     }
 
-    fn end(&self, id: &str, ending: Ending, now: Now) -> Result<Outcome> {
-        let outcome = {
+    /// Ends a lease for one who may: the user behind a socket who asked for it, or this process.
+    ///
+    /// Returns with the outcome what its receipt is to say, when nobody has it; [`Self::give_about`] puts it back.
+    pub(crate) fn end(
+        &self,
+        id: &str,
+        ending: Ending,
+        peer: Option<u32>,
+        now: Now,
+    ) -> Result<(Outcome, Option<Box<About>>)> {
+        let ended = {
             let mut books = lock(&self.books);
             self.sweep(&mut books, now);
-            let Some(lease) = books.leases.get(id) else {
+            let known = books.leases.get_mut(id).filter(|lease| {
+                // As for one that is not there: who asks for another one's learns nothing.
+                peer.is_none() || lease.peer == peer
+            });
+            let Some(lease) = known else {
                 return Err(KernelError::LeaseConflict(
                     "the lease is not known: it ended long ago or before a restart, and was charged".to_owned(),
                 ));
@@ -733,12 +798,10 @@ impl Ledgers {
             if let Some((before, outcome)) = &lease.ended {
                 return if *before == ending {
                     let outcome = outcome.clone();
+                    // The first time it may have failed here, or at its receipt.
+                    let about = lease.about.take();
                     drop(books);
-                    // The first time it may have failed here.
-                    if outcome.overrun {
-                        self.pay()?;
-                    }
-                    Ok(outcome)
+                    self.paid(id, outcome, about)
                 } else {
                     Err(KernelError::LeaseConflict(format!(
                         "the lease has ended otherwise: it is {}",
@@ -761,8 +824,11 @@ impl Ledgers {
                 }
             }
             let beyond = self.end_in(&mut books, id, ending, now);
-            let outcome = books.leases.get(id).and_then(|lease| lease.ended.clone());
-            let Some((_, outcome)) = outcome else {
+            let outcome = books
+                .leases
+                .get_mut(id)
+                .and_then(|lease| Some((lease.ended.clone()?.1, lease.about.take())));
+            let Some(ended) = outcome else {
                 return Err(KernelError::Unavailable(
                     "the lease is lost: please report this".to_owned(),
                 ));
@@ -771,12 +837,31 @@ impl Ledgers {
                 let owed = books.owed.entry(place).or_default();
                 *owed = owed.saturating_add(missing);
             }
-            outcome
+            ended
         };
+        self.paid(id, ended.0, ended.1)
+    }
+
+    fn paid(
+        &self,
+        id: &str,
+        outcome: Outcome,
+        about: Option<Box<About>>,
+    ) -> Result<(Outcome, Option<Box<About>>)> {
         if outcome.overrun {
-            self.pay()?;
+            if let Err(error) = self.pay() {
+                self.give_about(id, about);
+                return Err(error.into());
+            }
         }
-        Ok(outcome)
+        Ok((outcome, about))
+    }
+
+    /// The end of a lease could not be recorded: who says it again tries again.
+    pub(crate) fn give_about(&self, id: &str, about: Option<Box<About>>) {
+        if let Some(lease) = lock(&self.books).leases.get_mut(id) {
+            lease.about = about;
+        }
     }
 
     /// Tells the store of overruns it does not know of. What fails is kept for the next time.
@@ -811,27 +896,6 @@ impl Ledgers {
                 true
             }
         }
-    }
-
-    /// The action happened and cost this much, by unit; a unit that is not named cost what was reserved.
-    pub(crate) fn settle(
-        &self,
-        id: &str,
-        actual: BTreeMap<String, i64>,
-        now: Now,
-    ) -> Result<Outcome> {
-        self.end(id, Ending::Settle(actual), now)
-    }
-
-    /// The action did not happen; once its permit was handed out, that is not believed and it counts as broken
-    /// off.
-    pub(crate) fn cancel(&self, id: &str, now: Now) -> Result<Outcome> {
-        self.end(id, Ending::Cancel, now)
-    }
-
-    /// The action was broken off.
-    pub(crate) fn abandon(&self, id: &str, now: Now) -> Result<Outcome> {
-        self.end(id, Ending::Abandon, now)
     }
 
     /// Gives back what was drawn and not used. Open leases are charged in full, as by a crash.
@@ -884,7 +948,17 @@ mod tests {
     }
 
     fn who<'a>(tenant: &'a str, agent: &'a str) -> Who<'a> {
-        Who { tenant, role: "support", agent, session: None, conversation: None, tool: "refund" }
+        Who {
+            tenant,
+            role: "support",
+            agent,
+            session: None,
+            conversation: None,
+            tool: "refund",
+            request_id: "r1",
+            action: [1; 32],
+            peer: None,
+        }
     }
 
     fn charge(amount: i64) -> Charge {
@@ -906,6 +980,41 @@ mod tests {
         cap = 600
         block = 50
     "#;
+
+    impl Ledgers {
+        fn over(&self, id: &str, ending: Ending, now: Now) -> Result<Outcome> {
+            self.end(id, ending, None, now).map(|(outcome, _)| outcome)
+        }
+
+        fn settle(&self, id: &str, actual: BTreeMap<String, i64>, now: Now) -> Result<Outcome> {
+            self.over(id, Ending::Settle(actual), now)
+        }
+
+        fn cancel(&self, id: &str, now: Now) -> Result<Outcome> {
+            self.over(id, Ending::Cancel, now)
+        }
+
+        fn abandon(&self, id: &str, now: Now) -> Result<Outcome> {
+            self.over(id, Ending::Abandon, now)
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_lease_is_told_once_and_only_to_whoever_asked_for_it() {
+        let books = memory(HIERARCHY);
+        let asked = Who { peer: Some(7), ..who("acme", "a") };
+        let lease = books.reserve(&asked, &[charge(100)], NOW).unwrap();
+        for ending in [Ending::Cancel, Ending::Abandon, Ending::Settle(BTreeMap::new())] {
+            let other = books.end(&lease, ending, Some(8), NOW);
+            assert!(matches!(other, Err(KernelError::LeaseConflict(_))));
+        }
+        let (outcome, about) = books.end(&lease, Ending::Cancel, Some(7), NOW).unwrap();
+        assert_eq!(about.as_deref(), Some(&asked.about()));
+        // It could not be recorded, so it is told again.
+        books.give_about(&lease, about);
+        assert!(books.end(&lease, Ending::Cancel, None, NOW).unwrap().1.is_some());
+        assert_eq!(books.end(&lease, Ending::Cancel, Some(7), NOW).unwrap(), (outcome, None));
+    }
 
     fn ledgers(text: &str, store: Arc<dyn Store>) -> Ledgers {
         Ledgers::new(Budgets::from_text(text).unwrap(), store, BOUNDS, NOW).unwrap()

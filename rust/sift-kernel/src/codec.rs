@@ -87,15 +87,23 @@ impl Members {
     }
 }
 
-fn object(members: Vec<(&str, Option<Value>)>) -> Value {
+pub(crate) fn object(members: Vec<(&str, Option<Value>)>) -> Value {
     let members =
         members.into_iter().filter_map(|(name, value)| Some((Box::from(name), value?))).collect();
     // The names are ours and differ.
     Value::Object(Object::from_members(members).unwrap_or_default())
 }
 
-fn text(value: &str) -> Option<Value> {
+pub(crate) fn text(value: &str) -> Option<Value> {
     Some(Value::Str(value.into()))
+}
+
+pub(crate) fn number(value: i64) -> Option<Value> {
+    Some(Value::Int(value))
+}
+
+pub(crate) fn list(items: impl Iterator<Item = Value>) -> Option<Value> {
+    Some(Value::List(items.collect()))
 }
 
 fn maybe(value: &Option<String>) -> Option<Value> {

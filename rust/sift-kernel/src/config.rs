@@ -2,6 +2,7 @@
 //! in its name.
 
 use std::fmt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -243,6 +244,9 @@ pub struct Config {
     /// Accept requests without signature from this process. Whoever can call the kernel is then any agent.
     #[serde(default)]
     pub trust_process: bool,
+    /// Where to note what was asked of the policy, arguments in clear, for `policy replay`; nowhere, when absent.
+    #[serde(default)]
+    pub decisions: Option<PathBuf>,
     /// How long a permit may be used, seconds.
     #[serde(default = "minute")]
     pub permit_seconds: i64,
@@ -356,8 +360,37 @@ impl Config {
         for inside in [&mut config.state, &mut config.receipt_key, &mut config.log_key, socket] {
             *inside = folder.join(&*inside);
         }
+        if let Some(decisions) = &mut config.decisions {
+            *decisions = folder.join(&*decisions);
+        }
         Ok(config)
     }
+}
+
+/// Whether everybody may change what a kernel believes.
+///
+/// Errors: a file or folder that everybody may write to; which one. What is not there is somebody else's concern.
+pub(crate) fn check_places(folder: &Path, state: &Path) -> Result<()> {
+    let policies = folder.join("policy");
+    let mut places = vec![folder.to_owned(), state.to_owned(), policies.clone()];
+    for name in ["kernel.toml", "keys.toml", "budgets.toml", "tools.toml"] {
+        places.push(folder.join(name));
+    }
+    if let Ok(entries) = std::fs::read_dir(&policies) {
+        places.extend(entries.flatten().map(|entry| entry.path()));
+    }
+    for place in places {
+        match std::fs::metadata(&place) {
+            Ok(known) if known.mode() & 0o002 != 0 => {
+                return Err(KernelError::Config(format!(
+                    "everybody may write to `{}`: take that right away with `chmod o-w`",
+                    place.display()
+                )));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 fn size(value: usize) -> i64 {

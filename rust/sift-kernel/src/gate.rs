@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use sift_ledger::keys::Keyring;
 use sift_policy::json::Value;
-use sift_policy::Policy;
+use sift_policy::{Policy, ShadowCounters};
 
 use crate::approval::{ApprovalRecord, ApprovalState, Verdict};
-use crate::budget::{LeaseState, Outcome};
+use crate::budget::{Ending, LeaseState, Outcome};
+use crate::config::check_places;
 use crate::error::{KernelError, Result};
 use crate::kernel::{ArgumentScanner, Authorization, Durable, Kernel, TaintSource};
 use crate::request::{ActionRequest, Credential};
@@ -57,6 +58,8 @@ pub trait Gate: Send + Sync {
     ) -> Answer;
     /// See [`Kernel::durable`].
     fn durable(&self, answer: &Answer) -> Result<Option<Durable>>;
+    /// See [`Kernel::recorded`].
+    fn recorded(&self, answer: &Answer) -> Result<Option<Durable>>;
     /// Calls back once when [`Self::durable`] would not wait; false when there is nothing to wait for.
     fn when_durable(&self, answer: &Answer, told: Box<dyn FnOnce() + Send>) -> bool;
     /// See [`Kernel::settle`], then [`Kernel::remember_undo`] with what the tool returned.
@@ -100,6 +103,8 @@ pub trait Gate: Send + Sync {
     fn proof(&self, index: u64) -> Result<String>;
     /// Accounts that the kernel has touched.
     fn totals(&self) -> Result<Totals>;
+    /// What policies in shadow mode did since they were loaded.
+    fn shadow_counters(&self) -> Result<Vec<ShadowCounters>>;
     /// Lets go of the kernel. In this process that closes it; behind a socket it goes on for others.
     fn close(&self) -> Result<()>;
 }
@@ -125,6 +130,22 @@ impl Local {
     /// See [`TaintMemory::overflow`].
     pub(crate) fn overflow(&self, tenant: &str, conversation: &str) -> Result<()> {
         self.taint.overflow(tenant, conversation)
+    }
+
+    /// The end of a lease, for a user behind a socket or this process; with what the tool returned, when it is
+    /// settled.
+    pub(crate) fn end_for(
+        &self,
+        peer: Option<u32>,
+        lease: &str,
+        ending: Ending,
+        result: &Value,
+    ) -> Result<Outcome> {
+        let outcome = self.kernel.end_for(peer, lease, ending)?;
+        if outcome.state != LeaseState::Cancelled {
+            self.kernel.remember_undo(lease, result)?;
+        }
+        Ok(outcome)
     }
 
     /// The kernel itself.
@@ -159,6 +180,10 @@ impl Gate for Local {
         self.kernel.durable(&answer.authorization)
     }
 
+    fn recorded(&self, answer: &Answer) -> Result<Option<Durable>> {
+        self.kernel.recorded(&answer.authorization)
+    }
+
     fn when_durable(&self, answer: &Answer, told: Box<dyn FnOnce() + Send>) -> bool {
         self.kernel.when_durable(&answer.authorization, move |_| told())
     }
@@ -169,23 +194,15 @@ impl Gate for Local {
         actual: BTreeMap<String, i64>,
         result: &Value,
     ) -> Result<Outcome> {
-        let outcome = self.kernel.settle(lease, actual)?;
-        self.kernel.remember_undo(lease, result)?;
-        Ok(outcome)
+        self.end_for(None, lease, Ending::Settle(actual), result)
     }
 
     fn cancel(&self, lease: &str) -> Result<Outcome> {
-        let outcome = self.kernel.cancel(lease)?;
-        if outcome.state == LeaseState::Unknown {
-            self.kernel.remember_undo(lease, &Value::Null)?;
-        }
-        Ok(outcome)
+        self.end_for(None, lease, Ending::Cancel, &Value::Null)
     }
 
     fn abandon(&self, lease: &str) -> Result<Outcome> {
-        let outcome = self.kernel.abandon(lease)?;
-        self.kernel.remember_undo(lease, &Value::Null)?;
-        Ok(outcome)
+        self.end_for(None, lease, Ending::Abandon, &Value::Null)
     }
 
     fn undos(&self, trace: Trace<'_>) -> Result<Vec<Undo>> {
@@ -239,6 +256,7 @@ impl Gate for Local {
     }
 
     fn reload(&self) -> Result<()> {
+        check_places(&self.folder, &self.kernel.config().state)?;
         let keys = Keyring::load(&self.folder.join("keys.toml"))
             .map_err(|error| KernelError::Config(error.to_string()))?;
         let policy =
@@ -252,6 +270,10 @@ impl Gate for Local {
 
     fn totals(&self) -> Result<Totals> {
         Ok(self.kernel.ledgers().totals())
+    }
+
+    fn shadow_counters(&self) -> Result<Vec<ShadowCounters>> {
+        Ok(self.kernel.policy().shadow_counters())
     }
 
     fn close(&self) -> Result<()> {

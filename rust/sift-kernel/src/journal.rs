@@ -56,7 +56,12 @@ pub trait Journal: Send + Sync {
     fn proof(&self, index: u64) -> std::result::Result<String, JournalError>;
 
     /// How many entries are durable, after a close as well; nothing where there is no log to count them in.
-    fn size(&self) -> Option<u64>;
+    fn size(&self) -> Option<Arc<AtomicU64>>;
+
+    /// The newest durable entries, the last one first; none where there is no log.
+    ///
+    /// Errors: the log cannot be read.
+    fn tail(&self, most: u64) -> std::result::Result<Vec<Arc<[u8]>>, JournalError>;
 
     /// Makes everything durable that was queued, and stops.
     fn close(&self) -> std::result::Result<(), JournalError>;
@@ -136,8 +141,15 @@ impl Journal for LedgerJournal {
         self.with(|log| log.inclusion(index)).map(|proof| proof.to_text())
     }
 
-    fn size(&self) -> Option<u64> {
-        Some(self.size.load(Ordering::SeqCst))
+    fn size(&self) -> Option<Arc<AtomicU64>> {
+        Some(Arc::clone(&self.size))
+    }
+
+    fn tail(&self, most: u64) -> std::result::Result<Vec<Arc<[u8]>>, JournalError> {
+        self.with(|log| {
+            let size = log.checkpoint().tree_size;
+            (size.saturating_sub(most)..size).rev().map(|index| log.entry(index)).collect()
+        })
     }
 
     fn close(&self) -> std::result::Result<(), JournalError> {
@@ -202,8 +214,12 @@ impl Journal for MemoryJournal {
         Err(JournalError("there is no log in memory".to_owned()))
     }
 
-    fn size(&self) -> Option<u64> {
+    fn size(&self) -> Option<Arc<AtomicU64>> {
         None
+    }
+
+    fn tail(&self, _most: u64) -> std::result::Result<Vec<Arc<[u8]>>, JournalError> {
+        Ok(Vec::new())
     }
 
     fn close(&self) -> std::result::Result<(), JournalError> {

@@ -8,26 +8,30 @@ use std::sync::{Arc, Mutex, OnceLock, RwLock};
 use std::time::Duration;
 
 use sift_ledger::hex;
+use sift_ledger::jcs::Value as Json;
 use sift_ledger::keys::{Keyring, PrivateKey, PublicKey, Purpose};
 use sift_ledger::log::LogConfig;
-use sift_ledger::receipt::{self, Class, Fields};
+use sift_ledger::receipt::{self, Class, Fields, Statement};
 use sift_policy::json::{JsonLimits, Object, Value};
 use sift_policy::{Approver, ArgumentFinding, Effect, Policy, Request, Taint, Tool};
 
 use crate::approval::{digest, seal_label, ApprovalRecord, ApprovalState, Sealed, Signed, Verdict};
-use crate::budget::{Bounds, Budgets, Charge, LeaseState, Ledgers, Outcome, Refused, Who};
+use crate::budget::{
+    About, Bounds, Budgets, Charge, Ending, LeaseState, Ledgers, Outcome, Refused, Who,
+};
 use crate::clock::{Clock, ClockGuard, Now, SystemClock};
-use crate::config::{Config, ReceiptClass, Release};
+use crate::config::{check_places, Config, ReceiptClass, Release};
+use crate::decisions::Decisions;
 use crate::error::{file, KernelError, Result, StoreError};
-use crate::journal::{Journal, LedgerJournal, Pending, Placed};
+use crate::journal::{Journal, JournalError, LedgerJournal, Pending, Placed};
 use crate::nonce::{longest, Nonces, Reserved};
 use crate::permit::Permit;
 use crate::process::Hold;
 use crate::request::{preimage, ActionRequest, Credential, Proof};
-use crate::revocation::{Revocations, Subject};
+use crate::revocation::{Revocations, Subject, SubjectKind};
 use crate::seal;
 use crate::session::{Elevation, Session, SignedElevation, SignedGrant};
-use crate::store::{Before, Noted, SqliteStore, Store, Trace, Undo};
+use crate::store::{Before, Mark, Noted, SqliteStore, Store, Trace, Undo};
 use crate::sync::{lock, read, write};
 use crate::wire::random;
 
@@ -136,6 +140,8 @@ struct Record {
 /// A permit that is not handed out yet, and maybe never.
 struct Prepared {
     permit: Permit,
+    session: Option<String>,
+    key_id: Option<String>,
     /// Signed for the place that the receipt is expected to have.
     signed: OnceLock<(i64, Vec<u8>)>,
 }
@@ -210,11 +216,14 @@ struct Caller {
     session: Option<Arc<OpenSession>>,
     canonical: Vec<u8>,
     action: [u8; 32],
+    peer: Option<u32>,
 }
 
 struct OpenSession {
     signed: SignedGrant,
     session: Session,
+    /// The user behind a socket who opened it; this process otherwise.
+    peer: Option<u32>,
 }
 
 /// An elevation in force.
@@ -282,6 +291,7 @@ pub struct Kernel {
     seeds: Mutex<Seeds>,
     scanner: Option<Arc<dyn ArgumentScanner>>,
     taint: Option<Arc<dyn TaintSource>>,
+    decisions: Option<Decisions>,
     hold: Option<Hold>,
     process: u32,
     closed: AtomicBool,
@@ -306,7 +316,8 @@ fn roles(key: &PublicKey) -> &[String] {
 
 /// The person behind an approver's key: two keys of one person are one approval.
 fn person(key: &PublicKey) -> &str {
-    key.name.as_deref().unwrap_or(&key.id)
+    // Every key has one (`check_keys`); those without would be one person.
+    key.name.as_deref().unwrap_or_default()
 }
 
 impl Kernel {
@@ -323,6 +334,7 @@ impl Kernel {
         taint: Option<Arc<dyn TaintSource>>,
     ) -> Result<Self> {
         let config = Config::load(folder)?;
+        check_places(folder, &config.state)?;
         let config_error =
             |error: sift_ledger::keys::KeyError| KernelError::Config(error.to_string());
         let keys = Keyring::load(&folder.join("keys.toml")).map_err(config_error)?;
@@ -382,10 +394,15 @@ impl Kernel {
         let skew = config.request.skew_ms;
         // Looked at before anything is changed: who starts again without mending it must meet it again.
         let before = store.before()?;
-        check_ledger(&before, journal.size())?;
+        let tree_size = journal.size();
+        check_ledger(&before, tree_size.as_ref().map(|size| size.load(Ordering::SeqCst)))?;
+        check_store(journal.as_ref(), store.mark())?;
         let accept_after_ms = accept_after(&before, clock.as_ref(), skew)?;
+        if let Some(size) = &tree_size {
+            store.follow(Arc::clone(size));
+        }
         store.begin()?;
-        let tree_size = journal.size().unwrap_or_default();
+        let tree_size = tree_size.map_or(0, |size| size.load(Ordering::SeqCst));
         store.note(&Noted { wall_ms: wall, steady_ms: steady, boot: clock.boot(), tree_size })?;
         tidy(store.as_ref(), wall)?;
         let revocations = Revocations::new(store.revoked()?);
@@ -431,6 +448,7 @@ impl Kernel {
             clock,
             scanner,
             taint,
+            decisions: config.decisions.as_deref().map(Decisions::open).transpose()?,
             hold: None,
             process: std::process::id(),
             closed: AtomicBool::new(false),
@@ -525,10 +543,22 @@ impl Kernel {
         credential: &Credential,
         approval: Option<&str>,
     ) -> Authorization {
+        self.authorize_for(None, request, credential, approval)
+    }
+
+    /// As [`Self::authorize`], for a user behind a socket: sessions are good for whoever opened them, and so are
+    /// leases for whoever asked.
+    pub fn authorize_for(
+        &self,
+        peer: Option<u32>,
+        request: &ActionRequest,
+        credential: &Credential,
+        approval: Option<&str>,
+    ) -> Authorization {
         let policy = self.policy();
         let hash = *policy.hash();
         let id = &credential.stamp.request_id;
-        match self.admit(request, credential) {
+        match self.admit(peer, request, credential) {
             Ok(caller) => self.judge(request, credential, approval, &caller, &policy),
             Err(refusal) => Authorization::refused(refusal, id, hash),
         }
@@ -538,6 +568,7 @@ impl Kernel {
     /// who it is.
     fn admit(
         &self,
+        peer: Option<u32>,
         request: &ActionRequest,
         credential: &Credential,
     ) -> std::result::Result<Caller, Refusal> {
@@ -559,6 +590,10 @@ impl Kernel {
                 read(&self.sessions).get(id).cloned().ok_or_else(|| refuse("unknown_session"))?,
             ),
         };
+        // Its key may have been stolen; the user of a process cannot be.
+        if session.as_ref().is_some_and(|open| peer.is_some() && open.peer != peer) {
+            return Err(refuse("session_of_another_peer"));
+        }
         let key_id = match (&credential.proof, &session) {
             (Proof::Signature { key_id, .. }, _) => Some(key_id.as_str()),
             (Proof::Mac { session: named, .. }, Some(open)) if named == open.session.id() => {
@@ -589,10 +624,10 @@ impl Kernel {
         );
         if let Some(kind) = revoked {
             return Err(refuse(match kind {
-                crate::revocation::SubjectKind::Tenant => "tenant_revoked",
-                crate::revocation::SubjectKind::Agent => "agent_revoked",
-                crate::revocation::SubjectKind::Session => "session_revoked",
-                crate::revocation::SubjectKind::Key => "key_revoked",
+                SubjectKind::Tenant => "tenant_revoked",
+                SubjectKind::Agent => "agent_revoked",
+                SubjectKind::Session => "session_revoked",
+                SubjectKind::Key => "key_revoked",
             }));
         }
         let bounds = &self.config.request;
@@ -636,7 +671,7 @@ impl Kernel {
             Reserved::Full => return Err(broken("nonce_memory_full")),
         }
         self.note_clock(now);
-        Ok(Caller { now, key, session, canonical, action })
+        Ok(Caller { now, key, session, canonical, action, peer })
     }
 
     /// Now and then the store learns the time, so that a restart with a clock that went back is noticed. A
@@ -666,7 +701,7 @@ impl Kernel {
             wall_ms: now.wall,
             steady_ms: now.steady,
             boot: self.clock.boot(),
-            tree_size: self.journal.size().unwrap_or_default(),
+            tree_size: self.journal.size().map_or(0, |size| size.load(Ordering::SeqCst)),
         }
     }
 
@@ -766,7 +801,7 @@ impl Kernel {
         case.elevation = elevation.map(|elevation| elevation.id);
         let estimate: Vec<(&str, i64)> =
             request.estimate.iter().map(|(unit, amount)| (unit.as_str(), *amount)).collect();
-        let outcome = policy.decide(&Request {
+        let asked = Request {
             tenant: &request.tenant,
             agent: &request.agent,
             role: &request.role,
@@ -782,7 +817,11 @@ impl Kernel {
             approved_by: approved.as_ref().map_or(&[], |approved| approved.by.as_slice()),
             elevation: case.elevation.as_deref(),
             estimate: &estimate,
-        });
+        };
+        let outcome = policy.decide(&asked);
+        if let Some(decisions) = &self.decisions {
+            decisions.add(&case.request_id, &asked, &outcome);
+        }
         case.message = outcome.message.as_deref().map(str::to_owned);
         case.shadow = outcome
             .shadow
@@ -816,6 +855,9 @@ impl Kernel {
             session: request.session.as_deref(),
             conversation: request.conversation.as_deref(),
             tool: &request.tool,
+            request_id: &case.request_id,
+            action: caller.action,
+            peer: caller.peer,
         };
         let lease = self.ledgers.reserve(&who, &charges, now).map_err(budget_refusal)?;
         case.charges = charges;
@@ -831,7 +873,7 @@ impl Kernel {
                 bytes: caller.canonical.len(),
             };
             if !self.keep_seed(&lease, seed, now) {
-                let _ = self.ledgers.cancel(&lease, now);
+                self.drop_lease(&lease, now);
                 return Err(broken("books_full"));
             }
         }
@@ -860,8 +902,29 @@ impl Kernel {
 
     /// Gives a reservation back that nobody was told of.
     fn drop_lease(&self, lease: &str, now: Now) {
-        let _ = self.ledgers.cancel(lease, now);
+        let _ = self.ledgers.end(lease, Ending::Cancel, None, now);
         lock(&self.seeds).remove(lease);
+    }
+
+    /// Puts a receipt into the ledger's queue, with the state of the store that it was made in.
+    fn append(&self, fields: &Fields<'_>) -> Result<Queued> {
+        let Mark { id, generation } = self.store.mark();
+        let store = format!("{id}:{generation}");
+        let receipt: Arc<[u8]> = receipt::seal(
+            &Fields { store: Some(&store), engine: ENGINE, ..*fields },
+            (&self.config.receipt_key_id, &self.receipt_key),
+        )
+        .map_err(|error| KernelError::Unavailable(error.to_string()))?
+        .into();
+        let pending = self.journal.append(Arc::clone(&receipt)).map_err(not_recorded)?;
+        Ok((receipt, pending))
+    }
+
+    /// A receipt of something that is not an authorization, on the disk when this returns.
+    fn record_event(&self, fields: &Fields<'_>) -> Result<()> {
+        let (_, pending) = self.append(&Fields { class: self.class(), ..*fields })?;
+        pending.wait(Duration::from_millis(self.config.log.wait_ms)).map_err(not_recorded)?;
+        Ok(())
     }
 
     /// Writes the receipt of an answer into the ledger's queue.
@@ -878,18 +941,13 @@ impl Kernel {
         let rule_ids: Vec<&str> = answer.rule_ids.iter().map(String::as_str).collect();
         let taint: Vec<&str> = answer.taint.iter().map(String::as_str).collect();
         let approvers: Vec<&str> = case.approvers.iter().map(String::as_str).collect();
-        let charges: Vec<receipt::Charge<'_>> = case
-            .charges
-            .iter()
-            .map(|charge| receipt::Charge {
-                budget: &charge.budget,
-                unit: &charge.unit,
-                amount: charge.amount,
-            })
-            .collect();
+        let charges: Vec<receipt::Charge<'_>> = case.charges.iter().map(charge).collect();
         let expires =
             caller.now.wall.saturating_add(self.config.permit_seconds.saturating_mul(1_000));
         let version = hex(answer.policy_hash.get(..6).unwrap_or_default());
+        // Policies that would have changed the decision, were they in force.
+        let shadow = answer.shadow.iter().cloned().map(Json::Str).collect();
+        let details = [("shadow", Json::List(shadow))];
         let fields = Fields {
             event: "authorization",
             request_id: &stamp.request_id,
@@ -908,7 +966,6 @@ impl Kernel {
             rule_ids: &rule_ids,
             policy_hash: Some(answer.policy_hash),
             policy_version: Some(&version),
-            engine: ENGINE,
             taint: &taint,
             lease: answer.lease.as_deref(),
             charges: &charges,
@@ -919,13 +976,10 @@ impl Kernel {
             decided_at: caller.now.wall,
             expires_at: answer.lease.as_ref().map(|_| expires),
             class: self.class(),
-            details: &[],
+            details: if answer.shadow.is_empty() { &[] } else { &details },
+            ..Fields::default()
         };
-        let receipt: Arc<[u8]> = self.seal_receipt(&fields)?.into();
-        let pending = self
-            .journal
-            .append(Arc::clone(&receipt))
-            .map_err(|error| KernelError::Unavailable(error.to_string()))?;
+        let (receipt, pending) = self.append(&fields)?;
         let permit = answer.lease.as_ref().map(|lease| {
             let permit = Permit {
                 audience: self.config.audience.clone(),
@@ -939,7 +993,12 @@ impl Kernel {
                 expires_at_ms: expires,
                 index: None,
             };
-            Arc::new(Prepared { permit, signed: OnceLock::new() })
+            Arc::new(Prepared {
+                permit,
+                session: request.session.clone(),
+                key_id: caller.key.as_ref().map(|key| key.id.clone()),
+                signed: OnceLock::new(),
+            })
         });
         let queued = self.config.release == Release::Queued
             || case
@@ -953,11 +1012,6 @@ impl Kernel {
             ReceiptClass::Signed => Class::Signed,
             ReceiptClass::Batched => Class::Batched,
         }
-    }
-
-    fn seal_receipt(&self, fields: &Fields<'_>) -> Result<Vec<u8>> {
-        receipt::seal(fields, (&self.config.receipt_key_id, &self.receipt_key))
-            .map_err(|error| KernelError::Unavailable(error.to_string()))
     }
 
     /// Waits until the receipt of an answer is durable, and hands out the permit.
@@ -974,17 +1028,26 @@ impl Kernel {
         let Some(record) = &answer.record else { return Ok(None) };
         let placed = if record.waits() {
             self.prepare(record)?;
-            let wait = Duration::from_millis(self.config.log.wait_ms);
-            Some(
-                record
-                    .pending
-                    .wait(wait)
-                    .map_err(|error| KernelError::Unavailable(error.to_string()))?,
-            )
+            Some(self.wait(record)?)
         } else {
             None
         };
         self.hand_out(record, placed).map(Some)
+    }
+
+    /// Waits until the receipt of an answer is durable and keeps the permit back, so that [`Self::cancel`] still
+    /// gives the reservation back: for whoever has something else to look at before the action.
+    ///
+    /// Returns and errors as for [`Self::durable`], without a permit.
+    pub fn recorded(&self, answer: &Authorization) -> Result<Option<Durable>> {
+        self.check_usable()?;
+        let Some(record) = &answer.record else { return Ok(None) };
+        let placed = self.wait(record)?;
+        Ok(Some(Durable { receipt: record.receipt.to_vec(), permit: None, placed: Some(placed) }))
+    }
+
+    fn wait(&self, record: &Record) -> Result<Placed> {
+        record.pending.wait(Duration::from_millis(self.config.log.wait_ms)).map_err(not_recorded)
     }
 
     /// As [`Self::durable`] without waiting: calls back, once, when it can be told. On the thread that commits
@@ -1001,7 +1064,7 @@ impl Kernel {
             // One that cannot be signed now cannot be signed later, and is reported then.
             let _ = self.prepare(record);
             record.pending.tell(Box::new(move |done| {
-                told(done.map(Some).map_err(|error| KernelError::Unavailable(error.to_string())));
+                told(done.map(Some).map_err(not_recorded));
             }));
         } else {
             told(Ok(None));
@@ -1045,6 +1108,8 @@ impl Kernel {
         let index = placed.as_ref().and_then(|placed| i64::try_from(placed.index).ok());
         let permit = match &record.permit {
             None => None,
+            // Revoked meanwhile: it stays here, and its reservation is charged when its time is over.
+            Some(prepared) if self.revoked(prepared) => None,
             Some(prepared) => {
                 let signed = match prepared.signed.get() {
                     Some((expected, signed)) if Some(*expected) == index => signed.clone(),
@@ -1056,23 +1121,29 @@ impl Kernel {
         Ok(Durable { receipt: record.receipt.to_vec(), permit, placed })
     }
 
+    fn revoked(&self, prepared: &Prepared) -> bool {
+        let Prepared { permit, session, key_id, .. } = prepared;
+        let (session, key_id) = (session.as_deref(), key_id.as_deref());
+        self.revocations.find(&permit.tenant, &permit.agent, session, key_id).is_some()
+    }
+
     /// The proof that a receipt is in the log, a `.tlog-proof`.
     ///
     /// Errors: `Unavailable` when there is no such receipt or the log cannot be read.
     pub fn proof(&self, index: u64) -> Result<String> {
         self.check_usable()?;
-        self.journal.proof(index).map_err(|error| KernelError::Unavailable(error.to_string()))
+        self.journal.proof(index).map_err(not_recorded)
     }
 
     /// The action happened and cost this much.
     ///
     /// Args: the lease; what it cost by unit; a unit that is not named cost what was reserved.
     ///
-    /// Errors: `LeaseConflict` when it ended otherwise or is not known, `Invalid` for a unit that was not
-    /// reserved, `Unavailable` when an overrun cannot be made durable.
+    /// Errors: `LeaseConflict` when it ended otherwise, is not known, or a user behind a socket asked for it and
+    /// another one ends it; `Invalid` for a unit that was not reserved; `Unavailable` when an overrun or the
+    /// receipt cannot be written: it has ended all the same, and to say so again tries again.
     pub fn settle(&self, lease: &str, actual: BTreeMap<String, i64>) -> Result<Outcome> {
-        self.check_usable()?;
-        self.ledgers.settle(lease, actual, self.now()?)
+        self.end_for(None, lease, Ending::Settle(actual))
     }
 
     /// The action did not happen: its reservation is given back, and its permit is never handed out. Once that
@@ -1080,20 +1151,64 @@ impl Kernel {
     ///
     /// Errors: as for [`Self::settle`].
     pub fn cancel(&self, lease: &str) -> Result<Outcome> {
-        self.check_usable()?;
-        let outcome = self.ledgers.cancel(lease, self.now()?)?;
-        if outcome.state == LeaseState::Cancelled {
-            lock(&self.seeds).remove(lease);
-        }
-        Ok(outcome)
+        self.end_for(None, lease, Ending::Cancel)
     }
 
     /// The action was broken off, so that nobody knows whether it happened: it is charged in full.
     ///
     /// Errors: as for [`Self::settle`].
     pub fn abandon(&self, lease: &str) -> Result<Outcome> {
+        self.end_for(None, lease, Ending::Abandon)
+    }
+
+    pub(crate) fn end_for(
+        &self,
+        peer: Option<u32>,
+        lease: &str,
+        ending: Ending,
+    ) -> Result<Outcome> {
         self.check_usable()?;
-        self.ledgers.abandon(lease, self.now()?)
+        let now = self.now()?;
+        let (outcome, about) = self.ledgers.end(lease, ending, peer, now)?;
+        if outcome.state == LeaseState::Cancelled {
+            lock(&self.seeds).remove(lease);
+        }
+        if let Some(about) = about {
+            if let Err(error) = self.record_end(lease, &about, &outcome, now) {
+                self.ledgers.give_about(lease, Some(about));
+                return Err(error);
+            }
+        }
+        Ok(outcome)
+    }
+
+    /// A receipt of how an action ended, or is said to have. Nobody waits for it, and the log alone signs it.
+    fn record_end(&self, lease: &str, about: &About, outcome: &Outcome, now: Now) -> Result<()> {
+        let charges: Vec<receipt::Charge<'_>> = outcome.charged.iter().map(charge).collect();
+        let overrun = [("overrun", Json::Bool(true))];
+        self.append(&Fields {
+            event: match outcome.state {
+                LeaseState::Cancelled => "cancellation",
+                _ => "settlement",
+            },
+            request_id: &about.request_id,
+            action_hash: about.action,
+            tenant: &about.tenant,
+            role: &about.role,
+            agent: &about.agent,
+            session: about.session.as_deref(),
+            conversation: about.conversation.as_deref(),
+            tool: &about.tool,
+            decision: outcome.state.word(),
+            reason: outcome.state.word(),
+            lease: Some(lease),
+            charges: &charges,
+            decided_at: now.wall,
+            class: Class::Batched,
+            details: if outcome.overrun { &overrun } else { &[] },
+            ..Fields::default()
+        })?;
+        Ok(())
     }
 
     /// False when there is no room, even without those whose lease is over.
@@ -1216,27 +1331,51 @@ impl Kernel {
 
     /// Refuses everything of a tenant, agent, session or key from the next request on.
     ///
-    /// Errors: `Invalid` for a name that nothing can have; `Unavailable` when it cannot be made durable, and it
-    /// holds in this process all the same.
+    /// Errors: `Invalid` for a name that nothing can have; `Unavailable` when it or its receipt cannot be made
+    /// durable, and it holds in this process all the same.
     pub fn revoke(&self, subject: &Subject) -> Result<()> {
         self.check_usable()?;
         subject.check()?;
         let _one = lock(&self.switch);
         self.revocations.add(subject.clone());
         self.store.revoke(subject, self.clock.wall_ms())?;
-        Ok(())
+        self.record_revocation("revocation", subject)
     }
 
     /// Takes a revocation back.
     ///
-    /// Errors: `Unavailable` when it cannot be made durable; the revocation stays then.
+    /// Errors: `Unavailable` when it or its receipt cannot be made durable; the revocation stays then.
     pub fn reinstate(&self, subject: &Subject) -> Result<()> {
         self.check_usable()?;
+        subject.check()?;
         // Of two that race, memory and store must remember the same.
         let _one = lock(&self.switch);
+        self.record_revocation("reinstatement", subject)?;
         self.store.reinstate(subject)?;
         self.revocations.remove(subject);
         Ok(())
+    }
+
+    fn record_revocation(&self, event: &str, subject: &Subject) -> Result<()> {
+        let Subject { kind, name, tenant } = subject;
+        let text = |value: &str| Json::Str(value.to_owned());
+        let named = |wanted| if *kind == wanted { name.as_str() } else { "" };
+        self.record_event(&Fields {
+            event,
+            request_id: &hex(&random::<16>()?),
+            action_hash: digest(format!("{event}\0{}\0{tenant}\0{name}", kind.word()).as_bytes()),
+            tenant: match kind {
+                SubjectKind::Tenant => name,
+                _ => tenant,
+            },
+            agent: named(SubjectKind::Agent),
+            session: Some(named(SubjectKind::Session)).filter(|name| !name.is_empty()),
+            decision: event,
+            reason: kind.word(),
+            decided_at: self.clock.wall_ms(),
+            details: &[("kind", text(kind.word())), ("name", text(name))],
+            ..Fields::default()
+        })
     }
 
     /// Opens a session.
@@ -1247,6 +1386,12 @@ impl Kernel {
     /// that does not verify; `Invalid` for a grant that gives what the key does not have, is over, lasts too
     /// long, or names a session that is open with another grant; `Limit` for too many sessions.
     pub fn open_session(&self, signed: &SignedGrant) -> Result<Session> {
+        self.open_session_for(None, signed)
+    }
+
+    /// As [`Self::open_session`], for a user behind a socket: nobody else there can use the session, or open it
+    /// again with the same grant (`Signature`).
+    pub fn open_session_for(&self, peer: Option<u32>, signed: &SignedGrant) -> Result<Session> {
         self.check_usable()?;
         let now = self.now()?;
         let grant = &signed.grant;
@@ -1288,8 +1433,14 @@ impl Kernel {
         }
         let mut sessions = write(&self.sessions);
         if let Some(open) = sessions.get(&grant.session) {
-            if open.signed == *signed {
+            if open.signed == *signed && open.peer == peer {
                 return Ok(open.session.clone());
+            }
+            if open.signed == *signed {
+                return Err(KernelError::Signature(
+                    "another user has opened the session: a grant is for the one who shows it first"
+                        .to_owned(),
+                ));
             }
             return Err(KernelError::Invalid("the session is open with another grant".to_owned()));
         }
@@ -1310,7 +1461,7 @@ impl Kernel {
             }
         }
         let session = Session::open(&grant.session, &self.config.audience)?;
-        let open = OpenSession { signed: signed.clone(), session: session.clone() };
+        let open = OpenSession { signed: signed.clone(), session: session.clone(), peer };
         sessions.insert(grant.session.clone(), Arc::new(open));
         Ok(session)
     }
@@ -1352,12 +1503,38 @@ impl Kernel {
             ));
         }
         let bytes = signed.to_json()?;
+        self.record_elevation(signed, &held, now.wall)?;
         self.store.add_elevation(&elevation.id, &held.agent, elevation.expires_at_ms, &bytes)?;
         elevations.retain(|one| {
             one.elevation.expires_at_ms > now.wall && one.elevation.id != elevation.id
         });
         elevations.push(held);
         Ok(())
+    }
+
+    /// A receipt of an elevation, before it widens anything.
+    fn record_elevation(&self, signed: &SignedElevation, held: &Held, now_ms: i64) -> Result<()> {
+        let elevation = &signed.elevation;
+        let keys = self.keys();
+        let approver = keys.get(&signed.key_id, Purpose::Approver).ok();
+        let text = |tool: &String| Json::Str(tool.clone());
+        let tools = Json::List(elevation.tools.iter().map(text).collect());
+        self.record_event(&Fields {
+            event: "elevation",
+            request_id: &elevation.id,
+            action_hash: digest(&signed.preimage()),
+            tenant: &elevation.tenant,
+            agent: &held.agent,
+            session: Some(&elevation.session),
+            decision: "elevated",
+            reason: "elevated",
+            approvers: &[approver.map_or("", |key| person(key))],
+            elevation: Some(&elevation.id),
+            decided_at: now_ms,
+            expires_at: Some(elevation.expires_at_ms),
+            details: &[("tools", tools)],
+            ..Fields::default()
+        })
     }
 
     /// Whether the key behind an elevation may still sign it, and is not of whoever asks.
@@ -1715,7 +1892,7 @@ impl Kernel {
         then: ApprovalState,
     ) -> Result<()> {
         let policy = self.policy();
-        let fields = Fields {
+        self.record_event(&Fields {
             event: "approval",
             request_id: &record.id,
             action_hash: record.action.as_slice().try_into().unwrap_or_default(),
@@ -1727,23 +1904,12 @@ impl Kernel {
             reason: signed.verdict.word(),
             rule_ids: &[&record.rule],
             policy_hash: Some(*policy.hash()),
-            engine: ENGINE,
             approval: Some(&record.id),
             approvers: &[&signed.name],
             decided_at: signed.at_ms,
             expires_at: Some(record.expires_ms),
-            class: self.class(),
             ..Fields::default()
-        };
-        let entry = self.seal_receipt(&fields)?;
-        let pending = self
-            .journal
-            .append(entry.into())
-            .map_err(|error| KernelError::Unavailable(error.to_string()))?;
-        pending
-            .wait(Duration::from_millis(self.config.log.wait_ms))
-            .map_err(|error| KernelError::Unavailable(error.to_string()))?;
-        Ok(())
+        })
     }
 
     /// The books, for reports.
@@ -1765,7 +1931,7 @@ impl Kernel {
         if std::process::id() != self.process || self.closed.swap(true, Ordering::SeqCst) {
             return Ok(());
         }
-        self.journal.close().map_err(|error| KernelError::Unavailable(error.to_string()))?;
+        self.journal.close().map_err(not_recorded)?;
         self.ledgers.close()?;
         let now = Now { wall: self.clock.wall_ms(), steady: self.clock.steady_ms() };
         self.store.finish(&self.noted(now), self.issued_ms.load(Ordering::SeqCst))?;
@@ -1833,6 +1999,9 @@ impl Seeds {
     }
 }
 
+/// A receipt, and what tells when it is durable.
+type Queued = (Arc<[u8]>, Arc<dyn Pending>);
+
 /// What is needed to undo an action, before it is known how it went.
 struct Seed {
     trace_id: String,
@@ -1889,6 +2058,15 @@ fn budget_refusal(refused: Refused) -> Refusal {
     }
 }
 
+fn charge(charge: &Charge) -> receipt::Charge<'_> {
+    receipt::Charge { budget: &charge.budget, unit: &charge.unit, amount: charge.amount }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
+fn not_recorded(error: JournalError) -> KernelError {
+    KernelError::Unavailable(error.to_string())
+}
+
 /// Forgets what is over in the store.
 fn tidy(store: &dyn Store, wall_ms: i64) -> std::result::Result<(), StoreError> {
     store.forget_approvals(wall_ms.saturating_sub(KEPT))?;
@@ -1913,6 +2091,33 @@ fn check_ledger(before: &Before, size: Option<u64>) -> Result<()> {
         ),
         _ => Ok(()),
     }
+}
+
+/// Most receipts that are asked for the state of the store: they are queued in the order in which the store was
+/// changed, but for what threads do between the two.
+const TAIL: u64 = 32;
+
+/// Whether the store is the one that the newest receipts were made with, and knows of all that they know of.
+fn check_store(journal: &dyn Journal, mark: Mark<'_>) -> Result<()> {
+    let wrong = |what: &str| Err(KernelError::Unavailable(what.to_owned()));
+    for entry in journal.tail(TAIL).map_err(not_recorded)? {
+        let Ok(statement) = Statement::of(&entry) else {
+            return wrong("the ledger ends with what is no receipt: it is not that of a kernel");
+        };
+        let seen = statement.text("store").and_then(|seen| seen.rsplit_once(':'));
+        let Some((id, generation)) = seen else { continue };
+        if id != mark.id {
+            return wrong(
+                "the store (`kernel.sqlite`) is not the one that the ledger was written with: put that one back",
+            );
+        }
+        if generation.parse().is_ok_and(|seen: u64| seen > mark.generation) {
+            return wrong(
+                "the store (`kernel.sqlite`) is older than the ledger: put the one back that belongs to it",
+            );
+        }
+    }
+    Ok(())
 }
 
 /// Up to which time of issue requests may have been accepted before, milliseconds since 1970. Nonces are not
@@ -1959,6 +2164,12 @@ fn check_keys(keys: &Keyring, config: &Config, receipt_key: &PrivateKey) -> Resu
                 "agent key `{}` needs a `tenant`, an `agent` and at least one role",
                 key.id
             ));
+        }
+    }
+    // Without it nobody knows that an agent's key and an approver's are of one person.
+    for key in keys.of(Purpose::Agent).chain(keys.of(Purpose::Approver)) {
+        if !key.name.as_deref().is_some_and(crate::request::is_label) {
+            return wrong(format!("key `{}` needs a `name`: the person behind it", key.id));
         }
     }
     match keys.get(&config.receipt_key_id, Purpose::Receipt) {

@@ -5,15 +5,13 @@ use std::fmt;
 use sift_ledger::hex;
 use sift_ledger::keys::PrivateKey;
 use sift_policy::json::{JsonLimits, Value};
+pub(crate) use sift_policy::names::{is_label, is_name};
 
 use crate::approval::digest;
 use crate::canonical;
 use crate::error::{KernelError, Result};
 use crate::nonce::NONCE_BYTES;
 use crate::wire::{random, Preimage};
-
-/// Longest name of a tenant, agent, role, session, ..., in bytes.
-const MAX_NAME: usize = 256;
 
 /// What an agent wants to do.
 ///
@@ -126,15 +124,6 @@ pub struct Credential {
     pub stamp: Stamp,
     /// See there.
     pub proof: Proof,
-}
-
-/// Whether a name can be one: no `/`, which joins names in accounts, and nothing invisible.
-pub(crate) fn is_name(name: &str) -> bool {
-    !name.is_empty() && name.len() <= MAX_NAME && !name.chars().any(|c| c.is_control() || c == '/')
-}
-
-pub(crate) fn is_label(name: &str) -> bool {
-    !name.is_empty() && name.len() <= MAX_NAME && !name.chars().any(char::is_control)
 }
 
 impl ActionRequest {

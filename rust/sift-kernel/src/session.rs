@@ -21,6 +21,9 @@ use crate::wire::{random, Preimage};
 /// Most roles or tools that one grant or elevation may name.
 const MOST: usize = 1_024;
 
+/// Most bytes of all names of a grant: sessions are kept in memory, many of them.
+const MOST_BYTES: usize = 8 << 10;
+
 /// What a session may do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionGrant {
@@ -67,10 +70,13 @@ impl SessionGrant {
             && tools.into_iter().all(|tool| !tool.is_empty() && tool.len() <= 256)
             && !self.roles.is_empty()
             && self.roles.len() <= MOST
-            && self.tools.as_ref().is_none_or(|tools| tools.len() <= MOST);
+            && self.tools.as_ref().is_none_or(|tools| tools.len() <= MOST)
+            && self.roles.iter().chain(self.tools.iter().flatten()).map(String::len).sum::<usize>()
+                <= MOST_BYTES;
         if !fits {
             return Err(KernelError::Invalid(format!(
-                "the grant has a name that is none, no role, or more than {MOST} roles or tools"
+                "the grant has a name that is none, no role, more than {MOST} roles or tools, or more than \
+                 {MOST_BYTES} bytes of them"
             )));
         }
         if self.not_before_ms >= self.expires_at_ms {
@@ -348,6 +354,23 @@ mod tests {
             trace_id: None,
             estimate: Vec::new(),
         }
+    }
+
+    #[test]
+    fn the_names_of_a_grant_are_bounded_together() {
+        let key = PrivateKey::from_seed(&[1; 32]);
+        let with = |tools: usize| SessionGrant {
+            session: "s1".to_owned(),
+            tenant: "acme".to_owned(),
+            agent: "bot".to_owned(),
+            roles: set(&["a"]),
+            tools: Some((0..tools).map(|number| format!("{number:0>256}")).collect()),
+            conversation: None,
+            not_before_ms: 1,
+            expires_at_ms: 2,
+        };
+        assert!(with(MOST_BYTES / 256 - 1).sign("k", "bot-1", &key).is_ok());
+        assert!(with(MOST_BYTES / 256).sign("k", "bot-1", &key).is_err());
     }
 
     const NAMES: [&str; 4] = ["a", "b", "c", "d"];

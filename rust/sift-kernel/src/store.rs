@@ -6,6 +6,9 @@
 mod memory;
 mod sqlite;
 
+use std::sync::atomic::AtomicU64;
+use std::sync::Arc;
+
 pub use memory::MemoryStore;
 pub use sqlite::SqliteStore;
 
@@ -91,6 +94,15 @@ pub enum Before {
     Crashed(Noted),
 }
 
+/// Which store, and how often it was changed. Receipts carry it, so that a store that is put back is noticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark<'a> {
+    /// A random name, made with the store.
+    pub id: &'a str,
+    /// How many changes it has seen.
+    pub generation: u64,
+}
+
 /// Durable state of one kernel.
 pub trait Store: Send + Sync {
     /// Takes up to `wanted` units of an account out of what `cap` still leaves.
@@ -160,6 +172,11 @@ pub trait Store: Send + Sync {
     fn move_undo(&self, trace_id: &str, undo: &Undo, taken: bool) -> Result<bool, StoreError>;
     /// Forgets those whose time is over.
     fn forget_undos(&self, now_ms: i64) -> Result<(), StoreError>;
+
+    /// Which store this is, and how often it was changed until now.
+    fn mark(&self) -> Mark<'_>;
+    /// Where to see how many entries of the ledger are durable: every change from here on notes it.
+    fn follow(&self, tree_size: Arc<AtomicU64>);
 
     /// How the last kernel left this store.
     fn before(&self) -> Result<Before, StoreError>;

@@ -1,37 +1,23 @@
 //! Where the contents of arguments came from, found out and not claimed.
 //!
 //! What a document or a tool result brings into a conversation is fingerprinted. An argument that repeats a part of
-//! it carries the name of its source into policy and receipt, whatever the caller says. Two kinds of parts count:
-//!
-//! - *passages*: any [`PASSAGE`] letters and digits in a row, whatever stands between them and in either case. By
-//!   winnowing (Schleimer, Wilkerson, Aiken, 2003) of hashes over [`GRAM`] of them, of which each window keeps one,
-//!   so that no passage of that length is missed and few hashes are kept;
-//! - *tokens* that look like an address, a number or a name of something: from [`TOKEN`] bytes without space that hold
-//!   a digit or one of `@ . : / _`. Ordinary words are in every document, and say nothing.
+//! it carries the name of its source into policy and receipt, whatever the caller says. Two kinds of parts count, as
+//! `sift_taint` makes them: passages of [`PASSAGE`] letters and digits, and values (addresses, links, numbers, names with
+//! a mark in them). Ordinary words are in every document, and say nothing.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
-use std::hash::{BuildHasher, RandomState};
-use std::sync::Mutex;
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
+use std::sync::{Arc, Mutex};
 
 use sift_policy::json::Value;
 use sift_policy::Taint;
+use sift_taint::Prints;
+pub use sift_taint::PASSAGE;
 
 use crate::error::{KernelError, Result};
 use crate::kernel::TaintSource;
 use crate::request::{is_label, is_name};
 use crate::sync::lock;
-
-/// Letters and digits that one hash is over.
-const GRAM: usize = 12;
-
-/// Hashes of which one is kept.
-const WINDOW: usize = 9;
-
-/// The shortest passage that is always found.
-pub const PASSAGE: usize = GRAM + WINDOW - 1;
-
-/// The shortest token that is compared, in bytes.
-pub const TOKEN: usize = 6;
 
 /// Most names of sources in one conversation.
 const SOURCES: usize = 1_024;
@@ -50,21 +36,66 @@ pub struct TaintBounds {
     pub conversations: usize,
     /// Most fingerprints of one conversation. One that is full is not forgotten in part: its actions are denied.
     pub fingerprints: usize,
+    /// Most bytes of all conversations together, roughly; as for their number, the quietest makes room.
+    pub bytes: usize,
 }
 
 impl Default for TaintBounds {
     fn default() -> Self {
-        Self { conversations: 10_000, fingerprints: 200_000 }
+        Self { conversations: 10_000, fingerprints: 200_000, bytes: 256 << 20 }
+    }
+}
+
+/// What a fingerprint takes in its map, which is between half and all full, and what a conversation does without any.
+const PRINT_BYTES: usize = 24;
+const CONVERSATION_BYTES: usize = 512;
+
+/// Fingerprints are hashes under a secret key already.
+#[derive(Debug, Default)]
+struct Same(u64);
+
+impl Hasher for Same {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, print: u64) {
+        self.0 = print;
     }
 }
 
 #[derive(Debug, Default)]
 struct Conversation {
     sources: Vec<String>,
-    prints: HashMap<u64, u16>,
+    prints: HashMap<u64, u16, BuildHasherDefault<Same>>,
     full: bool,
+}
+
+impl Conversation {
+    fn bytes(&self) -> usize {
+        let names: usize = self.sources.iter().map(|name| name.len() + 24).sum();
+        CONVERSATION_BYTES + names + self.prints.len() * PRINT_BYTES
+    }
+
+    /// Nothing more is taken in, and what it knew says nothing any more.
+    fn fill(&mut self) {
+        *self = Self { full: true, ..Self::default() };
+    }
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    conversation: Arc<Mutex<Conversation>>,
     /// Its place in the order.
     turn: u64,
+    /// How many bytes it had when it was counted last.
+    bytes: usize,
 }
 
 /// Tenant and conversation.
@@ -72,7 +103,9 @@ type Key = (String, String);
 
 #[derive(Debug, Default)]
 struct State {
-    known: HashMap<Key, Conversation>,
+    known: HashMap<Key, Known>,
+    /// Of all of them.
+    bytes: usize,
     /// The order in which something came into them last.
     order: BTreeMap<u64, Key>,
     turn: u64,
@@ -86,40 +119,9 @@ struct State {
 /// Fingerprints of conversations, in memory and under a key of this process.
 pub struct TaintMemory {
     state: Mutex<State>,
+    prints: Prints,
     hasher: RandomState,
     bounds: TaintBounds,
-}
-
-/// Hashes of a text, of passages and of tokens. A passage is normalised: letters and digits alone, in lower case.
-fn fingerprints(hasher: &RandomState, text: &str, all: bool, mut each: impl FnMut(u64)) {
-    for token in text.split(|c: char| c.is_whitespace() || "\"'<>()[]{},;".contains(c)) {
-        let token = token.trim_matches(|c: char| ".:!?/".contains(c));
-        let telling = |byte: u8| byte.is_ascii_digit() || b"@.:/_".contains(&byte);
-        if token.len() >= TOKEN && token.bytes().any(telling) {
-            each(hasher.hash_one(("token", token.to_lowercase())));
-        }
-    }
-    let letters: Vec<char> =
-        text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
-    let grams: Vec<u64> = letters.windows(GRAM).map(|gram| hasher.hash_one(gram)).collect();
-    if all {
-        grams.into_iter().for_each(each);
-        return;
-    }
-    if grams.len() < WINDOW {
-        return;
-    }
-    let mut last = None;
-    for (start, window) in grams.windows(WINDOW).enumerate() {
-        let least =
-            window.iter().enumerate().min_by_key(|(place, hash)| (**hash, usize::MAX - *place));
-        if let Some((place, &hash)) = least {
-            if last != Some(start + place) {
-                last = Some(start + place);
-                each(hash);
-            }
-        }
-    }
 }
 
 fn full() -> KernelError {
@@ -136,7 +138,7 @@ fn key(tenant: &str, conversation: &str) -> Result<Key> {
 impl TaintMemory {
     /// An empty memory.
     pub fn new(bounds: TaintBounds) -> Self {
-        Self { state: Mutex::default(), hasher: RandomState::new(), bounds }
+        Self { state: Mutex::default(), prints: Prints::new(), hasher: RandomState::new(), bounds }
     }
 
     /// Notes what a source brought into a conversation.
@@ -153,40 +155,47 @@ impl TaintMemory {
         text: &str,
     ) -> Result<()> {
         let key = key(tenant, conversation)?;
-        let mut prints = Vec::new();
-        fingerprints(&self.hasher, text, false, |print| prints.push(print));
-        let mut state = lock(&self.state);
-        let entry = self.entry(&mut state, key);
+        // Before any lock: it is the longest part.
+        let mut prints = Vec::with_capacity(text.len() / 4);
+        if is_label(source) {
+            self.prints.of_source(text, |print| prints.push(print));
+        }
+        let known = self.entry(&mut lock(&self.state), key.clone());
+        let taken = self.take(&mut lock(&known), source, prints);
+        let bytes = lock(&known).bytes();
+        self.count(&key, &known, bytes);
+        taken
+    }
+
+    fn take(&self, known: &mut Conversation, source: &str, prints: Vec<u64>) -> Result<()> {
         if !is_label(source) {
-            entry.full = true;
+            known.fill();
             return Err(KernelError::Invalid(
                 "the name of the source is empty, longer than 256 bytes or has control characters"
                     .to_owned(),
             ));
         }
-        if entry.full {
+        if known.full {
             return Err(full());
         }
-        let place = match entry.sources.iter().position(|one| one == source) {
-            Some(place) => place,
-            None if entry.sources.len() >= SOURCES => {
-                entry.full = true;
-                return Err(full());
-            }
-            None => {
-                entry.sources.push(source.to_owned());
-                entry.sources.len() - 1
-            }
-        };
-        let room = self.bounds.fingerprints.saturating_sub(entry.prints.len());
-        let place = u16::try_from(place).map_err(|_| full())?;
-        if prints.len() > room {
-            entry.full = true;
+        let place = known.sources.iter().position(|one| one == source);
+        let place = place.unwrap_or(known.sources.len());
+        let number = u16::try_from(place).map_err(|_| full())?;
+        if place >= SOURCES {
+            known.fill();
             return Err(full());
+        }
+        if place == known.sources.len() {
+            known.sources.push(source.to_owned());
         }
         for print in prints {
+            if known.prints.len() >= self.bounds.fingerprints && !known.prints.contains_key(&print)
+            {
+                known.fill();
+                return Err(full());
+            }
             // The first source keeps what several bring.
-            entry.prints.entry(print).or_insert(place);
+            known.prints.entry(print).or_insert(number);
         }
         Ok(())
     }
@@ -196,42 +205,68 @@ impl TaintMemory {
     /// Errors: `Limit`; what the conversation does next is denied. `Invalid` for one that no request can name.
     pub fn overflow(&self, tenant: &str, conversation: &str) -> Result<()> {
         let key = key(tenant, conversation)?;
-        self.entry(&mut lock(&self.state), key).full = true;
+        let known = self.entry(&mut lock(&self.state), key.clone());
+        lock(&known).fill();
+        self.count(&key, &known, CONVERSATION_BYTES);
         Err(full())
     }
 
+    /// Counts what a conversation takes now; others may have to make room for it.
+    fn count(&self, key: &Key, known: &Arc<Mutex<Conversation>>, bytes: usize) {
+        let mut state = lock(&self.state);
+        let State { known: all, bytes: sum, .. } = &mut *state;
+        // It may have had to make room meanwhile.
+        if let Some(one) = all.get_mut(key).filter(|one| Arc::ptr_eq(&one.conversation, known)) {
+            *sum = sum.saturating_sub(one.bytes).saturating_add(bytes);
+            one.bytes = bytes;
+        }
+        while state.bytes > self.bounds.bytes && state.known.len() > 1 {
+            self.make_room(&mut state);
+        }
+    }
+
+    /// Forgets the conversation into which nothing came for longest.
+    fn make_room(&self, state: &mut State) {
+        let State { known, bytes, order, gone, left, .. } = state;
+        let Some((_, oldest)) = order.pop_first() else { return };
+        if let Some(lost) = known.remove(&oldest) {
+            *bytes = bytes.saturating_sub(lost.bytes);
+        }
+        let hash = self.hasher.hash_one(&oldest);
+        if gone.insert(hash) {
+            left.push_back(hash);
+        }
+        while left.len() > self.bounds.conversations.saturating_mul(GONE) {
+            left.pop_front().map(|hash| gone.remove(&hash));
+        }
+    }
+
     /// What is known of a conversation; a new one may take the place of another.
-    fn entry<'a>(&self, state: &'a mut State, key: Key) -> &'a mut Conversation {
-        let State { known, order, turn, gone, left, tenants } = state;
-        *turn += 1;
-        match known.get(&key) {
+    fn entry(&self, state: &mut State, key: Key) -> Arc<Mutex<Conversation>> {
+        state.turn += 1;
+        let turn = state.turn;
+        match state.known.get(&key) {
             Some(known) => {
-                order.remove(&known.turn);
+                state.order.remove(&known.turn);
             }
             None => {
-                while known.len() >= self.bounds.conversations {
-                    let Some((_, oldest)) = order.pop_first() else { break };
-                    known.remove(&oldest);
-                    let hash = self.hasher.hash_one(&oldest);
-                    if gone.insert(hash) {
-                        left.push_back(hash);
-                    }
-                    while left.len() > self.bounds.conversations.saturating_mul(GONE) {
-                        left.pop_front().map(|hash| gone.remove(&hash));
-                    }
+                while !state.known.is_empty() && state.known.len() >= self.bounds.conversations {
+                    self.make_room(state);
                 }
-                if tenants.len() < MOST_TENANTS {
-                    tenants.insert(key.0.clone());
+                if state.tenants.len() < MOST_TENANTS {
+                    state.tenants.insert(key.0.clone());
                 }
             }
         }
-        order.insert(*turn, key.clone());
+        state.order.insert(turn, key.clone());
         // What came into it before it had to make room is not known any more.
-        let lost = gone.contains(&self.hasher.hash_one(&key));
-        let entry = known.entry(key).or_default();
-        entry.turn = *turn;
-        entry.full |= lost;
-        entry
+        let lost = state.gone.contains(&self.hasher.hash_one(&key));
+        let entry = state.known.entry(key).or_default();
+        entry.turn = turn;
+        if lost {
+            lock(&entry.conversation).full = true;
+        }
+        Arc::clone(&entry.conversation)
     }
 
     fn walk(
@@ -244,7 +279,7 @@ impl TaintMemory {
         let length = pointer.len();
         let mut look = |text: &str, pointer: &str| {
             let mut sources = Vec::new();
-            fingerprints(&self.hasher, text, true, |print| {
+            self.prints.of_argument(text, |print| {
                 if let Some(source) = known.prints.get(&print) {
                     if !sources.contains(source) {
                         sources.push(*source);
@@ -294,20 +329,27 @@ impl TaintSource for TaintMemory {
         conversation: &str,
         args: &Value,
     ) -> std::result::Result<Vec<Taint>, String> {
-        let state = lock(&self.state);
-        let key = (tenant.to_owned(), conversation.to_owned());
-        let Some(known) = state.known.get(&key) else {
-            if state.gone.contains(&self.hasher.hash_one(&key)) {
-                return Err("what came into the conversation is not remembered any more".to_owned());
+        let known = {
+            let state = lock(&self.state);
+            let key = (tenant.to_owned(), conversation.to_owned());
+            match state.known.get(&key) {
+                Some(known) => Arc::clone(&known.conversation),
+                None if state.gone.contains(&self.hasher.hash_one(&key)) => {
+                    return Err(
+                        "what came into the conversation is not remembered any more".to_owned()
+                    );
+                }
+                None => return Ok(Vec::new()),
             }
-            return Ok(Vec::new());
         };
+        // Others go on with theirs meanwhile.
+        let known = lock(&known);
         if known.full {
             return Err(full().to_string());
         }
         let mut found = Vec::new();
         // Depth is bounded: the kernel has checked the arguments.
-        self.walk(known, args, &mut String::new(), &mut found);
+        self.walk(&known, args, &mut String::new(), &mut found);
         Ok(found)
     }
 }
@@ -386,7 +428,11 @@ mod tests {
 
     #[test]
     fn the_conversation_that_was_quiet_longest_makes_room() {
-        let memory = TaintMemory::new(TaintBounds { conversations: 2, fingerprints: 200 });
+        let memory = TaintMemory::new(TaintBounds {
+            conversations: 2,
+            fingerprints: 200,
+            ..TaintBounds::default()
+        });
         for conversation in ["c1", "c2", "c1", "c3"] {
             memory.observe("acme", conversation, "web", "order A-123456").unwrap();
         }
@@ -400,6 +446,29 @@ mod tests {
         assert!(memory.taint("acme", "n50", &Value::Null).is_err());
         let state = lock(&memory.state);
         assert_eq!((state.known.len(), state.order.len(), state.gone.len()), (2, 2, 32));
+    }
+
+    #[test]
+    fn what_all_conversations_take_is_bounded_in_bytes() {
+        let bounds = TaintBounds { bytes: 40_000, ..TaintBounds::default() };
+        let memory = TaintMemory::new(bounds);
+        for number in 0..50 {
+            let page = format!("{PAGE} Order B-77{number:03}.");
+            memory.observe("acme", &format!("c{number}"), "web", &page).unwrap();
+            let state = lock(&memory.state);
+            assert!(state.bytes <= bounds.bytes, "{} bytes", state.bytes);
+            let counted: usize =
+                state.known.values().map(|known| lock(&known.conversation).bytes()).sum();
+            assert_eq!(state.bytes, counted);
+        }
+        assert!(lock(&memory.state).known.len() > 5);
+        assert_eq!(sources(&memory, "c49", r#"{"o":"B-77049"}"#), ["web@/o"]);
+        assert!(memory.taint("acme", "c0", &Value::Null).is_err(), "it is known to be gone");
+        // One that is too long for all is there alone.
+        let long: String = (0..2_000).map(|n| format!("item-{n} ")).collect();
+        memory.observe("acme", "long", "web", &long).unwrap();
+        assert_eq!(lock(&memory.state).known.len(), 1);
+        assert_eq!(sources(&memory, "long", r#"{"o":"item-7"}"#), ["web@/o"]);
     }
 
     #[test]
@@ -423,7 +492,7 @@ mod tests {
 
     #[test]
     fn a_full_conversation_denies_and_an_old_one_makes_room() {
-        let bounds = TaintBounds { conversations: 2, fingerprints: 20 };
+        let bounds = TaintBounds { conversations: 2, fingerprints: 20, ..TaintBounds::default() };
         let memory = TaintMemory::new(bounds);
         assert!(matches!(
             memory.observe("acme", "c1", "web", &PAGE.repeat(3)),

@@ -145,8 +145,9 @@ fn child() {
     assert_eq!(ask(&kernel, &refund(1), None).reason, "agent_revoked", "it holds all the same");
     // Room again: what is on the disk is not known, so nothing is taken before the next start.
     setrlimit(Resource::Fsize, before).unwrap();
-    kernel.reinstate(&subject).unwrap();
-    assert_eq!(ask(&kernel, &refund(1), None).reason, "ledger_unavailable");
+    // What nobody can prove does not make anything wider.
+    assert!(matches!(kernel.reinstate(&subject), Err(KernelError::Unavailable(_))));
+    assert_eq!(ask(&kernel, &refund(1), None).reason, "agent_revoked");
     assert!(kernel.close().is_err());
     println!("held");
     std::io::stdout().flush().unwrap();
@@ -366,4 +367,73 @@ fn a_store_and_a_ledger_that_do_not_belong_together_open_nothing() {
     refused("shorter than the store");
     put(after.path(), "ledger");
     run(1);
+}
+
+#[test]
+fn a_store_or_a_ledger_that_is_put_back_after_a_crash_is_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "");
+    let kernel = open(folder.path()).unwrap();
+    let act = |cents: i64| {
+        let answer = ask(&kernel, &refund(cents), None);
+        assert_eq!(answer.decision, Decision::Allow, "{}", answer.reason);
+        kernel.durable(&answer).unwrap().unwrap();
+    };
+    act(1);
+    let image = |of: &Path| {
+        let image = tempfile::tempdir().unwrap();
+        copy(of, image.path());
+        image
+    };
+    // What a crash at this moment would leave, and one a little later.
+    let early = image(folder.path());
+    act(1);
+    let revoked =
+        Subject { kind: SubjectKind::Tenant, name: "other".to_owned(), tenant: String::new() };
+    kernel.revoke(&revoked).unwrap();
+    let late = image(folder.path());
+    // The store has changed again, and knows how long the ledger was.
+    kernel.reinstate(&revoked).unwrap();
+    let later = image(folder.path());
+    let other = tempfile::tempdir().unwrap();
+    write(other.path(), "");
+    let rival = open(other.path()).unwrap();
+    rival.revoke(&revoked).unwrap();
+    let stranger = image(other.path());
+    let put = |from: &Path, to: &Path, ledger: bool| {
+        let both = image(to);
+        let state = both.path().join("state");
+        if ledger {
+            fs::remove_dir_all(state.join("ledger")).unwrap();
+            copy(&from.join("state/ledger"), &state.join("ledger"));
+            return both;
+        }
+        for name in ["kernel.sqlite", "kernel.sqlite-wal", "kernel.sqlite-shm"] {
+            let _ = fs::remove_file(state.join(name));
+            let _ = fs::copy(from.join("state").join(name), state.join(name));
+        }
+        both
+    };
+    for (what, from, to, ledger) in [
+        ("older than the ledger", &early, &late, false),
+        ("older than the ledger", &early, &later, false),
+        ("not the one", &stranger, &late, false),
+        ("shorter than the store", &early, &late, true),
+        ("shorter than the store", &late, &later, true),
+    ] {
+        let both = put(from.path(), to.path(), ledger);
+        for _ in 0..2 {
+            let error = open(both.path()).err().unwrap_or_else(|| panic!("opened: {what}"));
+            assert!(matches!(error, KernelError::Unavailable(_)), "{error}");
+            assert!(error.to_string().contains(what), "{what}: {error}");
+        }
+    }
+    // A store that takes nothing back which anybody was told of is none the less, and denies more.
+    let both = put(late.path(), later.path(), false);
+    open(both.path()).unwrap().close().unwrap();
+    // As they were left, they belong together.
+    for whole in [&early, &late, &later] {
+        open(whole.path()).unwrap().close().unwrap();
+        open(whole.path()).unwrap();
+    }
 }

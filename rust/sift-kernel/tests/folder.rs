@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use sift_kernel::{ActionRequest, Decision, KernelError, SessionGrant, Verdict};
+use sift_kernel::{ActionRequest, Decision, Gate, KernelError, Local, SessionGrant, Verdict};
 use sift_ledger::keys::Keyring;
-use sift_ledger::receipt::Verifier;
+use sift_ledger::receipt::{Statement, Verifier};
+use sift_policy::json::JsonLimits;
+use sift_policy::{replay, Policy, Recorded};
 
 mod common;
 
@@ -189,4 +191,75 @@ fn state_is_for_its_owner_alone() {
         |name: &str| fs::metadata(folder.path().join(name)).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode("state"), 0o700);
     assert_eq!(mode("state/kernel.sqlite"), 0o600);
+}
+
+#[test]
+fn what_everybody_may_change_is_not_believed() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "");
+    open(folder.path()).unwrap().close().unwrap();
+    for name in [
+        "",
+        "kernel.toml",
+        "keys.toml",
+        "budgets.toml",
+        "tools.toml",
+        "policy",
+        "policy/acme.cedar",
+        "state",
+    ] {
+        let path = folder.path().join(name);
+        let before = fs::metadata(&path).unwrap().permissions();
+        fs::set_permissions(&path, fs::Permissions::from_mode(before.mode() | 0o002)).unwrap();
+        let error = open(folder.path()).err().unwrap();
+        assert!(matches!(error, KernelError::Config(_)), "{name}: {error}");
+        assert!(error.to_string().contains("everybody may write"), "{name}: {error}");
+        fs::set_permissions(&path, before).unwrap();
+    }
+    open(folder.path()).unwrap();
+}
+
+#[test]
+fn policies_on_trial_are_counted_named_and_can_be_replayed() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "decisions = \"decisions.jsonl\"");
+    let path = folder.path().join("policy/acme.cedar");
+    let policies = fs::read_to_string(&path).unwrap();
+    let trial = |shadow: &str| {
+        format!(
+            "{policies}\n@id(\"trial\") {shadow} forbid (principal, action == Action::\"refund\", resource)\n\
+             when {{ context.args.cents > 100 }};"
+        )
+    };
+    fs::write(&path, trial("@shadow")).unwrap();
+    let local = Local::open(folder.path(), None).unwrap();
+    let kernel = local.kernel();
+    let (small, large) = (ask(kernel, &refund(50), None), ask(kernel, &refund(500), None));
+    assert_eq!((small.decision, large.decision), (Decision::Allow, Decision::Allow));
+    let [counters] = local.shadow_counters().unwrap().try_into().unwrap();
+    assert_eq!(
+        (&*counters.rule_id, counters.evaluated, counters.satisfied, counters.would_change),
+        ("trial", 2, 1, 1)
+    );
+    for (answer, named) in [(&small, None), (&large, Some("trial"))] {
+        let durable = kernel.durable(answer).unwrap().unwrap();
+        let statement = Statement::of(&durable.receipt).unwrap();
+        let shadow = statement.predicate.get("details").and_then(|more| more.get("shadow"));
+        let first = shadow.and_then(|names| names.as_list()?.first()?.as_str().map(str::to_owned));
+        assert_eq!(first.as_deref(), named);
+    }
+    // In force, it would have decided one of them otherwise: what was noted says which.
+    fs::write(&path, trial("")).unwrap();
+    let after = Policy::load(folder.path()).unwrap();
+    let noted = fs::read_to_string(folder.path().join("decisions.jsonl")).unwrap();
+    let differing: Vec<String> = noted
+        .lines()
+        .map(|line| Recorded::from_json(line.as_bytes(), &JsonLimits::default()).unwrap())
+        .filter_map(|recorded| replay(&after, &recorded))
+        .map(|difference| difference.request_id)
+        .collect();
+    assert_eq!(differing, [large.request_id]);
+    let mode = fs::metadata(folder.path().join("decisions.jsonl")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o077, 0, "it holds arguments");
+    local.close().unwrap();
 }

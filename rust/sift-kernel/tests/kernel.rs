@@ -11,6 +11,7 @@ use sift_kernel::{
     Subject, SubjectKind, TaintBounds, TaintMemory, TaintSource, Trace, Verdict,
 };
 use sift_ledger::keys::{Keyring, PrivateKey, PublicKey, Purpose};
+use sift_ledger::receipt::Statement;
 use sift_policy::json::{parse, JsonLimits, Value};
 use sift_policy::{ArgumentFinding, Policy};
 
@@ -112,15 +113,22 @@ fn keys() -> Keyring {
             }
             "other-1" => {
                 public.tenant = Some("other".to_owned());
+                public.name = Some("oscar".to_owned());
                 public.agent = Some("bot".to_owned());
                 public.roles = vec!["support".to_owned()];
             }
-            "ann" => public.groups = vec!["finance".to_owned()],
+            "ann" => {
+                public.groups = vec!["finance".to_owned()];
+                public.name = Some("ann".to_owned());
+            }
             "ben" | "ben-phone" => {
                 public.groups = vec!["finance".to_owned()];
                 public.name = Some("ben".to_owned());
             }
-            "sam" => public.groups = vec!["security".to_owned()],
+            "sam" => {
+                public.groups = vec!["security".to_owned()];
+                public.name = Some("sam".to_owned());
+            }
             "owner" => {
                 public.groups = vec!["finance".to_owned()];
                 public.name = Some("olga".to_owned());
@@ -1154,6 +1162,7 @@ fn an_elevation_is_for_the_agent_who_had_the_session_open() {
     other.tenant = Some("acme".to_owned());
     other.agent = Some("rival".to_owned());
     other.roles = vec!["support".to_owned()];
+    other.name = Some("rita".to_owned());
     ring.add(other).unwrap();
     again.kernel.set_keys(ring).unwrap();
     let rival = SessionGrant { agent: "rival".to_owned(), ..grant(&again) };
@@ -1277,4 +1286,175 @@ fn actions_of_one_moment_are_undone_in_their_order() {
     let wanted: Vec<Value> =
         names.iter().rev().map(|name| Value::Str(name.as_str().into())).collect();
     assert_eq!(undone, wanted);
+}
+
+/// Events of the receipts from a place on, with what they say became of it.
+fn events(bench: &Bench, from: usize) -> Vec<String> {
+    let entries = bench.journal.entries();
+    entries[from..]
+        .iter()
+        .map(|entry| {
+            let statement = Statement::of(entry).unwrap();
+            let text = |name| statement.text(name).unwrap_or_default().to_owned();
+            format!("{} {}", text("event"), text("decision"))
+        })
+        .collect()
+}
+
+#[test]
+fn whatever_widens_narrows_or_ends_something_has_a_receipt() {
+    let bench = elevated();
+    let before = events(&bench, 0);
+    assert_eq!(before, ["elevation elevated", "authorization allow"]);
+    let subject = |kind, name: &str| Subject { kind, name: name.to_owned(), tenant: String::new() };
+    let session = subject(SubjectKind::Session, "s-none");
+    bench.kernel.revoke(&session).unwrap();
+    bench.kernel.reinstate(&session).unwrap();
+    let (one, two, three) = (bench.ask(&refund(1)), bench.ask(&refund(2)), bench.ask(&refund(3)));
+    let lease = |answer: &Authorization| answer.lease.clone().unwrap();
+    bench.kernel.settle(&lease(&one), BTreeMap::from([("calls".to_owned(), 7)])).unwrap();
+    bench.kernel.cancel(&lease(&two)).unwrap();
+    bench.kernel.abandon(&lease(&three)).unwrap();
+    // Said again, it has no second one.
+    bench.kernel.cancel(&lease(&two)).unwrap();
+    assert_eq!(
+        events(&bench, 2),
+        [
+            "revocation revocation",
+            "reinstatement reinstatement",
+            "authorization allow",
+            "authorization allow",
+            "authorization allow",
+            "settlement settled",
+            "cancellation cancelled",
+            "settlement unknown",
+        ]
+    );
+    let entries = bench.journal.entries();
+    let revoked = Statement::of(&entries[2]).unwrap();
+    assert_eq!(revoked.text("session"), Some("s-none"));
+    let settled = Statement::of(&entries[7]).unwrap();
+    assert_eq!((settled.text("tenant"), settled.text("agent")), (Some("acme"), Some("bot")));
+    assert_eq!(
+        (settled.request_id.as_str(), settled.text("lease")),
+        (one.request_id.as_str(), one.lease.as_deref())
+    );
+    let overrun = settled.predicate.get("details").unwrap().get("overrun");
+    assert_eq!(overrun, Some(&sift_ledger::jcs::Value::Bool(true)));
+    let authorized = Statement::of(&entries[4]).unwrap();
+    assert_eq!(settled.action_hash, authorized.action_hash);
+}
+
+#[test]
+fn what_cannot_be_recorded_widens_nothing_and_is_said_again() {
+    let bench = elevated();
+    let answer = bench.ask(&refund(1));
+    let lease = answer.lease.unwrap();
+    let agent =
+        Subject { kind: SubjectKind::Agent, name: "bot".to_owned(), tenant: "acme".to_owned() };
+    bench.journal.break_down(true);
+    for _ in 0..2 {
+        let ended = bench.kernel.cancel(&lease);
+        assert!(matches!(ended, Err(KernelError::Unavailable(_))));
+    }
+    assert!(matches!(bench.kernel.revoke(&agent), Err(KernelError::Unavailable(_))));
+    denied(&bench.ask(&refund(1)), "agent_revoked");
+    assert!(matches!(bench.kernel.reinstate(&agent), Err(KernelError::Unavailable(_))));
+    denied(&bench.ask(&refund(1)), "agent_revoked");
+    let more = Elevation { tools: ["refund".to_owned()].into(), ..elevation("e2") };
+    let more = more.sign("kernel.acme", "sam", &private("sam")).unwrap();
+    assert!(matches!(bench.kernel.elevate(&more), Err(KernelError::Unavailable(_))));
+    bench.journal.break_down(false);
+    bench.kernel.reinstate(&agent).unwrap();
+    bench.kernel.cancel(&lease).unwrap();
+    let last = events(&bench, 3);
+    assert_eq!(last, ["reinstatement reinstatement", "cancellation cancelled"]);
+    assert!(bench.store.elevations(START).unwrap().len() == 1, "the second one is not there");
+}
+
+#[test]
+fn a_permit_that_was_not_handed_out_yet_is_not_after_a_revocation() {
+    let bench = bench();
+    let answer = bench.ask(&refund(1));
+    let subject = |kind, name: &str| Subject { kind, name: name.to_owned(), tenant: String::new() };
+    for (kind, name) in
+        [(SubjectKind::Tenant, "acme"), (SubjectKind::Agent, "bot"), (SubjectKind::Key, "bot-1")]
+    {
+        bench.kernel.revoke(&subject(kind, name)).unwrap();
+        assert!(bench.kernel.durable(&answer).unwrap().unwrap().permit.is_none(), "{name}");
+        bench.kernel.reinstate(&subject(kind, name)).unwrap();
+    }
+    assert!(bench.kernel.durable(&answer).unwrap().unwrap().permit.is_some());
+}
+
+#[test]
+fn a_receipt_can_be_waited_for_without_the_permit() {
+    let bench = bench();
+    let (kept, used) = (bench.ask(&refund(1)), bench.ask(&refund(2)));
+    for answer in [&kept, &used] {
+        let recorded = bench.kernel.recorded(answer).unwrap().unwrap();
+        assert!(recorded.permit.is_none() && recorded.placed.is_some());
+    }
+    // It never left, so that the reservation is free again and the permit is not handed out any more.
+    let lease = kept.lease.clone().unwrap();
+    assert_eq!(bench.kernel.cancel(&lease).unwrap().state, LeaseState::Cancelled);
+    assert!(bench.kernel.durable(&kept).unwrap().unwrap().permit.is_none());
+    assert!(bench.kernel.durable(&used).unwrap().unwrap().permit.is_some());
+    let lease = used.lease.clone().unwrap();
+    assert_eq!(bench.kernel.cancel(&lease).unwrap().state, LeaseState::Unknown);
+    let stranger = bench.kernel.authorize(
+        &refund(1),
+        &Credential { proof: Proof::Process, ..bench.sign(&refund(1)) },
+        None,
+    );
+    assert!(bench.kernel.recorded(&stranger).unwrap().is_none());
+}
+
+#[test]
+fn a_session_and_a_lease_are_good_for_the_user_who_has_them() {
+    let bench = bench();
+    let signed = grant(&bench).sign("kernel.acme", "bot-1", &private("bot-1")).unwrap();
+    let session = bench.kernel.open_session_for(Some(7), &signed).unwrap();
+    assert_eq!(bench.kernel.open_session_for(Some(7), &signed).unwrap().key(), session.key());
+    for other in [Some(8), None] {
+        let opened = bench.kernel.open_session_for(other, &signed);
+        assert!(matches!(opened, Err(KernelError::Signature(_))), "{other:?}");
+    }
+    let request = in_session(refund(1));
+    let ask = |peer, signature: bool| {
+        let credential = if signature {
+            bench.sign(&request)
+        } else {
+            session.mac(&request, bench.clock.wall_ms(), 60_000).unwrap()
+        };
+        bench.kernel.authorize_for(peer, &request, &credential, None)
+    };
+    for signature in [false, true] {
+        denied(&ask(Some(8), signature), "session_of_another_peer");
+        assert_eq!(ask(Some(7), signature).decision, Decision::Allow);
+    }
+    // This process is the kernel's own.
+    assert_eq!(ask(None, false).decision, Decision::Allow);
+}
+
+#[test]
+fn keys_of_nobody_are_refused() {
+    for id in ["bot-1", "ann"] {
+        let bench = bench();
+        for name in [None, Some(String::new())] {
+            let mut ring = Keyring::new();
+            for purpose in [Purpose::Receipt, Purpose::Agent, Purpose::Approver] {
+                for known in keys().of(purpose) {
+                    let mut public = PublicKey::clone(known);
+                    if public.id == id {
+                        public.name.clone_from(&name);
+                    }
+                    ring.add(public).unwrap();
+                }
+            }
+            let error = bench.kernel.set_keys(ring).unwrap_err();
+            assert!(matches!(error, KernelError::Config(_)), "{error}");
+            assert!(error.to_string().contains("needs a `name`"), "{error}");
+        }
+    }
 }

@@ -116,6 +116,8 @@ pub struct Fields<'a> {
     pub decided_at: i64,
     /// When the permit ends, milliseconds since 1970.
     pub expires_at: Option<i64>,
+    /// Which store the kernel worked with, and how often it had been changed: `id:generation`.
+    pub store: Option<&'a str>,
     /// How the receipt is signed.
     pub class: Class,
     /// More of an event, under `details`.
@@ -280,6 +282,7 @@ pub fn statement(fields: &Fields<'_>) -> Result<Vec<u8>, ReceiptError> {
     members.text("role", fields.role);
     members.texts("rule_ids", fields.rule_ids);
     members.maybe("session", fields.session);
+    members.maybe("store", fields.store);
     members.texts("taint", fields.taint);
     members.text("tenant", fields.tenant);
     members.text("tool", fields.tool);
@@ -330,6 +333,14 @@ impl Statement {
     /// A member of the predicate that is a text.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.predicate.get(name)?.as_str()
+    }
+
+    /// Reads one out of the bytes of an envelope, without a look at who signed it.
+    ///
+    /// # Errors
+    /// [`ReceiptError`]: it is no receipt.
+    pub fn of(entry: &[u8]) -> Result<Statement, ReceiptError> {
+        Statement::read(&Envelope::parse(entry)?)
     }
 
     fn read(envelope: &Envelope) -> Result<Statement, ReceiptError> {
@@ -724,6 +735,7 @@ mod tests {
             issued_at: Some(1),
             decided_at: 2,
             expires_at: Some(3),
+            store: Some("0123456789abcdef:7"),
             class: Class::Batched,
             details: &details,
         };

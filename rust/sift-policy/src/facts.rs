@@ -15,9 +15,6 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::str::FromStr;
 
-/// Names are at most this long, in bytes.
-const MAX_NAME: usize = 256;
-
 /// A value as a policy sees it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Val<'a> {
@@ -96,11 +93,6 @@ pub(crate) struct Facts<'a> {
     approver_groups: Vec<Cow<'a, str>>,
     sql: Option<SqlFacts>,
     http: Option<HttpFacts>,
-}
-
-/// Names come from configuration and from authenticated requests; `/` is what joins tenant and name in an entity.
-pub(crate) fn is_name(name: &str) -> bool {
-    (1..=MAX_NAME).contains(&name.len()) && !name.chars().any(|c| c == '/' || c.is_control())
 }
 
 fn sorted<'a>(values: impl Iterator<Item = Cow<'a, str>>) -> Vec<Cow<'a, str>> {

@@ -47,6 +47,7 @@ mod index;
 pub mod json;
 mod lint;
 mod manifest;
+pub mod names;
 mod owned;
 mod policy;
 mod request;

@@ -2,9 +2,10 @@
 
 use crate::compile::Stop;
 use crate::error::PolicyError;
-use crate::facts::{cedar_schema, datetime_text, is_name, Facts, TypeNames};
+use crate::facts::{cedar_schema, datetime_text, Facts, TypeNames};
 use crate::index::Index;
 use crate::manifest::{Manifest, Tool};
+use crate::names::is_name;
 use crate::request::{Evaluation, Outcome, Reason, Request, ShadowResult};
 use crate::rule::Rule;
 use crate::stack::deep;

@@ -10,7 +10,9 @@ use arrow_data::ArrayData;
 use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyByteArray, PyBytes, PyDict, PyList, PyMemoryView, PyString, PyTuple};
+use pyo3::types::{
+    PyByteArray, PyBytes, PyDict, PyList, PyMapping, PyMemoryView, PyString, PyTuple,
+};
 use sift_scan::{Finding as Found, Incomplete, ScanError};
 
 use crate::findings::{columns, names, place, raw_columns, to_unit, Findings, Table};
@@ -75,6 +77,11 @@ impl Documents {
         if single {
             return Err(PyTypeError::new_err(
                 "scan_batch takes many texts: for a single one use `scan`",
+            ));
+        }
+        if object.cast::<PyMapping>().is_ok() {
+            return Err(PyTypeError::new_err(
+                "scan_batch takes texts, and of a mapping it would scan the keys: give `.values()`",
             ));
         }
         let mut unit = None;

@@ -260,15 +260,20 @@ impl FileScan {
         totals.set_item("bytes", bytes)?;
         totals.set_item("findings", findings)?;
         totals.set_item("skipped", skipped)?;
+        totals.set_item("ignored", self.summary().ignored)?;
         Ok(totals)
     }
 
     /// Path and reason of each skipped file that was named by the caller or is too large.
     fn skipped(&self) -> Vec<(OsString, String)> {
         let why = |why: Skip| match why {
-            Skip::Binary => "it is binary".to_owned(),
+            Skip::Binary => "it is binary, or UTF-16 without a byte order mark, to be \
+                             converted to UTF-8 first"
+                .to_owned(),
             Skip::NotAFile => "it is no regular file".to_owned(),
-            Skip::TooLarge(bytes) => format!("it has {bytes} bytes, more than the limit"),
+            Skip::TooLarge(bytes) => {
+                format!("it has {bytes} bytes, more than `--max-size` allows")
+            }
         };
         let summary = self.summary();
         summary

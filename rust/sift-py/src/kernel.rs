@@ -328,7 +328,7 @@ impl ActionRequest {
     #[getter]
     fn action_hash(&self) -> PyResult<String> {
         let digest = self.core.digest().map_err(|error| errors::kernel(&error))?;
-        Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(sift_ledger::hex(&digest))
     }
 
     fn __eq__(&self, other: &Self) -> bool {
@@ -694,6 +694,8 @@ pub(crate) struct Authorization {
     core: core::Answer,
     kernel: Arc<dyn core::Gate>,
     durable: std::sync::OnceLock<core::Durable>,
+    /// The receipt without the permit, for those who wait for it alone.
+    recorded: std::sync::OnceLock<core::Durable>,
 }
 
 impl Authorization {
@@ -747,7 +749,7 @@ impl Authorization {
 
     #[getter]
     fn policy_hash(&self) -> String {
-        self.core.policy_hash.iter().map(|byte| format!("{byte:02x}")).collect()
+        sift_ledger::hex(&self.core.policy_hash)
     }
 
     #[getter]
@@ -774,7 +776,7 @@ impl Authorization {
     /// Envelope and place of the receipt, once it is durable.
     #[getter]
     fn _receipt<'py>(&self, py: Python<'py>) -> Option<(Bound<'py, PyBytes>, Option<u64>)> {
-        let durable = self.durable.get()?;
+        let durable = self.durable.get().or_else(|| self.recorded.get())?;
         let index = durable.placed.as_ref().map(|placed| placed.index);
         Some((PyBytes::new(py, &durable.receipt), index))
     }
@@ -813,6 +815,18 @@ impl Authorization {
     /// As `durable`, waiting here.
     fn durable_sync<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         slf.get()._wait(slf.py())?;
+        Self::receipt(slf)
+    }
+
+    /// Waits until the receipt is durable, and leaves the permit with the kernel.
+    fn recorded_sync<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let this = slf.get();
+        if this.recorded.get().is_none() && this.durable.get().is_none() {
+            let done = slf.py().detach(|| this.kernel.recorded(&this.core));
+            if let Some(recorded) = done.map_err(|error| errors::kernel(&error))? {
+                let _ = this.recorded.set(recorded);
+            }
+        }
         Self::receipt(slf)
     }
 
@@ -1033,7 +1047,7 @@ impl Kernel {
     #[getter]
     fn policy_hash(&self, py: Python<'_>) -> PyResult<String> {
         let hash = run(py, || self.core.policy_hash())?;
-        Ok(hash.iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(sift_ledger::hex(&hash))
     }
 
     fn _authorize(
@@ -1055,6 +1069,7 @@ impl Kernel {
             core,
             kernel: Arc::clone(&self.core),
             durable: std::sync::OnceLock::new(),
+            recorded: std::sync::OnceLock::new(),
         })
     }
 
@@ -1125,6 +1140,19 @@ impl Kernel {
     ) -> PyResult<()> {
         let trace = core::Trace { id: trace_id, tenant, agent };
         run(py, || self.core.return_undo(trace, request_id))
+    }
+
+    /// What policies in shadow mode did: name, and how often it was a candidate, matched, could not be evaluated,
+    /// would have changed the decision.
+    fn _shadow(&self, py: Python<'_>) -> PyResult<Vec<(String, u64, u64, u64, u64)>> {
+        let counters = run(py, || self.core.shadow_counters())?;
+        Ok(counters
+            .into_iter()
+            .map(|one| {
+                let name = one.rule_id.to_string();
+                (name, one.evaluated, one.satisfied, one.errors, one.would_change)
+            })
+            .collect())
     }
 
     #[pyo3(signature = (text, *, tenant, conversation, source))]

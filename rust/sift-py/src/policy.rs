@@ -42,7 +42,7 @@ impl PolicySet {
     /// SHA-256 over manifest and policies, in hexadecimal digits.
     #[getter]
     fn hash(&self) -> String {
-        self.core.hash().iter().map(|byte| format!("{byte:02x}")).collect()
+        sift_ledger::hex(self.core.hash())
     }
 
     /// The Cedar schema that the manifest gives.

@@ -77,7 +77,7 @@ fn answer(check: &Check) -> Answer {
 
 fn row(seen: Verified) -> Result<Row, ReceiptError> {
     let predicate = jcs::to_vec(&seen.statement.predicate)?;
-    let hash = seen.statement.action_hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = sift_ledger::hex(&seen.statement.action_hash);
     Ok((
         seen.statement.request_id,
         hash,

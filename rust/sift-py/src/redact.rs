@@ -1,6 +1,6 @@
 //! Redaction of whole texts: operators as Python gives them, and what comes back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
@@ -12,9 +12,9 @@ use sift_redact::{
     Capacity, Escape, Fill, Item as Edit, Operator, Plan, Register, Vault as CoreVault, Writer,
     MAX_ENTITY,
 };
-use sift_rules::RuleSet;
-use sift_scan::{Finding as Found, Incomplete, ScanError, Sink};
-use sift_text::{restore_surrogates, CharIndex, Patch};
+use sift_rules::{Category, RuleSet, Tier};
+use sift_scan::{Finding as Found, Incomplete, ScanError, Sink, EDIT_SCORE};
+use sift_text::{count_chars, restore_surrogates, CharIndex, Patch};
 
 use crate::findings::{names, to_unit, Findings, Table};
 use crate::scanner::Scanner;
@@ -224,31 +224,54 @@ impl Terms {
         numbers: &mut Register,
         escape: &mut Option<Escape>,
     ) -> PyResult<()> {
-        let plan = &*self.plan;
-        let mut fills = Vec::new();
+        let mut fills = self.ask(py, table, unit, writer)?;
+        self.number(&mut [(writer, &mut fills)], numbers)?;
+        writer.fill(&self.plan, &fills, escape.as_mut());
+        Ok(())
+    }
+
+    /// Calls the functions of the holes; the other ones wait for their numbers.
+    fn ask(
+        &self,
+        py: Python<'_>,
+        table: &Table,
+        unit: Unit,
+        writer: &Writer,
+    ) -> PyResult<Vec<Fill>> {
+        let fill = |(rule, value)| match self.plan.operator(rule) {
+            Some(Operator::Call(number)) => {
+                let Some(call) = self.calls.get(*number) else { return Ok(Fill::Text(Vec::new())) };
+                Ok(Fill::Text(self.call(py, table, unit, call, rule, value)?))
+            }
+            _ => Ok(Fill::Number(0)),
+        };
+        writer.holes().map(fill).collect()
+    }
+
+    /// Numbers the values of many texts, of all of them or of none.
+    fn number(
+        &self,
+        texts: &mut [(&mut Writer, &mut Vec<Fill>)],
+        numbers: &mut Register,
+    ) -> PyResult<()> {
+        let numbered = |fill: &Fill| matches!(fill, Fill::Number(_));
         let mut values = Vec::new();
-        for (rule, value) in writer.holes() {
-            if let Some(Operator::Call(number)) = plan.operator(rule) {
-                let Some(call) = self.calls.get(*number) else { continue };
-                fills.push(Fill::Text(self.call(py, table, unit, call, rule, value)?));
-            } else {
-                fills.push(Fill::Number(0));
-                values.push((plan.entity(rule), value));
-            }
+        for (writer, fills) in texts.iter() {
+            let holes = writer.holes().zip(fills.iter()).filter(|(_, fill)| numbered(fill));
+            values.extend(holes.map(|((rule, value), _)| (self.plan.entity(rule), value)));
         }
-        if !values.is_empty() {
-            let numbers = match &self.vault {
-                Some(vault) => vault.number(&values),
-                None => numbers.number(&values, NUMBERED),
-            };
-            let mut numbers = numbers.map_err(|e| errors::vault(&e))?.into_iter();
-            for fill in &mut fills {
-                if let Fill::Number(number) = fill {
-                    *number = numbers.next().unwrap_or_default();
-                }
-            }
+        if values.is_empty() {
+            return Ok(());
         }
-        writer.fill(plan, &fills, escape.as_mut());
+        let numbers = match &self.vault {
+            Some(vault) => vault.number(&values),
+            None => numbers.number(&values, NUMBERED),
+        };
+        let mut numbers = numbers.map_err(|e| errors::vault(&e))?.into_iter();
+        for fill in texts.iter_mut().flat_map(|(_, fills)| fills.iter_mut()).filter(|f| numbered(f))
+        {
+            *fill = Fill::Number(numbers.next().unwrap_or_default());
+        }
         Ok(())
     }
 
@@ -435,9 +458,13 @@ fn run(
         found: Vec::new(),
     };
     let characters = unit == Unit::CodePoint;
-    let incomplete = core.redact(text, characters, &|rule| plan.needs_value(rule), &mut sink)?;
+    let mut incomplete =
+        core.redact(text, characters, &|rule| plan.needs_value(rule), &mut sink)?;
     let Collector { mut writer, mut found, .. } = sink;
     writer.end_rest(plan);
+    if writer.cut() {
+        incomplete.insert(Incomplete::FINDING_BYTES);
+    }
     to_unit(unit, part, &mut found);
     Ok(Redacted { writer, found, incomplete })
 }
@@ -461,8 +488,14 @@ pub(crate) fn redact(
         let text = text.bytes();
         door::step(py, bytes, || run(&core, text, 0..bytes, unit, &patches, &terms.plan))
     };
-    let redacted = redacted.map_err(|e| errors::scan(&e))?;
-    finish(py, scanner, object, unit, &terms, redacted, &mut Register::default())
+    let mut redacted = redacted.map_err(|e| errors::scan(&e))?;
+    let mut escape = terms.vault.as_ref().map(|vault| Escape::new(vault));
+    let writer = &mut redacted.writer;
+    let raw = writer.output().len();
+    terms.fill(py, scanner.table(), unit, writer, &mut Register::default(), &mut escape)?;
+    // Escapes only ever add.
+    let escaped = writer.output().len() != raw;
+    finish(py, scanner, object, unit, escaped, redacted)
 }
 
 /// What the texts of one document share: operators, read once, and the numbers of values.
@@ -470,6 +503,16 @@ pub(crate) fn redact(
 pub(crate) struct Document {
     terms: Terms,
     numbers: Mutex<Register>,
+    /// Texts that were looked at and wait for the numbers of their values, in order.
+    waiting: Mutex<VecDeque<Looked>>,
+}
+
+/// A text of a document, its findings known, its functions called, its values not numbered yet.
+struct Looked {
+    object: Py<PyAny>,
+    unit: Unit,
+    redacted: Redacted,
+    fills: Vec<Fill>,
 }
 
 impl Document {
@@ -479,20 +522,55 @@ impl Document {
         vault: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let terms = scanner.plans().get(operators, vault)?;
-        Ok(Self { terms, numbers: Mutex::default() })
+        Ok(Self { terms, numbers: Mutex::default(), waiting: Mutex::default() })
+    }
+
+    fn number(&self, looked: &mut [Looked]) -> PyResult<()> {
+        let mut texts: Vec<_> =
+            looked.iter_mut().map(|text| (&mut text.redacted.writer, &mut text.fills)).collect();
+        // Waited for with the GIL held: nobody else has the document, which lives for one call.
+        let mut numbers = self.numbers.lock().map_err(|_| door::broken())?;
+        self.terms.number(&mut texts, &mut numbers)
+    }
+
+    /// Fills the holes of a text, whose values have numbers now. None if it stays as it is.
+    fn fill(
+        &self,
+        py: Python<'_>,
+        scanner: &Scanner,
+        looked: Looked,
+    ) -> PyResult<Option<Redaction>> {
+        let Looked { object, unit, mut redacted, fills } = looked;
+        let mut escape = self.terms.vault.as_ref().map(|vault| Escape::new(vault));
+        let raw = redacted.writer.output().len();
+        redacted.writer.fill(&self.terms.plan, &fills, escape.as_mut());
+        // Escapes only ever add.
+        let escaped = redacted.writer.output().len() != raw;
+        let redaction = finish(py, scanner, object.bind(py), unit, escaped, redacted)?;
+        Ok((!redaction.text.is(&object)).then_some(redaction))
     }
 }
 
-/// Redacts a text of a document as it stands between `before` and `after`, which are looked at and not
-/// given out. None if it stays as it is.
-pub(crate) fn redact_between(
+#[pymethods]
+impl Document {
+    /// Numbers the values of all texts that were looked at: of all of them or of none.
+    #[pyo3(name = "_number")]
+    fn number_all(&self) -> PyResult<()> {
+        let mut waiting = self.waiting.lock().map_err(|_| door::broken())?;
+        self.number(waiting.make_contiguous())
+    }
+}
+
+/// Looks at a text of a document as it stands between `before` and `after`, which are looked at and not given
+/// out. A value that its name makes a secret goes as a whole, whatever the rule took for its end.
+fn look(
     py: Python<'_>,
     scanner: &Scanner,
     document: &Document,
     object: &Bound<'_, PyAny>,
     before: &str,
     after: &str,
-) -> PyResult<Option<Redaction>> {
+) -> PyResult<Looked> {
     let terms = &document.terms;
     let text = Text::take(object, "redact_json")?;
     let unit = text.unit;
@@ -501,13 +579,75 @@ pub(crate) fn redact_between(
     let moved = |(at, bytes): &Patch| (before.len() + at, *bytes);
     let patches: Vec<Patch> = text.patches.iter().map(moved).collect();
     let redacted = door::step(py, whole.len(), || {
-        run(scanner.core(), &whole, window, unit, &patches, &terms.plan)
+        run(scanner.core(), &whole, window.clone(), unit, &patches, &terms.plan)
     });
-    let redacted = redacted.map_err(|e| errors::scan(&e))?;
-    // Waited for with the GIL held: nobody else has the document, which lives for one call.
-    let mut numbers = document.numbers.lock().map_err(|_| door::broken())?;
-    let redaction = finish(py, scanner, object, unit, terms, redacted, &mut numbers)?;
-    Ok((!redaction.text.is(object)).then_some(redaction))
+    let mut redacted = redacted.map_err(|e| errors::scan(&e))?;
+    if let Some(rule) = named(scanner, &redacted.found) {
+        let most = scanner.core().limits().finding_bytes;
+        let length = if unit == Unit::Byte { window.len() } else { count_chars(text.bytes()) };
+        let value = (window.len() <= most).then(|| whole.get(window.clone())).flatten();
+        if value.is_none() {
+            redacted.incomplete.insert(Incomplete::FINDING_BYTES);
+        }
+        redacted.writer = Writer::default();
+        edit(&mut redacted.writer, &terms.plan, &patches, window.start, rule, value);
+        redacted.found.truncate(1);
+        redacted.found.iter_mut().for_each(|found| found.end = length);
+    }
+    let fills = terms.ask(py, scanner.table(), unit, &redacted.writer)?;
+    Ok(Looked { object: object.clone().unbind(), unit, redacted, fills })
+}
+
+/// The rule that finds a secret by its name alone, where it finds one at the beginning of a text.
+fn named(scanner: &Scanner, found: &[Found]) -> Option<u32> {
+    let at_once = |found: &&Found| found.start == 0 && found.decoded.is_empty();
+    let first = found.first().filter(at_once).filter(|found| found.score >= EDIT_SCORE)?;
+    let rule = scanner.core().rules().rules().get(first.rule as usize)?;
+    (rule.category == Category::Secret && rule.tier == Tier::Generic).then_some(first.rule)
+}
+
+/// Redacts a text of a document. None if it stays as it is.
+pub(crate) fn redact_between(
+    py: Python<'_>,
+    scanner: &Scanner,
+    document: &Document,
+    object: &Bound<'_, PyAny>,
+    before: &str,
+    after: &str,
+) -> PyResult<Option<Redaction>> {
+    let mut looked = [look(py, scanner, document, object, before, after)?];
+    document.number(&mut looked)?;
+    let [looked] = looked;
+    document.fill(py, scanner, looked)
+}
+
+/// As [`redact_between`], but for the numbers of values and what needs them: whether something will be edited.
+pub(crate) fn look_between(
+    py: Python<'_>,
+    scanner: &Scanner,
+    document: &Document,
+    object: &Bound<'_, PyAny>,
+    before: &str,
+    after: &str,
+) -> PyResult<bool> {
+    let looked = look(py, scanner, document, object, before, after)?;
+    let edited = !looked.redacted.writer.items().is_empty();
+    document.waiting.lock().map_err(|_| door::broken())?.push_back(looked);
+    Ok(edited)
+}
+
+/// What becomes of the next text that was looked at, which has to be the one that was. None if it stays as it is.
+pub(crate) fn next_of(
+    py: Python<'_>,
+    scanner: &Scanner,
+    document: &Document,
+    object: &Bound<'_, PyAny>,
+) -> PyResult<Option<Redaction>> {
+    let next = document.waiting.lock().map_err(|_| door::broken())?.pop_front();
+    match next {
+        Some(looked) if looked.object.bind(py).eq(object)? => document.fill(py, scanner, looked),
+        _ => Err(errors::sift("the document was changed while it was redacted: give a copy of it")),
+    }
 }
 
 fn finish(
@@ -515,16 +655,10 @@ fn finish(
     scanner: &Scanner,
     object: &Bound<'_, PyAny>,
     unit: Unit,
-    terms: &Terms,
+    escaped: bool,
     redacted: Redacted,
-    numbers: &mut Register,
 ) -> PyResult<Redaction> {
-    let Redacted { mut writer, found, incomplete } = redacted;
-    let mut escape = terms.vault.as_ref().map(|vault| Escape::new(vault));
-    let raw = if escape.is_some() { writer.output().len() } else { 0 };
-    terms.fill(py, scanner.table(), unit, &mut writer, numbers, &mut escape)?;
-    // Escapes only ever add.
-    let escaped = escape.is_some() && writer.output().len() != raw;
+    let Redacted { writer, found, incomplete } = redacted;
     let (output, mut edits) = writer.into_parts();
     if unit == Unit::CodePoint && !edits.is_empty() {
         // Surrogates that were put back are three bytes and one code point, as what stood for them was.

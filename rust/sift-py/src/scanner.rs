@@ -246,6 +246,30 @@ impl Scanner {
         redact::redact_between(py, self, document, text, before, after)
     }
 
+    /// For `redact_json` with a vault, whose values are numbered together: as `_redact_between`, up to the numbers.
+    #[pyo3(name = "_look_between")]
+    fn look_between(
+        &self,
+        py: Python<'_>,
+        document: &Document,
+        text: &Bound<'_, PyAny>,
+        before: &str,
+        after: &str,
+    ) -> PyResult<bool> {
+        redact::look_between(py, self, document, text, before, after)
+    }
+
+    /// For `redact_json`: what becomes of the next text that was looked at.
+    #[pyo3(name = "_next")]
+    fn next_of(
+        &self,
+        py: Python<'_>,
+        document: &Document,
+        text: &Bound<'_, PyAny>,
+    ) -> PyResult<Option<Redaction>> {
+        redact::next_of(py, self, document, text)
+    }
+
     #[pyo3(signature = (operators=None, vault=None))]
     fn stream(
         &self,

@@ -39,6 +39,8 @@ struct State {
     escape: Option<Escape>,
     found: Vec<Found>,
     incomplete: Incomplete,
+    /// What kind of exception ended it.
+    cause: Option<String>,
 }
 
 /// Where things stood in the input, as far back as it can matter.
@@ -209,8 +211,19 @@ impl State {
     /// Takes what is set free, with its holes filled.
     fn take(&mut self, py: Python<'_>, terms: &Terms, table: &Table) -> PyResult<Vec<u8>> {
         let unit = self.unit.unwrap_or(Unit::CodePoint);
+        if self.writer.cut() {
+            self.incomplete.insert(Incomplete::FINDING_BYTES);
+        }
         terms.fill(py, table, unit, &mut self.writer, &mut self.numbers, &mut self.escape)?;
         Ok(self.writer.take())
+    }
+
+    /// An error that names the exception which ended the stream, if one did.
+    fn check_cause(&self) -> PyResult<()> {
+        let Some(cause) = &self.cause else { return Ok(()) };
+        Err(errors::sift(format!(
+            "the stream was aborted or has failed, what it held is discarded: an earlier call raised {cause}"
+        )))
     }
 
     fn abort(&mut self) {
@@ -247,6 +260,7 @@ impl Stream {
                 escape: terms.vault.as_ref().map(|vault| Escape::new(vault)),
                 found: Vec::new(),
                 incomplete: Incomplete::default(),
+                cause: None,
             }),
             terms,
         })
@@ -254,7 +268,7 @@ impl Stream {
 
     /// Runs `work` on the state; an error of it is the end of the stream. A second thread is refused
     /// and changes nothing.
-    fn with<T>(&self, work: impl FnOnce(&mut State) -> PyResult<T>) -> PyResult<T> {
+    fn with<T>(&self, py: Python<'_>, work: impl FnOnce(&mut State) -> PyResult<T>) -> PyResult<T> {
         let mut state = match self.state.try_lock() {
             Ok(state) => state,
             Err(TryLockError::WouldBlock) => {
@@ -266,9 +280,14 @@ impl Stream {
                 return Err(door::broken());
             }
         };
+        let live = state.core.check_live().is_ok();
         let result = work(&mut state);
-        if result.is_err() {
+        if let Err(error) = &result {
             state.abort();
+            if live {
+                // The kind alone: the message may be an operator's, and say what it was given.
+                state.cause = error.get_type(py).name().ok().map(|name| name.to_string());
+            }
         }
         result
     }
@@ -288,7 +307,8 @@ impl Stream {
 #[pymethods]
 impl Stream {
     fn feed(&self, py: Python<'_>, piece: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-        self.with(|state| {
+        self.with(py, |state| {
+            state.check_cause()?;
             state.core.check_live().map_err(|e| errors::scan(&e))?;
             self.check_vault()?;
             let mut text = Text::take(piece, "feed")?;
@@ -333,8 +353,9 @@ impl Stream {
     }
 
     fn finish(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.with(|state| {
+        self.with(py, |state| {
             let most = self.scanner.limits().findings;
+            state.check_cause()?;
             self.check_vault()?;
             state.advance(None, &self.terms.plan, most).map_err(|e| errors::scan(&e))?;
             let output = state.take(py, &self.terms, &self.table)?;
@@ -343,8 +364,8 @@ impl Stream {
         })
     }
 
-    fn abort(&self) -> PyResult<()> {
-        self.with(|state| {
+    fn abort(&self, py: Python<'_>) -> PyResult<()> {
+        self.with(py, |state| {
             state.abort();
             Ok(())
         })
@@ -400,13 +421,14 @@ impl Stream {
     #[pyo3(signature = (exc_type, exc_value, traceback, /))]
     fn __exit__(
         &self,
+        py: Python<'_>,
         exc_type: Option<&Bound<'_, PyType>>,
         exc_value: Option<&Bound<'_, PyAny>>,
         traceback: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
         let _ = (exc_type, exc_value, traceback);
         // Leaving without `finish` is leaving early, whatever the reason.
-        self.with(|state| {
+        self.with(py, |state| {
             if !state.finished {
                 state.abort();
             }

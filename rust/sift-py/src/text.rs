@@ -6,7 +6,7 @@ use pyo3::buffer::PyUntypedBuffer;
 use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyByteArray, PyBytes, PyMemoryView, PyString};
+use pyo3::types::{PyByteArray, PyBytes, PyDict, PyList, PyMemoryView, PyString};
 use sift_text::Patch;
 
 /// What offsets count.
@@ -94,8 +94,13 @@ impl<'a, 'py> Text<'a, 'py> {
         if let Ok(view) = object.cast::<PyMemoryView>() {
             return Ok(Self::of_bytes(object, of_view(view)?));
         }
+        let container = object.is_instance_of::<PyDict>() || object.is_instance_of::<PyList>();
+        let hint = match caller {
+            "redact" if container => ": for containers there is `redact_json`",
+            _ => "",
+        };
         Err(PyTypeError::new_err(format!(
-            "{caller} takes str, bytes, bytearray or memoryview, not `{}`",
+            "{caller} takes str, bytes, bytearray or memoryview, not `{}`{hint}",
             object.get_type().name()?
         )))
     }

@@ -193,6 +193,8 @@ pub struct Writer {
     rest_start: usize,
     /// Where what is covered begins, edits inside it left out, and how far it is known to reach.
     covered: Option<(usize, usize)>,
+    /// Whether some of what an edit that can be undone covers was not kept.
+    cut: bool,
     /// Bytes already taken by the caller of [`Writer::take`].
     taken: usize,
 }
@@ -267,7 +269,7 @@ impl Writer {
 
     /// Text that goes although no finding holds it, beginning at `at`: the end of one that began inside the last
     /// edit. If that edit can be undone, it becomes one of its kind; of what is covered in one go, the first
-    /// `most` bytes.
+    /// `most` bytes, and [`Writer::cut`] tells where that is not all.
     pub fn cover(&mut self, plan: &Plan, at: usize, bytes: &[u8], most: usize) {
         if !plan.reversible {
             return;
@@ -275,6 +277,7 @@ impl Writer {
         let (start, _) = *self.covered.get_or_insert((at, at));
         self.covered = Some((start, at + bytes.len()));
         let room = (start + most).saturating_sub(at).min(bytes.len());
+        self.cut |= room < bytes.len() && self.undone.is_some();
         if room == 0 {
             return;
         }
@@ -350,6 +353,11 @@ impl Writer {
         self.taken += self.output.len();
         self.items.clear();
         std::mem::take(&mut self.output)
+    }
+
+    /// Whether a value that was to be given back was cut: what lay beyond an edit was longer than allowed.
+    pub fn cut(&self) -> bool {
+        self.cut
     }
 
     /// The edits of the output not yet taken, in order.
@@ -456,7 +464,9 @@ mod tests {
             writer.text(b"a ");
             writer.edit(&plan, 0, Some(b"one"));
             writer.cover(&plan, 5, b"two", 4);
+            assert_eq!(writer.cut(), round > 0);
             writer.cover(&plan, 8, b"three", 4);
+            assert!(writer.cut());
             writer.cover(&plan, 13, b"x", 4);
             writer.edit(&plan, 1, Some(b"four"));
             writer.cover(&plan, 20, b"five", 4);

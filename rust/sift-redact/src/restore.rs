@@ -1,8 +1,9 @@
 //! Placeholders back into values, and what keeps a text from forging them.
 //!
 //! Whatever a redaction gives out beside placeholders of its vault goes through [`Escape`]: where the tag
-//! is followed by any number of `~` and a `>`, one more `~` is put in. So no text but a vault's own holds
-//! its tag followed by `>`, and [`Restorer`] takes exactly one `~` away again.
+//! is followed by any number of `~` and a `>` or a backslash, one more `~` is put in. So no text but a vault's
+//! own holds its tag followed by `>`, and [`Restorer`] takes exactly one `~` away again. A backslash is how
+//! JSON begins to spell a `>`: who decodes the text afterwards finds the `~` before it all the same.
 
 use std::collections::HashSet;
 use std::io::Write;
@@ -15,6 +16,11 @@ use crate::url::Address;
 use crate::vault::{Vault, VaultError, MAX_ENTITY, TAG_BYTES};
 
 const PAD: u8 = b'~';
+
+/// Whether a placeholder may end with this byte: itself, or where JSON is decoded, what it stands for.
+fn may_end(byte: u8) -> bool {
+    matches!(byte, b'>' | b'\\')
+}
 
 /// Follows a text and knows whether it ends with the tag and nothing but `~` since.
 #[derive(Clone, Debug)]
@@ -83,7 +89,7 @@ impl Escape {
 
     fn bytes(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
         for &byte in bytes {
-            if byte == b'>' && self.state.tagged {
+            if may_end(byte) && self.state.tagged {
                 out.push(PAD);
             }
             self.state.read(byte);
@@ -129,7 +135,7 @@ pub struct Restorer {
     address: Address,
     /// The beginning of a placeholder.
     held: Vec<u8>,
-    /// A `~` behind the tag, which goes if a `>` follows.
+    /// A `~` behind the tag, which goes if a `>` or a backslash follows.
     pad: bool,
 }
 
@@ -243,7 +249,7 @@ impl Restorer {
             self.pad = true;
             return;
         }
-        if byte == b'>' && tagged {
+        if may_end(byte) && tagged {
             self.pad = false;
         } else if byte != PAD || !tagged {
             self.flush_pad(out);
@@ -384,7 +390,7 @@ mod tests {
         let vault = vault();
         let tag = vault.tag();
         let mut texts = Vec::new();
-        let parts = [tag, "~", ">", "<MAIL_1:", &tag[..3], &tag[3..], "x", "<"];
+        let parts = [tag, "~", ">", "<MAIL_1:", &tag[..3], &tag[3..], "\\", "\\u003e"];
         for i in 0..parts.len().pow(5) {
             let text: String =
                 (0..5).map(|at| parts[i / parts.len().pow(at) % parts.len()]).collect();
@@ -399,7 +405,8 @@ mod tests {
                 escape.write(piece, &mut pieces);
             }
             assert_eq!(whole, pieces);
-            assert!(!String::from_utf8_lossy(&whole).contains(&format!("{tag}>")));
+            let decoded = String::from_utf8_lossy(&whole).replace("\\u003e", ">");
+            assert!(!decoded.contains(&format!("{tag}>")));
             let mut back = Vec::new();
             let mut restorer = Restorer::new(&vault, Permission::default(), true);
             for piece in whole.chunks(3) {

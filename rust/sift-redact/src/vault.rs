@@ -54,7 +54,7 @@ pub enum VaultError {
     #[error("the system gives no random bytes, which a vault needs")]
     Random,
     /// The file cannot be read or written.
-    #[error("the vault file cannot be {0}: {1}")]
+    #[error("the vault file cannot be {0}: {why}", why = why(.1))]
     File(&'static str, std::io::ErrorKind),
     /// The file is no vault.
     #[error("the file is no vault of this version, or not all of one")]
@@ -70,6 +70,19 @@ pub enum VaultError {
         "the vault file was saved by another process since it was read: load it again, or save to another place"
     )]
     Overtaken,
+    /// The file holds another vault, whose values would be gone.
+    #[error(
+        "the file holds another vault: load that one, save to another place, or remove the file first"
+    )]
+    Other,
+}
+
+/// An I/O error in words; the kind's own call what is missing an entity, which here is what a rule finds.
+fn why(kind: &std::io::ErrorKind) -> String {
+    match kind {
+        std::io::ErrorKind::NotFound => "there is no such file or folder".to_owned(),
+        kind => kind.to_string(),
+    }
 }
 
 /// A value; overwritten with zeros when it is dropped.
@@ -316,7 +329,7 @@ impl Vault {
     }
 
     /// Writes everything into a file, sealed, readable by its owner only: all of it or nothing, whatever
-    /// happens meanwhile. A file of the same vault that others have saved since is not replaced.
+    /// happens meanwhile. A file of another vault is not replaced, nor one that others have saved since.
     pub fn save(&self, path: &Path) -> Result<(), VaultError> {
         let mut header = [&MAGIC[..], self.key.id().as_bytes(), &self.tag].concat();
         let nonce = random::<NONCE_BYTES>()?;
@@ -334,8 +347,13 @@ impl Vault {
             Ok(_) => return Err(VaultError::File("written", std::io::ErrorKind::InvalidInput)),
             Err(_) => path.to_owned(),
         };
-        if nonce_of(path, self.tag).is_some_and(|there| Some(there) != *seen) {
-            return Err(VaultError::Overtaken);
+        match saved_at(path) {
+            None => {}
+            Some((tag, _)) if tag != self.tag => return Err(VaultError::Other),
+            Some((_, there)) if there.is_none() || there != *seen => {
+                return Err(VaultError::Overtaken)
+            }
+            Some(_) => {}
         }
         let folder = match path.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -408,12 +426,15 @@ impl Vault {
     }
 }
 
-/// The nonce of a vault file, if the file holds the vault with this tag.
-fn nonce_of(path: &Path, tag: [u8; TAG_BYTES]) -> Option<[u8; NONCE_BYTES]> {
-    let mut head = [0; HEADER_BYTES + NONCE_BYTES];
-    File::open(path).and_then(|mut file| file.read_exact(&mut head)).ok()?;
-    let (header, nonce) = head.split_at(HEADER_BYTES);
-    (header.starts_with(MAGIC) && header.ends_with(&tag)).then(|| nonce.try_into().ok())?
+/// Tag and nonce of the vault in a file, as far as they are there; none if the file holds no vault.
+fn saved_at(path: &Path) -> Option<(Vec<u8>, Option<[u8; NONCE_BYTES]>)> {
+    let mut head = Vec::new();
+    let most = HEADER_BYTES + NONCE_BYTES;
+    File::open(path).and_then(|file| file.take(most as u64).read_to_end(&mut head)).ok()?;
+    let rest = head.strip_prefix(MAGIC)?;
+    let tag = rest.get(HEADER_BYTES - MAGIC.len() - TAG_BYTES..).unwrap_or_default();
+    let (tag, nonce) = tag.split_at(TAG_BYTES.min(tag.len()));
+    Some((tag.to_vec(), nonce.try_into().ok()))
 }
 
 impl std::fmt::Debug for Vault {
@@ -523,8 +544,31 @@ mod tests {
         second.save(&path).unwrap();
         let there = Vault::load(Key::new(&[3; 32]), &path, ROOM).unwrap();
         assert_eq!(**there.value("A", 1).unwrap().unwrap(), *b"2");
-        // Another vault's file is replaced, as any file is.
-        vault().save(&path).unwrap();
+    }
+
+    /// Its older values would be gone; what is no vault is replaced, as any file is.
+    #[test]
+    fn a_save_does_not_take_another_vault_s_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("vault");
+        let first = vault();
+        first.number(&[("A", b"1")]).unwrap();
+        first.save(&path).unwrap();
+        let whole = fs::read(&path).unwrap();
+        let foreign = Vault::new(Key::new(&[4; 32]), ROOM).unwrap();
+        for other in [vault(), foreign] {
+            assert!(matches!(other.save(&path), Err(VaultError::Other)));
+            assert_eq!(fs::read(&path).unwrap(), whole);
+        }
+        // What is left of one that was cut short is for its owner to look at.
+        for length in [MAGIC.len(), HEADER_BYTES - 1, HEADER_BYTES, whole.len() - 1] {
+            fs::write(&path, &whole[..length]).unwrap();
+            assert!(vault().save(&path).is_err());
+        }
+        for other in [&b""[..], b"some text"] {
+            fs::write(&path, other).unwrap();
+            vault().save(&path).unwrap();
+        }
     }
 
     #[test]

@@ -265,11 +265,7 @@ impl RuleSet {
                 Some((set, categories)) => wanted.extend(categories.iter().map(|&c| (*set, c))),
                 None => {
                     let known: Vec<&str> = SETS.iter().map(|(set, _)| *set).collect();
-                    return Err(RuleError::new(
-                        name,
-                        None,
-                        format!("there is no such rule set, choose from {}", known.join(", ")),
-                    ));
+                    return Err(RuleError::unknown_set(name, &known));
                 }
             }
         }
@@ -449,7 +445,12 @@ fn builtin() -> Result<&'static [Unit], RuleError> {
 const MAX_FILE_BYTES: u64 = 16 << 20;
 
 fn read_file(file: &Path) -> Result<String, String> {
-    let told = |e: std::io::Error| format!("cannot be read: {}", e.kind());
+    let told = |e: std::io::Error| match e.kind() {
+        // The kind's own words call it an entity, which here is what a rule finds.
+        std::io::ErrorKind::NotFound => "there is no such file: check the path".to_owned(),
+        std::io::ErrorKind::InvalidData => "is not UTF-8: convert it first".to_owned(),
+        kind => format!("cannot be read: {kind}"),
+    };
     let meta = std::fs::metadata(file).map_err(told)?;
     if !meta.is_file() {
         return Err("is not a regular file".to_owned());

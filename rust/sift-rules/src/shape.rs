@@ -19,6 +19,8 @@ pub const MAX_LEFT: usize = 128;
 /// patterns less, and JSON took 10 % more time.
 const MAX_INSIDE: usize = 4;
 const MAX_LEAD: usize = 8;
+// An anchor begins in the run of its group: behind one nothing is looked for.
+const _: () = assert!(MAX_INSIDE < SHORT_RUN);
 /// What can be any of more bytes leads left through any text, unless it is short.
 const WIDE: usize = 100;
 const NARROW_WIDTH: usize = 8;
@@ -140,13 +142,11 @@ impl Shape {
         if segment.run < least || segment.lead > MAX_LEAD {
             return None;
         }
-        let inside = inside(parts, segment.run);
-        let mark = inside
-            .clone()
+        let mark = inside(parts)
             .filter(|(worth, _)| *worth > MIN_ANCHOR)
             .or_else(|| left(parts, segment.run, lengths).filter(|_| segment.lead == 0))
             .map(|(_, mark)| mark)
-            .or_else(|| inside.map(|(_, mark)| mark))
+            .or_else(|| inside(parts).map(|(_, mark)| mark))
             .or_else(|| parts.alnum_run().map(|(least, most)| Mark::Whole(least, most)))?;
         Some(Self { run: segment.run, digit, lead: segment.lead, mark })
     }
@@ -260,11 +260,11 @@ struct Placed {
     right: (usize, usize),
 }
 
-/// Anchors in the group, with what they are worth. They begin in its run, so that nothing behind one is read.
-fn inside(parts: &Parts, run: usize) -> Option<(usize, Mark)> {
+/// Anchors in the group, with what they are worth.
+fn inside(parts: &Parts) -> Option<(usize, Mark)> {
     let found = find(&parts.group, Side::First)?;
     let anchors = found.texts.iter().map(|t| (t.text.clone(), t.left));
-    usable(anchors, MAX_INSIDE.min(run - 1)).map(|(worth, anchors)| (worth, Mark::Inside(anchors)))
+    usable(anchors, MAX_INSIDE).map(|(worth, anchors)| (worth, Mark::Inside(anchors)))
 }
 
 /// Anchors left of the group, with what they are worth, if it begins with `run` value bytes.

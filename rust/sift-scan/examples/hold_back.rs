@@ -1,10 +1,12 @@
-//! How much a stream holds after each character, and what feeding costs: `hold_back SETS FILE...`.
+//! How much a stream holds after each character, and what feeding costs, without decoders and with those that are
+//! on by default: `hold_back SETS FILE...`.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use sift_rules::RuleSet;
 use sift_scan::{Finding, Options, Scanner, Sink};
+use sift_text::decode::Encodings;
 
 struct Nothing;
 
@@ -21,10 +23,22 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Err("usage: hold_back SETS FILE...".into());
     };
     let sets: Vec<&str> = sets.split(',').collect();
-    let scanner =
-        Arc::new(Scanner::new(Arc::new(RuleSet::select(&sets, &[])?), Options::default())?);
-    let begun = Instant::now();
-    println!("longest hold {} bytes, automaton {:?}", scanner.longest_hold()?, begun.elapsed());
+    for (name, decode) in [("plain", Encodings::default()), ("decoded", Encodings::USUAL)] {
+        let options = Options { decode, ..Options::default() };
+        let scanner = Arc::new(Scanner::new(Arc::new(RuleSet::select(&sets, &[])?), options)?);
+        let begun = Instant::now();
+        println!(
+            "{name}: longest hold {} bytes, automaton {:?}",
+            scanner.longest_hold()?,
+            begun.elapsed()
+        );
+        measure(&scanner, files)?;
+    }
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "a measuring tool")]
+fn measure(scanner: &Arc<Scanner>, files: &[String]) -> Result<(), Box<dyn std::error::Error>> {
     for file in files {
         let text = std::fs::read_to_string(file)?;
         let mut stream = scanner.stream(true)?;

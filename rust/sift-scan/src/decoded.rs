@@ -4,30 +4,20 @@
 //! Each window of [`sift_text::decode`] is a small text of its own, read by the same engines; what is found in it
 //! is a candidate like all others, with the span of the whole encoding units. Which candidates count depends on
 //! the window and on a bounded number of bytes alone, so a stream counts the same ones.
-//!
-//! **What a stream needs.** A candidate of a dense window begins in the window, which is held until it is
-//! told. One of a sparse window may begin left of its first unit, where the view reads as the text does. It
-//! counts only if it needs what the unit says ([`Scanner::needs_unit`]): then the text itself, read up to the
-//! unit, has a candidate under way that begins there, and the hold automaton holds it. A candidate that does
-//! not need the unit is one of the text.
 
 use std::cell::Cell;
-use std::collections::VecDeque;
 use std::time::Instant;
 
 use sift_rules::{Category, View, MAX_AFTER};
 use sift_text::decode::{
-    veiled, windows_by, Chain, Finder, Form, Gate, Held, Level, Limits, Nesting, Reading, Window,
-    REACH, STRIDE,
+    veiled, windows_by, Chain, Form, Gate, Level, Nesting, Reading, Window, STRIDE,
 };
 
 use crate::candidate::{Candidate, Extent};
 use crate::error::ScanError;
 use crate::limits::Incomplete;
 use crate::resolve::Part;
-use crate::scanner::{
-    widen, Explained, Mode, Operation, Scan, Scanner, Scratch, Work, LOOK_BEHIND,
-};
+use crate::scanner::{Explained, Mode, Operation, Scan, Scanner, Scratch, LOOK_BEHIND};
 use crate::veils;
 
 /// What characters without a glyph are found as.
@@ -43,7 +33,7 @@ pub(crate) struct Decoding {
 }
 
 impl Decoding {
-    fn memory(&self) -> usize {
+    pub(crate) fn memory(&self) -> usize {
         self.windows.capacity() * std::mem::size_of::<Window>()
             + self.nesting.memory()
             + self.scratch.memory()
@@ -109,11 +99,15 @@ impl Scanner {
                 break;
             }
         }
-        let open = |candidate: &Candidate| candidate.run.is_some();
+        let open = |candidate: &Candidate| matches!(candidate.extent, Extent::Open(_));
         if candidates.iter().skip(first).any(open) {
             found.sort_unstable_by_key(|window| window.start);
             for candidate in candidates.iter_mut().skip(first) {
                 follow(candidate, &found);
+                if candidate.run.is_none() {
+                    let text = Part { base: 0, bytes: text };
+                    self.extend(candidate, text, mode, &mut scan.work.steps)?;
+                }
                 candidate.extent = Extent::Closed(candidate.extent.reach());
             }
         }
@@ -201,18 +195,41 @@ impl Scanner {
                 continue;
             }
             let (from, group_end) = level.span(start, candidate.group_end);
-            let (to, run) = reach(level, start, end, view.len());
+            let undecided = self.is_undecided(level, view, &candidate, inside, scan)?;
+            let (to, run) = reach(level, start, end, undecided || end == view.len());
+            // Behind the last unit the text reads as the view does.
+            let goes_on = undecided && level.outer().is_none() && level.window().is_sparse();
             candidate.start = base + from;
             candidate.group_end = base + group_end;
-            candidate.extent = match run {
-                Some(_) => Extent::Open(base + to),
-                None => Extent::Closed(base + to),
+            candidate.extent = if run.is_some() || goes_on {
+                Extent::Open(base + to)
+            } else {
+                Extent::Closed(base + to)
             };
             (candidate.decoded, candidate.seen, candidate.run) = (decoded, base + to, run);
             accept(candidate);
         }
         scratch.candidates = found;
         Ok(())
+    }
+
+    /// Whether what follows the window of a body may be more of it.
+    fn is_undecided(
+        &self,
+        level: &Level<'_>,
+        view: &[u8],
+        candidate: &Candidate,
+        mode: Mode<'_>,
+        scan: &mut Scan,
+    ) -> Result<bool, ScanError> {
+        let ends = level.outer().is_some() || !level.window().is_sparse();
+        if ends && !is_open(level) || !self.automata(candidate.pattern as usize)?.has_body() {
+            return Ok(false);
+        }
+        let mut body = Candidate { extent: Extent::Open(candidate.group_end), ..candidate.clone() };
+        let mode = Mode { complete: false, ..mode };
+        self.extend(&mut body, Part { base: 0, bytes: view }, mode, &mut scan.work.steps)?;
+        Ok(matches!(body.extent, Extent::Open(_)))
     }
 
     /// How the bytes `start..end` of a view were encoded; none if what was looked at there stands in what is
@@ -305,22 +322,29 @@ fn is_cut(level: &Level<'_>, base: usize) -> bool {
     }
 }
 
-/// Where the bytes `start..end` of a view of `length` bytes end in the text, and how the run is read if it may go
-/// on there: what reaches the end of a window that is not the end of its run, and is too long to be whole in the
-/// next window.
-fn reach(level: &Level<'_>, start: usize, end: usize, length: usize) -> (usize, Option<Reading>) {
-    let (mut start, mut end, mut open) = (start, end, end == length);
+/// Whether more of the same follows the window of a level, or what is around it goes on where it ends.
+fn is_open(level: &Level<'_>) -> bool {
+    let window = level.window();
+    let is_last = window.end >= level.around();
+    window.open || is_last && level.outer().is_some_and(is_open)
+}
+
+/// Where the bytes `start..end` of a view end in the text, and how the run is read if it may go on there: what may
+/// go on behind a window that is not the end of its run (`open`), and is too long to be whole in the next one.
+fn reach(level: &Level<'_>, start: usize, end: usize, open: bool) -> (usize, Option<Reading>) {
+    let (mut start, mut end, mut open) = (start, end, open);
     let mut level = level;
     loop {
         let window = level.window();
         let (from, to) = level.inner_span(start, end);
-        open &= window.open && from < window.start + STRIDE;
+        let goes_on = open && window.open && from < window.start + STRIDE;
         let Some(outer) = level.outer() else {
-            return if open { (window.end, Some(window.reading)) } else { (to, None) };
+            return if goes_on { (window.end, Some(window.reading)) } else { (to, None) };
         };
         // Where it ends is not looked for in here: it is taken to the end of what was decoded.
-        (start, end) = (from, if open { level.around() } else { to });
-        open |= end == level.around();
+        let is_last = open && window.end >= level.around();
+        (start, end) = (from, if goes_on || is_last { level.around() } else { to });
+        open = end == level.around();
         level = outer;
     }
 }
@@ -337,196 +361,4 @@ pub(crate) fn follow(candidate: &mut Candidate, windows: &[Window]) {
         reach = reach.max(window.end);
     }
     candidate.extent = Extent::Open(reach);
-}
-
-/// Longest encoding unit, in bytes: a pair of surrogates, each behind eight backslashes.
-const UNIT: usize = 40;
-
-/// Where decoding stands in a stream: windows that are not complete, and candidates beyond the frontier.
-#[derive(Debug)]
-pub(crate) struct Undecided {
-    finder: Finder,
-    /// Windows that became certain with the last piece; in the text, not in the buffer, once they are read.
-    told: Vec<Window>,
-    /// Up to where decoders have read and decided, in the text.
-    held: Held,
-    /// For some places what the frontier of a text that went up to there was, without sparse windows.
-    known: VecDeque<(usize, usize)>,
-    pending: Vec<Candidate>,
-    decoding: Decoding,
-}
-
-impl Undecided {
-    pub(crate) fn new(limits: &Limits) -> Self {
-        Self {
-            finder: Finder::new(limits),
-            told: Vec::new(),
-            held: Held { dense: 0, sparse: 0, buffer: 0 },
-            known: VecDeque::from([(0, 0)]),
-            pending: Vec::new(),
-            decoding: Decoding::default(),
-        }
-    }
-
-    /// Reads what was added to the buffer `text`, which begins at `base`, behind `read`. `advance` lets the hold
-    /// automaton read from one place to another and tells its frontier. Returns the frontier: no candidate
-    /// that is still to come begins before.
-    pub(crate) fn take(
-        &mut self,
-        text: &[u8],
-        base: usize,
-        read: usize,
-        advance: &mut dyn FnMut(usize, usize) -> usize,
-    ) -> usize {
-        let length = base + text.len();
-        self.finder.advance_sparse(text, false, &mut self.told);
-        let sparse = base + self.finder.held(text.len()).sparse;
-        // Of a unit inside a unit a part may stand before it.
-        let near =
-            text.get((sparse - base).saturating_sub(UNIT)..sparse - base).unwrap_or_default();
-        let begins = |byte: &u8| !byte.is_ascii() || matches!(byte, b'%' | b'&' | b'\\');
-        let part = near.iter().position(begins).map_or(0, |at| near.len() - at);
-        let place = sparse - part;
-        let mut at = read;
-        if place > read {
-            at = place;
-            self.advance(text, base, read, at, advance);
-        }
-        if length > at {
-            self.advance(text, base, at, length, advance);
-        }
-        while self.known.get(1).is_some_and(|known| known.0 <= place) {
-            self.known.pop_front();
-        }
-        let last = self.known.back().map_or(0, |known| known.1);
-        self.known.front().map_or(0, |known| known.1).min(last)
-    }
-
-    fn advance(
-        &mut self,
-        text: &[u8],
-        base: usize,
-        from: usize,
-        to: usize,
-        advance: &mut dyn FnMut(usize, usize) -> usize,
-    ) {
-        let frontier = advance(from, to);
-        let text = text.get(..to - base).unwrap_or_default();
-        self.finder.advance_dense(text, false, &mut self.told);
-        let held = self.finder.held(text.len());
-        self.held = Held {
-            dense: base + held.dense,
-            sparse: base + held.sparse,
-            buffer: base + held.buffer,
-        };
-        self.known.push_back((to, frontier.min(self.held.dense)));
-    }
-
-    /// Nothing follows.
-    pub(crate) fn finish(&mut self, text: &[u8]) {
-        self.finder.advance(text, true, &mut self.told);
-    }
-
-    /// Reads the windows that became certain.
-    pub(crate) fn read(
-        &mut self,
-        scanner: &Scanner,
-        text: Part<'_>,
-        mode: Mode<'_>,
-        work: &mut Work,
-        incomplete: &mut Incomplete,
-    ) -> Result<(), ScanError> {
-        let pass = Pass { operation: Operation::Redact, mode, deadline: None, base: text.base };
-        let mut scan = Scan::default();
-        for window in &mut self.told {
-            let mut accept = |candidate| self.pending.push(candidate);
-            let decoding = &mut self.decoding;
-            scanner.read_window(
-                text.bytes,
-                *window,
-                pass,
-                decoding,
-                &mut scan,
-                &mut None,
-                &mut accept,
-            )?;
-            window.start += text.base;
-            window.literal += text.base;
-            window.end += text.base;
-        }
-        self.told.sort_unstable_by_key(|window| window.start);
-        work.hits += scan.work.hits;
-        work.steps += scan.work.steps;
-        work.decoded += scan.work.decoded;
-        if let Some(name) = scan.incomplete.without(Incomplete::DECODE).names().next() {
-            return Err(ScanError::Limit(name));
-        }
-        incomplete.insert(scan.incomplete);
-        Ok(())
-    }
-
-    /// Follows an open end along the windows that became certain.
-    pub(crate) fn follow(&self, candidate: &mut Candidate, text: Part<'_>, mode: Mode<'_>) {
-        follow(candidate, &self.told);
-        let reach = candidate.extent.reach();
-        let sparse = matches!(candidate.run, Some(Reading::Escapes | Reading::Characters));
-        // No window that is not told begins before.
-        let next = if sparse { self.held.sparse.saturating_sub(REACH) } else { self.held.dense };
-        if mode.complete || next >= reach {
-            // Its beginning may be gone: the edit of an open end is given out before the end is known.
-            let inside = reach.saturating_sub(text.base);
-            let whole =
-                if mode.characters { sift_text::ceil_char(text.bytes, inside) } else { inside };
-            candidate.extent = Extent::Closed(text.base + whole);
-        }
-    }
-
-    /// Moves the candidates that begin before `frontier` to `queue`. Returns whether there are any.
-    pub(crate) fn decide(
-        &mut self,
-        frontier: usize,
-        complete: bool,
-        text: Part<'_>,
-        mode: Mode<'_>,
-        queue: &mut Vec<Candidate>,
-    ) -> bool {
-        let mut pending = std::mem::take(&mut self.pending);
-        for candidate in pending.iter_mut().filter(|candidate| candidate.run.is_some()) {
-            if matches!(candidate.extent, Extent::Open(_)) {
-                self.follow(candidate, text, mode);
-            }
-        }
-        self.told.clear();
-        let known = queue.len();
-        let decided = |candidate: &mut Candidate| complete || candidate.start < frontier;
-        queue.extend(pending.extract_if(.., decided));
-        self.pending = pending;
-        if mode.characters {
-            queue.iter_mut().skip(known).for_each(|candidate| widen(candidate, text));
-        }
-        queue.len() > known
-    }
-
-    /// The text must go back to here, of a buffer that begins at `base` and has `length` bytes.
-    pub(crate) fn needed(&self, base: usize, length: usize) -> usize {
-        let pending = self.pending.iter().map(|candidate| candidate.start).min();
-        let buffer = base + self.finder.held(length).buffer;
-        // The look at what stands before a unit.
-        let buffer = buffer.min(self.held.sparse).saturating_sub(UNIT);
-        pending.map_or(buffer, |start| start.min(buffer))
-    }
-
-    /// The buffer lost `count` bytes at its front.
-    pub(crate) fn dropped(&mut self, count: usize) {
-        self.finder.dropped(count);
-    }
-
-    /// Bytes of memory beyond its own.
-    pub(crate) fn memory(&self) -> usize {
-        std::mem::size_of::<Self>()
-            + self.told.capacity() * std::mem::size_of::<Window>()
-            + self.pending.capacity() * std::mem::size_of::<Candidate>()
-            + self.known.capacity() * std::mem::size_of::<(usize, usize)>()
-            + self.decoding.memory()
-    }
 }

@@ -32,6 +32,7 @@ mod resolve;
 mod runs;
 mod scanner;
 mod stream;
+mod undecided;
 mod veils;
 pub mod verify;
 

@@ -7,12 +7,12 @@
 use std::sync::Arc;
 
 use crate::candidate::{Candidate, Extent};
-use crate::decoded::Undecided;
 use crate::error::ScanError;
 use crate::hold::Position;
 use crate::limits::Incomplete;
 use crate::resolve::{Part, Sink, Terms, Walk};
 use crate::scanner::{widen, Mode, Scanner, Work, LOOK_BEHIND};
+use crate::undecided::Undecided;
 use crate::EDIT_SCORE;
 
 /// Bytes taken at once: bounds what a long piece adds to the buffer.
@@ -238,7 +238,10 @@ impl Stream {
         };
         let mut frontier = match &mut self.undecided {
             None => advance(read, length),
-            Some(undecided) => undecided.take(&self.text, self.base, read, &mut advance),
+            Some(undecided) => {
+                let automaton = &hold.automaton;
+                undecided.take(&self.text, self.base, read, &scanner, automaton, &mut advance)
+            }
         };
         frontier = frontier.max(decided);
         #[cfg(feature = "faults")]
@@ -302,7 +305,8 @@ impl Stream {
         }
         if let Some(undecided) = &mut self.undecided {
             let text = Part { base: self.base, bytes: &self.text };
-            if undecided.decide(frontier, complete, text, mode, &mut self.queue) {
+            let (queue, work) = (&mut self.queue, &mut self.work);
+            if undecided.decide(&self.scanner, frontier, complete, text, mode, queue, work)? {
                 self.queue.sort_by_key(Candidate::order);
             }
         }
@@ -357,6 +361,9 @@ impl Stream {
                 continue;
             }
             self.scanner.extend(candidate, part, mode, &mut self.work.steps)?;
+            if !candidate.decoded.is_empty() {
+                continue;
+            }
             if let Some(hit) = self.open.iter_mut().find(|hit| hit.pattern == candidate.pattern) {
                 hit.cursor = candidate.extent.reach();
                 hit.body = matches!(candidate.extent, Extent::Open(_));

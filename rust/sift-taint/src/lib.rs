@@ -1,15 +1,21 @@
 //! Derived taint: which arguments repeat what a document or a tool result brought into a conversation.
 //!
 //! What comes in is kept as keyed 64-bit fingerprints of *values* (addresses, links, paths, numbers, anything with a
-//! mark or a digit in it) and of *runs* of three words. No text is kept; a full memory gives up the oldest. What the
-//! user said himself is no taint, whoever repeats it. A paraphrase escapes: nothing here understands a text.
+//! mark or a digit in it) and of *runs* of three words. No text is kept. A full memory gives up the oldest; once it has
+//! given up a value, one that it does not know may have come from anywhere, and is said to. Runs are given up without
+//! that: there are too many of them to be missed. What the user said himself is no taint, whoever repeats it. A
+//! paraphrase escapes: nothing here understands a text.
 //!
 //! A fingerprint is a folded multiply under a key of the process: quick, and nobody outside can choose texts that
 //! collide. A collision would name a source that is not one; it never hides one.
 
+mod prints;
+
 use std::collections::hash_map::RandomState;
 use std::collections::{BTreeSet, HashMap};
 use std::hash::BuildHasher;
+
+pub use prints::{Prints, PASSAGE};
 
 /// Shorter values are in every text.
 const LEAST_VALUE: usize = 5;
@@ -21,6 +27,8 @@ const GROUPS: std::ops::RangeInclusive<usize> = 7..=44;
 /// Encoded characters that are decoded, and the most of an argument that is read.
 const LEAST_BASE64: usize = 16;
 const MOST_ARGUMENT: usize = 64 << 10;
+/// The source of values that were given up.
+const FORGOTTEN: &str = "forgotten";
 /// Characters that end a sentence rather than belong to a value.
 const TRIM: &[u8] = b".:/?&=-";
 
@@ -35,20 +43,26 @@ const TRIM: &[u8] = b".:/?&=-";
 #[derive(Debug)]
 pub struct Fingerprints {
     key: Key,
-    taken: Bounded,
+    values: Bounded,
+    runs: Bounded,
     said: Bounded,
+    /// The number of the source of what was given up; None while all values are known.
+    forgotten: Option<u32>,
     names: Vec<String>,
     numbers: HashMap<String, u32>,
 }
 
 impl Fingerprints {
-    /// An empty memory of at most `most` fingerprints (rounded down to a power of two), and as many of what the user said.
+    /// An empty memory of at most `most` values (rounded down to a power of two), and as many runs, and as many of both
+    /// that the user said.
     #[must_use]
     pub fn new(most: usize) -> Self {
         Self {
             key: Key::random(),
-            taken: Bounded::new(most),
+            values: Bounded::new(most),
+            runs: Bounded::new(most),
             said: Bounded::new(most),
+            forgotten: None,
             names: Vec::new(),
             numbers: HashMap::new(),
         }
@@ -57,29 +71,41 @@ impl Fingerprints {
     /// Fingerprints that are kept.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.taken.len
+        self.values.len + self.runs.len
     }
 
     /// Whether nothing came in.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.taken.len == 0
+        self.len() == 0
     }
 
     /// Takes in what a source brought. Sources beyond the number of fingerprints are one, `other`.
     pub fn add(&mut self, text: &str, source: &str) {
         let number = self.number(source);
-        let Self { key, taken, .. } = self;
-        each(text, *key, &mut |print, _| taken.put(print, number));
+        let Self { key, values, runs, .. } = self;
+        let mut kept = true;
+        each(text, *key, &mut |print, sort| match sort {
+            Sort::Value => kept &= values.put(print, number),
+            Sort::Run => {
+                runs.put(print, number);
+            }
+        });
+        if !kept && self.forgotten.is_none() {
+            self.forgotten = Some(self.number(FORGOTTEN));
+        }
     }
 
     /// Takes in what the user said.
     pub fn say(&mut self, text: &str) {
         let Self { key, said, .. } = self;
-        each(text, *key, &mut |print, _| said.put(print, 0));
+        each(text, *key, &mut |print, _| {
+            said.put(print, 0);
+        });
     }
 
-    /// The sources that an argument repeats, sorted: a value of it, or half of its runs of words.
+    /// The sources that an argument repeats, sorted: a value of it, or half of its runs of words. `forgotten` is one of
+    /// them where a value is not known, and others were given up.
     #[must_use]
     pub fn sources_of(&self, argument: &str) -> Vec<&str> {
         let mut found: BTreeSet<u32> = BTreeSet::new();
@@ -104,19 +130,19 @@ impl Fingerprints {
         let mut runs = 0_usize;
         let mut counts: Vec<(u32, usize)> = Vec::new();
         each(text, self.key, &mut |print, sort| {
-            let known = self.taken.get(print).filter(|_| self.said.get(print).is_none());
             runs += usize::from(sort == Sort::Run);
-            match (sort, known) {
-                (Sort::Value, Some(number)) => {
-                    found.insert(number);
-                }
-                (Sort::Run, Some(number)) => {
+            if self.said.get(print).is_some() {
+                return;
+            }
+            match sort {
+                Sort::Value => found.extend(self.values.get(print).or(self.forgotten)),
+                Sort::Run => {
+                    let Some(number) = self.runs.get(print) else { return };
                     match counts.iter_mut().find(|(of, _)| *of == number) {
                         Some((_, count)) => *count += 1,
                         None => counts.push((number, 1)),
                     }
                 }
-                (_, None) => {}
             }
         });
         found.extend(
@@ -126,7 +152,11 @@ impl Fingerprints {
 
     fn number(&mut self, source: &str) -> u32 {
         // Names are bounded as well: a flood of sources must not grow without end.
-        let source = if self.names.len() < self.taken.most { source } else { "other" };
+        let source = if self.names.len() < self.values.most || source == FORGOTTEN {
+            source
+        } else {
+            "other"
+        };
         if let Some(&number) = self.numbers.get(source) {
             return number;
         }
@@ -157,13 +187,15 @@ struct Bounded {
     slots: Vec<Slot>,
     len: usize,
     tick: u32,
+    /// How many were given up.
+    lost: u64,
 }
 
 impl Bounded {
     fn new(most: usize) -> Self {
         // The largest power of two that is not more.
         let most = most.clamp(WAYS, 1 << 30);
-        Self { most: 1 << most.ilog2(), slots: Vec::new(), len: 0, tick: 0 }
+        Self { most: 1 << most.ilog2(), slots: Vec::new(), len: 0, tick: 0, lost: 0 }
     }
 
     fn get(&self, print: u64) -> Option<u32> {
@@ -176,13 +208,16 @@ impl Bounded {
             .map(|slot| slot.number)
     }
 
-    fn put(&mut self, print: u64, number: u32) {
+    /// Puts a fingerprint; false if another one was given up for it.
+    fn put(&mut self, print: u64, number: u32) -> bool {
         let print = print.max(1);
         self.tick = self.tick.wrapping_add(1);
         let slot = Slot { print, number, tick: self.tick };
+        let lost = self.lost;
         while !self.placed(slot) {
             self.grow();
         }
+        self.lost == lost
     }
 
     /// Puts a slot where it belongs; false if there is no room and the table may still grow.
@@ -206,6 +241,7 @@ impl Bounded {
         }
         if let Some(oldest) = ways.iter_mut().max_by_key(|way| now.wrapping_sub(way.tick)) {
             *oldest = slot;
+            self.lost = self.lost.saturating_add(1);
         }
         true
     }
@@ -384,7 +420,9 @@ fn push(
 
 fn value(token: &[u8], key: Key, take: &mut dyn FnMut(u64, Sort)) {
     let token = trim(token);
-    if token.len() < LEAST_VALUE {
+    // A word at the end of a sentence is none.
+    let marked = |&byte: &u8| CLASS[usize::from(byte)] & MARK != 0;
+    if token.len() < LEAST_VALUE || !token.iter().any(marked) {
         return;
     }
     take(key.of(token), Sort::Value);
@@ -624,12 +662,37 @@ mod tests {
         let mut prints = Fingerprints::new(50);
         for number in 0..1_000 {
             prints.add(&format!("user{number}@host{number}.example"), &format!("doc{number}"));
-            assert!(prints.len() <= 50);
+            assert!(prints.len() <= 64);
         }
-        assert!(prints.sources_of("user0@host0.example").is_empty());
+        // What is not known any more may have come from anywhere.
+        assert_eq!(prints.sources_of("user0@host0.example"), ["forgotten"]);
         // Sources beyond the bound are not told apart any more; they are still sources.
         assert_eq!(prints.sources_of("user999@host999.example"), ["other"]);
-        assert!(prints.names.len() <= 51);
+        assert!(prints.names.len() <= 52);
+    }
+
+    #[test]
+    fn a_value_is_not_pushed_out_unseen() {
+        let mut prints = Fingerprints::new(1_024);
+        prints.add("write to eve@evil.example", "doc");
+        // Any number of words pushes out no value.
+        let words = |from: usize| {
+            (from..from + 100_000).fold(String::new(), |text, number| {
+                let letter =
+                    |by: usize| char::from(b"abcdefghijklmnopqrstuvwxyz"[number / by % 26]);
+                text + &format!("{}{}{}{}x ", letter(1), letter(26), letter(676), letter(17_576))
+            })
+        };
+        prints.add(&words(0), "page");
+        assert_eq!(prints.sources_of("eve@evil.example"), ["doc"]);
+        assert!(prints.sources_of("desk@acme.example").is_empty());
+        for number in 0..5_000 {
+            prints.add(&format!("order {number:06}"), "page");
+        }
+        assert!(!prints.sources_of("eve@evil.example").is_empty());
+        assert_eq!(prints.sources_of("desk@acme.example"), ["forgotten"]);
+        prints.say("ask desk@acme.example");
+        assert!(prints.sources_of("desk@acme.example").is_empty());
     }
 
     #[test]

@@ -157,10 +157,31 @@ fn mixture(examples: &[(String, Finding)], rng: &mut Rng) -> String {
         "the lazy dog ",
         "QUJD",
     ];
+    const COMMON: [&str; 8] = [
+        "see [it](https://site.example/a%20b/c?x=1%2C2) and ",
+        "\"caf\\u00e9\": \"d\\u00e9j\\u00e0\", ",
+        "key=%20",
+        "Tom &amp; Jerry&#39;s &lt;b&gt; ",
+        "p\u{430}ssword ",
+        "so\u{200b}ft ",
+        "in plain words that say nothing of note, ",
+        "%25%34%31",
+    ];
     let mut text = String::new();
     for _ in 0..1 + rng.below(5) {
         match rng.below(4) {
             0 => (0..rng.below(12)).for_each(|_| text += NOISE[rng.below(NOISE.len())]),
+            2 if rng.below(6) == 0 => {
+                let key = private_key(600 + rng.below(5000), rng);
+                let from = if rng.below(3) == 0 { rng.below(key.len()) } else { 0 };
+                let tail = (WAYS[rng.below(WAYS.len())].write)(&key.as_bytes()[from..]).text;
+                text += &key[..from];
+                text += &String::from_utf8(tail).unwrap();
+            }
+            // Windows that follow one another for longer than one of them is.
+            1 if rng.below(4) == 0 => {
+                (0..rng.below(200)).for_each(|_| text += COMMON[rng.below(COMMON.len())]);
+            }
             _ => {
                 let (example, _) = &examples[rng.below(examples.len())];
                 let mut encoded = Encoded { text: example.as_bytes().to_vec(), units: Vec::new() };
@@ -265,4 +286,79 @@ impl Sink for Nothing {
     fn text(&mut self, _: &[u8]) {}
     fn edit(&mut self, _: u32, _: Option<&[u8]>) {}
     fn finding(&mut self, _: Finding) {}
+}
+
+/// A private key of so many bytes in lines of 64, from a seed.
+fn private_key(bytes: usize, rng: &mut Rng) -> String {
+    const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::from("-----BEGIN RSA PRIVATE KEY-----\n");
+    for at in 0..bytes {
+        text.push(char::from(ALPHABET[rng.below(64)]));
+        if at % 64 == 63 {
+            text.push('\n');
+        }
+    }
+    text + "\n-----END RSA PRIVATE KEY-----"
+}
+
+/// What is longer than a window, or than what is read behind the last unit, is covered to its end.
+#[test]
+fn long_secrets_are_covered_to_their_end() {
+    let scanner = scanner(&["secrets"]);
+    let mut rng = Rng::new(5);
+    let mut left = Vec::new();
+    for bytes in [700, 1700, 3300, 6400] {
+        let key = private_key(bytes, &mut rng);
+        for way in WAYS {
+            if way.printable {
+                continue;
+            }
+            for before in [0, 1, 3, 700, 2041, 4000] {
+                let plain = "in ".repeat(before / 3) + &" ".repeat(before % 3);
+                let encoded = (way.write)(key.as_bytes()).text;
+                let text = [plain.as_bytes(), b"\nkey: ", &encoded, b"\nand go on"].concat();
+                let (start, end) = (plain.len() + 6, text.len() - 10);
+                let found = scanner.scan(&text).unwrap().findings;
+                // A finding ends where it is longer than the limit, which is said.
+                let end = end.min(start + scanner.limits().finding_bytes);
+                let covered = found.iter().any(|it| it.start <= start + 8 && it.end >= end);
+                if !covered {
+                    let spans: Vec<_> = found.iter().map(|it| (it.start, it.end)).collect();
+                    left.push((bytes, way.name, before, (start, end), spans));
+                }
+            }
+        }
+    }
+    assert_eq!(left, []);
+}
+
+/// Behind the last unit of a window the text reads as it stands, and so does the rest of a secret.
+#[test]
+fn what_follows_the_last_unit_is_part_of_the_secret() {
+    let scanner = scanner(&["secrets"]);
+    let mut rng = Rng::new(6);
+    let key = private_key(1700, &mut rng);
+    let heads = ["-----BEGIN%20RSA%20PRIVATE%20KEY-----", "-----BEGIN\\u0020RSA PRIVATE KEY-----"];
+    for head in heads {
+        let text = format!("the key: {head}{}\nand go on", &key[31..]);
+        let found = scanner.scan(text.as_bytes()).unwrap().findings;
+        let spans: Vec<_> = found.iter().map(|it| (it.start, it.end)).collect();
+        assert_eq!(spans, [(9, text.len() - 10)], "{head}");
+    }
+    for length in [100, 200, 600, 1900] {
+        let body: String =
+            private_key(length, &mut rng)[32..32 + length].replace(['\n', '+', '/'], "x");
+        let token =
+            format!("eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.{body}");
+        for unit in ["%3D", "%20", "\\u003d", "\\x3d", "\u{200b}"] {
+            let text = format!("token{unit}{token}&x");
+            let found = scanner.scan(text.as_bytes()).unwrap().findings;
+            let end = text.len() - 2;
+            assert!(
+                found.iter().any(|it| it.end == end),
+                "{unit} {length}: {end}, not {:?}",
+                found.iter().map(|it| (it.start, it.end)).collect::<Vec<_>>()
+            );
+        }
+    }
 }

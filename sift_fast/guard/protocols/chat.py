@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["ChatEvents"]
 
 Documents = list[dict[str, Any]]
+_READ = {"delta", "text", "message", "logprobs"}
 
 
 class ChatEvents(Events):
@@ -38,9 +39,12 @@ class ChatEvents(Events):
         self._ready: Documents = []
         self._current = 0
 
+    def _texts_of(self, document: dict[str, Any]) -> tuple[str, ...]:  # noqa: ARG002 -- it is the same in each
+        return ("choices",)
+
     async def _document(self, document: dict[str, Any]) -> Documents:
         choices = document.get("choices")
-        rest = self._scrub({key: value for key, value in document.items() if key != "choices"})
+        rest = {key: value for key, value in document.items() if key != "choices"}
         if not isinstance(choices, list) or not choices:
             return [{**rest, "choices": []} if "choices" in document else rest]
         self._shell = {key: value for key, value in rest.items() if key != "usage"}
@@ -59,7 +63,8 @@ class ChatEvents(Events):
     async def _choice(self, index: int, choice: dict[str, Any]) -> tuple[Documents, dict[str, Any]]:
         flat = self._flat.setdefault(index, "delta" not in choice and "text" in choice)
         delta = {"text": choice["text"]} if flat else dict(choice.get("delta") or {})
-        out = {key: value for key, value in choice.items() if key not in {"delta", "text", "logprobs"}}
+        # A `message` in a piece of a stream is no part of the API: it would be the answer once more, unread.
+        out = self._scrub({key: value for key, value in choice.items() if key not in _READ})
         for call in delta.pop("tool_calls", None) or ():
             self._hold(index, int(call.get("index", 0)), call)
         if isinstance(delta.get("function_call"), dict):

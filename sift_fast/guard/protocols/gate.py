@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from sift_fast.guard.protocols.chat import ChatEvents
 from sift_fast.guard.protocols.messages import MessageEvents
-from sift_fast.guard.protocols.openai import Blocked, check_answer, check_request
+from sift_fast.guard.protocols.openai import Blocked, check_answer, check_request, scrub
 from sift_fast.guard.protocols.responses import ResponseEvents
 from sift_fast.guard.verdict import RequestContext
 
@@ -262,9 +262,13 @@ class _Answer:
 
     async def _whole(self, data: bytes) -> None:
         self.done.set()
-        if data and self._read():
+        if data:
             try:
-                data = json.dumps(await check_answer(self._guard, _object(data), self._context)).encode()
+                if self._read():
+                    document = await check_answer(self._guard, _object(data), self._context)
+                    data = json.dumps(document).encode()
+                else:
+                    data = self._failure(data)
             except Blocked as blocked:
                 await _refuse(self._send, blocked.verdict, self._form)
                 return
@@ -273,6 +277,15 @@ class _Answer:
                 return
         await self._begin(len(data))
         await self._send({"type": "http.response.body", "body": data})
+
+    def _failure(self, data: bytes) -> bytes:
+        """What the application says when it fails: no answer, but it may name a key or an address."""
+        text = data.decode("utf-8")
+        try:
+            document = json.loads(text)
+        except (ValueError, RecursionError):
+            return self._guard.rescrub(text, self._context, stage="output").encode("utf-8", "surrogatepass")
+        return json.dumps(scrub(self._guard, document, self._context)).encode()
 
     async def _unread(self) -> None:
         self.done.set()

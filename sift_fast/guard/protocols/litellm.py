@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sift_fast.guard._stream import OutputStream
-from sift_fast.guard.protocols.openai import UNKNOWN, Blocked, call_names, check_tool_call
+from sift_fast.guard.protocols.openai import UNKNOWN, Blocked, call_names, check_tool_call, earlier, last_said
 
 if TYPE_CHECKING:
     from sift_fast.guard.guard import Guard
@@ -43,7 +43,11 @@ class LiteLlmGuard:
         """
         known = [message for message in messages or () if isinstance(message, Mapping)]
         names = call_names(known)
-        turns: list[Mapping[str, Any]] = known if len(known) == len(texts) else [{"role": "user"}] * len(texts)
+        turns: list[Mapping[str, Any]] = known if len(known) == len(texts) else _by_text(known)
+        last = last_said(turns)
+        if len(turns) != len(texts):
+            # Nobody says whose a text is: the last one is new, and none of the others is trusted.
+            turns, last = [{"role": "user"}] * len(texts), len(texts) - 1
         out = []
         for at, (text, turn) in enumerate(zip(texts, turns, strict=True)):
             role = turn.get("role")
@@ -52,10 +56,10 @@ class LiteLlmGuard:
             elif role in {"tool", "function"}:
                 name = names.get(str(turn.get("tool_call_id"))) or str(turn.get("name") or UNKNOWN)
                 out.append(_text(await self._guard.check_tool_output(name, text, context)))
-            elif role != "assistant" and not any(later.get("role") == "user" for later in turns[at + 1 :]):
+            elif role != "assistant" and at >= last:
                 out.append(_text(await self._guard.check_input(text, context)))
             else:
-                out.append(self._guard.rescrub(text, context, said=role != "assistant"))
+                out.append(await earlier(self._guard, text, context, said=role != "assistant"))
         return out
 
     async def answered(self, texts: Iterable[str], context: RequestContext) -> tuple[list[str], list[int]]:
@@ -96,6 +100,18 @@ class LiteLlmGuard:
         if len(self._told) > _TOLD:
             self._told.popitem(last=False)
         return True
+
+
+def _by_text(messages: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The message of each text: LiteLLM makes one of every part that has one."""
+    out: list[Mapping[str, Any]] = []
+    for message in messages:
+        content = message.get("content")
+        if isinstance(content, str):
+            out.append(message)
+        elif isinstance(content, list):
+            out += [message for part in content if isinstance(part, Mapping) and isinstance(part.get("text"), str)]
+    return out
 
 
 def _text(verdict: Verdict) -> str:

@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from sift_fast.guard.protocols.openai import every_string
 from sift_fast.guard.verdict import RequestContext
 
 if TYPE_CHECKING:
@@ -83,28 +84,41 @@ class McpGuard:
             The result as it may go on.
         """
         if method == "tools/list":
-            return {**result, "tools": [tool for tool in result.get("tools") or () if await self._offered(tool)]}
+            offered = [tool for tool in _items(result, "tools") if await self._offered(tool)]
+            return {**await self._rest(method, result, "tools", context=self._aside), "tools": offered}
         if method == "tools/call":
             return await self._tool_result(str(params.get("name")), result)
         source = f"{method}:{params.get('uri') or params.get('name') or ''}"
         if method == "resources/read":
-            contents = [await self._document(source, item) for item in result.get("contents") or ()]
-            return {**result, "contents": [item for item in contents if item is not None]}
+            contents = [await self._document(source, item) for item in _items(result, "contents")]
+            kept = [item for item in contents if item is not None]
+            return {**await self._rest(source, result, "contents"), "contents": kept}
         if method == "prompts/get":
-            messages = [await self._message(source, item) for item in result.get("messages") or ()]
-            return {**result, "messages": [item for item in messages if item is not None]}
+            messages = [await self._message(source, item) for item in _items(result, "messages")]
+            kept = [item for item in messages if item is not None]
+            return {**await self._rest(source, result, "messages"), "messages": kept}
         return await self.told(method, result)  # type: ignore[no-any-return]
 
-    async def told(self, method: str, value: Any) -> Any:
+    async def _rest(
+        self, source: str, value: Mapping[str, Any], *but: str, context: RequestContext | None = None
+    ) -> dict[str, Any]:
+        """What stands beside the texts that are checked as what they are: a model may be shown it all the same."""
+        others = {key: inner for key, inner in value.items() if key not in but}
+        return await self.told(source, others, context=context or self._context)  # type: ignore[no-any-return]
+
+    async def told(self, method: str, value: Any, *, context: RequestContext | None = None) -> Any:
         """What a server says beside the results of tools: about itself, of its progress, in errors. A string of it
         that may not be read is empty in what goes on.
         """
         if isinstance(value, str) and len(value) > _SHORT:
-            return await self._read(f"mcp:{method}", value, self._aside) or ""
+            return await self._read(f"mcp:{method}", value, context or self._aside) or ""
         if isinstance(value, dict):
-            return {key: await self.told(method, inner) for key, inner in value.items()}
+            return {
+                key: inner if _is_opaque(value, key) else await self.told(method, inner, context=context)
+                for key, inner in value.items()
+            }
         if isinstance(value, list):
-            return [await self.told(method, inner) for inner in value]
+            return [await self.told(method, inner, context=context) for inner in value]
         return value
 
     async def asked(self, method: str, params: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -113,6 +127,14 @@ class McpGuard:
         read = await self._read(f"mcp:{method}", text, self._context)
         # Its parts cannot be edited one by one: it goes on as it is, or not at all.
         return dict(params) if read == text else None
+
+    async def said(self, value: Any) -> Any:
+        """What a client answers a server, such as the message of a model that was sampled.
+
+        Raises:
+            Blocked: a string of it does not go on.
+        """
+        return await every_string(self._guard, value, self._context)
 
     async def _offered(self, tool: Any) -> bool:
         name = tool.get("name") if isinstance(tool, dict) else None
@@ -148,36 +170,73 @@ class McpGuard:
         return {key: values[0] for key, values in condition}
 
     async def _tool_result(self, name: str, result: dict[str, Any]) -> dict[str, Any]:
-        out = dict(result)
-        if isinstance(result.get("structuredContent"), dict | list):
+        source = f"tools/call:{name}"
+        out = await self._rest(source, result, "structuredContent", "content")
+        if result.get("structuredContent") is not None:
             verdict = await self._guard.check_tool_output(name, result["structuredContent"], self._context)
             if not verdict.allowed:
                 return _refusal(verdict.message)
-            out["structuredContent"] = verdict.value
+            out["structuredContent"] = verdict.value if verdict.text is None else verdict.text
         content = []
-        for item in result.get("content") or ():
+        for item in _items(result, "content"):
             text = _text_of(item)
-            if text is not None:
-                verdict = await self._guard.check_tool_output(name, text, self._context)
-                if not verdict.allowed:
-                    return _refusal(verdict.message)
-                item = _with_text(item, verdict.text or "")  # noqa: PLW2901 -- the same item, edited
-            content.append(item)
+            if text is None:
+                content.append(await self.told(source, item, context=self._context))
+                continue
+            verdict = await self._guard.check_tool_output(name, text, self._context)
+            if not verdict.allowed:
+                return _refusal(verdict.message)
+            content.append(await self._beside(source, item, verdict.text or ""))
         out["content"] = content
         return out
 
     async def _document(self, source: str, item: Any) -> Any:
         text = _text_of(item)
         if text is None:
-            return item
+            return await self.told(source, item, context=self._context)
         read = await self._read(source, text, self._context)
-        return None if read is None else _with_text(item, read)
+        return None if read is None else await self._beside(source, item, read)
+
+    async def _beside(self, source: str, item: dict[str, Any], text: str) -> dict[str, Any]:
+        """A part with another text, what stands beside the text read as well."""
+        if isinstance(item.get("resource"), dict):
+            inner = await self._beside(source, item["resource"], text)
+            return {**await self._rest(source, item, "resource"), "resource": inner}
+        return {**await self._rest(source, item, "text"), "text": text}
 
     async def _message(self, source: str, item: Any) -> Any:
         if not isinstance(item, dict):
             return None
-        content = await self._document(source, item.get("content"))
-        return None if content is None else {**item, "content": content}
+        content = item.get("content")
+        if isinstance(content, str):
+            shown: Any = await self._read(source, content, self._context)
+        elif isinstance(content, list):
+            parts = [await self._document(source, part) for part in content]
+            shown = [part for part in parts if part is not None]
+        else:
+            shown = await self._document(source, content)
+        return None if shown is None else {**await self._rest(source, item, "content"), "content": shown}
+
+
+def _items(result: Mapping[str, Any], key: str) -> list[Any]:
+    """A list of a result.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    items = result.get(key)
+    if items is None:
+        return []
+    if not isinstance(items, list):
+        raise ValueError(f"`{key}` of a result is no list")  # noqa: TRY004 -- one handler for all that is no result
+    return items
+
+
+def _is_opaque(part: Mapping[str, Any], key: str) -> bool:
+    """Whether something is bytes, or read again by the server alone."""
+    if key == "data":
+        return part.get("type") in {"image", "audio"}
+    return key == "nextCursor" or (key == "blob" and "uri" in part)
 
 
 def _text_of(item: Any) -> str | None:
@@ -188,12 +247,6 @@ def _text_of(item: Any) -> str | None:
         return _text_of(item["resource"])
     text = item.get("text")
     return text if isinstance(text, str) else None
-
-
-def _with_text(item: dict[str, Any], text: str) -> dict[str, Any]:
-    if isinstance(item.get("resource"), dict):
-        return {**item, "resource": _with_text(item["resource"], text)}
-    return {**item, "text": text}
 
 
 def _refusal(message: str) -> dict[str, Any]:

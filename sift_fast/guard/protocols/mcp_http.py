@@ -201,7 +201,9 @@ class _Answer:
         await self._send({"type": "http.response.body", "body": b"".join(out), "more_body": not last})
 
     async def _event(self, lines: list[bytes]) -> bytes:
-        head = b"".join(line + b"\n" for line in lines if line.startswith((b"event:", b"id:", b"retry:", b":")))
+        # A comment keeps a connection alive, whatever it says.
+        kept = [line for line in lines if line.startswith((b"event:", b"id:", b"retry:"))]
+        head = b"".join(line + b"\n" for line in kept or [b":" for line in lines if line.startswith(b":")][:1])
         data = b"\n".join(line[5:].removeprefix(b" ") for line in lines if line.startswith(b"data:"))
         if not data.strip():
             # Where a client may begin again is said in an event without a message.

@@ -8,17 +8,26 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sift_fast.guard.protocols.mcp import McpGuard
 
-__all__ = ["Proxy"]
+__all__ = ["Lines", "Proxy"]
 
+_SAID = ("result", "error")
 _ASKED = {"sampling/createMessage", "elicitation/create"}
 _MAX_WAITING = 10_000
+
+
+class Lines(Protocol):
+    """What messages are read from."""
+
+    async def readline(self) -> bytes:
+        """The next line with its end; nothing at the end of all."""
+        ...
 
 
 class Proxy:
@@ -44,8 +53,14 @@ class Proxy:
             self.refused += 1
             return None, _error(None, -32700, "the message cannot be read")
         method, number = message.get("method"), message.get("id")
-        if not isinstance(method, str) or "id" not in message:
+        if method is None:
+            return await self._answer(message), None
+        if "id" not in message and isinstance(method, str) and method.startswith("notifications/"):
             return _line(message), None
+        if not isinstance(method, str) or "id" not in message:
+            # A call without an id would be made by a server that does not look for one.
+            self.refused += 1
+            return None, _error(None, -32600, "the request has no id or no method")
         params = message.get("params") or {}
         if not isinstance(params, dict) or not _is_id(number) or len(self._waiting) >= _MAX_WAITING:
             self.refused += 1
@@ -59,6 +74,14 @@ class Proxy:
             message = {**message, "params": params}
         self._waiting[number] = (method, params)
         return _line(message), None
+
+    async def _answer(self, message: dict[str, Any]) -> bytes:
+        """What the client answers a server that asked it: a model's words, or a person's."""
+        try:
+            return _line({**message, **{key: await self._checks.said(message[key]) for key in _SAID if key in message}})
+        except Exception:  # noqa: BLE001 -- what could not be checked, or does not go on, does not reach the server
+            self.refused += 1
+            return _error(message.get("id"), -32603, "the answer is refused by a guard")
 
     async def from_server(self, line: bytes) -> tuple[bytes | None, bytes | None]:
         """A line of the server: what goes to the client, and what goes back in its place."""
@@ -94,22 +117,25 @@ class Proxy:
 
     async def run(
         self,
-        client_in: asyncio.StreamReader,
+        client_in: Lines,
         client_out: Callable[[bytes], None],
         server_in: asyncio.StreamWriter,
-        server_out: asyncio.StreamReader,
+        server_out: Lines,
     ) -> None:
         """Carry messages until either side ends."""
 
         async def client() -> None:
-            while line := await _readline(client_in):
-                forward, back = await self.from_client(line)
-                if back is not None:
-                    client_out(back)
-                if forward is not None:
-                    server_in.write(forward)
-                    await server_in.drain()
-            server_in.close()
+            try:
+                while line := await _readline(client_in):
+                    forward, back = await self.from_client(line)
+                    if back is not None:
+                        client_out(back)
+                    if forward is not None:
+                        server_in.write(forward)
+                        await server_in.drain()
+            finally:
+                # Also where a message was too long to be read: the server ends, and with it the wait for it.
+                server_in.close()
 
         async def server() -> None:
             while line := await _readline(server_out):
@@ -129,7 +155,7 @@ class Proxy:
             await asyncio.gather(incoming, return_exceptions=True)
 
 
-async def _readline(reader: asyncio.StreamReader) -> bytes:
+async def _readline(reader: Lines) -> bytes:
     while True:
         line = await reader.readline()
         if not line or line.strip():

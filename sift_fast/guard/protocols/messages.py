@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 __all__ = ["MessageEvents"]
 
 Documents = list[dict[str, Any]]
+#: Keys that hold texts, by the type of an event.
+_TEXTS = {
+    "content_block_delta": ("delta",),
+    "content_block_start": ("content_block",),
+    "message_start": ("message",),
+}
 
 
 class MessageEvents(Events):
@@ -28,6 +34,9 @@ class MessageEvents(Events):
         self._next = 0
         self._begun = False
         self._usage: dict[str, Any] = {"output_tokens": 0}
+
+    def _texts_of(self, document: dict[str, Any]) -> tuple[str, ...]:
+        return _TEXTS.get(str(document.get("type")), ())
 
     async def _document(self, document: dict[str, Any]) -> Documents:
         kind = document.get("type")
@@ -48,7 +57,7 @@ class MessageEvents(Events):
             return [{**document, "message": message}]
         if kind == "message_delta" and isinstance(document.get("usage"), dict):
             self._usage = document["usage"]
-        return [self._scrub(document)]
+        return [document]
 
     async def _start(self, document: dict[str, Any]) -> Documents:
         index, block = int(document["index"]), dict(document["content_block"])
@@ -99,7 +108,9 @@ class MessageEvents(Events):
     async def _call(self, index: int) -> Documents:
         """A block with an input, checked."""
         document, pieces = self._held.pop(index)
-        block = document["content_block"]
+        held = document["content_block"]
+        block = {**self._scrub({key: value for key, value in held.items() if key != "input"}), "input": held["input"]}
+        document = {**document, "content_block": block}
         arguments: Any = "".join(pieces) or block["input"]
         if block.get("type") == "tool_use":
             arguments = await check_call(self._guard, str(block.get("name")), arguments, self._context)
@@ -109,6 +120,8 @@ class MessageEvents(Events):
         self._next = index + 1
         if not isinstance(arguments, str):
             return [{**document, "content_block": {**block, "input": arguments}}]
+        # An input that came in pieces is what they say, whatever stood at the beginning.
+        document = {**document, "content_block": {**block, "input": {}}}
         delta = {"type": "input_json_delta", "partial_json": arguments}
         return [document, {"type": "content_block_delta", "index": index, "delta": delta}]
 

@@ -25,6 +25,9 @@ __all__ = [
     "check_strings",
     "check_text",
     "check_tool_call",
+    "earlier",
+    "every_string",
+    "last_said",
     "scrub",
 ]
 
@@ -51,12 +54,21 @@ PARTS = ("summary", "content")
 UNKNOWN = "unknown tool"
 #: Keys of a message that are no texts.
 _SAID = {"tool_calls", "function_call"}
-#: Texts up to this many characters are redacted in the event loop, longer ones on a thread.
-_INLINE = 8_192
+#: Texts of earlier turns up to this many characters are read in the event loop, longer ones on a thread.
+_INLINE = 4_096
 #: Strings up to this many characters beside the texts are too short to hold a secret.
 _SHORT = 7
 #: What the service itself says.
 _OWN = {"system", "developer"}
+_OTHERS = _OWN | {"assistant", "tool", "function"}
+#: Keys of a request that are texts read elsewhere, or the service's own.
+_READ = {
+    "messages", "input", "prompt", "suffix", "model", "system", "instructions", "tools", "functions", "tool_choice",
+    "function_call", "response_format", "text", "stop", "stop_sequences", "previous_response_id", "conversation",
+    "reasoning", "thinking", "service_tier", "user", "safety_identifier", "prompt_cache_key", "include", "modalities",
+}  # fmt: skip
+#: Texts that a request brings besides its turns.
+_MATERIAL = {"prediction", "documents"}
 
 
 class Blocked(Exception):
@@ -76,8 +88,8 @@ def _require(verdict: Verdict) -> Verdict:
 async def check_request(guard: Guard, body: dict[str, Any], context: RequestContext) -> dict[str, Any]:
     """A request for a model with every text of users and tools checked.
 
-    The last turn is checked; earlier ones, which were when they were new, are redacted again. What the service itself
-    says (`system`, `developer`, `instructions`) is left alone.
+    What the user said last is checked as new; his earlier turns are read again, and those that would not go on are
+    taken out. What the service itself says (`system`, `developer`, `instructions`, `tools`) is left alone.
 
     Args:
         guard: decides.
@@ -93,17 +105,47 @@ async def check_request(guard: Guard, body: dict[str, Any], context: RequestCont
         if isinstance(given, str):
             body[key] = _require(await guard.check_input(given, context)).text
         elif isinstance(given, list):
-            last = max((at for at, item in enumerate(given) if _is_user(item)), default=-1)
-            names = call_names(given)
+            last = last_said(given)
+            # With `previous_response_id` the call is not in the request: it was in the answer before.
+            names = {**guard.called(context), **call_names(given)}
             turns = []
             for at, item in enumerate(given):
                 turns.append(await _item(guard, item, context, names, new=at >= last))
                 # A history is long, and others wait for this loop.
                 await asyncio.sleep(0)
             body[key] = turns
+        elif isinstance(given, Mapping) and key == "prompt":
+            # A template of the provider's: the values that are put into it are the user's.
+            body[key] = {**given, "variables": await _every(guard, given.get("variables"), context)}
         elif given is not None:
             raise ValueError(f"`{key}` is neither text nor a list")
+    for key, value in body.items():
+        if key in _MATERIAL:
+            body[key] = await _every(guard, value, context)
+        elif key not in _READ and isinstance(value, str | Mapping | list):
+            body[key] = scrub(guard, value, context, stage="input", key=key)
     return body
+
+
+async def _every(guard: Guard, value: Any, context: RequestContext, key: str = "") -> Any:
+    """Containers with every string checked as what a user says, but for names of the protocol."""
+    if isinstance(value, str):
+        if key in OPAQUE or len(value) <= _SHORT:
+            return value
+        return _require(await guard.check_input(value, context)).text
+    if isinstance(value, Mapping):
+        return {name: await _every(guard, inner, context, name) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [await _every(guard, inner, context) for inner in value]
+    return value
+
+
+def last_said(turns: list[Any]) -> int:
+    """Where what the user said last begins: nothing but turns of his follow one another there."""
+    last = max((at for at, item in enumerate(turns) if _is_user(item)), default=-1)
+    while last > 0 and _is_user(turns[last - 1]):
+        last -= 1
+    return last
 
 
 def call_names(turns: Iterable[Any]) -> dict[str, str]:
@@ -133,7 +175,12 @@ def call_names(turns: Iterable[Any]) -> dict[str, str]:
 
 
 def _is_user(item: Any) -> bool:
-    return isinstance(item, str) or (isinstance(item, Mapping) and item.get("role") == "user")
+    """Whether a turn is a user's: whatever is nobody else's, for a server may take a role it does not know for his."""
+    if not isinstance(item, Mapping):
+        return isinstance(item, str)
+    if item.get("role") is None:
+        return item.get("type") in {None, "message"}
+    return item["role"] not in _OTHERS
 
 
 async def _item(guard: Guard, item: Any, context: RequestContext, names: Mapping[str, str], *, new: bool) -> Any:
@@ -151,7 +198,7 @@ async def _item(guard: Guard, item: Any, context: RequestContext, names: Mapping
     if kind.endswith("_output"):
         name = names.get(str(item.get("call_id")), UNKNOWN)
         return {**item, "output": await _result(guard, name, item.get("output"), context)}
-    if role is None and kind != "message":
+    if role is None and not _is_user(item):
         # What the model did and thought, sent again.
         return scrub(guard, item, context, stage="input")
     return await _turn(guard, item, context, names, new=new and role != "assistant")
@@ -205,11 +252,25 @@ def _is_text(part: Mapping[str, Any]) -> bool:
 
 
 async def _text(guard: Guard, text: str, context: RequestContext, *, new: bool, said: bool = True) -> str:
-    if not new and len(text) > _INLINE:
-        return await asyncio.to_thread(guard.rescrub, text, context, said=said)
     if not new:
-        return guard.rescrub(text, context, said=said)
+        return await earlier(guard, text, context, said=said)
     return _require(await guard.check_input(text, context)).text or ""
+
+
+async def earlier(guard: Guard, text: str, context: RequestContext, *, said: bool) -> str:
+    """A text of an earlier turn, as a model may read it once more.
+
+    Args:
+        guard: decides.
+        text: the text.
+        context: who asks.
+        said: whether a user said it, and not the model.
+
+    Raises:
+        LimitExceeded: it cannot be read.
+    """
+    again = guard.reread if said else guard.rescrub
+    return await asyncio.to_thread(again, text, context) if len(text) > _INLINE else again(text, context)
 
 
 async def _result(guard: Guard, tool: str, content: Any, context: RequestContext) -> Any:
@@ -237,7 +298,8 @@ def scrub(guard: Guard, value: Any, context: RequestContext, *, stage: Stage = "
     if isinstance(value, Mapping):
         return {name: scrub(guard, inner, context, stage=stage, key=name) for name, inner in value.items()}
     if isinstance(value, list):
-        return [scrub(guard, inner, context, stage=stage, key=key) for inner in value]
+        # A name of the protocol is one string, never a list of them.
+        return [scrub(guard, inner, context, stage=stage) for inner in value]
     return value
 
 
@@ -252,34 +314,62 @@ async def check_answer(guard: Guard, body: dict[str, Any], context: RequestConte
     Raises:
         Blocked: something in it does not go on.
     """
-    out = dict(body)
-    if isinstance(body.get("choices"), list):
-        out = scrub(guard, {key: value for key, value in body.items() if key != "choices"}, context)
+    known = [key for key in ("choices", "output", "content") if isinstance(body.get(key), list)]
+    if not known:
+        # No answer of an API that is known: every string of it may be one.
+        return await every_string(guard, body, context)  # type: ignore[no-any-return]
+    out: dict[str, Any] = scrub(guard, {key: value for key, value in body.items() if key not in known}, context)
+    if "choices" in known:
         out["choices"] = [await _choice(guard, choice, context) for choice in body["choices"]]
-    if isinstance(body.get("output"), list):
+    if "output" in known:
         out["output"] = [await check_item(guard, item, context) for item in body["output"]]
         # A convenience of some servers: the texts once more.
         out.pop("output_text", None)
-    if isinstance(body.get("content"), list):
+    if "content" in known:
         out["content"] = [await _block(guard, block, context) for block in body["content"]]
     return out
 
 
+async def every_string(guard: Guard, value: Any, context: RequestContext, key: str = "") -> Any:
+    """Containers with every string checked as an answer, but for names of the protocol.
+
+    Raises:
+        Blocked: one of them does not go on.
+    """
+    if isinstance(value, str):
+        return value if key in OPAQUE or len(value) <= _SHORT else await check_text(guard, value, context)
+    if isinstance(value, Mapping):
+        return {name: await every_string(guard, inner, context, name) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [await every_string(guard, inner, context) for inner in value]
+    return value
+
+
 async def _choice(guard: Guard, choice: Any, context: RequestContext) -> dict[str, Any]:
-    out = dict(choice)
-    message = choice.get("message")
-    if isinstance(choice.get("text"), str):
-        out["text"] = await check_text(guard, choice["text"], context)
-    if isinstance(message, dict):
-        shown = out["message"] = await check_strings(guard, message, context, _SAID)
-        if isinstance(message.get("tool_calls"), list):
-            shown["tool_calls"] = [await check_tool_call(guard, call, context) for call in message["tool_calls"]]
-        if isinstance(message.get("function_call"), dict):
-            call = await check_tool_call(guard, {"function": message["function_call"]}, context)
-            shown["function_call"] = call["function"]
-    if out.get("text") != choice.get("text") or out.get("message") != message:
+    out: dict[str, Any] = {}
+    for key, value in choice.items():
+        # An answer that is not streamed has a message; some servers send a delta all the same.
+        if key in {"message", "delta"} and isinstance(value, dict):
+            out[key] = await _message(guard, value, context)
+        elif key in {"text", "message", "delta"}:
+            out[key] = await every_string(guard, value, context)
+        elif key == "logprobs":
+            out[key] = value
+        else:
+            out[key] = scrub(guard, value, context, key=key)
+    if any(out.get(key) != choice.get(key) for key in ("text", "message", "delta")):
         # They would spell what was taken out.
         out.pop("logprobs", None)
+    return out
+
+
+async def _message(guard: Guard, message: dict[str, Any], context: RequestContext) -> dict[str, Any]:
+    out = await check_strings(guard, message, context, _SAID)
+    if isinstance(message.get("tool_calls"), list):
+        out["tool_calls"] = [await check_tool_call(guard, call, context) for call in message["tool_calls"]]
+    if isinstance(message.get("function_call"), dict):
+        call = await check_tool_call(guard, {"function": message["function_call"]}, context)
+        out["function_call"] = call["function"]
     return out
 
 
@@ -356,6 +446,7 @@ async def check_item(guard: Guard, item: Any, context: RequestContext) -> dict[s
     key = CALLS.get(kind)
     if key is not None:
         name, given = str(item.get("name") or kind), item.get(key)
+        guard.note_call(str(item.get("call_id") or item.get("id") or ""), name, context)
         if key == "input":
             # A tool that takes a text.
             return {**item, key: (await check_call(guard, name, {key: given}, context))[key]}

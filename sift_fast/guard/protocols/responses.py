@@ -23,10 +23,14 @@ Key = tuple[int, str, int]
 _LISTS = {"summary_index": "summary", "content_index": "content"}
 #: What a finished part says its text under.
 _WORDS = ("text", "refusal", "transcript", "code")
+#: What a response says again of what the service asked.
+_OWN = {"instructions", "tools", "text", "model", "object", "status", "service_tier"}
 
 
 class ResponseEvents(Events):
     """Events with a `delta` are pieces of a text; all others are checked as they stand."""
+
+    repeats = True
 
     def __init__(self, guard: Guard, context: RequestContext) -> None:
         super().__init__(guard, context)
@@ -43,6 +47,18 @@ class ResponseEvents(Events):
         #: Finished items as they came and as they went out.
         self._items: dict[int, tuple[dict[str, Any], dict[str, Any]]] = {}
         self._next = 0
+
+    def _texts_of(self, document: dict[str, Any]) -> tuple[str, ...]:
+        kind = str(document.get("type"))
+        if isinstance(document.get("response"), dict):
+            return ("response",)
+        if kind.startswith("response.output_item."):
+            return ("item",)
+        if "part" in document:
+            return ("part",)
+        if isinstance(document.get("delta"), str):
+            return ("delta",)
+        return _WORDS if kind.endswith(".done") else ()
 
     async def _document(self, document: dict[str, Any]) -> Documents:
         if self._number is None and isinstance(document.get("sequence_number"), int):
@@ -76,7 +92,7 @@ class ResponseEvents(Events):
             text = self._text(_key(document))
             out = await self._rest(_key(document))
             return [*out, {**document, word: await self._same(text, document[word])}]
-        return [self._scrub(document)]
+        return [document]
 
     # --- texts ------------------------------------------------------------------------------------------------------
 
@@ -177,7 +193,12 @@ class ResponseEvents(Events):
         return out  # type: ignore[no-any-return]
 
     async def _response(self, document: dict[str, Any]) -> Documents:
-        response = dict(document["response"])
+        response = {
+            key: value if key in _OWN else self._scrub(value)
+            for key, value in document["response"].items()
+            if key not in {"id", "output"}
+        }
+        response |= {key: document["response"][key] for key in ("id", "output") if key in document["response"]}
         out: Documents = []
         if response.get("status") not in {"in_progress", "queued"}:
             out = [piece for key in list(self._texts) for piece in await self._rest(key)]

@@ -273,6 +273,7 @@ def _shown(verdict: Verdict) -> dict[str, Any]:
         "dropped": verdict.dropped,
         "labels": {path: list(sources) for path, sources in verdict.labels.items()},
         "escalation": verdict.escalation,
+        "receipt": verdict.receipt,
         "policy_id": verdict.policy_id,
         "policy_version": verdict.policy_version,
         "latency_us": verdict.latency_us,

@@ -25,11 +25,15 @@ __all__ = ["Events", "Frames", "Text"]
 
 #: Most bytes of one event, and of the texts and arguments of one answer that must be kept.
 _MOST = 4 << 20
+#: Most texts of one answer: choices, parts, thoughts.
+_MOST_TEXTS = 1_000
 #: What ends a line. A carriage return at the end of what has come may be half of a line's end.
 _LINE_END = re.compile(rb"\r\n|\n|\r(?=[^\n])")
 #: Characters that are read in one go.
 _SLICE = 8_192
 _KEPT = (b"event:", b"id:", b"retry:", b":")
+#: What an event may call itself.
+_KIND = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
 _NOT_CHECKED = "the answer could not be checked"
 
 
@@ -81,14 +85,20 @@ class Frames:
 class Text:
     """One text of an answer on its way through the guard.
 
+    Args:
+        stream: what checks it.
+        kept: whether what came in and went out is kept, for protocols that say it once more.
+
     Attributes:
         ended: whether it is complete.
     """
 
-    __slots__ = ("_raw", "_shown", "_stream", "ended")
+    __slots__ = ("_begun", "_kept", "_raw", "_shown", "_stream", "ended")
 
-    def __init__(self, stream: OutputStream) -> None:
+    def __init__(self, stream: OutputStream, *, kept: bool) -> None:
         self._stream = stream
+        self._kept = kept
+        self._begun = False
         self._raw: list[str] = []
         self._shown: list[str] = []
         self.ended = False
@@ -112,7 +122,9 @@ class Text:
         """
         if self.ended:
             raise ValueError("a text goes on after its end")
-        self._raw.append(piece)
+        self._begun = self._begun or bool(piece)
+        if self._kept:
+            self._raw.append(piece)
         out = []
         # In slices, however large a delta is: others wait for this loop, and any split gives the same.
         for at in range(0, len(piece), _SLICE):
@@ -121,7 +133,8 @@ class Text:
             out.append(self._stream.feed(piece[at : at + _SLICE]))
             if self._stream.is_stopped():
                 return await self.finish()
-        self._shown += out
+        if self._kept:
+            self._shown += out
         return "".join(out)
 
     async def finish(self) -> str:
@@ -133,14 +146,15 @@ class Text:
         if self.ended:
             return ""
         self.ended = True
-        if not any(self._raw):
+        if not self._begun:
             # A text that was announced and never came.
             return ""
         out = await self._stream.finish_async()
         if self._stream.is_stopped():
             assert self._stream.verdict is not None  # noqa: S101 -- there is one once a stream is finished
             raise Blocked(self._stream.verdict)
-        self._shown.append(out)
+        if self._kept:
+            self._shown.append(out)
         return out
 
     def abort(self) -> None:
@@ -161,6 +175,8 @@ class Events:
 
     #: Whether the type of an event stands in a line of its own as well.
     named = True
+    #: Whether a text that came in pieces is said once more as a whole.
+    repeats = False
 
     def __init__(self, guard: Guard, context: RequestContext) -> None:
         self._guard = guard
@@ -218,6 +234,10 @@ class Events:
 
     # --- what a protocol says ---------------------------------------------------------------------------------------
 
+    def _texts_of(self, document: dict[str, Any]) -> tuple[str, ...]:
+        """Keys of an event whose values `_document` checks."""
+        raise NotImplementedError
+
     async def _document(self, document: dict[str, Any]) -> list[dict[str, Any]]:
         """An event's document; returns those that may go out in its place."""
         raise NotImplementedError
@@ -239,7 +259,10 @@ class Events:
     def _text(self, key: Any) -> Text:
         text = self._texts.get(key)
         if text is None:
-            text = self._texts[key] = Text(self._guard.stream_output((), self._context, say=False))
+            if len(self._texts) >= _MOST_TEXTS:
+                raise LimitExceeded(f"an answer has more than {_MOST_TEXTS} texts")
+            text = Text(self._guard.stream_output((), self._context, say=False), kept=self.repeats)
+            self._texts[key] = text
         return text
 
     def _keep(self, size: int) -> None:
@@ -247,13 +270,17 @@ class Events:
         if self._kept > _MOST:
             raise LimitExceeded("an answer holds more than 4 MiB that must be kept")
 
+    def _head(self, line: bytes) -> bytes:
+        """A line that is no data, a comment among them."""
+        return str(self._scrub(line.decode("utf-8", "replace"))).encode().replace(b"\n", b" ").replace(b"\r", b" ")
+
     def _scrub(self, value: Any) -> Any:
         return scrub(self._guard, value, self._context)
 
     async def _read(self, lines: list[bytes]) -> bytes:
         data = [line[5:].removeprefix(b" ") for line in lines if line.startswith(b"data:")]
         # Lines of no known field are nothing to a client.
-        head = [line for line in lines if line.startswith(_KEPT)]
+        head = [self._head(line) for line in lines if line.startswith(_KEPT)]
         if not data:
             return b"".join(line + b"\n" for line in head) + b"\n" if head else b""
         joined = b"\n".join(data)
@@ -263,9 +290,15 @@ class Events:
         document = json.loads(joined.decode("utf-8"))
         if not isinstance(document, dict):
             raise ValueError("an event is no JSON object")  # noqa: TRY004 -- one handler for all that is no event
-        if self.named and isinstance(document.get("type"), str):
+        kind = document.get("type")
+        if self.named:
+            if not isinstance(kind, str) or not _KIND.fullmatch(kind):
+                raise ValueError("an event has no type")
             head = [line for line in head if not line.startswith(b"event:")]
-        return self._written(await self._document(document), head)
+        # What the protocol does not know beside its texts is read as well.
+        mine = self._texts_of(document)
+        rest = self._scrub({key: value for key, value in document.items() if key not in mine})
+        return self._written(await self._document({**document, **rest}), head)
 
     def _written(self, documents: Iterable[dict[str, Any]], head: Iterable[bytes] = (), *, last: bool = False) -> bytes:
         out: list[bytes] = []

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from .conftest import environment
-from .test_rules import GOOD
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "cli.md"
+HOWTO = DOCUMENT.with_name("rules-howto.md")
 RECEIPTS = Path(__file__).parents[2] / "data" / "ledger"
 LINES = [
     line.removeprefix("$ ")
@@ -36,17 +36,17 @@ def test_a_command_of_the_document(line: str, tree: Path, secret: str) -> None:
             pytest.skip("the command needs git")
         subprocess.run(["git", "init", "-q", "."], cwd=tree, check=True)
     (tree / "docs").mkdir()
-    (tree / "mine.toml").write_text(GOOD)
-    (tree / "cases.toml").write_text('[[case]]\ntext = "nothing"\nexpect = []\n')
+    (tree / "governance").mkdir()
+    own_rule(tree)
     (tree / "prompts.jsonl").write_text('{"text": "nothing"}\n')
     for kept, name in (
-        ("keys.toml", "keys.toml"),
+        ("keys.toml", "governance/keys.toml"),
         ("checkpoint", "checkpoint-of-last-year"),
         ("signed.json", "refund.json"),
         ("signed.tlog-proof", "refund.tlog-proof"),
     ):
         shutil.copyfile(RECEIPTS / kept, tree / name)
-    shutil.copytree(RECEIPTS / "ledger", tree / "governance" / "ledger")
+    shutil.copytree(RECEIPTS / "ledger", tree / "governance" / "state" / "ledger")
     for name in ("chat.txt", "app.log"):
         (tree / name).write_text(f"my token is {secret}, thanks\n")
     search = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
@@ -63,6 +63,35 @@ def test_a_command_of_the_document(line: str, tree: Path, secret: str) -> None:
         expected = 1
     assert done.returncode == expected, done.stderr.decode()
     assert secret.encode() not in done.stdout + done.stderr
+
+
+def block(page: Path, language: str, holding: str) -> str:
+    """The one block of a page that holds these words."""
+    (found,) = [
+        text
+        for text in re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+        if holding in text
+    ]
+    return found
+
+
+def own_rule(folder: Path) -> None:
+    """The rule of rules-howto.md, and the cases of cli.md: one story over two pages."""
+    (folder / "acme.toml").write_text(block(HOWTO, "toml", "[[rule]]"))
+    (folder / "cases.toml").write_text(block(DOCUMENT, "toml", "[[case]]"))
+
+
+def test_writing_a_rule(tree: Path) -> None:
+    own_rule(tree)
+    search = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    lines = [line.partition("#")[0] for line in block(HOWTO, "sh", "acme.toml").splitlines()]
+    assert [line.split()[1] for line in lines] == ["rules", "rules", "scan"]
+    for line in lines:
+        done = _shell(line, tree, search)
+        # The tree has a finding.
+        assert done.returncode == int(" scan " in line), done.stderr.decode()
+    program = block(HOWTO, "python", "acme.toml")
+    assert subprocess.run([sys.executable, "-P", "-c", program], cwd=tree, check=False).returncode == 0
 
 
 def _shell(line: str, cwd: Path, search: str) -> subprocess.CompletedProcess[bytes]:

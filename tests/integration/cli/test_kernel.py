@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import shlex
+import shutil
 import stat
+import subprocess
 import tomllib
 
 import pytest
@@ -40,6 +43,39 @@ def test_each_template_opens_and_allows(invoke, tmp_path, template):
         "authorize", tmp_path / "g", "--agent", agent, "--tool", tool, "--args", json.dumps(args), "--conversation", "c"
     )
     assert (ran.code, json.loads(ran.out)["decision"]) == (0, "allow"), ran.err
+
+
+@pytest.mark.parametrize("template", CALLS)
+def test_each_template_is_without_remarks_and_passes_its_cases(invoke, tmp_path, template):
+    assert invoke("init", tmp_path / "g", "--template", template, "--tenant", "globex").code == 0
+    checked = invoke("policy", "check", tmp_path / "g")
+    assert (checked.code, checked.out) == (0, b"")
+    tested = invoke("policy", "test", tmp_path / "g")
+    assert (tested.code, tested.out) == (0, b"")
+    assert tested.err.split()[0] != "0"
+
+
+@pytest.mark.parametrize("template", CALLS)
+def test_what_init_says_to_type_next_works(invoke, tmp_path, template):
+    made = invoke("init", tmp_path / "a folder", "--template", template)
+    lines = made.out.decode().partition("next:")[2].split("sift-fast ")[1:]
+    assert [shlex.split(line)[0] for line in lines] == ["policy", "authorize"]
+    for line in lines:
+        ran = invoke(*shlex.split(line))
+        assert ran.code == 0, ran.err
+
+
+def test_git_passes_over_keys_and_state(invoke, folder, tmp_path):
+    ask(invoke, folder, 500, "--conversation", "c")
+    assert (folder / "state").is_dir()
+    if shutil.which("git") is None:
+        pytest.skip("git is not here")
+    git = ["git", "-C", tmp_path, "-c", "core.excludesFile="]
+    subprocess.run([*git, "init", "-q"], check=True)
+    listed = subprocess.run([*git, "status", "--porcelain", "-uall"], capture_output=True, text=True, check=True).stdout
+    assert "g/keys.toml" in listed
+    assert "g/keys/" not in listed
+    assert "g/state/" not in listed
 
 
 def test_private_keys_are_private_and_public_ones_parse(folder):
@@ -96,9 +132,14 @@ def test_an_agent_without_a_key(invoke, folder):
 def test_keygen_prints_an_entry_and_replaces_nothing(invoke, tmp_path):
     path = tmp_path / "bot.key"
     words = ["keygen", path, "--id", "bot-1", "--purpose", "agent", "--tenant", "acme", "--agent", "bot", "--role", "r"]
+    nobody = invoke(*words)
+    assert nobody.code == 2
+    assert "--name" in nobody.err
+    assert not path.exists()
+    words += ["--name", "olga"]
     ran = invoke(*words)
     (entry,) = tomllib.loads(ran.out.decode())["key"]
-    assert (entry["id"], entry["roles"], entry["algorithm"]) == ("bot-1", ["r"], "ed25519")
+    assert (entry["id"], entry["name"], entry["roles"], entry["algorithm"]) == ("bot-1", "olga", ["r"], "ed25519")
     assert sf.SigningKey.load(path, "bot-1", "k").public == entry["public"]
     assert len(sf.Keys(ran.out.decode())) == 1
     assert invoke(*words).code == 2

@@ -124,3 +124,14 @@ def test_a_draft_loads_and_denies(folder, invoke):
     request = REQUEST | {"tool": "search", "args": {"q": "x"}}
     ran = invoke("policy", "explain", folder, stdin=json.dumps(request).encode())
     assert ran.lines[0].startswith("deny: tool_not_declared")
+
+
+def test_a_broken_case_is_told_of_in_one_line(folder, invoke):
+    (folder / "tests" / "refund.toml").write_text(
+        CASES
+        + '[[case]]\nname = "x"\nexpect = "deny"\nrequest = { args = { cents = 1 }, findings = [{ category = "secret" }] }\n'
+    )
+    ran = invoke("policy", "test", folder)
+    assert ran.code == 2
+    assert ran.err.count("\n") == 1
+    assert "\\n" not in ran.err

@@ -147,3 +147,51 @@ def test_what_cannot_be_read(command: Invoke, tmp_path: Path, file: str) -> None
     assert file in ran.err
     assert ran.err.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("codec", "mark"), [("utf-16-le", b"\xff\xfe"), ("utf-16-be", b"\xfe\xff")])
+def test_utf_16_stays_utf_16(command: Invoke, tmp_path: Path, secret: str, codec: str, mark: bytes) -> None:
+    """A token in two bytes a letter would else be copied, and the command say that all is done."""
+    text = f"é 𝄞 token {secret}, thanks\r\n"
+    # A half of a pair, and half a unit at the end, as where a log was cut.
+    tail = {"utf-16-le": b"\x34\xd8", "utf-16-be": b"\xd8\x34"}[codec] + b"x"
+    (tmp_path / "wide.txt").write_bytes(mark + text.encode(codec) + tail)
+    expected = mark + text.replace(secret, f"<{TOKEN}>").encode(codec) + tail
+    for ran in (command("redact", "wide.txt"), command("redact", stdin=(tmp_path / "wide.txt").read_bytes())):
+        assert ran.code == 0
+        assert ran.out == expected
+        assert "1 finding redacted" in ran.err
+
+
+def test_utf_16_in_small_pieces(program: str, secret: str) -> None:
+    """The mark comes byte by byte, and so does every letter."""
+    data = f"\ufeffa {secret} b".encode("utf-16-le")
+    process = subprocess.Popen([program, "redact", "-q"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+    assert process.stdin is not None
+    for at in range(len(data)):
+        process.stdin.write(data[at : at + 1])
+        if at < 6:
+            time.sleep(0.02)
+    out, _ = process.communicate(timeout=60)
+    assert out.decode("utf-16") == f"a <{TOKEN}> b"
+
+
+@pytest.mark.parametrize("data", [b"\xff", b"\xff\xfe", b"\xfe", b"\xfe\xff", b"\0", b"\0\0\xfe", b"\xff\xfe\0"])
+def test_what_begins_like_a_mark_passes(command: Invoke, data: bytes) -> None:
+    ran = command("redact", stdin=data)
+    assert (ran.code, ran.out) == (0, data)
+
+
+@pytest.mark.parametrize("words", [("redact",), ("scan", "-"), ("explain",)])
+def test_utf_32_is_refused(command: Invoke, secret: str, words: tuple[str, ...]) -> None:
+    ran = command(*words, stdin=f"a {secret}".encode("utf-32"))
+    assert (ran.code, ran.out) == (2, b"")
+    assert "convert it to UTF-8" in ran.err
+
+
+def test_utf_16_without_a_mark_is_told_of(command: Invoke, secret: str) -> None:
+    data = f"the token is {secret}".encode("utf-16-le")
+    for words in (("redact",), ("scan", "-")):
+        ran = command(*words, stdin=data)
+        assert "every other byte is NUL" in ran.err
+    assert "NUL" not in command("redact", stdin=bytes(range(256)) * 40).err

@@ -296,3 +296,12 @@ class TestErrors:
         assert len(ran.lines) == 1
         assert "nowhere` cannot be read" in ran.err
         assert "1 unreadable" in ran.err
+
+
+def test_utf_16_on_standard_input_is_as_in_a_file(command: Invoke, tmp_path: Path, secret: str) -> None:
+    data = f"\ufeffé token = {secret}\r\n".encode("utf-16-le")
+    (tmp_path / "wide.txt").write_bytes(data)
+    of_file, of_input = command("scan", "wide.txt"), command("scan", "-", stdin=data)
+    assert of_file.code == of_input.code == 1
+    assert of_file.out.replace(b"wide.txt", b"<stdin>") == of_input.out
+    assert command("explain", "wide.txt").code == 1

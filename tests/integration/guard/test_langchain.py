@@ -12,6 +12,7 @@ from langchain.agents import create_agent
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.tools import tool
+from langgraph.checkpoint.memory import InMemorySaver
 from pydantic import Field
 
 from sift_fast.integrations.langchain import SiftMiddleware
@@ -126,3 +127,84 @@ def test_who_streams_an_agent_sees_nothing_unchecked(asynchronous, guard, contex
     model = Model(messages=iter([AIMessage(content=f"the key {secret}")]), seen=[])
     bare = list(create_agent(model, [send]).stream(state, stream_mode="messages"))
     assert len(bare) > 1
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_a_refused_turn_does_not_come_back_with_the_next_one(asynchronous, guard, context):
+    """A checkpointer keeps what was said."""
+    model = Model(messages=iter([AIMessage("yes")]), seen=[])
+    agent = create_agent(model, [send], middleware=[SiftMiddleware(guard, context)], checkpointer=InMemorySaver())
+
+    def say(text):
+        state, config = {"messages": [HumanMessage(text)]}, {"configurable": {"thread_id": "1"}}
+        return asyncio.run(agent.ainvoke(state, config)) if asynchronous else agent.invoke(state, config)
+
+    assert ATTACK not in str(say(ATTACK)["messages"])
+    assert say("go on")["messages"][-1].content == "yes"
+    assert ATTACK not in str(model.seen)
+    assert "<REMOVED>" in str(model.seen)
+
+
+def test_every_turn_since_the_last_answer_is_new(guard, context):
+    model = Model(messages=iter([AIMessage("yes")]), seen=[])
+    agent = create_agent(model, [send], middleware=[SiftMiddleware(guard, context)])
+    agent.invoke({"messages": [HumanMessage(ATTACK), HumanMessage("go on")]})
+    assert model.seen == []
+    agent.invoke({"messages": [HumanMessage(ATTACK), AIMessage("no"), HumanMessage("go on")]})
+    assert ATTACK not in str(model.seen)
+    assert "go on" in str(model.seen)
+
+
+def test_events_of_the_model_itself_are_past_every_middleware(guard, context, secret):
+    """A limit, as docs/guard.md says: LangChain tells its callbacks what the model said before a middleware is asked.
+    When this fails, they no longer do, and the sentence there can go.
+    """
+    model = Model(messages=iter([AIMessage(content=f"the key {secret}")]), seen=[])
+    agent = create_agent(model, [send], middleware=[SiftMiddleware(guard, context)])
+
+    async def listen():
+        state = {"messages": [HumanMessage("hello")]}
+        return [event async for event in agent.astream_events(state, version="v2")]
+
+    events = asyncio.run(listen())
+    told = {event["event"] for event in events if secret in str(event["data"])}
+    assert told
+    assert all(name.startswith("on_chat_model") for name in told)
+    # What the agent itself ends with is what was checked.
+    assert events[-1]["data"]["output"]["messages"][-1].content == "the key <GITHUB_TOKEN>"
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "document", "source": {"type": "text", "data": ATTACK}},
+        {"type": "search_result", "title": "x", "content": [{"type": "text", "text": ATTACK}]},
+        {"type": "note", "said": [ATTACK]},
+        {"type": "text", "text": ATTACK},
+        ATTACK,
+    ],
+)
+def test_parts_of_other_kinds_are_read(guard, context, part):
+    model = Model(messages=iter([AIMessage("yes")]), seen=[])
+    agent = create_agent(model, [send], middleware=[SiftMiddleware(guard, context)])
+    agent.invoke({"messages": [HumanMessage([{"type": "text", "text": "Look"}, part])]})
+    assert model.seen == []
+
+    @tool
+    def web() -> list:
+        """Reads a page."""
+        return [part]
+
+    model = Model(messages=iter([call("web"), AIMessage("yes")]), seen=[])
+    agent = create_agent(model, [web], middleware=[SiftMiddleware(guard, context)])
+    agent.invoke({"messages": [HumanMessage("Look")]})
+    assert ATTACK not in str(model.seen)
+
+
+def test_pictures_go_through(guard, context):
+    picture = {"type": "image", "base64": "iVBORw0KGgoAAAANSUhEUg" * 9, "mime_type": "image/png"}
+    model = Model(messages=iter([AIMessage("yes")]), seen=[])
+    agent = create_agent(model, [send], middleware=[SiftMiddleware(guard, context)])
+    agent.invoke({"messages": [HumanMessage([{"type": "text", "text": "I am joe.miller@gmail.com"}, picture])]})
+    assert "iVBORw0KGgo" in str(model.seen)
+    assert "joe" not in str(model.seen)

@@ -19,7 +19,14 @@ from agents import (
     Usage,
     function_tool,
 )
-from openai.types.responses import ResponseFunctionToolCall, ResponseOutputMessage, ResponseOutputText
+from openai.types.responses import (
+    Response,
+    ResponseCompletedEvent,
+    ResponseFunctionToolCall,
+    ResponseOutputMessage,
+    ResponseOutputText,
+    ResponseTextDeltaEvent,
+)
 
 from sift_fast.integrations.openai_agents import sift_guardrails
 
@@ -91,3 +98,59 @@ def test_tools(guard, context):
     assert called == ["attack"]
     assert ATTACK not in seen
     assert "joe" not in play(guard, context, "go", ("send", '{"to": "mail"}'), "done")[2]
+
+
+def test_every_turn_of_a_history_is_read(guard, context):
+    attack, go, no = (
+        {"role": "user", "content": ATTACK},
+        {"role": "user", "content": "go on"},
+        {"role": "assistant", "content": "no"},
+    )
+    for question in (
+        [attack, go],
+        [attack, no, go],
+        [{"role": "user", "content": [{"type": "input_text", "text": ATTACK}]}, no, go],
+    ):
+        out, _, seen = play(guard, context, question, "fine")
+        assert (out, seen) == ("InputGuardrailTripwireTriggered", "[]")
+    assert play(guard, context, [go, no, go], "fine")[0] == "fine"
+
+
+def test_a_streamed_run_shows_an_answer_before_it_is_checked(guard, context, secret):
+    """A limit, as docs/guard.md says: the SDK runs output guardrails behind the last event of the model. The run still
+    ends with the tripwire; who must not show a word before it checks the events with `Guard.stream_output`.
+    """
+
+    class Streaming(Scripted):
+        async def stream_response(self, *_, **__):
+            text = ResponseOutputText(annotations=[], text=f"key {secret}", type="output_text")
+            item = ResponseOutputMessage(id="m", content=[text], role="assistant", status="completed", type="message")
+            where = {"content_index": 0, "item_id": "m", "output_index": 0, "sequence_number": 0, "logprobs": []}
+            yield ResponseTextDeltaEvent(delta=text.text, type="response.output_text.delta", **where)
+            whole = {
+                "id": "r", "created_at": 0, "model": "m", "object": "response", "output": [item],
+                "parallel_tool_calls": False, "tool_choice": "auto", "tools": [],
+            }  # fmt: skip
+            response = Response.model_construct(**whole)
+            yield ResponseCompletedEvent.model_construct(
+                response=response, sequence_number=1, type="response.completed"
+            )
+
+    agent = Agent(name="a", model=Streaming(), output_guardrails=[sift_guardrails(guard, context).output])
+
+    async def run(checked):
+        result = Runner.run_streamed(agent, "hello", run_config=RunConfig(tracing_disabled=True))
+
+        async def pieces():
+            async for event in result.stream_events():
+                if event.type == "raw_response_event" and event.data.type == "response.output_text.delta":
+                    yield event.data.delta
+
+        shown = []
+        with pytest.raises(OutputGuardrailTripwireTriggered):
+            async for piece in guard.stream_output(pieces(), context) if checked else pieces():
+                shown.append(piece)
+        return "".join(shown)
+
+    assert secret in asyncio.run(run(checked=False))
+    assert secret not in asyncio.run(run(checked=True))

@@ -399,7 +399,7 @@ def test_a_socket_a_token_and_a_reload(run, model, tmp_path):
     with httpx2.Client(base_url="http://sift", transport=transport, timeout=60, headers=token) as client:
         assert client.post(PATHS["chat"], json=BODIES["chat"], headers={"authorization": ""}).status_code == 401
         assert client.post(PATHS["chat"], json=BODIES["chat"], headers={"x-sift-tenant": "acme"}).status_code == 200
-        assert client.post(PATHS["chat"], json=BODIES["chat"], headers={"x-sift-tenant": ""}).status_code == 200
+        assert client.post(PATHS["chat"], json=BODIES["chat"], headers={"x-sift-tenant": ""}).status_code == 400
         before = client.get("/ready").json()["policy_version"]
         (tmp_path / "sift.toml").write_text('version = 1\npreset = "agent"\n')
         after = client.post("/v1/reload", content=b"{}").json()["policy_version"]

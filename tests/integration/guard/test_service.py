@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -130,6 +132,31 @@ def test_a_proxy_for_a_server(tmp_path):
     assert '"rm"' not in done.stderr
     assert ATTACK not in done.stdout
     assert list(json.loads((tmp_path / "pins.json").read_text())) == ["send"]
+
+
+@pytest.mark.parametrize("source", ["file", "null"])
+def test_a_proxy_that_is_no_pipe_s_end(tmp_path, source):
+    """A file and the null device: event loops refuse to wait for what is always ready."""
+    (tmp_path / "sift.toml").write_text('version = 1\npreset = "agent"\n[tools.send]\n')
+    (tmp_path / "server.py").write_text(SERVER.replace("ATTACK", repr(ATTACK)))
+    call = {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "send", "arguments": {"to": "x"}}}
+    (tmp_path / "messages").write_text(json.dumps(call) + "\n")
+    place = tmp_path / "messages" if source == "file" else Path(os.devnull)
+    with place.open() as given:
+        done = subprocess.run(
+            [sys.executable, "-m", "sift_fast.cli", "mcp", "--", sys.executable, "server.py"],
+            stdin=given, capture_output=True, text=True, cwd=tmp_path, timeout=60, check=False,
+        )  # fmt: skip
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False)
+    answers = [json.loads(line)["result"]["content"][0]["text"] for line in done.stdout.splitlines()]
+    assert answers == (["sent"] if source == "file" else [])
+
+
+def test_a_server_that_is_not_there(tmp_path):
+    (tmp_path / "sift.toml").write_text("version = 1\n")
+    command = [sys.executable, "-m", "sift_fast.cli", "mcp", "--", "no-such-server"]
+    done = subprocess.run(command, input="", capture_output=True, text=True, cwd=tmp_path, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (2, "sift-fast: `no-such-server`: no such file or directory\n")
 
 
 def test_serving_needs_a_token_and_tls_for_others(tmp_path):

@@ -14,6 +14,7 @@ use rustix::net::sockopt::{set_socket_timeout, socket_peercred, Timeout};
 use rustix::net::{connect, socket_with, AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use rustix::process::getuid;
 use sift_policy::json::Value;
+use sift_policy::ShadowCounters;
 
 use super::access::safe_place;
 use super::bytes::fits;
@@ -332,8 +333,13 @@ impl Shared {
 
     fn fetch(&self, tickets: Vec<u64>) -> Result<Vec<Fetched>> {
         let count = tickets.len();
+        self.wait_for(&Call::Durable { tickets }, count)
+    }
+
+    /// Asks for receipts, which takes as long as the disk does.
+    fn wait_for(&self, call: &Call, count: usize) -> Result<Vec<Fetched>> {
         let mut out = Vec::with_capacity(64);
-        Call::Durable { tickets }.write(&mut out);
+        call.write(&mut out);
         let patience = Duration::from_millis(self.welcome.wait_ms) + self.bounds.timeout;
         match self.exchange(&out, patience)? {
             Reply::Durable(fetched) if fetched.len() == count => Ok(fetched),
@@ -451,6 +457,14 @@ impl Gate for Client {
         let durable = result(one.pop().ok_or_else(odd)?)?;
         *fetched = Some(Ok(durable.clone()));
         Ok(Some(durable))
+    }
+
+    fn recorded(&self, answer: &Answer) -> Result<Option<Durable>> {
+        let Some(slot) = &answer.slot else {
+            return self.shared.check_usable().map(|()| None);
+        };
+        let mut one = self.shared.wait_for(&Call::Recorded { ticket: slot.ticket }, 1)?;
+        result(one.pop().ok_or_else(odd)?).map(Some)
     }
 
     fn when_durable(&self, answer: &Answer, told: Told) -> bool {
@@ -604,6 +618,13 @@ impl Gate for Client {
     fn totals(&self) -> Result<Totals> {
         match self.shared.call(&Call::Totals)? {
             Reply::Totals(totals) => Ok(totals),
+            _ => Err(odd()),
+        }
+    }
+
+    fn shadow_counters(&self) -> Result<Vec<ShadowCounters>> {
+        match self.shared.call(&Call::Shadow)? {
+            Reply::Shadow(counters) => Ok(counters),
             _ => Err(odd()),
         }
     }

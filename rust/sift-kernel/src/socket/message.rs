@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sift_policy::json::Value;
+use sift_policy::ShadowCounters;
 
 use super::access::Right;
 use super::bytes::{Malformed, Read, Reader, Writer};
@@ -24,7 +25,7 @@ use crate::store::{AccountKey, Trace, Undo};
 pub(super) const HEAD: usize = 5;
 
 /// First bytes of every connection: the name of the protocol and its version. Another version is refused.
-const MAGIC: [u8; 8] = *b"siftkrn\x02";
+const MAGIC: [u8; 8] = *b"siftkrn\x03";
 
 /// What a client says first.
 pub struct Hello {
@@ -54,6 +55,9 @@ pub enum Call {
     },
     Durable {
         tickets: Vec<u64>,
+    },
+    Recorded {
+        ticket: u64,
     },
     Settle {
         lease: String,
@@ -108,6 +112,7 @@ pub enum Call {
         index: u64,
     },
     Totals,
+    Shadow,
 }
 
 /// Something that went wrong, as a `KernelError` that travels.
@@ -137,6 +142,7 @@ pub enum Reply {
     Hash([u8; 32]),
     Text(String),
     Totals(Totals),
+    Shadow(Vec<ShadowCounters>),
 }
 
 impl From<&KernelError> for Fault {
@@ -401,6 +407,7 @@ impl Call {
         match self {
             Self::Authorize { .. }
             | Self::Durable { .. }
+            | Self::Recorded { .. }
             | Self::Settle { .. }
             | Self::Cancel { .. }
             | Self::Abandon { .. }
@@ -414,7 +421,7 @@ impl Call {
             | Self::SignApproval { .. } => Right::Approve,
             Self::Undos(_) | Self::TakeUndo { .. } | Self::ReturnUndo { .. } => Right::Rollback,
             Self::Revoke { .. } => Right::Revoke,
-            Self::Reload | Self::Totals => Right::Operate,
+            Self::Reload | Self::Totals | Self::Shadow => Right::Operate,
         }
     }
 
@@ -481,6 +488,10 @@ impl Call {
                 writer.unsigned(*index);
             }),
             Self::Totals => frame(out, 19, |_| {}),
+            Self::Recorded { ticket } => frame(out, 20, |writer| {
+                writer.unsigned(*ticket);
+            }),
+            Self::Shadow => frame(out, 21, |_| {}),
         }
     }
 
@@ -538,6 +549,8 @@ impl Call {
             17 => Self::PolicyHash,
             18 => Self::Proof { index: reader.unsigned()? },
             19 => Self::Totals,
+            20 => Self::Recorded { ticket: reader.unsigned()? },
+            21 => Self::Shadow,
             _ => return Err(Malformed),
         };
         reader.end()?;
@@ -747,6 +760,14 @@ impl Reply {
                         .number(*settled);
                 });
             }),
+            Self::Shadow(counters) => frame(out, 113, |writer| {
+                writer.list(counters.iter(), |writer, one| {
+                    writer.text(&one.rule_id);
+                    for count in [one.evaluated, one.satisfied, one.errors, one.would_change] {
+                        writer.unsigned(count);
+                    }
+                });
+            }),
         }
     }
 
@@ -801,6 +822,15 @@ impl Reply {
                 }
                 Self::Totals(totals.into_iter().collect())
             }
+            113 => Self::Shadow(reader.list(|reader| {
+                Ok(ShadowCounters {
+                    rule_id: reader.text()?.into(),
+                    evaluated: reader.unsigned()?,
+                    satisfied: reader.unsigned()?,
+                    errors: reader.unsigned()?,
+                    would_change: reader.unsigned()?,
+                })
+            })?),
             _ => return Err(Malformed),
         };
         reader.end()?;
@@ -855,6 +885,7 @@ mod tests {
         let actual = [("a".to_owned(), 1), ("b".to_owned(), -2)].into();
         calls.extend([
             Call::Durable { tickets: vec![0, u64::MAX] },
+            Call::Recorded { ticket: u64::MAX },
             Call::Settle { lease: text(), actual, result: value() },
             Call::Cancel { lease: text() },
             Call::Abandon { lease: text() },
@@ -883,6 +914,7 @@ mod tests {
             Call::PolicyHash,
             Call::Proof { index: 7 },
             Call::Totals,
+            Call::Shadow,
         ]);
         calls
     }
@@ -945,6 +977,13 @@ mod tests {
             Reply::Hash([1; 32]),
             Reply::Text(text()),
             Reply::Totals([(key("a"), (1, 2, 3)), (key("b"), (4, 5, 6))].into()),
+            Reply::Shadow(vec![ShadowCounters {
+                rule_id: "trial".into(),
+                evaluated: 4,
+                satisfied: 3,
+                errors: 2,
+                would_change: 1,
+            }]),
         ]
     }
 

@@ -13,13 +13,15 @@ use std::time::{Duration, Instant};
 
 use rustix::net::sockopt::socket_peercred;
 use rustix::process::getuid;
+use sift_policy::json::Value;
 
 use super::access::{safe_place, Access, Rights, SocketBounds};
 use super::link::{Broken, Link};
 use super::message::{write_answer, Call, Fault, Fetched, Hello, Reply, Welcome};
+use crate::budget::Ending;
 use crate::error::{file, KernelError, Result};
 use crate::gate::{Gate, Local};
-use crate::kernel::{Authorization, Status};
+use crate::kernel::{Authorization, Durable, Status};
 use crate::session::{SignedElevation, SignedGrant};
 use crate::sync::lock;
 use crate::wire::random;
@@ -398,7 +400,8 @@ impl Shared {
                     return write_answer(out, &denial, None);
                 }
                 let kernel = self.local.kernel();
-                let answer = kernel.authorize(&request, &credential, approval.as_deref());
+                let peer = Some(visitor.user);
+                let answer = kernel.authorize_for(peer, &request, &credential, approval.as_deref());
                 if answer.has_receipt() {
                     let mut answers = lock(&visitor.answers);
                     write_answer(out, &answer, Some(answers.next()));
@@ -413,8 +416,17 @@ impl Shared {
                 call.right().word()
             )))
             .write(out),
-            Call::Durable { tickets } => Reply::Durable(self.fetch(&tickets, visitor)).write(out),
-            call => match self.call(call) {
+            Call::Durable { tickets } => {
+                let kernel = self.local.kernel();
+                Reply::Durable(self.fetch(&tickets, visitor, |answer| kernel.durable(answer)))
+                    .write(out);
+            }
+            Call::Recorded { ticket } => {
+                let kernel = self.local.kernel();
+                Reply::Durable(self.fetch(&[ticket], visitor, |answer| kernel.recorded(answer)))
+                    .write(out);
+            }
+            call => match self.call(call, Some(visitor.user)) {
                 Ok(reply) => reply.write(out),
                 Err(error) => fault(&error).write(out),
             },
@@ -422,7 +434,12 @@ impl Shared {
     }
 
     /// Receipts of answers, waited for together: no longer than for one.
-    fn fetch(&self, tickets: &[u64], visitor: &Visitor) -> Vec<Fetched> {
+    fn fetch(
+        &self,
+        tickets: &[u64],
+        visitor: &Visitor,
+        wait: impl Fn(&Authorization) -> Result<Option<Durable>>,
+    ) -> Vec<Fetched> {
         let kernel = self.local.kernel();
         let error = |what: &str| Err(Fault::from(&KernelError::Unavailable(what.to_owned())));
         let answers = lock(&visitor.answers);
@@ -439,21 +456,25 @@ impl Shared {
                 Some(_) if Instant::now() > until => {
                     error("the receipt was not durable in time; it may still become so")
                 }
-                Some(answer) => kernel.durable(&answer).map_err(|error| Fault::from(&error)),
+                Some(answer) => wait(&answer).map_err(|error| Fault::from(&error)),
             })
             .collect()
     }
 
-    fn call(&self, call: Call) -> Result<Reply> {
+    fn call(&self, call: Call, peer: Option<u32>) -> Result<Reply> {
         let local = &*self.local;
         Ok(match call {
-            // Both have been taken care of.
-            Call::Authorize { .. } | Call::Durable { .. } => Reply::Done,
+            // They have been taken care of.
+            Call::Authorize { .. } | Call::Durable { .. } | Call::Recorded { .. } => Reply::Done,
             Call::Settle { lease, actual, result } => {
-                Reply::Outcome(local.settle(&lease, actual, &result)?)
+                Reply::Outcome(local.end_for(peer, &lease, Ending::Settle(actual), &result)?)
             }
-            Call::Cancel { lease } => Reply::Outcome(local.cancel(&lease)?),
-            Call::Abandon { lease } => Reply::Outcome(local.abandon(&lease)?),
+            Call::Cancel { lease } => {
+                Reply::Outcome(local.end_for(peer, &lease, Ending::Cancel, &Value::Null)?)
+            }
+            Call::Abandon { lease } => {
+                Reply::Outcome(local.end_for(peer, &lease, Ending::Abandon, &Value::Null)?)
+            }
             Call::Undos(steps) => Reply::Undos(local.undos(steps.trace())?),
             Call::TakeUndo { steps, request_id } => {
                 Reply::Flag(local.take_undo(steps.trace(), &request_id)?)
@@ -470,7 +491,8 @@ impl Shared {
                 Reply::Done
             }
             Call::OpenSession { grant } => {
-                let session = local.open_session(&SignedGrant::from_json(&grant)?)?;
+                let grant = SignedGrant::from_json(&grant)?;
+                let session = local.kernel().open_session_for(peer, &grant)?;
                 Reply::Session { id: session.id().to_owned(), key: *session.key() }
             }
             Call::Elevate { elevation } => {
@@ -497,6 +519,7 @@ impl Shared {
             Call::PolicyHash => Reply::Hash(local.policy_hash()?),
             Call::Proof { index } => Reply::Text(local.proof(index)?),
             Call::Totals => Reply::Totals(local.totals()?),
+            Call::Shadow => Reply::Shadow(local.shadow_counters()?),
         })
     }
 

@@ -1,10 +1,10 @@
 //! A store that forgets: for tests of what the kernel does with one.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
-use super::{AccountKey, Before, Noted, Store, Undo};
+use super::{AccountKey, Before, Mark, Noted, Store, Undo};
 use crate::approval::{ApprovalRecord, ApprovalState, Signed};
 use crate::error::StoreError;
 use crate::revocation::Subject;
@@ -50,6 +50,8 @@ enum Phase {
 pub struct MemoryStore {
     state: Mutex<State>,
     broken: AtomicBool,
+    /// How often it was asked or told something: no less than how often it was changed.
+    calls: AtomicU64,
 }
 
 impl MemoryStore {
@@ -66,6 +68,7 @@ impl MemoryStore {
         if self.broken.load(Ordering::SeqCst) {
             return Err(StoreError { what, reason: "it was told to".to_owned() });
         }
+        self.calls.fetch_add(1, Ordering::SeqCst);
         Ok(work(&mut lock(&self.state)))
     }
 }
@@ -244,6 +247,12 @@ impl Store for MemoryStore {
             });
         })
     }
+
+    fn mark(&self) -> Mark<'_> {
+        Mark { id: "memory", generation: self.calls.load(Ordering::SeqCst) }
+    }
+
+    fn follow(&self, _tree_size: Arc<AtomicU64>) {}
 
     fn before(&self) -> Result<Before, StoreError> {
         self.state("look at the last kernel", |state| {

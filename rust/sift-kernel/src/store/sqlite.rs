@@ -7,11 +7,12 @@
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use rusqlite::{params, Connection, OpenFlags, OptionalExtension, Row};
 
-use super::{AccountKey, Before, Noted, Store, Undo};
+use super::{AccountKey, Before, Mark, Noted, Store, Undo};
 use crate::approval::{ApprovalRecord, ApprovalState, Sealed, Signed, Verdict};
 use crate::error::StoreError;
 use crate::revocation::{Subject, SubjectKind};
@@ -19,7 +20,7 @@ use crate::sync::lock;
 
 /// Says that a file is ours (`SIFT` in ASCII), and which tables it has.
 const APPLICATION: i64 = 0x5349_4654;
-const VERSION: i64 = 2;
+const VERSION: i64 = 1;
 
 const TABLES: &str = "
 create table account (
@@ -55,41 +56,18 @@ create index undo_until on undo (until_ms);
 create table kernel (
     one integer primary key check (one = 1), phase text not null, wall_ms integer not null,
     issued_ms integer not null, steady_ms integer not null, boot text not null,
-    tree_size integer not null) strict;
-insert into kernel values (1, 'fresh', 0, 0, 0, '', 0);
-";
-
-/// From the tables of version 1, which did not know whose elevations and undos are: an elevation of no agent widens
-/// nothing, and an undo of no tenant is found where none is named. Nor how long the ledger was, so that it counts as
-/// crashed. Places were milliseconds once, and microseconds later.
-const FROM_1: &str = "
-create index approval_agent on approval (tenant, agent, state, expires_ms);
-alter table elevation rename to elevation_1;
-alter table undo rename to undo_1;
-create table elevation (
-    id text primary key, agent text not null, expires_ms integer not null, signed blob not null)
-    strict, without rowid;
-insert into elevation select id, '', expires_ms, signed from elevation_1;
-create table undo (
-    tenant text not null, agent text not null, trace text not null, request text not null,
-    place integer not null, tool text not null, args blob not null, until_ms integer not null,
-    taken integer not null,
-    primary key (trace, tenant, agent, request)) strict, without rowid;
-create index undo_until on undo (until_ms);
-insert into undo select '', '', trace, request, place, tool, args,
-    case when place > 100000000000000 then place / 1000 else place end + 2592000000, 0 from undo_1;
-drop table elevation_1;
-drop table undo_1;
-alter table kernel add column steady_ms integer not null default 0;
-alter table kernel add column boot text not null default '';
-alter table kernel add column tree_size integer not null default 0;
-update kernel set phase = 'open' where phase = 'closed';
+    tree_size integer not null, id text not null, generation integer not null) strict;
+insert into kernel values (1, 'fresh', 0, 0, 0, '', 0, lower(hex(randomblob(8))), 0);
 ";
 
 /// See the module.
 #[derive(Debug)]
 pub struct SqliteStore {
     connection: Mutex<Connection>,
+    id: String,
+    generation: AtomicU64,
+    /// How long the ledger is.
+    tree_size: OnceLock<Arc<AtomicU64>>,
 }
 
 fn failed(what: &'static str) -> impl Fn(rusqlite::Error) -> StoreError {
@@ -137,20 +115,12 @@ impl SqliteStore {
                 transaction.pragma_update(None, "user_version", VERSION).map_err(failed(WHAT))?;
                 transaction.commit().map_err(failed(WHAT))?;
             }
-            (APPLICATION, found @ (1 | VERSION)) => {
+            (APPLICATION, VERSION) => {
                 let check: String = connection
                     .pragma_query_value(None, "quick_check", |row| row.get(0))
                     .map_err(failed(WHAT))?;
                 if check != "ok" {
                     return Err(damaged(WHAT, "the file is damaged: restore it from a backup"));
-                }
-                if found != VERSION {
-                    let transaction = connection.transaction().map_err(failed(WHAT))?;
-                    transaction.execute_batch(FROM_1).map_err(failed(WHAT))?;
-                    transaction
-                        .pragma_update(None, "user_version", VERSION)
-                        .map_err(failed(WHAT))?;
-                    transaction.commit().map_err(failed(WHAT))?;
                 }
             }
             (APPLICATION, other) => {
@@ -158,7 +128,17 @@ impl SqliteStore {
             }
             _ => return Err(damaged(WHAT, "it is the file of another program")),
         }
-        Ok(Self { connection: Mutex::new(connection) })
+        let (id, generation): (String, i64) = connection
+            .query_row("select id, generation from kernel", [], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .map_err(failed(WHAT))?;
+        Ok(Self {
+            connection: Mutex::new(connection),
+            id,
+            generation: AtomicU64::new(u64::try_from(generation).unwrap_or_default()),
+            tree_size: OnceLock::new(),
+        })
     }
 
     fn run<T>(
@@ -171,7 +151,18 @@ impl SqliteStore {
             .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
             .map_err(failed(what))?;
         let done = work(&transaction).map_err(failed(what))?;
+        // Every change is counted, and says how long the ledger was: neither can be put back alone.
+        let size = self.tree_size.get().map_or(0, |size| size.load(Ordering::SeqCst));
+        let size = i64::try_from(size).unwrap_or(i64::MAX);
+        let generation: i64 = transaction
+            .prepare_cached(
+                "update kernel set generation = generation + 1, tree_size = max(tree_size, ?)
+                 returning generation",
+            )
+            .and_then(|mut counted| counted.query_row([size], |row| row.get(0)))
+            .map_err(failed(what))?;
         transaction.commit().map_err(failed(what))?;
+        self.generation.store(u64::try_from(generation).unwrap_or(u64::MAX), Ordering::SeqCst);
         Ok(done)
     }
 
@@ -555,6 +546,15 @@ impl Store for SqliteStore {
         })
     }
 
+    fn mark(&self) -> Mark<'_> {
+        Mark { id: &self.id, generation: self.generation.load(Ordering::SeqCst) }
+    }
+
+    fn follow(&self, tree_size: Arc<AtomicU64>) {
+        // The first ledger stays: a store has one.
+        let _ = self.tree_size.set(tree_size);
+    }
+
     fn before(&self) -> Result<Before, StoreError> {
         self.look("look at the last kernel", |connection| {
             connection.query_row(
@@ -707,40 +707,24 @@ mod tests {
         }
     }
 
-    /// The tables that version 1 had, as far as version 2 changed them.
-    const TABLES_1: &str = "
-create table approval (
-    id text primary key, action blob not null, tenant text not null, agent text not null,
-    session text, requester text not null, tool text not null, rule text not null, m integer not null,
-    approver_group text not null, created_ms integer not null, expires_ms integer not null,
-    state text not null) strict, without rowid;
-create table elevation (
-    id text primary key, expires_ms integer not null, signed blob not null) strict, without rowid;
-create table undo (
-    trace text not null, request text not null, place integer not null, tool text not null,
-    args blob not null,
-    primary key (trace, request)) strict, without rowid;
-create table kernel (
-    one integer primary key check (one = 1), phase text not null, wall_ms integer not null,
-    issued_ms integer not null) strict;
-insert into kernel values (1, 'closed', 70, 60);
-insert into elevation values ('e', 100, x'00');
-insert into undo values ('t1', 'r1', 5, 'unbook', x'31');
-pragma application_id = 1397311060;
-pragma user_version = 1;
-";
-
     #[test]
-    fn a_file_of_version_1_is_taken_over() {
+    fn every_change_is_counted_and_says_how_long_the_ledger_was() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("kernel.sqlite");
-        Connection::open(&path).unwrap().execute_batch(TABLES_1).unwrap();
-        for _ in 0..2 {
-            let store = SqliteStore::open(&path).unwrap();
-            assert_eq!(store.undos("t1", false).unwrap(), [undo("", "", b"1")]);
-            assert_eq!(store.elevations(1).unwrap(), [(String::new(), vec![0])]);
-            let noted = Noted { wall_ms: 70, ..Noted::default() };
-            assert_eq!(store.before().unwrap(), Before::Crashed(noted));
-        }
+        let other = SqliteStore::open(&folder.path().join("other.sqlite")).unwrap();
+        let store = SqliteStore::open(&path).unwrap();
+        assert_eq!((store.mark().id.len(), store.mark().generation), (16, 0));
+        assert_ne!(store.mark().id, other.mark().id);
+        let id = store.mark().id.to_owned();
+        store.begin().unwrap();
+        assert_eq!(store.undos("t", false).unwrap(), []);
+        assert_eq!(store.mark().generation, 1, "looking changes nothing");
+        store.follow(Arc::new(AtomicU64::new(7)));
+        store.forget_undos(1).unwrap();
+        drop(store);
+        let store = SqliteStore::open(&path).unwrap();
+        assert_eq!(store.mark(), Mark { id: &id, generation: 2 });
+        let noted = Noted { tree_size: 7, ..Noted::default() };
+        assert_eq!(store.before().unwrap(), Before::Crashed(noted));
     }
 }

@@ -44,8 +44,13 @@ pub(crate) fn write(folder: &Path, more: &str) {
         &[
             entry("receipt-1", "receipt", 1, ""),
             entry("log-1", "log", 2, "name = \"acme.example/actions\""),
-            entry("bot-1", "agent", 3, "tenant = \"acme\"\nagent = \"bot\"\nroles = [\"support\"]"),
-            entry("ann", "approver", 4, "groups = [\"finance\"]"),
+            entry(
+                "bot-1",
+                "agent",
+                3,
+                "tenant = \"acme\"\nagent = \"bot\"\nroles = [\"support\"]\nname = \"olga\"",
+            ),
+            entry("ann", "approver", 4, "groups = [\"finance\"]\nname = \"ann\""),
         ]
         .concat(),
     );

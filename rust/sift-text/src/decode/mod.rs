@@ -342,6 +342,19 @@ impl Window {
         }
     }
 
+    /// Appends what the window decodes to to `out`. `tell` is told of each piece of it where it begins in `out`, where
+    /// in the text, and whether it is a unit; if not, its bytes stand for themselves. Not of compressed data or UTF-16.
+    pub fn append(&self, text: &[u8], out: &mut Vec<u8>, tell: &mut dyn FnMut(usize, usize, bool)) {
+        self.pieces(text, &mut |piece| {
+            let (start, unit) = match piece {
+                Piece::Literal { start, .. } => (start, false),
+                Piece::Unit { start, .. } => (start, true),
+            };
+            tell(out.len(), start, unit);
+            out.extend_from_slice(piece.bytes());
+        });
+    }
+
     /// Fills `map` with the way back from the decoded bytes to `text`.
     ///
     /// No map is kept while decoding: almost every window has no finding.
@@ -464,8 +477,39 @@ pub struct Held {
     /// views read as the identity view, so hold from where the identity view's undecided part
     /// began when it had been read up to here.
     pub sparse: usize,
+    /// The same without the regions that are open ([`Finder::open`]): for whoever reads on in those.
+    pub unit: usize,
     /// The buffer must go back to here for the windows that are not yet told.
     pub buffer: usize,
+}
+
+/// Where windows of a sparse decoder overlap or follow one another, and more is to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Open {
+    pub reading: Reading,
+    /// Where the window begins that will be told next.
+    pub start: usize,
+    /// Where the one after it begins, once that is known.
+    pub next: Option<usize>,
+    /// The first loud unit: bytes before it stand for themselves.
+    pub first: usize,
+    /// Read up to here, a place between units.
+    pub read: usize,
+}
+
+impl Open {
+    /// The windows that are not told, as far as they are read.
+    pub fn windows(&self) -> impl Iterator<Item = Window> + '_ {
+        let Self { reading, start, next, first, read } = *self;
+        let window = move |start: usize| Window {
+            start,
+            literal: start.max(first),
+            end: read,
+            reading,
+            open: true,
+        };
+        std::iter::once(start).chain(next).map(window)
+    }
 }
 
 impl Finder {
@@ -522,7 +566,15 @@ impl Finder {
         let both = escapes.into_iter().chain(characters);
         let sparse = both.clone().map(|(held, _)| held).fold(length, usize::min);
         let buffer = both.map(|(_, buffer)| buffer).fold(dense, usize::min);
-        Held { dense, sparse, buffer }
+        let units = self.escapes.as_ref().map(Sparse::unit);
+        let units = units.into_iter().chain(self.characters.as_ref().map(Sparse::unit));
+        Held { dense, sparse, unit: units.fold(length, usize::min), buffer }
+    }
+
+    /// Regions of sparse windows that are open, at most one of each decoder.
+    pub fn open(&self) -> impl Iterator<Item = Open> {
+        let escapes = self.escapes.as_ref().and_then(Sparse::open);
+        escapes.into_iter().chain(self.characters.as_ref().and_then(Sparse::open))
     }
 
     /// The caller dropped `count` bytes from the front of its buffer, at most [`Held::buffer`].

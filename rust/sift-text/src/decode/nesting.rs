@@ -30,6 +30,13 @@ pub struct Nesting {
     gate: Gate,
 }
 
+/// How many times its encoding compressed data may become: logs become twenty times smaller, and a third larger in
+/// base64.
+const MOST_PACKED: usize = 24;
+
+/// What short compressed data may become all the same.
+const LEAST_UNPACKED: usize = 4096;
+
 /// How far [`Nesting::visit`] came.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
@@ -163,8 +170,11 @@ impl Nesting {
     ) {
         let (mut decoded, mut found) = self.spare.pop().unwrap_or_default();
         found.clear();
-        // Nested compressed data may not become more than is left.
-        let left = budget.unwrap_or(limits.unpacked_bytes).min(limits.unpacked_bytes);
+        // Nested compressed data may not become more than is left, and none more than text does that somebody
+        // compressed: a hundred bytes of zlib can be 64 KiB, and each of those costs as much as one of the text.
+        let size = level.window.end - level.window.start;
+        let most = size.saturating_mul(MOST_PACKED).max(LEAST_UNPACKED).min(limits.unpacked_bytes);
+        let left = budget.unwrap_or(most).min(most);
         let own = Limits { unpacked_bytes: left, ..*limits };
         level.window.decode(level.text, &own, &mut decoded);
         outcome.decoded += decoded.len();
@@ -175,7 +185,6 @@ impl Nesting {
         match budget {
             Some(budget) => *budget = budget.saturating_sub(decoded.len()),
             None => {
-                let size = (level.window.end - level.window.start).max(decoded.len());
                 *budget = Some(limits.work.saturating_mul(size));
             }
         }

@@ -1,7 +1,7 @@
 //! Decoders of texts in which few units stand for something else: where windows begin and end.
 
 use super::gate::Gate;
-use super::{Encoding, Piece, Reading, Window, REACH, STRIDE, WINDOW};
+use super::{Encoding, Open, Piece, Reading, Window, REACH, STRIDE, WINDOW};
 
 /// What the units of a sparse decoder are.
 ///
@@ -72,6 +72,14 @@ impl Unit {
     }
 }
 
+/// Longest word behind the last loud unit that is decoded with it, in bytes beyond [`REACH`].
+const TAIL: usize = STRIDE;
+
+/// Whether a token goes on with this byte.
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'+' | b'/' | b'=' | b'~')
+}
+
 /// Finds the windows around loud units.
 #[derive(Clone, Debug)]
 pub(super) struct Sparse<G> {
@@ -97,6 +105,8 @@ struct Region {
     first: usize,
     /// End of the last loud unit.
     last: usize,
+    /// The region does not end before.
+    end: usize,
     /// End of the last window told.
     told: usize,
 }
@@ -139,7 +149,7 @@ impl<G: Grammar> Sparse<G> {
             }
             let next = G::skip(text, self.at);
             if let Some(region) = &mut self.region {
-                let close = region.last + REACH;
+                let close = region.ends(text, finished);
                 region.passes(self.at, next.min(close), self.reading, found);
                 if next >= close {
                     region.close(close, self.reading, found);
@@ -172,13 +182,14 @@ impl<G: Grammar> Sparse<G> {
                     next: None,
                     first,
                     last: end,
+                    end: 0,
                     told: 0,
                 });
-                region.last = end;
+                (region.last, region.end) = (end, end + REACH);
             }
             if let Some(region) = &mut self.region {
                 region.passes(end, end, self.reading, found);
-                if end >= region.last + REACH {
+                if end >= region.ends(text, finished) {
                     region.close(end, self.reading, found);
                     self.region = None;
                 }
@@ -188,12 +199,23 @@ impl<G: Grammar> Sparse<G> {
     }
 
     pub(super) fn held(&self) -> usize {
-        let open = self.quiet.unwrap_or(self.at);
+        let open = self.unit();
         self.region.map_or(open, |region| region.first.max(region.start).min(open))
     }
 
+    /// A unit that is not whole, or that a loud one may join, begins here or later.
+    pub(super) fn unit(&self) -> usize {
+        self.quiet.unwrap_or(self.at)
+    }
+
+    /// The region of which windows are still to be told.
+    pub(super) fn open(&self) -> Option<Open> {
+        let Region { start, next, first, .. } = self.region?;
+        Some(Open { reading: self.reading, start, next, first, read: self.at })
+    }
+
     pub(super) fn buffer(&self) -> usize {
-        let reach = self.quiet.unwrap_or(self.at).saturating_sub(REACH);
+        let reach = self.unit().saturating_sub(REACH);
         let start = self.region.map_or(reach, |region| region.start.min(reach));
         start.saturating_sub(BEHIND)
     }
@@ -206,12 +228,26 @@ impl<G: Grammar> Sparse<G> {
             region.next = region.next.map(|at| at.saturating_sub(count));
             region.first = region.first.saturating_sub(count);
             region.last = region.last.saturating_sub(count);
+            region.end = region.end.saturating_sub(count);
             region.told = region.told.saturating_sub(count);
         }
     }
 }
 
 impl Region {
+    /// Where the region ends if no loud unit follows: behind the word in which [`REACH`] bytes behind the last one
+    /// are, for of a token often only the beginning holds a unit. A place beyond the text if that is not known yet.
+    fn ends(&mut self, text: &[u8], finished: bool) -> usize {
+        let most = self.last + REACH + TAIL;
+        let rest = text.get(self.end..text.len().min(most)).unwrap_or_default();
+        self.end += rest.iter().take_while(|&&byte| is_word(byte)).count();
+        if self.end < text.len() || self.end >= most || finished {
+            self.end
+        } else {
+            usize::MAX
+        }
+    }
+
     /// All places from `from` to `to` are between units.
     fn passes(&mut self, from: usize, to: usize, reading: Reading, found: &mut Vec<Window>) {
         loop {

@@ -391,7 +391,7 @@ fn words(text: &[u8], start: usize, mut signs: u64, parts: u64) -> bool {
         let bit = signs.trailing_zeros();
         let before = (parts << (63 - bit)).leading_ones();
         let behind = (parts >> bit).trailing_ones();
-        // Of a word that is all in the block the first two letters mostly say enough.
+        // Of a word that is all in the block the first three letters mostly say enough.
         let whole = before <= bit && bit + behind < 64;
         let at = start + bit as usize;
         let end = if whole && !begins(text, at + 1 - before as usize) {
