@@ -57,16 +57,12 @@ class Options(ScannerArguments):
 def redact(file: str, **options: Unpack[Options]) -> int:
     """Copy a text with secrets replaced; personal data too, with --rules default,pii.
 
-    Reads FILE or standard input as it arrives and writes what is certain at once; any bytes pass. Of
-    standard input encodings are undone only with --decode: lines would wait for the next. Exits 0 when all is copied,
-    with or without findings.
+    Reads FILE or standard input as it arrives and writes what is certain at once; any bytes pass. The end
+    of a line from which something encoded could go on waits for the next line, but with --no-decode. Exits 0
+    when all is copied, with or without findings.
     """
     check_target(options["output"])
     operators = _operators(options["operator"])
-    given = click.get_current_context().get_parameter_source("decode")
-    if file == "-" and given is click.core.ParameterSource.DEFAULT:
-        # Where an encoding could go on behind a line, the line would wait for the next: behind `tail -f` for ever.
-        options["decode"] = False
     scanner = make_scanner(options)
     with ExitStack() as stack:
         source: Any = sys.stdin.buffer if file == "-" else stack.enter_context(open(file, "rb", buffering=0))

@@ -838,7 +838,7 @@ room = { type = "integer", maximum = 3 }
 
     @contextlib.contextmanager
     def rooms(self, tmp_path, mode):
-        """A kernel that knows rooms, a key, and what signs a call of a tool in the trace."""
+        """A kernel that knows rooms, and what signs a call of a tool in the trace."""
         folder = tmp_path / "g"
         assert CliRunner().invoke(cli, ["init", str(folder)]).exit_code == 0
         with (folder / "tools.toml").open("a") as stream:
@@ -852,10 +852,10 @@ room = { type = "integer", maximum = 3 }
             def sign(tool, args):
                 return sf.sign_request(request(tool, args=args, trace_id="t1"), key)
 
-            yield kernel, key, sign
+            yield kernel, sign
 
     def test_a_trace_is_undone_backwards_through_the_same_door(self, tmp_path, mode):
-        with self.rooms(tmp_path, mode) as (kernel, _, sign):
+        with self.rooms(tmp_path, mode) as (kernel, sign):
             for room in (1, 2, 9):
                 with kernel.action(*sign("book", {"room": room})) as permit:
                     permit.result = {"ref": f"r{room}"}
@@ -874,7 +874,7 @@ room = { type = "integer", maximum = 3 }
             assert kernel.rollback("other", sign=sign, run=lambda *_: pytest.fail("undone")) == []
 
     def test_only_what_did_not_begin_is_tried_again(self, tmp_path, mode):
-        with self.rooms(tmp_path, mode) as (kernel, key, sign):
+        with self.rooms(tmp_path, mode) as (kernel, sign):
 
             def no_key(tool, args):
                 raise OSError

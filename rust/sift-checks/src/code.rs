@@ -304,9 +304,9 @@ fn joined_words(value: &[u8]) -> bool {
     let upper = value.iter().any(u8::is_ascii_uppercase);
     let (mut words, mut letters, mut others, mut rest) = (0usize, 0usize, 0usize, 0usize);
     for part in value.split(|&byte| byte == sign) {
-        let one_case = part
-            .iter()
-            .all(|b| b.is_ascii_digit() || b.is_ascii_alphabetic() && b.is_ascii_uppercase() == upper);
+        let one_case = part.iter().all(|b| {
+            b.is_ascii_digit() || b.is_ascii_alphabetic() && b.is_ascii_uppercase() == upper
+        });
         if part.is_empty() || !one_case {
             return false;
         }
@@ -317,7 +317,8 @@ fn joined_words(value: &[u8]) -> bool {
             others += 1;
             let number = part.iter().all(u8::is_ascii_digit);
             // A time in milliseconds has thirteen digits; a mix that long is a token's.
-            rest += if part.len() <= if number { 13 } else { 8 } { part.len() } else { return false };
+            rest +=
+                if part.len() <= if number { 13 } else { 8 } { part.len() } else { return false };
         }
     }
     words >= 2 && words + others >= 3 && others <= 1 && rest <= letters

@@ -147,6 +147,9 @@ pub(crate) struct SigningKey {
     audience: String,
 }
 
+/// A policy on trial, and its counters.
+type Trial = (String, u64, u64, u64, u64);
+
 #[pymethods]
 impl SigningKey {
     #[staticmethod]
@@ -1144,7 +1147,7 @@ impl Kernel {
 
     /// What policies in shadow mode did: name, and how often it was a candidate, matched, could not be evaluated,
     /// would have changed the decision.
-    fn _shadow(&self, py: Python<'_>) -> PyResult<Vec<(String, u64, u64, u64, u64)>> {
+    fn _shadow(&self, py: Python<'_>) -> PyResult<Vec<Trial>> {
         let counters = run(py, || self.core.shadow_counters())?;
         Ok(counters
             .into_iter()

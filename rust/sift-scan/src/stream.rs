@@ -306,7 +306,7 @@ impl Stream {
         if let Some(undecided) = &mut self.undecided {
             let text = Part { base: self.base, bytes: &self.text };
             let (queue, work) = (&mut self.queue, &mut self.work);
-            if undecided.decide(&self.scanner, frontier, complete, text, mode, queue, work)? {
+            if undecided.decide(&self.scanner, frontier, text, mode, queue, work)? {
                 self.queue.sort_by_key(Candidate::order);
             }
         }

@@ -332,7 +332,6 @@ impl Undecided {
         &mut self,
         scanner: &Scanner,
         frontier: usize,
-        complete: bool,
         text: Part<'_>,
         mode: Mode<'_>,
         queue: &mut Vec<Candidate>,
@@ -348,7 +347,7 @@ impl Undecided {
         }
         self.seen.told.clear();
         let known = queue.len();
-        let decided = |candidate: &mut Candidate| complete || candidate.start < frontier;
+        let decided = |candidate: &mut Candidate| mode.complete || candidate.start < frontier;
         queue.extend(pending.extract_if(.., decided));
         self.pending = pending;
         if mode.characters {

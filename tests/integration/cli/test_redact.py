@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import subprocess
 import time
@@ -83,10 +84,22 @@ def test_an_operator_given_twice(command: Invoke) -> None:
     assert "two operators" in ran.err
 
 
+def test_a_pipe_and_a_file_are_decoded_alike(command: Invoke, tree: Path, secret: str) -> None:
+    data = base64.b64encode(f"the token is {secret}, keep it".encode()).decode()
+    (tree / "encoded.txt").write_text(data)
+    outputs = [command("redact", str(tree / "encoded.txt")).out, command("redact", stdin=data.encode()).out]
+    assert outputs[0] == outputs[1]
+    assert f"<{TOKEN}>".encode() in outputs[0]
+
+
 def test_line_by_line(program: str, secret: str) -> None:
     """Each line is out before the next is written, as behind `tail -f`; a hold of a line would hang here."""
     process = subprocess.Popen(
-        [program, "redact"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()
+        [program, "redact", "--no-decode"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(),
     )
     assert process.stdin is not None
     assert process.stdout is not None
