@@ -309,6 +309,10 @@ fn long_secrets_are_covered_to_their_end() {
     let mut left = Vec::new();
     for bytes in [700, 1700, 3300, 6400] {
         let key = private_key(bytes, &mut rng);
+        let text = format!("key: {key}\nand go on");
+        let found = scanner.scan(text.as_bytes()).unwrap().findings;
+        let spans: Vec<_> = found.iter().map(|it| (it.start, it.end)).collect();
+        assert_eq!(spans, [(5, 5 + key.len())], "as it stands");
         for way in WAYS {
             if way.printable {
                 continue;
