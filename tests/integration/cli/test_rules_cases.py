@@ -120,11 +120,14 @@ def test_rules_and_cases_together(invoke: Invoke, mine: Path, cases) -> None:
     assert "1 case: all passed" in ran.err
 
 
-def test_the_example_of_the_document(invoke: Invoke, mine: Path, tmp_path: Path) -> None:
-    (example,) = re.findall(r"^```toml\n(.*?)^```", DOCUMENT.read_text(), re.MULTILINE | re.DOTALL)
-    path = tmp_path / "cases.toml"
+def test_the_example_of_the_document(invoke: Invoke, tmp_path: Path) -> None:
+    """The cases of cli.md, with the rule of rules-howto.md."""
+    block = re.compile(r"^```toml\n(.*?)^```", re.MULTILINE | re.DOTALL)
+    (example,) = block.findall(DOCUMENT.read_text())
+    rule, path = tmp_path / "acme.toml", tmp_path / "cases.toml"
+    rule.write_text(block.findall(DOCUMENT.with_name("rules-howto.md").read_text())[0])
     path.write_text(example)
-    ran = own(invoke, mine, path)
+    ran = own(invoke, rule, path)
     assert (ran.code, ran.out) == (0, b""), ran.out
     assert "3 cases" in ran.err
 
