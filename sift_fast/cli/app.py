@@ -47,7 +47,7 @@ Examples:
   sift-fast scan .                          what `git` would see of this folder
   git diff | sift-fast scan -               standard input
   sift-fast scan --format sarif -o out.sarif src
-  tail -f app.log | sift-fast redact        line by line
+  tail -f app.log | sift-fast redact --no-decode    line by line
   sift-fast rules list
 
 \b

@@ -25,7 +25,7 @@ from sift_fast.cli.app import CLEAN
 EPILOG = """\b
 Examples:
   sift-fast redact chat.txt > clean.txt
-  tail -f app.log | sift-fast redact
+  tail -f app.log | sift-fast redact --no-decode
   sift-fast redact chat.txt --rules default,pii
   sift-fast redact dump.sql --output dump.clean.sql --operator mask
   sift-fast redact - --operator replace:XXX --operator PASSWORD=remove
