@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Generator, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, SupportsIndex, TypeVar, overload
 
 from sift_fast import _core
+from sift_fast._pieces import through
 from sift_fast.redact import _redact_json
 
 if TYPE_CHECKING:
@@ -178,30 +179,6 @@ class Scanner(_core.Scanner):
             >>> "".join(asyncio.run(answer()))
             'clean text'
         """
-        return _pieces(self.stream(operators, vault), source)
-
-
-async def _pieces(stream: _core.Stream, source: AsyncIterable[Any] | Iterable[Any]) -> AsyncIterator[Any]:
-    # Left early for whatever reason, the stream is aborted: what it holds was never certain to be clean.
-    with stream:
-        if isinstance(source, AsyncIterable):
-            try:
-                async for piece in source:
-                    if out := stream.feed(piece):
-                        yield out
-            finally:
-                # A generator that is left early would otherwise be closed whenever it is collected.
-                close = getattr(source, "aclose", None)
-                if close is not None:
-                    await close()
-        else:
-            try:
-                for piece in source:
-                    if out := stream.feed(piece):
-                        yield out
-            finally:
-                # Not everything with a `close`: an open file is its owner's.
-                if isinstance(source, Generator):
-                    source.close()
-        if out := stream.finish():
-            yield out
+        # Left early for whatever reason, the stream is aborted: what it holds was never certain to be clean.
+        stream = self.stream(operators, vault)
+        return through(stream, source, stream)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Generator, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from sift_fast import _core
+from sift_fast._pieces import through
 from sift_fast.redact import _restore_json
 
 if TYPE_CHECKING:
@@ -121,28 +122,4 @@ class Vault(_core.Vault):
         Raises:
             StateUnavailable: the process is a forked child; raised by this call.
         """
-        return _pieces(self.restorer(entities, urls=urls), source)
-
-
-async def _pieces(restorer: _core.Restorer, source: AsyncIterable[Any] | Iterable[Any]) -> AsyncIterator[Any]:
-    if isinstance(source, AsyncIterable):
-        try:
-            async for piece in source:
-                if out := restorer.feed(piece):
-                    yield out
-        finally:
-            # A generator that is left early would otherwise be closed whenever it is collected.
-            close = getattr(source, "aclose", None)
-            if close is not None:
-                await close()
-    else:
-        try:
-            for piece in source:
-                if out := restorer.feed(piece):
-                    yield out
-        finally:
-            # Not everything with a `close`: an open file is its owner's.
-            if isinstance(source, Generator):
-                source.close()
-    if out := restorer.finish():
-        yield out
+        return through(self.restorer(entities, urls=urls), source)
