@@ -12,6 +12,8 @@
 mod prints;
 mod table;
 mod text;
+#[cfg(target_arch = "x86_64")]
+mod wide;
 
 use std::collections::hash_map::RandomState;
 use std::collections::{BTreeSet, HashMap};

@@ -6,13 +6,15 @@
 //! which each window keeps one, so that no passage of that length is missed and few hashes are kept.
 
 use super::text::BLOCK;
+#[cfg(target_arch = "x86_64")]
+use super::wide;
 use super::{base64_runs, eight, fold, lower, percent, walk, Key, Take};
 
 /// Letters and digits that one hash is over.
 const GRAM: usize = 12;
 
 /// Hashes of which one is kept.
-const WINDOW: usize = 9;
+pub(crate) const WINDOW: usize = 9;
 
 /// 1 for an ASCII letter or digit.
 const LETTER: [u8; 256] = {
@@ -116,6 +118,14 @@ impl Prints {
         let mut out = vec![0_u8; lower.len()];
         let (mut size, mut at) = (0, 0);
         while let Some(block) = lower.as_bytes().get(at..at + BLOCK) {
+            #[cfg(target_arch = "x86_64")]
+            if let Some((read, written)) = wide::letters(&lower.as_bytes()[at..], &mut out[size..])
+            {
+                (at, size) = (at + read, size + written);
+                if read > 0 {
+                    continue;
+                }
+            }
             if block.is_ascii() {
                 let Some(free) = out.get_mut(size..size + BLOCK) else { break };
                 let mut count = 0;
@@ -177,29 +187,44 @@ impl Window {
         let Self { all, kept, last } = self;
         all.extend_from_slice(hashes);
         let Some(windows) = (all.len() + 1).checked_sub(WINDOW) else { return };
+        kept.resize((windows + ROOM).max(kept.len()), 0);
         let mut tail = [0.0; WINDOW - 1];
         tail.copy_from_slice(&all[windows..]);
-        // The least of two, of four, of eight, of nine, for all windows at a time. To look whether each hash is less than
-        // the one that is kept is to guess: 5 us a KiB instead of 1.
-        for apart in [1, 2, 4, WINDOW - 8] {
-            for at in 0..all.len() - apart {
-                let (one, other) = (all[at], all[at + apart]);
-                all[at] = if other < one { other } else { one };
-            }
+        let (mut read, mut count) = (0, 0);
+        #[cfg(target_arch = "x86_64")]
+        if let Some(done) = wide::least(all, kept, last) {
+            (read, count) = done;
         }
-        let (mut count, mut before) = (0, *last);
-        kept.resize(windows.max(kept.len()), 0);
-        for least in &all[..windows] {
-            let least = least.to_bits();
-            kept[count] = least;
-            count += usize::from(least != before);
-            before = least;
-        }
-        *last = before;
+        count += least(&mut all[read..], &mut kept[count..], last);
         kept[..count].iter().for_each(|&print| take(print));
         all.clear();
         all.extend_from_slice(&tail);
     }
+}
+
+/// What may be written beyond the hashes that are kept.
+const ROOM: usize = 8;
+
+/// Writes the least of each window of hashes that is not that of the one before, whose least is `last`, and makes `last`
+/// that of the last window. Returns how many there are; the hashes are used up.
+fn least(all: &mut [f64], kept: &mut [u64], last: &mut u64) -> usize {
+    // The least of two, of four, of eight, of nine, for all windows at a time. To look whether each hash is less than
+    // the one that is kept is to guess: 5 us a KiB instead of 1.
+    for apart in [1, 2, 4, WINDOW - 8] {
+        for at in 0..all.len().saturating_sub(apart) {
+            let (one, other) = (all[at], all[at + apart]);
+            all[at] = if other < one { other } else { one };
+        }
+    }
+    let (mut count, mut before) = (0, *last);
+    for least in &all[..(all.len() + 1).saturating_sub(WINDOW)] {
+        let least = least.to_bits();
+        kept[count] = least;
+        count += usize::from(least != before);
+        before = least;
+    }
+    *last = before;
+    count
 }
 
 #[cfg(test)]
@@ -243,6 +268,39 @@ mod tests {
                 }
                 assert_eq!(kept, wanted, "{spread} {size}");
             }
+        }
+    }
+
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn wide_registers_find_the_same() {
+        let mut seed = 9_u64;
+        let mut next = || {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(99);
+            seed >> 33
+        };
+        for size in (0..60).chain([255, 256, 264, 300]) {
+            let hashes: Vec<f64> =
+                (0..size).map(|_| f64::from_bits((1 << 52) | (next() % 50))).collect();
+            let (mut kept, mut last) = (vec![0; size + ROOM], 7);
+            let (mut wanted, mut wanted_last) = (vec![0; size + ROOM], 7);
+            let Some((read, written)) = wide::least(&hashes, &mut kept, &mut last) else { return };
+            assert!(read % wide::LANES == 0 && size < read + wide::LANES + WINDOW - 1);
+            let count =
+                written + least(&mut hashes[read..].to_vec(), &mut kept[written..], &mut last);
+            let all = least(&mut hashes.clone(), &mut wanted, &mut wanted_last);
+            assert_eq!((&kept[..count], last), (&wanted[..all], wanted_last), "{size}");
+
+            let text: Vec<u8> = (0..size * 3)
+                .map(|_| (next() % if size % 2 == 0 { 128 } else { 129 }) as u8)
+                .map(|byte| byte.to_ascii_lowercase())
+                .collect();
+            let mut out = vec![0; text.len()];
+            let (read, written) = wide::letters(&text, &mut out).unwrap_or_default();
+            assert!(text[read..].get(..BLOCK).is_none_or(|block| !block.is_ascii()));
+            let wanted: Vec<u8> =
+                text[..read].iter().copied().filter(u8::is_ascii_alphanumeric).collect();
+            assert_eq!(out[..written], wanted);
         }
     }
 

@@ -38,6 +38,14 @@ pub(crate) struct Kinds {
 
 /// Classifies a block that is in lower case.
 pub(crate) fn kinds(block: &[u8; BLOCK]) -> Kinds {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(found) = crate::wide::kinds(block) {
+        return found;
+    }
+    plain_kinds(block)
+}
+
+fn plain_kinds(block: &[u8; BLOCK]) -> Kinds {
     // Comparisons alone, so that the compiler makes vectors of them; a table took three times as long.
     let mut found = Kinds::default();
     let mut flags = [[0_u8; BLOCK]; 3];
@@ -112,6 +120,7 @@ mod tests {
                 *byte = from.wrapping_add((place * 7) as u8).to_ascii_lowercase();
             }
             let found = kinds(&block);
+            assert_eq!(found, plain_kinds(&block));
             for (place, &byte) in block.iter().enumerate() {
                 let class = CLASS[usize::from(byte)];
                 let bit = |bits: u64| bits >> place & 1 == 1;
