@@ -454,7 +454,8 @@ class Guard:
         """Check an answer while it arrives.
 
         What comes out never holds what would be edited or stopped. A guardrail that must see the whole answer and
-        may stop it makes everything wait for the end. `verdict` of the stream is there when it has ended.
+        may stop it makes everything wait for the end; grounding that may stop it, for the end of each sentence.
+        `verdict` of the stream is there when it has ended.
 
         Args:
             source: pieces of the answer.
@@ -783,6 +784,8 @@ class _Job:
 
     def remember(self) -> None:
         """Keep what later checks of the conversation need."""
+        if self.stage == "input" and self.plan.grounds and self.call.memory is not None:
+            self.call.memory.remember_said(self.call.text, self.state.config.limits.source_chars)
         provenance = self.plan.provenance
         if provenance is not None and self.stage == "input":
             prints = provenance.prints(self.call)

@@ -1,6 +1,6 @@
 //! The same by AVX-512: what is done for every byte or every gram, 64 bytes or eight grams at a time.
 //!
-//! Of the 3.5 us that the fingerprints of a KiB took without, 1.5 are left, most of them multiplications.
+//! Half of what the fingerprints of a KiB take without (`taint_speed`); of what is left most is multiplication.
 
 #![allow(
     unsafe_code,
