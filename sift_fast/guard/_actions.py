@@ -78,6 +78,27 @@ def open_kernel(config: GuardConfig) -> tuple[Any, bool]:
     return kernel, kernel.remote
 
 
+class _Ticket:
+    """Whether anybody still waits for an answer of the kernel: one that came too late must not keep a reservation."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._auth: Any = None
+        self._given_up = False
+
+    def take(self, auth: Any) -> bool:
+        """Note an answer; false if nobody waits for it."""
+        with self._lock:
+            self._auth = auth
+            return not self._given_up
+
+    def give_up(self) -> Any:
+        """Wait no longer; the answer if it came."""
+        with self._lock:
+            self._given_up = True
+            return self._auth
+
+
 class Actions:
     """Asks the kernel.
 
@@ -132,19 +153,53 @@ class Actions:
         credential: Any,
         approval: str | None,
     ) -> Answer:
-        """Have an action authorized, and its receipt made durable. Whatever fails is a block."""
+        """Have an action authorized, and its receipt made durable; the permit stays with the kernel until `fetch`.
+
+        Whatever fails is a block. What was reserved for an answer that nobody waits for any more is given back.
+        """
+        ticket = _Ticket()
         try:
             answer: Answer = await self._threads.run(
-                self._timeout, self._authorize, tool, args, context, memory, request, credential, approval
+                self._timeout, self._authorize, ticket, tool, args, context, memory, request, credential, approval
             )
         except TimeoutError:
+            self.give_back(ticket.give_up())
             return _failed("timeout", "timeout")
         except Exception:  # noqa: BLE001 -- whatever the kernel raises, the action is not authorized
+            self.give_back(ticket.give_up())
             return _failed("error")
+        except BaseException:
+            self.give_back(ticket.give_up())
+            raise
         return answer
+
+    async def fetch(self, auth: Any) -> tuple[str, Status] | None:
+        """Have the permit of an allowed action handed out, once nothing else is to be decided.
+
+        Returns:
+            None when it is there, or needs none; else the reason and the status of the block: what was reserved is
+            given back, unless the kernel handed the permit out all the same.
+        """
+        try:
+            fetched = await self._threads.run(self._timeout, _fetched, auth)
+        except TimeoutError:
+            why: tuple[str, Status] = ("kernel.timeout", "timeout")
+        except Exception:  # noqa: BLE001 -- whatever it raises, there is no permit
+            why = ("kernel.not_durable", "error")
+        except BaseException:
+            self.give_back(auth)
+            raise
+        else:
+            if fetched:
+                return None
+            # Revoked since it was authorized, or its reservation has ended.
+            why = ("kernel.not_handed_out", "ok")
+        self.give_back(auth)
+        return why
 
     def _authorize(
         self,
+        ticket: _Ticket,
         tool: str,
         args: Any,
         context: RequestContext,
@@ -168,6 +223,8 @@ class Actions:
             self._lost(context)
             request, credential = self._request(tool, args, context)
             auth = self.kernel.authorize(request, credential, approval)
+        if not ticket.take(auth):
+            self._cancel(auth)
         decision = _DECISIONS[auth.decision]
         if auth.reason == "approval_pending":
             # It is asked for already: the record that is open stays the one.
@@ -179,10 +236,10 @@ class Actions:
         status: Status = "ok" if getattr(auth, "status", "ok") == "ok" else "error"
         receipt = None
         try:
-            receipt = _durable(auth)
+            receipt = _recorded(auth)
         except SiftError:
             decision, reason, status = "block", "kernel.not_durable", "error"
-            self.cancel(auth)
+            self._cancel(auth)
         rules = tuple(getattr(auth, "rule_ids", ()))
         message = getattr(auth, "message", None)
         expires = self._expires(auth) if decision == "escalate" else None
@@ -278,8 +335,22 @@ class Actions:
         except SiftError:
             return None
 
-    def cancel(self, auth: Any) -> None:
-        """Give back what was reserved for an action that will not be done."""
+    def give_back(self, auth: Any) -> None:
+        """Give back what was reserved for an action that will not be done, on a thread that nobody waits for."""
+        if getattr(auth, "lease", None) is not None:
+            self._threads.post(self._cancel, auth)
+
+    async def given_back(self, auth: Any) -> None:
+        """As `give_back`, and wait for it as long as for an answer."""
+        if getattr(auth, "lease", None) is None:
+            return
+        try:
+            await self._threads.run(self._timeout, self._cancel, auth)
+        except (SiftError, TimeoutError):
+            # All threads are busy, or the kernel does not answer: it is tried still.
+            self.give_back(auth)
+
+    def _cancel(self, auth: Any) -> None:
         lease = getattr(auth, "lease", None)
         if lease is None:
             return
@@ -301,14 +372,25 @@ def remember(memory: Memory | None, answer: Answer, record: str | None) -> None:
             memory.waiting.pop(next(iter(memory.waiting)))
 
 
-def _durable(auth: Any) -> str | None:
-    wait = getattr(auth, "durable_sync", None)
+def _recorded(auth: Any) -> str | None:
+    """Wait for the receipt alone: the permit is fetched when the guard has nothing else to look at."""
+    wait = getattr(auth, "recorded_sync", None)
     if wait is None:
         return None
     # A permit that is there already does not wait for its receipt: the risk tier says so.
     if auth.permit is None and wait() is None:
         return None
     return str(auth.request_id)
+
+
+def _fetched(auth: Any) -> bool:
+    """Fetch the permit; whether there is one now, or the kernel hands out none at all."""
+    wait = getattr(auth, "durable_sync", None)
+    if wait is None:
+        return True
+    if auth.permit is None:
+        wait()
+    return auth.permit is not None
 
 
 def _failed(why: str, status: Status = "error") -> Answer:

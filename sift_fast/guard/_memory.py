@@ -36,6 +36,7 @@ class Memory:
         "lock",
         "retries",
         "risk",
+        "said",
         "source_names",
         "sources",
         "turns",
@@ -54,6 +55,8 @@ class Memory:
         self.chars = 0
         #: Retrieved text, for grounding.
         self.sources: list[str] = []
+        #: What the user said, likewise: a number that he asked about is not made up.
+        self.said: list[str] = []
         #: Ids of the documents, for citations.
         self.source_names: set[str] = set()
         #: Answers of a wrong shape in a row.
@@ -89,9 +92,18 @@ class Memory:
         with self.lock:
             if name and len(self.source_names) < _SOURCE_NAMES:
                 self.source_names.add(name)
-            self.sources.append(text[:most])
-            while sum(map(len, self.sources)) > most and len(self.sources) > 1:
-                self.sources.pop(0)
+            _keep(self.sources, text, most)
+
+    def remember_said(self, text: str, most: int) -> None:
+        """Keep what the user said, likewise."""
+        with self.lock:
+            _keep(self.said, text, most)
+
+
+def _keep(texts: list[str], text: str, most: int) -> None:
+    texts.append(text[:most])
+    while sum(map(len, texts)) > most and len(texts) > 1:
+        texts.pop(0)
 
 
 class Memories:

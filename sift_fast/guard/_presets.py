@@ -32,7 +32,8 @@ _RETRIEVAL = {"acl": {"on_violation": "block"}}
 
 _CHAT: dict[str, Any] = {"guardrails": _INPUT}
 _RAG: dict[str, Any] = {
-    "guardrails": {**_INPUT, **_RETRIEVAL, "grounding": {"on_violation": "flag"}},
+    # Small and round numbers, years and names are said of much that no source says.
+    "guardrails": {**_INPUT, **_RETRIEVAL, "grounding": {"on_violation": "flag", "block_at": 0.8}},
 }
 _AGENT: dict[str, Any] = {
     "guardrails": {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from sift_fast.guard._checks import Call, Check
@@ -11,10 +12,13 @@ from sift_fast.guard.verdict import Edit, Signal
 if TYPE_CHECKING:
     from sift_fast.guard.config import PromptLeakConfig
 
-__all__ = ["PromptLeak", "Runs", "prompt_runs"]
+__all__ = ["PromptLeak", "PromptStream", "SpelledStream", "prompt_runs"]
 
 # Everything between words is one separator: a prompt that is quoted with other marks is the same prompt.
 _MARKS = {code: " " for code in range(128) if not chr(code).isalnum()}
+#: The same as bytes, and the least letters of a canary that is looked for without them.
+_APART = bytes(code for code in range(128) if not chr(code).isalnum())
+_LEAST_LETTERS = 8
 _LAST_WORD = re.compile(r"[A-Za-z0-9\u0080-\U0010ffff]+\Z")
 
 
@@ -32,12 +36,12 @@ class Runs:
 
     __slots__ = ("_short", "_step", "heads", "runs", "size")
 
-    def __init__(self, words: list[str], size: int) -> None:
+    def __init__(self, texts: list[list[str]], size: int) -> None:
         self.size = size
         self._step = size // 2
         short = size - self._step + 1
-        self._short = {tuple(words[at : at + short]) for at in range(len(words) - short + 1)}
-        self.runs = {tuple(words[at : at + size]) for at in range(len(words) - size + 1)}
+        self._short = {tuple(words[at : at + short]) for words in texts for at in range(len(words) - short + 1)}
+        self.runs = {tuple(words[at : at + size]) for words in texts for at in range(len(words) - size + 1)}
         #: All but the last word of each run: what may become one.
         self.heads = {run[:-1] for run in self.runs}
 
@@ -57,8 +61,48 @@ class Runs:
 
 
 def prompt_runs(prompt: str, size: int) -> Runs:
-    """The runs of a prompt."""
-    return Runs(words_of(prompt), size)
+    """The runs of a prompt, as it is and backwards, by letters or by words: the oldest ways to have it said."""
+    words = words_of(prompt)
+    return Runs([words, words[::-1], words_of(prompt[::-1])], size)
+
+
+class Spelled:
+    """Canaries whose letters stand apart, `h-e-r-o-n 4 4 1 7`: letters and digits are compared, and nothing else.
+
+    Only canaries with a digit: one of words alone may be a phrase that others say.
+    """
+
+    __slots__ = ("longest", "wanted")
+
+    def __init__(self, canaries: Iterable[str]) -> None:
+        letters = {_letters(canary) for canary in canaries if any(map(str.isdigit, canary))}
+        self.wanted = sorted(each for each in letters if len(each) >= _LEAST_LETTERS)
+        self.longest = max(map(len, self.wanted), default=0)
+
+    def __bool__(self) -> bool:
+        return bool(self.wanted)
+
+    def within(self, letters: bytes) -> bool:
+        """Whether a canary is among these letters."""
+        return any(canary in letters for canary in self.wanted)
+
+
+class SpelledStream:
+    """The same in a text that comes in pieces: the piece that completes a canary is not given out."""
+
+    def __init__(self, spelled: Spelled) -> None:
+        self._spelled = spelled
+        self._tail = b""
+
+    def feed(self, piece: str) -> bool:
+        """Take a piece; whether it completes one."""
+        letters = self._tail + _letters(piece)
+        self._tail = letters[1 - self._spelled.longest :]
+        return self._spelled.within(letters)
+
+
+def _letters(text: str) -> bytes:
+    return text.encode("utf-8", "replace").lower().translate(None, _APART)
 
 
 class PromptLeak(Check):
@@ -68,7 +112,8 @@ class PromptLeak(Check):
         super().__init__(name, table)
         self._canaries = canaries
         self.runs = runs
-        self.needs_findings = not runs
+        self.spelled = Spelled(table.canaries)
+        self.needs_findings = not (runs or self.spelled)
 
     def canary(self, call: Call) -> Signal | None:
         """What the scan found of the canaries."""
@@ -81,6 +126,8 @@ class PromptLeak(Check):
     def run(self, call: Call) -> Signal | None:
         """A canary first: it is the surer sign."""
         signal = self.canary(call)
+        if signal is None and self.spelled and self.spelled.within(_letters(call.text)):
+            signal = Signal("prompt_leak.canary")
         if signal is None and self.runs and self.runs.within(words_of(call.text)):
             signal = Signal("prompt_leak.words")
         return signal

@@ -85,6 +85,10 @@ class Threads:
         future.add_done_callback(self.leave)
         return await asyncio.wait_for(asyncio.wrap_future(future), timeout_s)
 
+    def post(self, function: Callable[..., Any], *arguments: Any) -> None:
+        """Have something done that nobody waits for, whether or not there is a place."""
+        self._pool.submit(_contained, function, *arguments)
+
 
 def _contained(function: Callable[..., Any], *arguments: Any) -> Any:
     """Call it; what would end a program, or look like the caller's own cancellation, is an error like any other."""
@@ -346,4 +350,10 @@ class Background:
                 self._thread = threading.Thread(target=self._loop.run_forever, name="sift-guard", daemon=True)
                 self._thread.start()
             loop = self._loop
-        return asyncio.run_coroutine_threadsafe(coroutine, loop).result()
+        future = asyncio.run_coroutine_threadsafe(coroutine, loop)
+        try:
+            return future.result()
+        except BaseException:
+            # Interrupted: what nobody waits for any more ends.
+            future.cancel()
+            raise

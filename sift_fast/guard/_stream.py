@@ -13,10 +13,11 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from typing import TYPE_CHECKING, Any
 
 from sift_fast.guard._checks import Call, Check, Topics
-from sift_fast.guard._prompt import PromptLeak, PromptStream
+from sift_fast.guard._prompt import PromptLeak, PromptStream, SpelledStream
 from sift_fast.guard.verdict import RANK, Signal, Verdict
 
 if TYPE_CHECKING:
+    from sift_fast.guard._grounding import Answer
     from sift_fast.guard.guard import Guard
     from sift_fast.guard.verdict import RequestContext
 
@@ -65,12 +66,21 @@ class OutputStream:
         self._gated = tuple(check for check in self._fast if check not in plan.rescrubs)
         self._windowed = tuple(check for check in plan.always if check.windowed)
         gated = (*self._windowed, *self._fast)
+        # One that may stop the answer reads each sentence before it is shown; otherwise all of it once, at the end.
+        self._sentences = tuple(check for check in plan.always if check.table.kind == "grounding" and _stops(check))
+        self._answers: list[tuple[Check, Answer]] | None = None
+        gated += self._sentences
         self._final = tuple(check for check in (*plan.always, *plan.slow) if check not in gated)
         self._whole = any(_stops(check) for check in self._final) or bool(plan.slow)
         self._lengths = plan.before
         self._inline = plan.inline
         self._prompts = [
             (check, PromptStream(check.runs)) for check in self._fast if isinstance(check, PromptLeak) and check.runs
+        ]
+        self._spelled = [
+            (check, SpelledStream(check.spelled))
+            for check in self._fast
+            if isinstance(check, PromptLeak) and check.spelled
         ]
         self._stream = state.scanner.stream(plan.keyed)
         self._seen = 0
@@ -198,20 +208,21 @@ class OutputStream:
         self._edited()
         if self.is_stopped():
             return ""
-        hold = 0
-        for check, prompt in self._prompts:
-            leaked, wait = prompt.feed(text, last=last)
-            hold = max(hold, wait)
-            if leaked:
-                self._job.take(check, Signal("prompt_leak.words"))
+        hold = self._leaks(text, last=last)
         self._waiting += text
         if self._waiting:
             hold = max(hold, self._read(self._behind + self._waiting, last=last))
         if self.is_stopped():
             self._waiting = ""
             return ""
-        ready = self._waiting[: len(self._waiting) - hold]
-        self._waiting = self._waiting[len(ready) :]
+        cut = len(self._waiting) - hold
+        if self._sentences:
+            cut = self._grounded(cut, last=last)
+            if self.is_stopped():
+                self._waiting = ""
+                return ""
+        ready = self._waiting[:cut]
+        self._waiting = self._waiting[cut:]
         moved = self._behind + ready
         self._behind = moved[-_LOOK_BEHIND:]
         self._at += len(moved) - len(self._behind)
@@ -220,6 +231,19 @@ class OutputStream:
             if self._chars > _MAX_WHOLE:
                 self._break()
         return "" if self._whole else self._shown(ready)
+
+    def _leaks(self, text: str, *, last: bool) -> int:
+        """Look for the system prompt; returns how many characters at the end may complete a run of its words."""
+        hold = 0
+        for check, prompt in self._prompts:
+            leaked, wait = prompt.feed(text, last=last)
+            hold = max(hold, wait)
+            if leaked:
+                self._job.take(check, Signal("prompt_leak.words"))
+        for check, letters in self._spelled:
+            if letters.feed(text):
+                self._job.take(check, Signal("prompt_leak.canary"))
+        return hold
 
     def _edited(self) -> None:
         """What the scanner's stream has edited counts as a finding like any other."""
@@ -270,6 +294,24 @@ class OutputStream:
             if gate:
                 signal = signal._replace(edits=(), rescrub=False)
             self._job.take(check, signal)
+
+    def _grounded(self, cut: int, *, last: bool) -> int:
+        """Judge whole sentences by the sources that there are when the answer begins; returns where they end."""
+        if self._answers is None:
+            memory = self._job.call.memory
+            made = [(check, check.answer(memory)) for check in self._sentences]  # type: ignore[attr-defined]
+            self._answers = [(check, answer) for check, answer in made if answer is not None]
+        if not self._answers:
+            return cut
+        if not last:
+            from sift_fast.guard._grounding import settled
+
+            cut = settled(self._waiting, cut)
+        for check, answer in self._answers:
+            signal = answer.read(self._waiting[:cut])
+            if signal is not None:
+                self._job.take(check, signal)
+        return cut
 
     def _shown(self, text: str) -> str:
         return text if self._restorer is None else self._restorer.feed(text)

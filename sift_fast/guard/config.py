@@ -149,7 +149,10 @@ class ProvenanceConfig(GuardrailConfig):
     )
     trusted: tuple[str, ...] = option((), "Tools whose results are no untrusted source.")
     max_entries: int = option(
-        16_384, "Most fingerprints kept for a conversation, 16 bytes each; a power of two.", low=16, high=16_777_216
+        16_384,
+        "Most fingerprints of each sort kept for a conversation, 8 bytes each; a power of two.",
+        low=16,
+        high=16_777_216,
     )
 
 
@@ -166,7 +169,11 @@ class ConversationConfig(GuardrailConfig):
 class PromptLeakConfig(GuardrailConfig):
     """The system prompt in the model's answer: canaries, and runs of words of the real prompt."""
 
-    canaries: tuple[str, ...] = option((), "Strings that stand in the prompt and nowhere else; 8 characters or more.")
+    canaries: tuple[str, ...] = option(
+        (),
+        "Strings that stand in the prompt and nowhere else; 8 characters or more. One with a digit is found also where "
+        "its letters stand apart.",
+    )
     prompt: str = option("", "The system prompt itself.")
     prompt_file: str | None = option(None, "A file with it; relative to the configuration.")
     words: int = option(12, "A run of this many words of the prompt is a leak.", low=4, high=64)

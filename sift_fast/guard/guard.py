@@ -454,7 +454,8 @@ class Guard:
         """Check an answer while it arrives.
 
         What comes out never holds what would be edited or stopped. A guardrail that must see the whole answer and
-        may stop it makes everything wait for the end. `verdict` of the stream is there when it has ended.
+        may stop it makes everything wait for the end; grounding that may stop it, for the end of each sentence.
+        `verdict` of the stream is there when it has ended.
 
         Args:
             source: pieces of the answer.
@@ -560,21 +561,31 @@ class Guard:
             job.read()
         if job.slow:
             await self._waited(job)
-        if job.acts:
+        if not job.acts:
+            return await _finished(job)
+        try:
             await job.authorize()
-        if job.blocks or job.waits:
-            import asyncio
-
-            return await asyncio.to_thread(job.finish)
-        return job.finish()
+            verdict = await _finished(job)
+            await job.hand_over(verdict)
+        except BaseException:
+            job.give_back()
+            raise
+        return verdict
 
     def _checked_sync(self, job: _Job) -> Verdict:
         job.read()
         if job.slow:
             self._background.run(self._waited(job))
-        if job.acts:
+        if not job.acts:
+            return job.finish()
+        try:
             self._background.run(job.authorize())
-        return job.finish()
+            verdict = job.finish()
+            self._background.run(job.hand_over(verdict))
+        except BaseException:
+            job.give_back()
+            raise
+        return verdict
 
     async def _waited(self, job: _Job) -> None:
         """Ask the guardrails that wait, all at once; the first that blocks cancels the others."""
@@ -609,6 +620,14 @@ class Guard:
                 job.take(check, signal)
         finally:
             self.metrics.waited(check.name, (time.perf_counter_ns() - began) / 1_000)
+
+
+async def _finished(job: _Job) -> Verdict:
+    if job.blocks or job.waits:
+        import asyncio
+
+        return await asyncio.to_thread(job.finish)
+    return job.finish()
 
 
 def _fast(parts: Iterable[_Job]) -> None:
@@ -678,6 +697,12 @@ class _Job:
 
     async def authorize(self) -> None:
         """Ask the kernel."""
+
+    async def hand_over(self, verdict: Verdict) -> None:
+        """Once the verdict is final: fetch what an action needs, or give it back."""
+
+    def give_back(self) -> None:
+        """Nobody waits for the verdict any more."""
 
     # --- asking ----------------------------------------------------------------------------------------------------
 
@@ -759,6 +784,8 @@ class _Job:
 
     def remember(self) -> None:
         """Keep what later checks of the conversation need."""
+        if self.stage == "input" and self.plan.grounds and self.call.memory is not None:
+            self.call.memory.remember_said(self.call.text, self.state.config.limits.source_chars)
         provenance = self.plan.provenance
         if provenance is not None and self.stage == "input":
             prints = provenance.prints(self.call)
@@ -940,7 +967,11 @@ class _Job:
                 verdict.documents = ()
             tally.status = "error"
             self.explain(verdict)
-        guard.metrics.verdict(self.stage, verdict.decision, verdict.status, verdict.latency_us)
+        self.count(verdict)
+
+    def count(self, verdict: Verdict) -> None:
+        """Into the metrics."""
+        self.guard.metrics.verdict(self.stage, verdict.decision, verdict.status, verdict.latency_us)
 
     def explain(self, verdict: Verdict) -> None:
         """Put what the tally says into the verdict."""
@@ -1091,9 +1122,56 @@ class _ToolJob(_Job):
         self.answer = answer
         if answer.decision == "allow" and answer.status == "ok":
             return
-        watched = self.state.config.mode == "monitor"
         signal = Signal(answer.reason, 1.0, rules=answer.rules, message=answer.message, status=answer.status)
-        self.add(_KERNEL, answer.decision, "allow" if watched else answer.decision, signal)
+        self.refuse(answer.decision, signal)
+
+    def refuse(self, decision: Decision, signal: Signal) -> None:
+        """The kernel says no; where all is only watched, that is noted."""
+        watched = self.state.config.mode == "monitor"
+        self.add(_KERNEL, decision, "allow" if watched else decision, signal)
+
+    @property
+    def reserved(self) -> bool:
+        """Whether the kernel allowed the action, and keeps a permit and perhaps a reservation for it."""
+        return self.answer is not None and self.answer.decision == "allow"
+
+    async def hand_over(self, verdict: Verdict) -> None:
+        """Fetch the permit if the verdict allows the action, whatever else was decided; else give it back."""
+        answer, actions = self.answer, self.state.actions
+        if answer is None or actions is None or not self.reserved:
+            return
+        if not verdict.allowed:
+            # Whoever holds it could fetch the permit.
+            verdict.authorization = None
+            await actions.given_back(answer.authorization)
+            return
+        failed = await actions.fetch(answer.authorization)
+        if failed is not None:
+            verdict.authorization = self.answer = None
+            reason, status = failed
+            self.refuse("block", Signal(reason, 1.0, status=status))
+            if self.tally.decision == "block":
+                verdict.text = verdict.value = None
+            # What is on record so far says that it was allowed.
+            if self.waits:
+                import asyncio
+
+                await asyncio.to_thread(super().close, verdict)
+            else:
+                super().close(verdict)
+            return
+        verdict.latency_us = (time.perf_counter_ns() - self.began) / 1_000
+        super().count(verdict)
+
+    def give_back(self) -> None:
+        """As for a text; the reservation too."""
+        if self.answer is not None and self.reserved and self.state.actions is not None:
+            self.state.actions.give_back(self.answer.authorization)
+
+    def count(self, verdict: Verdict) -> None:
+        """As for a text, but not before the permit is there."""
+        if not (self.reserved and verdict.allowed):
+            super().count(verdict)
 
     @property
     def standing(self) -> str | None:
@@ -1171,9 +1249,6 @@ class _ToolJob(_Job):
             return
         if verdict.decision == "escalate" and self.standing is None:
             remember(self.call.memory, answer, verdict.escalation)
-        if answer.decision == "allow" and not verdict.allowed:
-            # Nothing will be done with what was reserved.
-            self.state.actions.cancel(answer.authorization)
 
     def follow(self, verdict: Verdict, answer: Answer) -> None:
         """Close the record of an approval that is decided."""

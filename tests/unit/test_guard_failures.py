@@ -365,7 +365,7 @@ def test_fail_open_is_a_setting_of_the_record_too(tmp_path, monkeypatch):
     assert (verdict.decision, verdict.status, verdict.text) == ("allow", "error", "hello")
 
 
-@pytest.mark.parametrize("tables", [{}, {"grounding": {"on_violation": "block"}}], ids=["pieces", "whole"])
+@pytest.mark.parametrize("tables", [{}, {"schema": {"schema": {"type": "string"}}}], ids=["pieces", "whole"])
 def test_a_stream_without_a_record_gives_out_nothing(tables, tmp_path, monkeypatch):
     guard = Guard({"version": 1, "guardrails": tables, "events": {"ledger": str(tmp_path / "audit")}})
     break_ledger(guard, monkeypatch)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import threading
 import time
 
 import pytest
@@ -351,12 +352,15 @@ class Stand:
 class Auth:
     decision, reason, status, lease, permit, request_id = "allow", "allowed", "ok", "l-1", None, "r-1"
 
-    def __init__(self, lost=False):
-        self.lost = lost
+    def __init__(self, recorded=lambda: "receipt", fetched=lambda: b"permit"):
+        self.recorded = recorded
+        self.fetched = fetched
+
+    def recorded_sync(self):
+        return self.recorded()
 
     def durable_sync(self):
-        if self.lost:
-            raise sf.StateUnavailable("the disk")
+        self.permit = self.fetched()
         return "receipt"
 
 
@@ -374,18 +378,173 @@ def raising(error):
         (raising(sf.StateUnavailable("socket")), "kernel.error", "error"),
         (lambda: time.sleep(1), "kernel.timeout", "timeout"),
         (lambda: None, "kernel.error", "error"),
-        (lambda: Auth(lost=True), "kernel.not_durable", "error"),
+        (lambda: Auth(recorded=raising(sf.StateUnavailable("the disk"))), "kernel.not_durable", "error"),
+        # It answers, and is gone when the permit is fetched.
+        (lambda: Auth(fetched=raising(sf.StateUnavailable("socket"))), "kernel.not_durable", "error"),
+        (lambda: Auth(fetched=raising(RuntimeError())), "kernel.not_durable", "error"),
+        (lambda: Auth(fetched=lambda: time.sleep(1)), "kernel.timeout", "timeout"),
+        (lambda: Auth(fetched=lambda: None), "kernel.not_handed_out", "ok"),
     ],
 )
-def test_a_kernel_that_is_down_blocks(does, reason, status):
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+def test_a_kernel_that_is_down_blocks(does, reason, status, is_async):
     kernel = Stand(does)
     guard = Guard(
         {"version": 1, "preset": "agent", "tools": TOOLS, "kernel": {"agent": "bot", "timeout_ms": 50}}, kernel=kernel
     )
-    kernel.does = does
-    verdict = act(guard, "refund", {"cents": 1})
+    if is_async:
+        verdict = asyncio.run(guard.check_tool_input("refund", {"cents": 1}, CONTEXT))
+    else:
+        verdict = act(guard, "refund", {"cents": 1})
     assert (verdict.decision, verdict.reason, verdict.status, verdict.value) == ("block", reason, status, None)
-    assert kernel.cancelled == (["l-1"] if reason == "kernel.not_durable" else [])
+    assert getattr(verdict.authorization, "permit", None) is None
+    # Given back where anything was reserved, on a thread that nobody waits for.
+    reserved = isinstance(verdict.authorization, Auth) or reason in {"kernel.not_handed_out", "kernel.not_durable"}
+    assert eventually(lambda: kernel.cancelled == ["l-1"] * reserved or reason == "kernel.timeout")
+    assert {key: count for key, count in guard.metrics.verdicts.items() if key[0] == "tool_input"} == {
+        ("tool_input", "block", status): 1
+    }
+
+
+def eventually(holds):
+    end = time.monotonic() + 10
+    while not holds() and time.monotonic() < end:
+        time.sleep(0.001)
+    return holds()
+
+
+class Witness:
+    """A kernel that remembers what it answered."""
+
+    def __init__(self, kernel):
+        self.kernel = kernel
+        self.answers = []
+
+    def __getattr__(self, name):
+        return getattr(self.kernel, name)
+
+    def authorize(self, *arguments):
+        self.answers.append(self.kernel.authorize(*arguments))
+        return self.answers[-1]
+
+
+class Sink:
+    """Takes events, or fails when one comes."""
+
+    def __init__(self):
+        self.breaks = self.failed = False
+        self.events = []
+
+    def write(self, event):
+        if self.breaks:
+            self.failed = True
+            raise OSError
+        self.events.append(event)
+
+
+@pytest.fixture
+def watched(governance, guard):
+    """A guard over the same kernel, the kernel's answers, and where events go."""
+    kernel, sink = Witness(guard.kernel), Sink()
+    config = dataclasses.replace(
+        guard.config, kernel=dataclasses.replace(guard.config.kernel, folder=None, socket=None)
+    )
+    config = dataclasses.replace(
+        config,
+        events=dataclasses.replace(config.events, ledger=None, sample_allow=1.0),
+        escalation=dataclasses.replace(config.escalation, file=None),
+    )
+    return Guard(config, kernel=kernel, sinks=[sink]), kernel, sink
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+def test_a_permit_is_not_handed_out_when_the_guard_blocks_after_the_kernel(watched, is_async):
+    guard, kernel, sink = watched
+    sink.breaks = True
+    args = {"order": "o-1", "cents": 500}
+    if is_async:
+        verdict = asyncio.run(guard.check_tool_input("refund", args, CONTEXT))
+    else:
+        verdict = act(guard, "refund", args)
+    assert (verdict.decision, verdict.reason, verdict.value) == ("block", "guard.record", None)
+    # The receipt says that the kernel allowed it; there is nothing to act with.
+    assert verdict.receipt is not None
+    assert verdict.authorization is None
+    (auth,) = kernel.answers
+    assert auth.allowed
+    # Given back and not charged, which is what ends a reservation whose permit was handed out.
+    assert kernel.cancel(auth.lease).state == "cancelled"
+    auth.durable_sync()
+    assert auth.permit is None
+
+
+def test_what_is_reserved_comes_back_so_that_the_budget_lasts(watched):
+    """Many times what the budget holds is reserved and given back."""
+    guard, kernel, sink = watched
+    for _ in range(30):
+        sink.breaks = True
+        assert act(guard, "refund", {"order": "o-1", "cents": 4_000}).reason == "guard.record"
+        sink.breaks = sink.failed = False
+    allowed = act(guard, "refund", {"order": "o-1", "cents": 4_000})
+    assert (allowed.decision, allowed.reason) == ("allow", "ok")
+    assert kernel.cancel(allowed.authorization.lease).state == "unknown"
+
+
+def test_a_permit_that_cannot_be_fetched_is_on_record_as_a_block():
+    kernel, sink = Stand(lambda: Auth(fetched=raising(sf.StateUnavailable("socket")))), Sink()
+    config = {"version": 1, "tools": TOOLS, "kernel": {"agent": "bot"}, "events": {"sample_allow": 1.0}}
+    guard = Guard(config, kernel=kernel, sinks=[sink])
+    act(guard, "refund", {"cents": 1})
+    assert [(event["decision"], event["reason"]) for event in sink.events] == [
+        ("allow", "ok"),
+        ("block", "kernel.not_durable"),
+    ]
+
+
+@pytest.mark.parametrize("fetching", [False, True])
+def test_who_goes_away_leaves_no_reservation(fetching):
+    """A task that is cancelled while the receipt is written, or while the permit is fetched."""
+    entered = threading.Event()
+
+    def slow():
+        entered.set()
+        time.sleep(0.2)
+        return "receipt"
+
+    kernel = Stand(lambda: Auth(fetched=slow) if fetching else Auth(recorded=slow))
+    guard = Guard({"version": 1, "tools": TOOLS, "kernel": {"agent": "bot"}}, kernel=kernel)
+
+    async def main():
+        task = asyncio.ensure_future(guard.check_tool_input("refund", {"cents": 1}, CONTEXT))
+        await asyncio.to_thread(entered.wait, 10)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+    assert eventually(lambda: kernel.cancelled)
+    assert set(kernel.cancelled) == {"l-1"}
+
+
+def test_an_answer_that_comes_too_late_is_given_back():
+    def late():
+        time.sleep(0.1)
+        return Auth()
+
+    kernel = Stand(late)
+    guard = Guard({"version": 1, "tools": TOOLS, "kernel": {"agent": "bot", "timeout_ms": 20}}, kernel=kernel)
+    assert act(guard, "refund", {"cents": 1}).reason == "kernel.timeout"
+    assert eventually(lambda: kernel.cancelled == ["l-1"])
+
+
+def test_in_monitor_mode_a_permit_that_is_not_there_is_noted():
+    kernel = Stand(lambda: Auth(fetched=lambda: None))
+    guard = Guard({"version": 1, "preset": "monitor-only", "tools": TOOLS, "kernel": {"agent": "bot"}}, kernel=kernel)
+    verdict = act(guard, "refund", {"cents": 1})
+    assert (verdict.decision, verdict.value, verdict.authorization) == ("allow", {"cents": 1}, None)
+    assert [(result.guardrail, result.decision, result.enforced) for result in verdict.results] == [
+        ("kernel", "block", "allow")
+    ]
 
 
 def test_what_the_kernel_cannot_be_told_is_not_read():

@@ -6,7 +6,7 @@
 //! a mark in them). Ordinary words are in every document, and say nothing.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
-use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex};
 
 use sift_policy::json::Value;
@@ -21,6 +21,7 @@ use crate::sync::lock;
 
 /// Most names of sources in one conversation.
 const SOURCES: usize = 1_024;
+const _: () = assert!(SOURCES <= sift_taint::SOURCES);
 
 /// How many conversations that had to make room are known to be gone, for each that is remembered.
 const GONE: usize = 16;
@@ -46,41 +47,20 @@ impl Default for TaintBounds {
     }
 }
 
-/// What a fingerprint takes in its map, which is between half and all full, and what a conversation does without any.
-const PRINT_BYTES: usize = 24;
+/// What a conversation takes without any fingerprint.
 const CONVERSATION_BYTES: usize = 512;
-
-/// Fingerprints are hashes under a secret key already.
-#[derive(Debug, Default)]
-struct Same(u64);
-
-impl Hasher for Same {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn write_u64(&mut self, print: u64) {
-        self.0 = print;
-    }
-}
 
 #[derive(Debug, Default)]
 struct Conversation {
     sources: Vec<String>,
-    prints: HashMap<u64, u16, BuildHasherDefault<Same>>,
+    prints: sift_taint::Known,
     full: bool,
 }
 
 impl Conversation {
     fn bytes(&self) -> usize {
         let names: usize = self.sources.iter().map(|name| name.len() + 24).sum();
-        CONVERSATION_BYTES + names + self.prints.len() * PRINT_BYTES
+        CONVERSATION_BYTES + names + self.prints.bytes()
     }
 
     /// Nothing more is taken in, and what it knew says nothing any more.
@@ -188,14 +168,16 @@ impl TaintMemory {
         if place == known.sources.len() {
             known.sources.push(source.to_owned());
         }
+        // Room for all at once; of a text that is refused, for no more than may be known.
+        let room = self.bounds.fingerprints.saturating_sub(known.prints.len());
+        known.prints.reserve(prints.len().min(room));
         for print in prints {
-            if known.prints.len() >= self.bounds.fingerprints && !known.prints.contains_key(&print)
-            {
+            if known.prints.len() >= self.bounds.fingerprints && known.prints.get(print).is_none() {
                 known.fill();
                 return Err(full());
             }
             // The first source keeps what several bring.
-            known.prints.entry(print).or_insert(number);
+            known.prints.put(print, number);
         }
         Ok(())
     }
@@ -280,9 +262,9 @@ impl TaintMemory {
         let mut look = |text: &str, pointer: &str| {
             let mut sources = Vec::new();
             self.prints.of_argument(text, |print| {
-                if let Some(source) = known.prints.get(&print) {
-                    if !sources.contains(source) {
-                        sources.push(*source);
+                if let Some(source) = known.prints.get(print) {
+                    if !sources.contains(&source) {
+                        sources.push(source);
                     }
                 }
             });

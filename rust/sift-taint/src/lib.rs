@@ -10,12 +10,19 @@
 //! collide. A collision would name a source that is not one; it never hides one.
 
 mod prints;
+mod table;
+mod text;
+#[cfg(target_arch = "x86_64")]
+mod wide;
 
 use std::collections::hash_map::RandomState;
 use std::collections::{BTreeSet, HashMap};
 use std::hash::BuildHasher;
 
 pub use prints::{Prints, PASSAGE};
+use table::Bounded;
+pub use table::{Known, SOURCES};
+use text::{kinds, lower, BLOCK, CLASS, JOIN, MARK};
 
 /// Shorter values are in every text.
 const LEAST_VALUE: usize = 5;
@@ -23,10 +30,13 @@ const LEAST_VALUE: usize = 5;
 const RUN: usize = 3;
 const LEAST_RUN: usize = 10;
 /// Digits and separators of an account or telephone number in groups.
-const GROUPS: std::ops::RangeInclusive<usize> = 7..=44;
+const LEAST_GROUPS: usize = 7;
+const MOST_GROUPS: usize = 44;
 /// Encoded characters that are decoded, and the most of an argument that is read.
 const LEAST_BASE64: usize = 16;
 const MOST_ARGUMENT: usize = 64 << 10;
+/// Bytes of text for which there is a run; in English 5.3.
+const BYTES_A_RUN: usize = 5;
 /// The source of values that were given up.
 const FORGOTTEN: &str = "forgotten";
 /// Characters that end a sentence rather than belong to a value.
@@ -47,9 +57,9 @@ pub struct Fingerprints {
     runs: Bounded,
     said: Bounded,
     /// The number of the source of what was given up; None while all values are known.
-    forgotten: Option<u32>,
+    forgotten: Option<u16>,
     names: Vec<String>,
-    numbers: HashMap<String, u32>,
+    numbers: HashMap<String, u16>,
 }
 
 impl Fingerprints {
@@ -71,7 +81,7 @@ impl Fingerprints {
     /// Fingerprints that are kept.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.values.len + self.runs.len
+        self.values.len() + self.runs.len()
     }
 
     /// Whether nothing came in.
@@ -80,12 +90,13 @@ impl Fingerprints {
         self.len() == 0
     }
 
-    /// Takes in what a source brought. Sources beyond the number of fingerprints are one, `other`.
+    /// Takes in what a source brought. Sources beyond the number of values, or 4,094, are one, `other`.
     pub fn add(&mut self, text: &str, source: &str) {
         let number = self.number(source);
         let Self { key, values, runs, .. } = self;
         let mut kept = true;
-        each(text, *key, &mut |print, sort| match sort {
+        runs.reserve(text.len() / BYTES_A_RUN);
+        each(text, *key, |print, sort| match sort {
             Sort::Value => kept &= values.put(print, number),
             Sort::Run => {
                 runs.put(print, number);
@@ -99,7 +110,7 @@ impl Fingerprints {
     /// Takes in what the user said.
     pub fn say(&mut self, text: &str) {
         let Self { key, said, .. } = self;
-        each(text, *key, &mut |print, _| {
+        each(text, *key, |print, _| {
             said.put(print, 0);
         });
     }
@@ -108,7 +119,7 @@ impl Fingerprints {
     /// them where a value is not known, and others were given up.
     #[must_use]
     pub fn sources_of(&self, argument: &str) -> Vec<&str> {
-        let mut found: BTreeSet<u32> = BTreeSet::new();
+        let mut found: BTreeSet<u16> = BTreeSet::new();
         let argument = head(argument, MOST_ARGUMENT);
         self.look(argument, &mut found);
         if let Some(decoded) = percent(argument) {
@@ -119,17 +130,17 @@ impl Fingerprints {
         }
         let mut names: Vec<&str> = found
             .iter()
-            .filter_map(|&number| self.names.get(number as usize))
+            .filter_map(|&number| self.names.get(usize::from(number)))
             .map(String::as_str)
             .collect();
         names.sort_unstable();
         names
     }
 
-    fn look(&self, text: &str, found: &mut BTreeSet<u32>) {
+    fn look(&self, text: &str, found: &mut BTreeSet<u16>) {
         let mut runs = 0_usize;
-        let mut counts: Vec<(u32, usize)> = Vec::new();
-        each(text, self.key, &mut |print, sort| {
+        let mut counts: Vec<(u16, usize)> = Vec::new();
+        each(text, self.key, |print, sort| {
             runs += usize::from(sort == Sort::Run);
             if self.said.get(print).is_some() {
                 return;
@@ -150,121 +161,18 @@ impl Fingerprints {
         );
     }
 
-    fn number(&mut self, source: &str) -> u32 {
-        // Names are bounded as well: a flood of sources must not grow without end.
-        let source = if self.names.len() < self.values.most || source == FORGOTTEN {
-            source
-        } else {
-            "other"
-        };
+    fn number(&mut self, source: &str) -> u16 {
+        // Names are bounded as well: a flood of sources must not grow without end. Room is left for the last two.
+        let most = self.values.most().min(SOURCES - 2);
+        let source = if self.names.len() < most || source == FORGOTTEN { source } else { "other" };
         if let Some(&number) = self.numbers.get(source) {
             return number;
         }
-        let number = u32::try_from(self.names.len()).unwrap_or(u32::MAX);
+        let number = u16::try_from(self.names.len()).unwrap_or(u16::MAX);
         self.names.push(source.to_owned());
         self.numbers.insert(source.to_owned(), number);
         number
     }
-}
-
-/// Slots that a fingerprint may stand in: one cache line of them.
-const WAYS: usize = 4;
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Slot {
-    /// 0 for an empty one: a fingerprint of 0 is taken for 1.
-    print: u64,
-    number: u32,
-    /// When it was last put.
-    tick: u32,
-}
-
-/// A table that grows to its bound and then gives up the oldest of the few that share a place. A map with a queue of
-/// the oldest took three to six times as long once it was full.
-#[derive(Debug)]
-struct Bounded {
-    most: usize,
-    slots: Vec<Slot>,
-    len: usize,
-    tick: u32,
-    /// How many were given up.
-    lost: u64,
-}
-
-impl Bounded {
-    fn new(most: usize) -> Self {
-        // The largest power of two that is not more.
-        let most = most.clamp(WAYS, 1 << 30);
-        Self { most: 1 << most.ilog2(), slots: Vec::new(), len: 0, tick: 0, lost: 0 }
-    }
-
-    fn get(&self, print: u64) -> Option<u32> {
-        let print = print.max(1);
-        let from = place(print, self.slots.len())?;
-        self.slots
-            .get(from..from + WAYS)?
-            .iter()
-            .find(|slot| slot.print == print)
-            .map(|slot| slot.number)
-    }
-
-    /// Puts a fingerprint; false if another one was given up for it.
-    fn put(&mut self, print: u64, number: u32) -> bool {
-        let print = print.max(1);
-        self.tick = self.tick.wrapping_add(1);
-        let slot = Slot { print, number, tick: self.tick };
-        let lost = self.lost;
-        while !self.placed(slot) {
-            self.grow();
-        }
-        self.lost == lost
-    }
-
-    /// Puts a slot where it belongs; false if there is no room and the table may still grow.
-    fn placed(&mut self, slot: Slot) -> bool {
-        let full = self.slots.len() >= self.most;
-        let now = self.tick;
-        let Some(from) = place(slot.print, self.slots.len()) else { return false };
-        let Some(ways) = self.slots.get_mut(from..from + WAYS) else { return false };
-        let known = ways.iter().position(|way| way.print == slot.print);
-        if let Some(way) = known.and_then(|at| ways.get_mut(at)) {
-            *way = slot;
-            return true;
-        }
-        if let Some(way) = ways.iter_mut().find(|way| way.print == 0) {
-            *way = slot;
-            self.len += 1;
-            return true;
-        }
-        if !full {
-            return false;
-        }
-        if let Some(oldest) = ways.iter_mut().max_by_key(|way| now.wrapping_sub(way.tick)) {
-            *oldest = slot;
-            self.lost = self.lost.saturating_add(1);
-        }
-        true
-    }
-
-    fn grow(&mut self) {
-        let size = (self.slots.len() * 2).clamp(64.min(self.most), self.most);
-        let old = std::mem::replace(&mut self.slots, vec![Slot::default(); size]);
-        self.len = 0;
-        for slot in old.into_iter().filter(|slot| slot.print != 0) {
-            // Twice the room holds all of them, or the few that share a place give up the oldest.
-            if !self.placed(slot) {
-                self.grow();
-                self.placed(slot);
-            }
-        }
-    }
-}
-
-/// Where the slots of a fingerprint begin.
-fn place(print: u64, size: usize) -> Option<usize> {
-    #[allow(clippy::cast_possible_truncation, reason = "masked to the size of the table")]
-    let place = (print as usize) & size.checked_sub(1)?;
-    Some(place & !(WAYS - 1))
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -281,9 +189,7 @@ impl Key {
         let mut hash = self.0 ^ (bytes.len() as u64);
         let mut chunks = bytes.chunks_exact(8);
         for chunk in &mut chunks {
-            let mut word = [0; 8];
-            word.copy_from_slice(chunk);
-            hash = fold(hash ^ u64::from_le_bytes(word), self.1);
+            hash = fold(hash ^ eight(chunk), self.1);
         }
         let mut word = [0; 8];
         for (to, from) in word.iter_mut().zip(chunks.remainder()) {
@@ -292,9 +198,39 @@ impl Key {
         fold(hash ^ u64::from_le_bytes(word), self.1)
     }
 
-    fn join(self, run: [u64; RUN]) -> u64 {
-        run.iter().fold(self.1, |hash, word| fold(hash ^ word, self.0))
+    /// Of a word in a text as [`lower`] makes it: one multiplication for up to sixteen bytes.
+    fn word(self, bytes: &[u8], begin: usize, end: usize) -> u64 {
+        let size = end - begin;
+        match bytes.get(begin..begin + 16) {
+            Some(wide) if size <= 16 => {
+                let (low, high) = (eight(&wide[..8]), eight(&wide[8..]));
+                fold(low & FIRST[size] ^ self.0, high & FIRST[size.saturating_sub(8)] ^ self.1)
+            }
+            _ => self.of(&bytes[begin..end]),
+        }
     }
+
+    /// Of hashes, in their order: nobody outside knows any of them.
+    fn join(self, run: [u64; RUN]) -> u64 {
+        fold(run[0] ^ run[1].rotate_left(32) ^ self.1, run[2] ^ self.0)
+    }
+}
+
+/// The first so many bytes of a word, little endian.
+const FIRST: [u64; 17] = {
+    let mut masks = [u64::MAX; 17];
+    let mut size = 0;
+    while size < 8 {
+        masks[size] = (1 << (size * 8)) - 1;
+        size += 1;
+    }
+    masks
+};
+
+fn eight(bytes: &[u8]) -> u64 {
+    let mut word = [0; 8];
+    word.copy_from_slice(bytes);
+    u64::from_le_bytes(word)
 }
 
 fn fold(one: u64, other: u64) -> u64 {
@@ -304,135 +240,123 @@ fn fold(one: u64, other: u64) -> u64 {
     halves.0 ^ halves.1
 }
 
+/// What a text is made of, as it is taken in.
+trait Take {
+    /// A value: its fingerprint.
+    fn value(&mut self, print: u64);
+
+    /// A word; not called where no runs are wanted.
+    fn word(&mut self, hash: u64, size: usize);
+
+    /// Whether words are wanted.
+    const WORDS: bool;
+}
+
+/// Words joined to runs, and values.
+struct Runs<F> {
+    key: Key,
+    /// The two words before, and their letters.
+    before: [(u64, usize); RUN - 1],
+    words: usize,
+    take: F,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sort {
     Value,
     Run,
 }
 
-const WORD: u8 = 1;
-/// Joins words into a value.
-const JOIN: u8 = 2;
-/// Makes a value of what it stands in.
-const MARK: u8 = 4;
+impl<F: FnMut(u64, Sort)> Take for Runs<F> {
+    const WORDS: bool = true;
 
-const CLASS: [u8; 256] = {
-    let mut class = [0_u8; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        #[allow(clippy::cast_possible_truncation, reason = "below 256")]
-        let b = byte as u8;
-        class[byte] = match b {
-            b'0'..=b'9' => WORD | JOIN | MARK,
-            b'a'..=b'z' | b'A'..=b'Z' | 0x80..=0xff => WORD | JOIN,
-            b'_' => WORD | JOIN | MARK,
-            b'@' | b'/' | b':' | b'.' | b'\\' => JOIN | MARK,
-            b'%' | b'+' | b'~' | b'#' | b'&' | b'=' | b'?' | b'-' => JOIN,
-            _ => 0,
-        };
-        byte += 1;
+    fn value(&mut self, print: u64) {
+        (self.take)(print, Sort::Value);
     }
-    class
-};
+
+    fn word(&mut self, hash: u64, size: usize) {
+        let [first, second] = self.before;
+        self.before = [second, (hash, size)];
+        self.words += 1;
+        if self.words >= RUN && first.1 + second.1 + size >= LEAST_RUN {
+            (self.take)(self.key.join([first.0, second.0, hash]), Sort::Run);
+        }
+    }
+}
 
 /// Calls back for every fingerprint of a text, in any order.
-fn each(text: &str, key: Key, take: &mut dyn FnMut(u64, Sort)) {
-    walk(lower(text).as_bytes(), key, take);
+fn each(text: &str, key: Key, take: impl FnMut(u64, Sort)) {
+    let mut runs = Runs { key, before: Default::default(), words: 0, take };
+    walk(lower(text).as_bytes(), key, &mut runs);
 }
 
-/// Lower case. One letter beyond ASCII makes `str::to_lowercase` ten times as slow for all that follow it.
-fn lower(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while !rest.is_empty() {
-        let ascii = rest.bytes().position(|byte| !byte.is_ascii()).unwrap_or(rest.len());
-        let (plain, other) = rest.split_at(ascii);
-        let from = out.len();
-        out.push_str(plain);
-        out[from..].make_ascii_lowercase();
-        let wide = other.bytes().position(|byte| byte.is_ascii()).unwrap_or(other.len());
-        let (other, after) = other.split_at(wide);
-        out.extend(other.chars().flat_map(char::to_lowercase));
-        rest = after;
-    }
-    out
-}
-
-fn walk(bytes: &[u8], key: Key, take: &mut dyn FnMut(u64, Sort)) {
-    let mut run = [(0_u64, 0_usize); RUN];
-    let mut words = 0_usize;
-    let mut digits = 0_usize;
-    let mut at = 0;
-    while at < bytes.len() {
-        let class = CLASS[usize::from(bytes[at])];
-        if class == 0 {
-            at += 1;
-            continue;
-        }
-        // One value, and the words in it.
-        let begin = at;
-        let mut seen = 0;
-        let mut word = None;
-        while at < bytes.len() {
-            let class = CLASS[usize::from(bytes[at])];
-            if class & WORD == 0 {
-                if let Some(from) = word.take() {
-                    push(&bytes[from..at], key, &mut run, &mut words, take);
+/// Takes the words and values of a text as [`lower`] makes it.
+///
+/// Where words begin and end, and where marks are, is found for 64 bytes at a time: to look at one byte after the other
+/// is to guess wrong twice a word, 5 us a KiB.
+fn walk<T: Take>(bytes: &[u8], key: Key, to: &mut T) {
+    let (mut begin, mut open, mut tokens, mut numbers) = (0, 0_u64, 0, 0);
+    for (place, block) in bytes.as_chunks::<BLOCK>().0.iter().enumerate() {
+        let from = place * BLOCK;
+        let found = kinds(block);
+        if T::WORDS {
+            // Where a word begins, and one past where it ends.
+            let mut edges = found.words ^ (found.words << 1 | open);
+            while edges != 0 {
+                let at = from + edges.trailing_zeros() as usize;
+                edges &= edges - 1;
+                if open == 0 {
+                    begin = at;
+                } else {
+                    to.word(key.word(bytes, begin, at), at - begin);
                 }
-            } else if word.is_none() {
-                word = Some(at);
-            }
-            if class == 0 {
-                break;
-            }
-            digits += usize::from(bytes[at].is_ascii_digit());
-            seen |= class;
-            at += 1;
-        }
-        if let Some(from) = word {
-            if at == bytes.len() {
-                push(&bytes[from..at], key, &mut run, &mut words, take);
+                open ^= 1;
             }
         }
-        if seen & MARK != 0 {
-            value(&bytes[begin..at], key, take);
+        let mut marks = found.marks;
+        while marks != 0 {
+            let at = from + marks.trailing_zeros() as usize;
+            marks &= marks - 1;
+            if at >= tokens {
+                tokens = token(bytes, at, tokens, key, to);
+            }
         }
-    }
-    if digits >= *GROUPS.start() {
-        groups(bytes, key, take);
+        let mut digits = found.digits;
+        while digits != 0 {
+            let at = from + digits.trailing_zeros() as usize;
+            digits &= digits - 1;
+            if at >= numbers {
+                numbers = group(bytes, at, key, to);
+            }
+        }
     }
 }
 
-fn push(
-    word: &[u8],
-    key: Key,
-    run: &mut [(u64, usize); RUN],
-    words: &mut usize,
-    take: &mut dyn FnMut(u64, Sort),
-) {
-    run.rotate_left(1);
-    run[RUN - 1] = (key.of(word), word.len());
-    *words += 1;
-    if *words >= RUN && run.iter().map(|(_, size)| size).sum::<usize>() >= LEAST_RUN {
-        take(key.join(run.map(|(hash, _)| hash)), Sort::Run);
-    }
+/// Takes the value around a mark, which begins at `least` or later. Where it ends.
+fn token<T: Take>(bytes: &[u8], mark: usize, least: usize, key: Key, to: &mut T) -> usize {
+    let joins = |&&byte: &&u8| CLASS[usize::from(byte)] & JOIN != 0;
+    let begin = mark - bytes[least..mark].iter().rev().take_while(joins).count();
+    let end = mark + bytes[mark..].iter().take_while(joins).count();
+    value(&bytes[begin..end], key, to);
+    end
 }
 
-fn value(token: &[u8], key: Key, take: &mut dyn FnMut(u64, Sort)) {
+fn value<T: Take>(token: &[u8], key: Key, to: &mut T) {
     let token = trim(token);
     // A word at the end of a sentence is none.
     let marked = |&byte: &u8| CLASS[usize::from(byte)] & MARK != 0;
     if token.len() < LEAST_VALUE || !token.iter().any(marked) {
         return;
     }
-    take(key.of(token), Sort::Value);
+    to.value(key.of(token));
     if token.contains(&b'%') {
         // Only what is encoded is read a second time; what is encoded twice is not.
         if let Some(decoded) = std::str::from_utf8(token).ok().and_then(percent) {
             let decoded = lower(&decoded);
-            for part in decoded.split_whitespace().map(|part| trim(part.as_bytes())) {
+            let parts = decoded.trim_end_matches('\0').split_whitespace();
+            for part in parts.map(|part| trim(part.as_bytes())) {
                 if part.len() >= LEAST_VALUE {
-                    take(key.of(part), Sort::Value);
+                    to.value(key.of(part));
                 }
             }
         }
@@ -449,7 +373,7 @@ fn value(token: &[u8], key: Key, take: &mut dyn FnMut(u64, Sort)) {
         return;
     };
     if host.len() >= LEAST_VALUE && host.len() < token.len() && host.contains(&b'.') {
-        take(key.of(host), Sort::Value);
+        to.value(key.of(host));
     }
 }
 
@@ -469,36 +393,31 @@ fn trim(mut token: &[u8]) -> &[u8] {
     token
 }
 
-/// Numbers in groups, without what separates them: `DE44 5001 0517` is `de4450010517`.
-fn groups(bytes: &[u8], key: Key, take: &mut dyn FnMut(u64, Sort)) {
-    let mut at = 0;
-    let mut compact = Vec::with_capacity(*GROUPS.end());
-    while at < bytes.len() {
-        if !bytes[at].is_ascii_digit() {
-            at += 1;
-            continue;
-        }
-        let letters =
-            bytes[..at].iter().rev().take(2).take_while(|b| b.is_ascii_lowercase()).count();
-        compact.clear();
-        if letters == 2 {
-            compact.extend_from_slice(&bytes[at - 2..at]);
-        }
-        while at < bytes.len() && compact.len() <= *GROUPS.end() {
-            let byte = bytes[at];
-            let separates =
-                matches!(byte, b' ' | b'-') && bytes.get(at + 1).is_some_and(u8::is_ascii_digit);
-            if byte.is_ascii_digit() {
-                compact.push(byte);
-            } else if !separates {
-                break;
-            }
-            at += 1;
-        }
-        if GROUPS.contains(&compact.len()) {
-            take(key.of(&compact), Sort::Value);
-        }
+/// Takes a number in groups, without what separates them: `DE44 5001 0517` is `de4450010517`. Where it ends.
+fn group<T: Take>(bytes: &[u8], digit: usize, key: Key, to: &mut T) -> usize {
+    let mut compact = [0_u8; MOST_GROUPS + 1];
+    let mut size = 0;
+    let before = &bytes[digit.saturating_sub(2)..digit];
+    if before.len() == 2 && before.iter().all(u8::is_ascii_lowercase) {
+        compact[..2].copy_from_slice(before);
+        size = 2;
     }
+    let mut at = digit;
+    while let Some(&byte) = bytes.get(at).filter(|_| size <= MOST_GROUPS) {
+        let separates =
+            matches!(byte, b' ' | b'-') && bytes.get(at + 1).is_some_and(u8::is_ascii_digit);
+        if byte.is_ascii_digit() {
+            compact[size] = byte;
+            size += 1;
+        } else if !separates {
+            break;
+        }
+        at += 1;
+    }
+    if (LEAST_GROUPS..=MOST_GROUPS).contains(&size) {
+        to.value(key.of(&compact[..size]));
+    }
+    at
 }
 
 /// The beginning of a text, at most `most` bytes.
