@@ -37,7 +37,9 @@ class Expected:
     def check(
         self, pieces: Pieces, rules: Sequence[str], count: int, rule_hash: str, entities: Sequence[str] | None = None
     ) -> str:
-        """`verified` or `unverified`; raises `WrongCount`. With update: verify now and remember."""
+        """`verified`, `verified with other rules`, or `unverified`; raises `WrongCount`. With update: verify now and
+        remember.
+        """
         only = f" {len(entities)} entities {digest(entities)[:16]}" if entities else ""
         key = f"{'+'.join(rules)}{only} {pieces.corpus} {pieces.piece_bytes} {pieces.digest[:16]}"
         if self.update:
@@ -58,7 +60,7 @@ class Expected:
                 f"on {len(pieces.texts)} pieces of `{pieces.corpus}` with {list(rules)} {known['count']} findings "
                 f"are expected and {count} were found ({same}); if that is right, run with --update-expected"
             )
-        return "verified"
+        return "verified" if known["rule_hash"] == rule_hash else "verified with other rules"
 
     def save(self) -> list[str]:
         """Write what changed; returns the lines of the difference."""

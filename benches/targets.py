@@ -183,7 +183,7 @@ def table(records: Records, targets: Sequence[Target] = TARGETS) -> Table:
         except NotMeasured:
             row = ["", "not measured"]
         rows.append([target.what, f"{figure(target.must)} {target.unit}", f"{figure(target.aim)} {target.unit}", *row])
-    notes = _control(records) if targets is TARGETS else []
+    notes = [*_control(records), *_builds(records)] if targets is TARGETS else []
     return Table("", ["what", "must", "aim", "measured", "reached"], rows, notes)
 
 
@@ -194,6 +194,25 @@ def _control(records: Records) -> list[str]:
     except NotMeasured:
         return []
     return [f"The two-thread control beside the batches gained {figure(min(gains))} to {figure(max(gains))} times."]
+
+
+def _builds(records: Records) -> list[str]:
+    """Rows of one table may be of several builds: which record is of which rules, and when the machine was busy."""
+    named: dict[str, list[str]] = {}
+    for name in sorted(_NEEDED & set(records)):
+        record = records[name]
+        load = record["machine"]["load_at_start"][0]
+        named.setdefault(record["build"].get("rules_version", "of an earlier build"), []).append(
+            f"{name} ({record['date'][:16].replace('T', ' ')}, load {load:g} before)"
+        )
+    return [f"Recorded with rules {version}: {', '.join(names)}." for version, names in sorted(named.items())]
+
+
+#: The benchmarks that the targets are read from.
+_NEEDED = frozenset({"throughput", "latency", "cold", "finding_cost", "startup", "memory", "batch"}) | {
+    "stream_held",
+    "stream_feed",
+}
 
 
 def missed(records: Records) -> list[str]:
