@@ -1,8 +1,10 @@
 //! How long an authorization takes, and how many are durable in a second.
 //!
-//!     cargo run --release -p sift-kernel --example authorize_speed [FOLDER]
+//!     cargo run --release -p sift-kernel --example authorize_speed [FOLDER [ACTIONS [INTERVAL_US]]]
 //!
-//! FOLDER is where state is written; a temporary one, usually on memory, when absent. Numbers count from the
+//! FOLDER is where state is written; a temporary one, usually on memory, when absent. ACTIONS is how many durable
+//! permits each of the 32 callers asks for: 300, which take less than a second; more for a profile of them, or to have
+//! tiles published meanwhile. INTERVAL_US is the log's, for those who look for a better one. Numbers count from the
 //! request and its credential to the answer (`authorize`), and to the permit (`durable`). What is checked each
 //! time: names and limits, key or session, revocation, time, MAC or Ed25519, nonce, schema, policy, two limits.
 //! Beside the permits stand what the disk takes by itself, for a write and a flush of as much as 16 receipts, and the
@@ -31,14 +33,14 @@ fn now() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(0)
 }
 
-fn write(folder: &Path, receipts: &str) -> Outcome<()> {
+fn write(folder: &Path, receipts: &str, log: &str) -> Outcome<()> {
     let file = |name: &str, text: String| fs::write(folder.join(name), text);
     fs::create_dir_all(folder.join("policy"))?;
     file(
         "kernel.toml",
         format!(
             "audience = \"{AUDIENCE}\"\norigin = \"bench.example/actions\"\nreceipt_key = \"receipt.key\"\n\
-             receipt_key_id = \"receipt-1\"\nlog_key = \"log.key\"\nreceipts = \"{receipts}\"\n"
+             receipt_key_id = \"receipt-1\"\nlog_key = \"log.key\"\nreceipts = \"{receipts}\"\n[log]\n{log}"
         ),
     )?;
     let mut keys = String::new();
@@ -191,11 +193,19 @@ fn main() -> Outcome<()> {
         None => std::env::temp_dir(),
     }
     .join(format!("sift-kernel-speed-{}", std::process::id()));
+    let each: usize = match std::env::args().nth(2) {
+        Some(actions) => actions.parse()?,
+        None => 300,
+    };
+    let log = match std::env::args().nth(3) {
+        Some(interval) => format!("interval_us = {interval}\n"),
+        None => String::new(),
+    };
     let key = PrivateKey::from_seed(&[3; 32]);
     println!("1,001 policies; state in {}", root.display());
     for receipts in ["batched", "signed"] {
         let folder = root.join(receipts);
-        write(&folder, receipts)?;
+        write(&folder, receipts, &log)?;
         let kernel = Kernel::open(&folder, None, None)?;
         let grant = SessionGrant {
             session: "s1".to_owned(),
@@ -223,7 +233,6 @@ fn main() -> Outcome<()> {
             one_by_one(&kernel, 5_000, &outside, by_key)?,
         );
         let threads = 32;
-        let each = 300;
         disk(&folder)?;
         let used = processor_us();
         let start = Instant::now();

@@ -3,7 +3,7 @@
 //! The general writer is `sift_ledger::jcs`; this one saves the copy into that crate's values, and the tests
 //! hold the two together. A request is canonicalised at every authorization, so the copy would be felt.
 
-use sift_ledger::jcs;
+use sift_ledger::jcs::{self, write_text};
 use sift_policy::json::Value;
 
 use crate::error::{KernelError, Result};
@@ -17,8 +17,11 @@ pub(crate) fn write(value: &Value, out: &mut Vec<u8>) -> Result<()> {
         Value::Bool(true) => out.extend_from_slice(b"true"),
         Value::Bool(false) => out.extend_from_slice(b"false"),
         Value::Int(number) => integer(*number, out)?,
-        Value::Float(number) => out.extend_from_slice(&general(&jcs::Value::Float(*number))?),
-        Value::Str(text) => string(text, out),
+        Value::Float(number) => {
+            let bytes = jcs::to_vec(&jcs::Value::Float(*number)).map_err(refused)?;
+            out.extend_from_slice(&bytes);
+        }
+        Value::Str(text) => write_text(text, out),
         Value::List(items) => {
             out.push(b'[');
             for (place, item) in items.iter().enumerate() {
@@ -54,7 +57,7 @@ fn object<'a>(
         if place > 0 {
             out.push(b',');
         }
-        string(name, out);
+        write_text(name, out);
         out.push(b':');
         write(value, out)?;
     }
@@ -63,40 +66,11 @@ fn object<'a>(
 
 /// Appends an integer.
 pub(crate) fn integer(number: i64, out: &mut Vec<u8>) -> Result<()> {
-    out.extend_from_slice(&general(&jcs::Value::Int(number))?);
-    Ok(())
+    jcs::write_integer(number, out).map_err(refused)
 }
 
-fn general(value: &jcs::Value) -> Result<Vec<u8>> {
-    jcs::to_vec(value).map_err(|error| KernelError::Invalid(format!("the arguments hold {error}")))
-}
-
-/// Appends a string with its quotes.
-pub(crate) fn string(text: &str, out: &mut Vec<u8>) {
-    out.push(b'"');
-    let bytes = text.as_bytes();
-    let mut done = 0;
-    for (place, &byte) in bytes.iter().enumerate() {
-        let short = match byte {
-            b'"' | b'\\' => byte,
-            0x08 => b'b',
-            0x09 => b't',
-            0x0a => b'n',
-            0x0c => b'f',
-            0x0d => b'r',
-            0..=0x1f => b'u',
-            _ => continue,
-        };
-        out.extend_from_slice(bytes.get(done..place).unwrap_or_default());
-        out.extend_from_slice(&[b'\\', short]);
-        if short == b'u' {
-            out.extend_from_slice(b"00");
-            out.extend_from_slice(sift_ledger::hex(&[byte]).as_bytes());
-        }
-        done = place + 1;
-    }
-    out.extend_from_slice(bytes.get(done..).unwrap_or_default());
-    out.push(b'"');
+fn refused(error: jcs::JcsError) -> KernelError {
+    KernelError::Invalid(format!("the arguments hold {error}"))
 }
 
 #[cfg(test)]

@@ -292,7 +292,8 @@ pub struct Kernel {
     scanner: Option<Arc<dyn ArgumentScanner>>,
     taint: Option<Arc<dyn TaintSource>>,
     decisions: Option<Decisions>,
-    hold: Option<Hold>,
+    // Held, and with it the folder, until the end.
+    _hold: Option<Hold>,
     process: u32,
     closed: AtomicBool,
 }
@@ -366,7 +367,7 @@ impl Kernel {
             scanner,
             taint,
         })?;
-        kernel.hold = Some(hold);
+        kernel._hold = Some(hold);
         Ok(kernel)
     }
 
@@ -449,7 +450,7 @@ impl Kernel {
             scanner,
             taint,
             decisions: config.decisions.as_deref().map(Decisions::open).transpose()?,
-            hold: None,
+            _hold: None,
             process: std::process::id(),
             closed: AtomicBool::new(false),
             config,
@@ -460,12 +461,12 @@ impl Kernel {
 
     /// Errors: a forked child, or a kernel that was closed.
     fn check_usable(&self) -> Result<()> {
-        if let Some(hold) = &self.hold {
-            hold.check()?;
-        }
+        // A child has a copy of the memory, and both would grant what is left of it. Asked of the system each time,
+        // and once: it costs 0.1 us.
         if std::process::id() != self.process {
             return Err(KernelError::Unavailable(
-                "the kernel belongs to the process this one was forked from".to_owned(),
+                "the kernel belongs to the process this one was forked from: open it after the fork"
+                    .to_owned(),
             ));
         }
         if self.closed.load(Ordering::SeqCst) {
@@ -1100,8 +1101,7 @@ impl Kernel {
     }
 
     fn sign_permit(&self, permit: &Permit, index: Option<i64>) -> Result<Vec<u8>> {
-        let permit = Permit { index, ..permit.clone() };
-        permit.sign(&self.config.receipt_key_id, &self.receipt_key)
+        permit.sign(index, &self.config.receipt_key_id, &self.receipt_key)
     }
 
     fn hand_out(&self, record: &Record, placed: Option<Placed>) -> Result<Durable> {

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use sift_ledger::hex;
+use sift_ledger::jcs::write_text;
 use sift_ledger::keys::PrivateKey;
 use sift_policy::json::{JsonLimits, Value};
 pub(crate) use sift_policy::names::{is_label, is_name};
@@ -180,7 +181,7 @@ impl ActionRequest {
         let mut out = Vec::with_capacity(512);
         let text = |out: &mut Vec<u8>, name: &str, value: &str| {
             out.extend_from_slice(name.as_bytes());
-            canonical::string(value, out);
+            write_text(value, out);
         };
         // In the order of the names, and only those that are there.
         text(&mut out, "{\"agent\":", &self.agent);
@@ -197,7 +198,7 @@ impl ActionRequest {
                 if place > 0 {
                     out.push(b',');
                 }
-                canonical::string(unit, &mut out);
+                write_text(unit, &mut out);
                 out.push(b':');
                 canonical::integer(*amount, &mut out)?;
             }

@@ -39,6 +39,40 @@ pub struct Envelope {
     pub signatures: Vec<Signature>,
 }
 
+/// The JSON of an envelope, with one signature or none: as [`Envelope::signed`] or [`Envelope::unsigned`] with
+/// [`Envelope::to_json`], without copies in between.
+pub fn seal(payload_type: &str, payload: &[u8], signer: Option<(&str, &PrivateKey)>) -> Vec<u8> {
+    let signed = signer.map(|(keyid, key)| (keyid, key.sign(&pae(payload_type, payload))));
+    let signature = signed.as_ref().map(|(keyid, sig)| (*keyid, sig.as_slice()));
+    write(payload_type, payload, signature.into_iter())
+}
+
+/// With standard base64 and in a fixed order.
+fn write<'a>(
+    payload_type: &str,
+    payload: &[u8],
+    signatures: impl Iterator<Item = (&'a str, &'a [u8])>,
+) -> Vec<u8> {
+    let mut out = Vec::with_capacity(payload.len() * 4 / 3 + 256);
+    out.extend_from_slice(b"{\"payload\":\"");
+    text::push_base64(payload, &mut out);
+    out.extend_from_slice(b"\",\"payloadType\":");
+    write_text(payload_type, &mut out);
+    out.extend_from_slice(b",\"signatures\":[");
+    for (place, (keyid, sig)) in signatures.enumerate() {
+        if place > 0 {
+            out.push(b',');
+        }
+        out.extend_from_slice(b"{\"keyid\":");
+        write_text(keyid, &mut out);
+        out.extend_from_slice(b",\"sig\":\"");
+        text::push_base64(sig, &mut out);
+        out.extend_from_slice(b"\"}");
+    }
+    out.extend_from_slice(b"]}");
+    out
+}
+
 /// DSSE's pre-authentication encoding: what is signed.
 ///
 /// ```
@@ -94,24 +128,8 @@ impl Envelope {
 
     /// Its JSON, with standard base64 and in a fixed order.
     pub fn to_json(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.payload.len() * 4 / 3 + 256);
-        out.extend_from_slice(b"{\"payload\":\"");
-        out.extend_from_slice(text::base64(&self.payload).as_bytes());
-        out.extend_from_slice(b"\",\"payloadType\":");
-        write_text(&self.payload_type, &mut out);
-        out.extend_from_slice(b",\"signatures\":[");
-        for (place, signature) in self.signatures.iter().enumerate() {
-            if place > 0 {
-                out.push(b',');
-            }
-            out.extend_from_slice(b"{\"keyid\":");
-            write_text(&signature.keyid, &mut out);
-            out.extend_from_slice(b",\"sig\":\"");
-            out.extend_from_slice(text::base64(&signature.sig).as_bytes());
-            out.extend_from_slice(b"\"}");
-        }
-        out.extend_from_slice(b"]}");
-        out
+        let signatures = self.signatures.iter().map(|one| (one.keyid.as_str(), one.sig.as_slice()));
+        write(&self.payload_type, &self.payload, signatures)
     }
 
     /// Reads JSON of at most [`MAX_ENVELOPE`] bytes. Unknown members are ignored, as DSSE asks; duplicates of
@@ -172,6 +190,10 @@ mod tests {
         ] {
             assert_eq!(Envelope::parse(&envelope.to_json()), Ok(envelope));
         }
+        let signed = Envelope::signed("t", vec![0, 1, 255], "k", &key);
+        assert_eq!(seal("t", &[0, 1, 255], Some(("k", &key))), signed.to_json());
+        let unsigned = Envelope::unsigned("t", vec![0, 1]);
+        assert_eq!(seal("t", &[0, 1], None), unsigned.to_json());
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! surrogates, NaN and infinities, and integers that a double cannot hold.
 
 use std::fmt;
+use std::io::Write;
 
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
@@ -155,12 +156,7 @@ fn write(value: &Value, out: &mut Vec<u8>, depth: usize) -> Result<(), JcsError>
         Value::Null => out.extend_from_slice(b"null"),
         Value::Bool(true) => out.extend_from_slice(b"true"),
         Value::Bool(false) => out.extend_from_slice(b"false"),
-        Value::Int(number) => {
-            if number.unsigned_abs() > MAX_INTEGER.unsigned_abs() {
-                return Err(JcsError::Number);
-            }
-            out.extend_from_slice(number.to_string().as_bytes());
-        }
+        Value::Int(number) => write_integer(*number, out)?,
         Value::Float(number) => write_float(*number, out)?,
         Value::Str(text) => write_text(text, out),
         Value::List(items) => {
@@ -195,10 +191,30 @@ fn write(value: &Value, out: &mut Vec<u8>, depth: usize) -> Result<(), JcsError>
     Ok(())
 }
 
-/// A JSON string with the least escaping (RFC 8785 §3.2.2.2).
-pub(crate) fn write_text(text: &str, out: &mut Vec<u8>) {
+/// Adds an integer.
+///
+/// # Errors
+/// [`JcsError::Number`] beyond 2^53 - 1.
+pub fn write_integer(number: i64, out: &mut Vec<u8>) -> Result<(), JcsError> {
+    if number.unsigned_abs() > MAX_INTEGER.unsigned_abs() {
+        return Err(JcsError::Number);
+    }
+    // Into memory, which takes everything.
+    let _ = write!(out, "{number}");
+    Ok(())
+}
+
+/// Adds a JSON string with the least escaping (RFC 8785 §3.2.2.2).
+pub fn write_text(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     let bytes = text.as_bytes();
+    // Nearly every text: looked through without a branch for each byte, many at once.
+    let escaped = |byte: &u8| (*byte < 0x20) | (*byte == b'"') | (*byte == b'\\');
+    if !bytes.iter().fold(false, |any, byte| any | escaped(byte)) {
+        out.extend_from_slice(bytes);
+        out.push(b'"');
+        return;
+    }
     let mut done = 0;
     for (place, byte) in bytes.iter().enumerate() {
         let short = match byte {

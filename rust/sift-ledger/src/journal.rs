@@ -4,6 +4,8 @@
 //! `magic 8 | segment 8 | first index 8 | count 4 | length 4 | SHA-256 of those and the body 32 | body`, numbers
 //! little-endian; the body is an entry bundle whose last entry is the signed checkpoint.
 
+use std::ops::Range;
+
 use sha2::{Digest, Sha256};
 
 use crate::merkle::Hash;
@@ -32,27 +34,37 @@ fn digest(head: &[u8], body: &[u8]) -> Hash {
     Sha256::new().chain_update(head).chain_update(body).finalize().into()
 }
 
-/// The bytes of a record, padded; `None` when an entry is too long for one.
+/// Writes a record, padded, into a buffer that is used again and again. Returns where in it the record is: at an
+/// address that is a multiple of [`ALIGNMENT`] too, as writing past the page cache asks. `None` when an entry is too
+/// long for a record.
 pub(crate) fn encode<'a>(
+    buffer: &mut Vec<u8>,
     segment: u64,
     first: u64,
-    entries: impl ExactSizeIterator<Item = &'a [u8]>,
+    entries: impl ExactSizeIterator<Item = &'a [u8]> + Clone,
     checkpoint: &'a str,
-) -> Option<Vec<u8>> {
+) -> Option<Range<usize>> {
     let count = u32::try_from(entries.len()).ok()?;
-    let body = tiles::bundle(entries.chain([checkpoint.as_bytes()]))?;
-    let length = u32::try_from(body.len()).ok()?;
-    let mut bytes = Vec::with_capacity((HEADER + body.len()).next_multiple_of(ALIGNMENT));
-    bytes.extend_from_slice(MAGIC);
-    bytes.extend_from_slice(&segment.to_le_bytes());
-    bytes.extend_from_slice(&first.to_le_bytes());
-    bytes.extend_from_slice(&count.to_le_bytes());
-    bytes.extend_from_slice(&length.to_le_bytes());
-    let digest = digest(&bytes, &body);
-    bytes.extend_from_slice(&digest);
-    bytes.extend_from_slice(&body);
-    bytes.resize(bytes.len().next_multiple_of(ALIGNMENT), 0);
-    Some(bytes)
+    let entries = entries.chain([checkpoint.as_bytes()]);
+    let length = tiles::bundle_length(entries.clone());
+    let padded = (HEADER + length).next_multiple_of(ALIGNMENT);
+    buffer.clear();
+    // Enough for everything, so that the address does not change below.
+    buffer.reserve(ALIGNMENT + padded);
+    let start = buffer.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
+    buffer.resize(start, 0);
+    buffer.extend_from_slice(MAGIC);
+    buffer.extend_from_slice(&segment.to_le_bytes());
+    buffer.extend_from_slice(&first.to_le_bytes());
+    buffer.extend_from_slice(&count.to_le_bytes());
+    buffer.extend_from_slice(&u32::try_from(length).ok()?.to_le_bytes());
+    buffer.extend_from_slice(&Hash::default());
+    tiles::write_bundle(entries, buffer)?;
+    let (head, body) = buffer.get_mut(start..)?.split_at_mut_checked(HEADER)?;
+    let (head, place) = head.split_at_mut_checked(HEADER - size_of::<Hash>())?;
+    place.copy_from_slice(&digest(head, body));
+    buffer.resize(start + padded, 0);
+    Some(start..start + padded)
 }
 
 /// The record at a place of a segment; `None` when there is no whole one of this segment.
@@ -82,8 +94,15 @@ mod tests {
     #[test]
     fn a_record_is_whole_or_not_there() {
         let entries: [&[u8]; 2] = [b"one", b""];
-        let bytes = encode(3, 7, entries.into_iter(), "note\n").unwrap();
+        let mut buffer = Vec::new();
+        for other in [vec![9; 5000], Vec::new()] {
+            encode(&mut buffer, 8, 1, [other.as_slice()].into_iter(), "longer\n").unwrap();
+        }
+        let place = encode(&mut buffer, 3, 7, entries.into_iter(), "note\n").unwrap();
+        let bytes = buffer[place].to_vec();
         assert_eq!(bytes.len() % ALIGNMENT, 0);
+        let long = vec![0; 65_536];
+        assert_eq!(encode(&mut buffer, 3, 7, [long.as_slice()].into_iter(), "note\n"), None);
         let record = decode(3, &bytes, 0).unwrap();
         assert_eq!(
             (record.first, record.entries, record.checkpoint),

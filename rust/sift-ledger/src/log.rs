@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use crate::journal;
 use crate::keys::{KeyError, Keyring, PrivateKey};
-use crate::merkle::{self, Hash};
+use crate::merkle::{self, leaf_hash, Hash};
 use crate::storage::{Directory, OpenError, Storage};
 use crate::tiles::{TlogProof, MAX_ENTRY};
 pub use crate::writer::Core;
@@ -249,6 +249,8 @@ impl Ticket {
 
 struct Waiting {
     entries: Vec<Arc<[u8]>>,
+    // Their hashes, made by those who brought them: the committer is what everybody waits for.
+    leaves: Vec<Hash>,
     bytes: usize,
     batch: Arc<Batch>,
 }
@@ -262,12 +264,21 @@ struct Queue {
     closed: bool,
 }
 
+/// What the publisher is to do before its time.
+#[derive(Default)]
+struct Wanted {
+    publish: bool,
+    // A spare segment, since the one there was is in use: a commit that finds none makes it itself, 10 to 20 ms in
+    // which nobody gets an answer.
+    spare: bool,
+    end: bool,
+}
+
 struct Shared {
     core: Core,
     queue: Mutex<Queue>,
     arrived: Condvar,
-    // Whether the publisher is to run now (true), and whether to end.
-    publisher: Mutex<(bool, bool)>,
+    publisher: Mutex<Wanted>,
     publish: Condvar,
     max_batch: usize,
     watchers: Mutex<Vec<Watcher>>,
@@ -304,7 +315,7 @@ impl Log {
             core,
             queue: Mutex::new(Queue { next, ..Queue::default() }),
             arrived: Condvar::new(),
-            publisher: Mutex::new((false, false)),
+            publisher: Mutex::default(),
             publish: Condvar::new(),
             max_batch: MAX_BATCH.min(room / 2),
             watchers: Mutex::default(),
@@ -335,6 +346,7 @@ impl Log {
             return Err(LogError::Stopped(reason));
         }
         let cost = entry.len() + 2;
+        let leaf = leaf_hash(&entry);
         let mut queue = lock(&self.shared.queue);
         if queue.closed {
             return Err(LogError::Closed);
@@ -348,6 +360,7 @@ impl Log {
         if !fits {
             queue.batches.push_back(Waiting {
                 entries: Vec::new(),
+                leaves: Vec::new(),
                 bytes: 0,
                 batch: Arc::default(),
             });
@@ -356,6 +369,7 @@ impl Log {
         let offset = last.entries.len() as u64;
         let batch = last.batch.clone();
         last.entries.push(entry);
+        last.leaves.push(leaf);
         last.bytes += cost;
         let index = queue.next;
         queue.next += 1;
@@ -442,7 +456,7 @@ impl Drop for Log {
         if let Some(committer) = threads.next() {
             let _ = committer.join();
         }
-        lock(&self.shared.publisher).1 = true;
+        lock(&self.shared.publisher).end = true;
         self.shared.publish.notify_all();
         for thread in threads {
             let _ = thread.join();
@@ -456,18 +470,25 @@ impl Shared {
         let mut before = None;
         while let Some(waiting) = self.next_batch(before) {
             before = Some(Instant::now());
-            let result = self.core.commit(&waiting.entries);
-            lock(&self.queue).bytes -= waiting.bytes;
+            let Waiting { entries, leaves, bytes, batch } = waiting;
+            let result = self.core.commit_hashed(&entries, leaves.into_iter());
+            lock(&self.queue).bytes -= bytes;
             if let Ok(commit) = &result {
                 for watcher in lock(&self.watchers).iter() {
                     contained(|| watcher(commit));
                 }
-                if commit.tree_size - self.core.published() > PUBLISH_EARLY {
-                    lock(&self.publisher).0 = true;
-                    self.publish.notify_one();
+                let publish = commit.tree_size - self.core.published() > PUBLISH_EARLY;
+                let spare = !self.core.prepared();
+                if publish || spare {
+                    let mut wanted = lock(&self.publisher);
+                    if (publish && !wanted.publish) || (spare && !wanted.spare) {
+                        self.publish.notify_one();
+                    }
+                    wanted.publish |= publish;
+                    wanted.spare |= spare;
                 }
             }
-            waiting.batch.finish(result);
+            batch.finish(result);
         }
     }
 
@@ -493,17 +514,24 @@ impl Shared {
     /// The publisher: at intervals, or when told.
     fn publishes(&self) {
         let interval = self.core.config.publish_interval;
+        let mut before = Instant::now();
         loop {
             // Errors stop the log, and whoever appends next is told.
             let _ = self.core.prepare();
-            let wanted = lock(&self.publisher);
-            let waited =
-                self.publish.wait_timeout_while(wanted, interval, |(now, end)| !*now && !*end);
-            let (mut wanted, _) = waited.unwrap_or_else(PoisonError::into_inner);
-            wanted.0 = false;
-            let end = wanted.1;
+            let mut wanted = lock(&self.publisher);
+            wanted.spare = false;
+            let left = interval.saturating_sub(before.elapsed());
+            let idle = |wanted: &mut Wanted| !wanted.publish && !wanted.spare && !wanted.end;
+            let waited = self.publish.wait_timeout_while(wanted, left, idle);
+            let (mut wanted, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+            if wanted.spare && !wanted.publish && !wanted.end && !timeout.timed_out() {
+                continue;
+            }
+            wanted.publish = false;
+            let end = wanted.end;
             drop(wanted);
             let _ = self.core.publish();
+            before = Instant::now();
             if end {
                 return;
             }

@@ -8,8 +8,8 @@ use std::collections::HashMap;
 
 use sha2::{Digest, Sha256};
 
-use crate::dsse::{Envelope, EnvelopeError, MAX_ENVELOPE};
-use crate::jcs::{self, write_text, JcsError, Value, MAX_INTEGER};
+use crate::dsse::{self, Envelope, EnvelopeError, MAX_ENVELOPE};
+use crate::jcs::{self, write_text, JcsError, Value};
 use crate::keys::{KeyError, Keyring, PrivateKey, Purpose};
 use crate::merkle::{leaf_hash, verify_inclusion, Hash, ProofError};
 use crate::note::{verify_checkpoint, NoteError, VerifiedCheckpoint};
@@ -183,8 +183,10 @@ impl<'a> Members<'a> {
             self.out.push(b',');
         }
         self.first = false;
-        write_text(name, self.out);
-        self.out.push(b':');
+        // Names are ours: nothing in them is escaped.
+        self.out.push(b'"');
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(b"\":");
         self.out
     }
 
@@ -199,15 +201,16 @@ impl<'a> Members<'a> {
     }
 
     fn hash(&mut self, name: &str, value: Option<&Hash>) {
-        self.maybe(name, value.map(|hash| text::hex(hash)).as_deref());
+        if let Some(hash) = value {
+            let out = self.name(name);
+            out.push(b'"');
+            text::push_hex(hash, out);
+            out.push(b'"');
+        }
     }
 
     fn number(&mut self, name: &str, value: i64) -> Result<(), JcsError> {
-        if value.unsigned_abs() > MAX_INTEGER.unsigned_abs() {
-            return Err(JcsError::Number);
-        }
-        self.name(name).extend_from_slice(value.to_string().as_bytes());
-        Ok(())
+        jcs::write_integer(value, self.name(name))
     }
 
     fn texts(&mut self, name: &str, values: &[&str]) {
@@ -232,7 +235,7 @@ impl<'a> Members<'a> {
 /// # Errors
 /// [`ReceiptError::Value`] for a number or detail that JSON cannot hold exactly.
 pub fn statement(fields: &Fields<'_>) -> Result<Vec<u8>, ReceiptError> {
-    let mut out = Vec::with_capacity(1024);
+    let mut out = Vec::with_capacity(2048);
     out.extend_from_slice(b"{\"_type\":\"");
     out.extend_from_slice(STATEMENT_TYPE.as_bytes());
     out.extend_from_slice(b"\",\"predicate\":");
@@ -290,7 +293,7 @@ pub fn statement(fields: &Fields<'_>) -> Result<Vec<u8>, ReceiptError> {
     out.extend_from_slice(b",\"predicateType\":\"");
     out.extend_from_slice(PREDICATE_TYPE.as_bytes());
     out.extend_from_slice(b"\",\"subject\":[{\"digest\":{\"sha256\":\"");
-    out.extend_from_slice(text::hex(&fields.action_hash).as_bytes());
+    text::push_hex(&fields.action_hash, &mut out);
     out.extend_from_slice(b"\"},\"name\":");
     write_text(fields.request_id, &mut out);
     out.extend_from_slice(b"}]}");
@@ -303,11 +306,8 @@ pub fn statement(fields: &Fields<'_>) -> Result<Vec<u8>, ReceiptError> {
 /// [`ReceiptError::Value`] or [`ReceiptError::TooLong`]: such an action has no receipt and must be denied.
 pub fn seal(fields: &Fields<'_>, signer: (&str, &PrivateKey)) -> Result<Vec<u8>, ReceiptError> {
     let payload = statement(fields)?;
-    let envelope = match fields.class {
-        Class::Signed => Envelope::signed(PAYLOAD_TYPE, payload, signer.0, signer.1),
-        Class::Batched => Envelope::unsigned(PAYLOAD_TYPE, payload),
-    };
-    let json = envelope.to_json();
+    let signer = (fields.class == Class::Signed).then_some(signer);
+    let json = dsse::seal(PAYLOAD_TYPE, &payload, signer);
     if json.len() > MAX_ENVELOPE {
         return Err(ReceiptError::TooLong);
     }

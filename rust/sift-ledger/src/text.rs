@@ -8,6 +8,15 @@ pub(crate) fn base64(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }
 
+/// Adds standard base64 with padding to a text.
+pub(crate) fn push_base64(bytes: &[u8], out: &mut Vec<u8>) {
+    let start = out.len();
+    let length = bytes.len().div_ceil(3) * 4;
+    out.resize(start + length, 0);
+    // There is room for all of it, the only thing that could be wrong.
+    let _ = STANDARD.encode_slice(bytes, out.get_mut(start..).unwrap_or_default());
+}
+
 /// Reads standard base64 with padding; other spellings of the same bytes are refused.
 pub(crate) fn from_base64(text: &str) -> Option<Vec<u8>> {
     STANDARD.decode(text).ok()
@@ -33,13 +42,20 @@ pub(crate) fn from_base64_32(text: &str) -> Option<[u8; 32]> {
 /// assert_eq!(sift_ledger::hex(&[0, 0x1f, 0xff]), "001fff");
 /// ```
 pub fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        text.push(char::from(DIGITS[usize::from(byte & 15)]));
-    }
+    text.extend(hex_digits(bytes).flatten().map(char::from));
     text
+}
+
+/// Two digits for each byte.
+fn hex_digits(bytes: &[u8]) -> impl Iterator<Item = [u8; 2]> + '_ {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    bytes.iter().map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]])
+}
+
+/// Adds lower-case hexadecimal to a text.
+pub(crate) fn push_hex(bytes: &[u8], out: &mut Vec<u8>) {
+    out.extend(hex_digits(bytes).flatten());
 }
 
 /// Reads 32 bytes of lower-case hexadecimal.

@@ -71,13 +71,33 @@ pub fn path(kind: Kind, n: u64, width: u64) -> String {
 }
 
 /// Entries one after the other, each behind its length. `None` when one is longer than [`MAX_ENTRY`].
-pub fn bundle<'a>(entries: impl IntoIterator<Item = &'a [u8]>) -> Option<Vec<u8>> {
-    let mut out = Vec::new();
+pub fn bundle<'a, I>(entries: I) -> Option<Vec<u8>>
+where
+    I: IntoIterator<Item = &'a [u8]>,
+    I::IntoIter: Clone,
+{
+    let entries = entries.into_iter();
+    // Megabytes at a publication: growing step by step copied each of them once more.
+    let mut out = Vec::with_capacity(bundle_length(entries.clone()));
+    write_bundle(entries, &mut out)?;
+    Some(out)
+}
+
+/// How many bytes a bundle of these entries has.
+pub(crate) fn bundle_length<'a>(entries: impl Iterator<Item = &'a [u8]>) -> usize {
+    entries.map(|entry| entry.len() + 2).sum()
+}
+
+/// As [`bundle`], behind what is there; `None` leaves a part of it.
+pub(crate) fn write_bundle<'a>(
+    entries: impl Iterator<Item = &'a [u8]>,
+    out: &mut Vec<u8>,
+) -> Option<()> {
     for entry in entries {
         out.extend_from_slice(&u16::try_from(entry.len()).ok()?.to_be_bytes());
         out.extend_from_slice(entry);
     }
-    Some(out)
+    Some(())
 }
 
 /// The entries of a bundle, in order.

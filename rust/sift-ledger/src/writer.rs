@@ -48,6 +48,8 @@ struct Journal {
     file: Box<dyn File>,
     segment: u64,
     offset: u64,
+    // The record, made in the same memory each time.
+    buffer: Vec<u8>,
 }
 
 /// The log without its threads. [`crate::log::Log`] is what services use.
@@ -132,7 +134,7 @@ impl Core {
                 next_segment: number + 1,
                 stopped: None,
             }),
-            journal: Mutex::new(Journal { file, segment: number, offset: 0 }),
+            journal: Mutex::new(Journal { file, segment: number, offset: 0, buffer: Vec::new() }),
             publishing: Mutex::new(()),
         };
         core.publish()?;
@@ -159,6 +161,15 @@ impl Core {
     /// [`LogError::Stopped`]: whether the entries are in the log is known when it is opened again.
     /// [`LogError::TooLong`] when they are too many for a segment: nothing was written.
     pub fn commit(&self, entries: &[Arc<[u8]>]) -> Result<Commit, LogError> {
+        self.commit_hashed(entries, entries.iter().map(|entry| leaf_hash(entry)))
+    }
+
+    /// As [`Core::commit`], for entries whose leaf hashes are known.
+    pub(crate) fn commit_hashed(
+        &self,
+        entries: &[Arc<[u8]>],
+        leaves: impl Iterator<Item = Hash>,
+    ) -> Result<Commit, LogError> {
         if entries.iter().any(|entry| entry.len() > MAX_ENTRY) {
             return Err(LogError::TooLong);
         }
@@ -166,7 +177,6 @@ impl Core {
         if (bytes + journal::OVERHEAD) as u64 > self.config.segment_bytes {
             return Err(LogError::TooLong);
         }
-        let leaves: Vec<Hash> = entries.iter().map(|entry| leaf_hash(entry)).collect();
         // Held through the flush: one write is in flight at a time.
         let mut journal = lock(&self.journal);
         let (first, size, root) = {
@@ -186,18 +196,20 @@ impl Core {
         let checkpoint = Checkpoint { origin: self.config.origin.clone(), size, root };
         let note: Arc<str> = Arc::from(checkpoint.sign(&[&self.config.key]));
         let slices = || entries.iter().map(|entry| &**entry);
-        let encode = |segment| journal::encode(segment, first, slices(), &note);
-        let mut record = encode(journal.segment).ok_or(LogError::TooLong)?;
+        let encode = |journal: &mut Journal| {
+            journal::encode(&mut journal.buffer, journal.segment, first, slices(), &note)
+        };
+        let mut record = encode(&mut journal).ok_or(LogError::TooLong)?;
         if journal.offset + record.len() as u64 > self.config.segment_bytes {
             self.roll(&mut journal)?;
-            record = encode(journal.segment).ok_or(LogError::TooLong)?;
+            record = encode(&mut journal).ok_or(LogError::TooLong)?;
         }
+        let length = record.len() as u64;
         journal
             .file
-            .write_at(journal.offset, &record)
-            .and_then(|()| journal.file.flush())
+            .write_durably(journal.offset, journal.buffer.get(record).unwrap_or_default())
             .map_err(|error| self.stop(&error))?;
-        journal.offset += record.len() as u64;
+        journal.offset += length;
         let mut state = lock(&self.state);
         Core::check(&state)?;
         state.entries.extend(entries.iter().cloned());
@@ -229,7 +241,7 @@ impl Core {
             None => self.storage.create(&path, self.config.segment_bytes),
         };
         let file = file.map_err(|error| self.stop(&error))?;
-        *journal = Journal { file, segment: number, offset: 0 };
+        (journal.file, journal.segment, journal.offset) = (file, number, 0);
         lock(&self.state).segments.push_back(Segment { number, end });
         Ok(())
     }
@@ -252,6 +264,11 @@ impl Core {
         self.storage.create(&path, self.config.segment_bytes).map_err(|error| self.stop(&error))?;
         lock(&self.state).spares.push(path);
         Ok(())
+    }
+
+    /// Whether there is a spare segment.
+    pub(crate) fn prepared(&self) -> bool {
+        !lock(&self.state).spares.is_empty()
     }
 
     /// Writes tiles and the checkpoint of the newest durable size for readers, and gives back segments.

@@ -150,11 +150,10 @@ impl Parts {
     /// If every group begins where a run of ASCII letters and digits does and has at least 32 bytes of it:
     /// the shortest and longest such run. Whoever finds the runs has found where its groups can begin.
     pub(crate) fn alnum_run(&self) -> Option<(usize, usize)> {
-        let HirKind::Repetition(repeat) = self.group.kind() else { return None };
-        let HirKind::Class(Class::Bytes(class)) = repeat.sub.kind() else { return None };
         let is_alnum = |byte: u8| byte.is_ascii_alphanumeric();
-        let only = class.ranges().iter().all(|r| (r.start()..=r.end()).all(is_alnum));
-        let (min, max) = (repeat.min as usize, repeat.max? as usize);
+        let only = only_bytes(&self.group, is_alnum);
+        let properties = self.group.properties();
+        let (min, max) = (properties.minimum_len()?, properties.maximum_len()?);
         // Nothing that may touch the group on a side is a letter or digit.
         let apart = |part: &Hir, side: Side| {
             let (bytes, may_be_empty) = edge_bytes(part, side);
@@ -173,6 +172,23 @@ impl Parts {
     /// gives an engine to look for.
     pub fn weakest_literal(&self) -> usize {
         weakest_literal(&self.whole())
+    }
+}
+
+/// Whether a language has no other bytes.
+pub(crate) fn only_bytes(hir: &Hir, has: fn(u8) -> bool) -> bool {
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => true,
+        HirKind::Literal(literal) => literal.0.iter().all(|&byte| has(byte)),
+        HirKind::Class(Class::Bytes(class)) => {
+            class.ranges().iter().all(|r| (r.start()..=r.end()).all(has))
+        }
+        HirKind::Class(Class::Unicode(_)) => false,
+        HirKind::Capture(capture) => only_bytes(&capture.sub, has),
+        HirKind::Repetition(repeat) => only_bytes(&repeat.sub, has),
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => {
+            parts.iter().all(|part| only_bytes(part, has))
+        }
     }
 }
 
@@ -548,6 +564,10 @@ mod tests {
         assert_eq!(parts(r"key=?([a-z0-9]{40})").unwrap().alnum_run(), None);
         assert_eq!(parts(r"\B([a-z0-9]{40})").unwrap().alnum_run(), None);
         assert_eq!(parts(r"\b([a-z0-9]{40})").unwrap().alnum_run(), Some((40, usize::MAX)));
+        // Of several parts.
+        let of_two = parts(r"\b(AC[0-9a-f]{32}|S[A-F0-9]{35,36})\b").unwrap();
+        assert_eq!(of_two.alnum_run(), Some((34, 37)));
+        assert_eq!(parts(r"\b(A-[0-9a-f]{32})\b").unwrap().alnum_run(), None);
     }
 
     #[test]

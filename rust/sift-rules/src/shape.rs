@@ -6,7 +6,7 @@
 use regex_syntax::hir::{Class, Hir, HirKind, Look};
 use sift_checks::Check;
 
-use crate::pattern::{Parts, Side};
+use crate::pattern::{only_bytes, Parts, Side};
 use crate::set::{Pattern, Provider, View};
 
 /// Shortest run with a digit that is looked for, as in `sift-shapes`.
@@ -169,7 +169,7 @@ pub const fn is_value_byte(byte: u8) -> bool {
 
 fn segment(hir: &Hir) -> Segment {
     let least = hir.properties().minimum_len().unwrap_or(0);
-    let all = only_value_bytes(hir);
+    let all = only_bytes(hir, is_value_byte);
     if all {
         return Segment { run: least, digit: always_digit(hir), lead: 0, all };
     }
@@ -214,20 +214,6 @@ fn longer(a: Segment, b: Segment) -> Segment {
     let mut best = if worth(&b) > worth(&a) { b } else { a };
     best.all = false;
     best
-}
-
-fn only_value_bytes(hir: &Hir) -> bool {
-    match hir.kind() {
-        HirKind::Empty | HirKind::Look(_) => true,
-        HirKind::Literal(literal) => literal.0.iter().all(|&b| is_value_byte(b)),
-        HirKind::Class(Class::Bytes(class)) => {
-            class.ranges().iter().all(|r| (r.start()..=r.end()).all(is_value_byte))
-        }
-        HirKind::Class(Class::Unicode(_)) => false,
-        HirKind::Capture(capture) => only_value_bytes(&capture.sub),
-        HirKind::Repetition(repeat) => only_value_bytes(&repeat.sub),
-        HirKind::Concat(parts) | HirKind::Alternation(parts) => parts.iter().all(only_value_bytes),
-    }
 }
 
 /// Whether every word has a digit.
