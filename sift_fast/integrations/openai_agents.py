@@ -6,7 +6,8 @@
 
 The SDK's guardrails stop or let pass; they cannot edit. So what would be redacted at a tool's result is replaced by the
 redacted text, and what would be redacted in a tool's arguments, a turn or an answer stops it. Its input guardrails run
-for the first agent only and its output guardrails for the last: tools are where every agent is checked.
+for the first agent only and its output guardrails for the last: tools are where every agent is checked. Who shows the
+events of `Runner.run_streamed` needs `GuardedModel` of `openai_agents_stream` besides.
 """
 
 from __future__ import annotations

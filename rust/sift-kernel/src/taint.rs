@@ -78,8 +78,8 @@ struct Known {
     bytes: usize,
 }
 
-/// Tenant and conversation.
-type Key = (String, String);
+/// Tenant and conversation; shared by all that name it.
+type Key = Arc<(String, String)>;
 
 #[derive(Debug, Default)]
 struct State {
@@ -110,7 +110,7 @@ fn full() -> KernelError {
 
 fn key(tenant: &str, conversation: &str) -> Result<Key> {
     if is_name(tenant) && is_name(conversation) {
-        return Ok((tenant.to_owned(), conversation.to_owned()));
+        return Ok(Arc::new((tenant.to_owned(), conversation.to_owned())));
     }
     Err(KernelError::Invalid("no request can name this tenant or conversation".to_owned()))
 }
@@ -140,7 +140,7 @@ impl TaintMemory {
         if is_label(source) {
             self.prints.of_source(text, |print| prints.push(print));
         }
-        let known = self.entry(&mut lock(&self.state), key.clone());
+        let known = self.entry(&mut lock(&self.state), &key);
         let taken = self.take(&mut lock(&known), source, prints);
         let bytes = lock(&known).bytes();
         self.count(&key, &known, bytes);
@@ -187,7 +187,7 @@ impl TaintMemory {
     /// Errors: `Limit`; what the conversation does next is denied. `Invalid` for one that no request can name.
     pub fn overflow(&self, tenant: &str, conversation: &str) -> Result<()> {
         let key = key(tenant, conversation)?;
-        let known = self.entry(&mut lock(&self.state), key.clone());
+        let known = self.entry(&mut lock(&self.state), &key);
         lock(&known).fill();
         self.count(&key, &known, CONVERSATION_BYTES);
         Err(full())
@@ -224,31 +224,31 @@ impl TaintMemory {
     }
 
     /// What is known of a conversation; a new one may take the place of another.
-    fn entry(&self, state: &mut State, key: Key) -> Arc<Mutex<Conversation>> {
+    fn entry(&self, state: &mut State, key: &Key) -> Arc<Mutex<Conversation>> {
         state.turn += 1;
         let turn = state.turn;
-        match state.known.get(&key) {
-            Some(known) => {
-                state.order.remove(&known.turn);
-            }
-            None => {
-                while !state.known.is_empty() && state.known.len() >= self.bounds.conversations {
-                    self.make_room(state);
-                }
-                if state.tenants.len() < MOST_TENANTS {
-                    state.tenants.insert(key.0.clone());
-                }
-            }
+        if let Some(known) = state.known.get_mut(key) {
+            // The name that is there already goes on.
+            let name = state.order.remove(&known.turn).unwrap_or_else(|| Arc::clone(key));
+            known.turn = turn;
+            state.order.insert(turn, name);
+            return Arc::clone(&known.conversation);
         }
-        state.order.insert(turn, key.clone());
+        while !state.known.is_empty() && state.known.len() >= self.bounds.conversations {
+            self.make_room(state);
+        }
+        if state.tenants.len() < MOST_TENANTS && !state.tenants.contains(&key.0) {
+            state.tenants.insert(key.0.clone());
+        }
+        state.order.insert(turn, Arc::clone(key));
+        let known = Known { turn, ..Known::default() };
+        let conversation = Arc::clone(&known.conversation);
         // What came into it before it had to make room is not known any more.
-        let lost = state.gone.contains(&self.hasher.hash_one(&key));
-        let entry = state.known.entry(key).or_default();
-        entry.turn = turn;
-        if lost {
-            lock(&entry.conversation).full = true;
+        if state.gone.contains(&self.hasher.hash_one(key)) {
+            lock(&conversation).full = true;
         }
-        Arc::clone(&entry.conversation)
+        state.known.insert(Arc::clone(key), known);
+        conversation
     }
 
     fn walk(

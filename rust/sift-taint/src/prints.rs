@@ -27,6 +27,9 @@ const LETTER: [u8; 256] = {
     table
 };
 
+/// Grams that are hashed at a time: they stay in the first cache.
+const GRAMS: usize = 256;
+
 /// The shortest passage that is always found.
 pub const PASSAGE: usize = GRAM + WINDOW - 1;
 
@@ -87,7 +90,7 @@ impl Prints {
     /// Hashes of all grams of a text that is in lower case, some at a time.
     fn grams(&self, lower: &str, mut take: impl FnMut(&[f64])) {
         let letters = self.letters(lower);
-        let mut hashes = [0.0; 256];
+        let mut hashes = [0.0; GRAMS];
         let mut rest = letters.as_slice();
         while rest.len() >= GRAM {
             let count = (rest.len() - GRAM + 1).min(hashes.len());
@@ -179,7 +182,11 @@ struct Window {
 
 impl Window {
     fn new() -> Self {
-        Self { all: Vec::with_capacity(512), kept: vec![0; 512], last: 0 }
+        Self {
+            all: Vec::with_capacity(GRAMS + WINDOW),
+            kept: vec![0; GRAMS + WINDOW + ROOM],
+            last: 0,
+        }
     }
 
     /// Takes the next hashes.
