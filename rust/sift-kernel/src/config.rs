@@ -197,7 +197,7 @@ impl Default for SessionBounds {
 #[serde(deny_unknown_fields, default)]
 pub struct LogBounds {
     /// Least time from the start of one commit to that of the next, microseconds: receipts gather for it. After a
-    /// pause a receipt is committed at once.
+    /// pause a receipt is committed at once, and so are those of one caller alone.
     pub interval_us: u64,
     /// How long `durable()` waits, milliseconds.
     pub wait_ms: u64,
@@ -205,7 +205,7 @@ pub struct LogBounds {
 
 impl Default for LogBounds {
     fn default() -> Self {
-        Self { interval_us: 200, wait_ms: 5_000 }
+        Self { interval_us: 400, wait_ms: 5_000 }
     }
 }
 

@@ -326,6 +326,34 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_record_is_written_wherever_it_lies() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = Directory::open(folder.path()).unwrap();
+        const SIZE: usize = 1 << 16;
+        let file = directory.create("journal/1.seg", SIZE as u64).unwrap();
+        let mut expected = vec![0; SIZE];
+        let source: Vec<u8> = (0..SIZE).map(|place| (place % 251) as u8).collect();
+        let aligned = source.as_ptr().align_offset(4096);
+        // The first as the log writes them; the others lie wrong in memory, in the file, or in their length.
+        for (from, offset, length) in [
+            (aligned, 4096, 8192),
+            (aligned + 1, 16_384, 4096),
+            (aligned, 24_001, 4096),
+            (aligned, 32_768, 5),
+            (aligned, 40_960, 12_288),
+        ] {
+            let bytes = &source[from..from + length];
+            file.write_durably(offset as u64, bytes).unwrap();
+            expected[offset..offset + length].copy_from_slice(bytes);
+        }
+        assert!(directory.read("journal/1.seg", SIZE).unwrap() == expected);
+        let again = directory.open("journal/1.seg").unwrap();
+        again.write_durably(8192, &source[aligned..aligned + 4096]).unwrap();
+        expected[8192..8192 + 4096].copy_from_slice(&source[aligned..aligned + 4096]);
+        assert!(directory.read("journal/1.seg", SIZE).unwrap() == expected);
+    }
+
+    #[test]
     fn who_reads_a_file_sees_all_of_the_old_or_all_of_the_new() {
         let folder = tempfile::tempdir().unwrap();
         let directory = Directory::open(folder.path()).unwrap();

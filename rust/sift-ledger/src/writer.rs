@@ -292,7 +292,8 @@ impl Core {
         if old < new.tree_size {
             let size = new.tree_size;
             let mut paths = Vec::with_capacity(files.len());
-            let written = files.into_iter().try_for_each(|(path, bytes)| {
+            let written = files.into_iter().try_for_each(|(path, contents)| {
+                let bytes = contents.bytes().ok_or(std::io::ErrorKind::InvalidData)?;
                 self.storage.put(&path, &bytes)?;
                 paths.push(path);
                 Ok(())
@@ -305,13 +306,18 @@ impl Core {
             state.published = size;
             let keep = size / TILE_WIDTH * TILE_WIDTH;
             let gone = usize::try_from(keep - state.entries_start).unwrap_or(0);
-            state.entries.drain(..gone);
+            let gone = gone.min(state.entries.len());
+            let later = state.entries.split_off(gone);
+            let gone = std::mem::replace(&mut state.entries, later);
             state.entries_start = keep;
             for level in 0..8 {
                 for n in place(old, level).0..place(size, level).0 {
                     state.tree.forget_later(level, n);
                 }
             }
+            drop(state);
+            // Thousands of entries, which no commit has to wait for.
+            drop(gone);
         }
         self.give_back(&outgrown).map_err(|error| self.stop(&error))
     }
@@ -463,13 +469,29 @@ pub(crate) fn place(size: u64, level: u8) -> (u64, u64) {
     (hashes / TILE_WIDTH, hashes % TILE_WIDTH)
 }
 
+/// What a file is made of. Entries are put together when it is written: under the lock, sixteen megabytes of them kept
+/// every commit waiting for some 8 ms.
+enum Contents {
+    Hashes(Vec<u8>),
+    Entries(Vec<Arc<[u8]>>),
+}
+
+impl Contents {
+    fn bytes(self) -> Option<Vec<u8>> {
+        match self {
+            Contents::Hashes(bytes) => Some(bytes),
+            Contents::Entries(entries) => tiles::bundle(entries.iter().map(|entry| &**entry)),
+        }
+    }
+}
+
 /// Files of the tree of size `new` that the tree of size `old` does not have, and folders of partial ones that
 /// are full now. A file that the older checkpoint needs is never written again.
 fn collect(
     state: &State,
     old: u64,
     new: u64,
-    files: &mut Vec<(String, Vec<u8>)>,
+    files: &mut Vec<(String, Contents)>,
     outgrown: &mut Vec<String>,
 ) -> Option<()> {
     for level in 0..8 {
@@ -477,13 +499,15 @@ fn collect(
         let kinds = [Some(Kind::Hashes(level)), (level == 0).then_some(Kind::Entries)];
         for kind in kinds.into_iter().flatten() {
             let contents = |n: u64, width: u64| match kind {
-                Kind::Hashes(level) => state.tree.tile(level, n)?.bytes(width),
+                Kind::Hashes(level) => {
+                    Some(Contents::Hashes(state.tree.tile(level, n)?.bytes(width)?))
+                }
                 Kind::Entries => {
                     let from =
                         usize::try_from((n * TILE_WIDTH).checked_sub(state.entries_start)?).ok()?;
                     let count = usize::try_from(width).ok()?;
                     let entries = state.entries.range(from..from.checked_add(count)?);
-                    tiles::bundle(entries.map(|entry| &**entry))
+                    Some(Contents::Entries(entries.cloned().collect()))
                 }
             };
             for n in old_n..new_n {

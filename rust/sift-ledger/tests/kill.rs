@@ -14,6 +14,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use sift_ledger::audit::audit;
@@ -82,7 +83,7 @@ fn killed_at_random_moments() {
                 other => panic!("{:?}", other.map(|_| "opened")),
             }
         }
-        std::thread::sleep(Duration::from_micros(500 + kill * 7919 % 60_000));
+        thread::sleep(Duration::from_micros(500 + kill * 7919 % 60_000));
         child.kill().unwrap();
         // What it wrote before the signal counts.
         for line in lines.map_while(Result::ok) {
@@ -134,7 +135,7 @@ fn callers_are_answered_together_and_in_order() {
     let log = Arc::new(Log::open_folder(folder.path(), config()).unwrap());
     let (sender, commits) = std::sync::mpsc::channel();
     log.on_durable(move |commit| sender.send((commit.first, commit.tree_size)).unwrap());
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         for caller in 0..8_u64 {
             let log = log.clone();
             scope.spawn(move || {
@@ -161,11 +162,43 @@ fn callers_are_answered_together_and_in_order() {
     assert_eq!(log.append(vec![0; 65_536]).err(), Some(LogError::TooLong));
 }
 
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Entries of this thread gather for the interval from here on.
+fn commit_of_another_thread(log: &Log) {
+    let append = || log.append(vec![7]).unwrap().wait(Duration::from_secs(60)).unwrap();
+    thread::scope(|scope| scope.spawn(append).join().unwrap());
+}
+
+#[test]
+fn one_caller_alone_waits_for_no_company() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = Log::open_folder(folder.path(), LogConfig { interval: HOUR, ..config() }).unwrap();
+    let append = |byte: u8| log.append(vec![byte]).unwrap();
+    for round in 0..20 {
+        // What nobody waits for, and then what somebody does: as the end of one action and the next.
+        append(round);
+        assert!(append(round).wait(Duration::from_secs(60)).is_ok());
+    }
+    entry_of_another_thread_waits(&log);
+    let mine = append(21);
+    drop(log);
+    assert!(mine.wait(Duration::ZERO).is_ok());
+}
+
+/// Two callers: the entry of the second is kept for company.
+fn entry_of_another_thread_waits(log: &Log) {
+    let append = || log.append(vec![7]).unwrap().wait(Duration::from_millis(100));
+    let answer = thread::scope(|scope| scope.spawn(append).join().unwrap());
+    assert_eq!(answer, Err(LogError::Timeout));
+}
+
 #[test]
 fn a_full_queue_refuses() {
     let folder = tempfile::tempdir().unwrap();
-    let config = LogConfig { queue_bytes: 1000, interval: Duration::from_secs(2), ..config() };
+    let config = LogConfig { queue_bytes: 1000, interval: HOUR, ..config() };
     let log = Log::open_folder(folder.path(), config).unwrap();
+    commit_of_another_thread(&log);
     let tickets: Vec<_> = (0..10).map(|_| log.append(vec![1; 98])).collect();
     assert!(tickets.iter().all(Result::is_ok));
     assert_eq!(log.append(vec![1; 98]).err(), Some(LogError::Full));
