@@ -1,7 +1,8 @@
 //! `kind = "http"`: where a request may go is read from its URL, before any policy.
 //!
 //! Only URLs that every parser reads alike are taken: `scheme://host[:port][/path][?query]` in printable ASCII, without
-//! user names, backslashes, dot segments or encoded separators. Names are resolved by the tool, not here, so the tool
+//! user names, backslashes, dot segments or encodings that hide one. Headers are tokens and printable ASCII, and none
+//! of them sends the request elsewhere. Names are resolved by the tool, not here, so the tool
 //! keeps the other half of the rule: resolve once, pass every address to [`check_addresses`], connect to an address that
 //! was checked, and ask again for a redirect.
 
@@ -27,6 +28,8 @@ pub enum HttpReason {
     MethodNotAllowed,
     /// A loopback, private, link-local or otherwise not public address.
     PrivateAddress,
+    /// A header that is malformed, or that changes where the request goes or what it is.
+    Header,
     /// Neither path nor header holds the tenant where the manifest wants it.
     TenantMissing,
 }
@@ -41,6 +44,7 @@ impl HttpReason {
             HttpReason::PortNotAllowed => "http_port_not_allowed",
             HttpReason::MethodNotAllowed => "http_method_not_allowed",
             HttpReason::PrivateAddress => "http_private_address",
+            HttpReason::Header => "http_header",
             HttpReason::TenantMissing => "http_tenant_missing",
         }
     }
@@ -56,6 +60,9 @@ pub(crate) struct HttpRules {
     method: Option<String>,
     /// JSON pointer of the headers, an object.
     headers: Option<String>,
+    /// Names of [`STEERING_HEADERS`] that may be sent all the same; never `Host`.
+    #[serde(default)]
+    steering_headers: Vec<String>,
     /// Hosts, `api.example.com` or `*.example.com` for the names below.
     hosts: Vec<String>,
     methods: Vec<String>,
@@ -123,6 +130,12 @@ impl HttpRules {
                 "http.tenant_header needs http.headers, the JSON pointer of the headers".to_owned()
             );
         }
+        let steers = |name: &&String| !STEERING_HEADERS.contains(&folded(name).as_str());
+        if let Some(name) = self.steering_headers.iter().find(steers) {
+            return Err(format!(
+                "http.steering_headers holds `{name}`, which needs no permission or gets none"
+            ));
+        }
         let known = |scheme: &String| scheme == "https" || scheme == "http";
         if !self.schemes.iter().all(known) || self.schemes.is_empty() {
             return Err("http.schemes holds `https`, `http` or both".to_owned());
@@ -175,6 +188,7 @@ impl HttpRules {
             return Err(HttpReason::PortNotAllowed);
         }
         self.tenant(tenant, &url, args)?;
+        self.headers(args)?;
         Ok(HttpFacts {
             scheme: url.scheme.to_owned(),
             host,
@@ -198,14 +212,74 @@ impl HttpRules {
                 .pointer(pointer)
                 .and_then(Value::as_object)
                 .ok_or(HttpReason::TenantMissing)?;
-            let mut named = headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(header));
+            // Gateways that fold `_` to `-` see `X_Tenant` and `X-Tenant` as one header with two values.
+            let wanted = folded(header);
+            let mut named = headers.iter().filter(|(name, _)| folded(name) == wanted);
             match (named.next(), named.next()) {
-                (Some((_, value)), None) if value.as_str() == Some(tenant) => {}
+                (Some((name, value)), None)
+                    if name.eq_ignore_ascii_case(header) && value.as_str() == Some(tenant) => {}
                 _ => return Err(HttpReason::TenantMissing),
             }
         }
         Ok(())
     }
+
+    /// Names are tokens of RFC 9110, values are printable ASCII, and none steers the request.
+    fn headers(&self, args: &Value) -> Result<(), HttpReason> {
+        let Some(headers) = self.headers.as_ref().and_then(|pointer| args.pointer(pointer)) else {
+            return Ok(());
+        };
+        let printable = |byte: u8| matches!(byte, b' '..=b'~' | b'\t');
+        for (name, value) in headers.as_object().ok_or(HttpReason::Header)?.iter() {
+            let token =
+                |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+            let folded_name = folded(name);
+            let listed =
+                || self.steering_headers.iter().any(|header| folded(header) == folded_name);
+            let steers = folded_name == "host"
+                || (STEERING_HEADERS.contains(&folded_name.as_str()) && !listed());
+            let value = value.as_str().ok_or(HttpReason::Header)?;
+            if name.is_empty()
+                || !name.bytes().all(token)
+                || steers
+                || !value.bytes().all(printable)
+            {
+                return Err(HttpReason::Header);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Headers that belong to one connection (RFC 9110 section 7.6.1), frame the body, or make a gateway take another
+/// method, host or path than the request has. Folded, and in order.
+const STEERING_HEADERS: [&str; 21] = [
+    "connection",
+    "content-length",
+    "expect",
+    "forwarded",
+    "http2-settings",
+    "keep-alive",
+    "max-forwards",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "x-forwarded-host",
+    "x-host",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-url",
+    "x-rewrite-url",
+];
+
+/// A header's name as the most lenient gateway compares it.
+fn folded(name: &str) -> String {
+    name.to_ascii_lowercase().replace('_', "-")
 }
 
 enum Host {
@@ -253,16 +327,56 @@ impl<'a> Url<'a> {
         let host = host_name(host)?;
         let path_end = rest.find(['?', '#']).unwrap_or(rest.len());
         let path = rest.get(..path_end)?;
-        let lower = path.to_ascii_lowercase();
-        let encoded = ["%2e", "%2f", "%5c", "%00", "%25"].iter().any(|code| lower.contains(code));
-        let dots = path
-            .split('/')
-            .any(|segment| segment == "." || segment == ".." || segment.contains(';'));
-        if encoded || dots || path.contains("//") {
+        if path.contains("//") || !path.split('/').all(plain_segment) {
             return None;
         }
         Some(Self { scheme, host, port, path: if path.is_empty() { "/" } else { path } })
     }
+}
+
+/// A segment of a path that stays one after any number of decodings: no dots alone, no parameters, and what is encoded
+/// is UTF-8 and neither a separator, a control character, nor a character that need not be encoded (RFC 3986 section
+/// 2.3), in any width.
+fn plain_segment(segment: &str) -> bool {
+    let mut bytes = segment.bytes();
+    let mut decoded = Vec::with_capacity(segment.len());
+    while let Some(byte) = bytes.next() {
+        if byte != b'%' {
+            decoded.push(byte);
+            continue;
+        }
+        let mut digit = || bytes.next().and_then(|byte| char::from(byte).to_digit(16));
+        let (Some(high), Some(low)) = (digit(), digit()) else { return false };
+        let Ok(byte) = u8::try_from(high * 16 + low) else { return false };
+        let unreserved = byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+        if unreserved || byte.is_ascii_control() || b"/\\%;".contains(&byte) {
+            return false;
+        }
+        decoded.push(byte);
+    }
+    // Dots, slashes and percent signs of other widths, which some servers map to the ASCII ones.
+    let mapped = |character: char| {
+        matches!(
+            character,
+            '\u{2024}'
+                ..='\u{2026}'
+                    | '\u{2044}'
+                    | '\u{2215}'
+                    | '\u{2216}'
+                    | '\u{29f5}'
+                    | '\u{29f8}'
+                    | '\u{fe52}'
+                    | '\u{fe68}'
+                    | '\u{fe6a}'
+                    | '\u{ff05}'
+                    | '\u{ff0e}'
+                    | '\u{ff0f}'
+                    | '\u{ff3c}'
+        )
+    };
+    let Ok(decoded) = String::from_utf8(decoded) else { return false };
+    let dots = matches!(decoded.trim(), "." | "..");
+    !dots && !decoded.contains(';') && !decoded.contains(mapped)
 }
 
 /// A host in the one form everybody reads alike: lower-case name, dotted decimal address, `[address]`.
@@ -288,16 +402,22 @@ fn host_name(host: &str) -> Option<Host> {
         .then(|| Host::Name(host.to_owned()))
 }
 
-/// Names that never leave the machine or the site (RFC 6761, RFC 6762, RFC 9476 and common practice).
+/// Names that never leave the machine or the site (RFC 6761, RFC 6762 with appendix G, RFC 9476, clusters and common
+/// practice).
 fn is_local_name(name: &str) -> bool {
     let last = name.rsplit('.').next().unwrap_or_default();
     !name.contains('.')
         || [
             "localhost",
             "local",
+            "localdomain",
+            "localnet",
             "internal",
             "intranet",
+            "private",
             "home",
+            "svc",
+            "mail",
             "lan",
             "corp",
             "arpa",

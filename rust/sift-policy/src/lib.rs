@@ -54,6 +54,7 @@ mod request;
 mod rule;
 mod schema;
 mod sql;
+mod sql_read;
 mod stack;
 mod tally;
 

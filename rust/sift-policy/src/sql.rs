@@ -1,16 +1,20 @@
 //! `kind = "sql"`: what a statement may do is read from its syntax tree, before any policy.
 //!
-//! Everything is an allow-list: statements, tables, functions, shapes of predicates. What is not understood is refused,
-//! and so is what a server could read differently from this parser: comments, backslashes, double-quoted strings.
+//! Everything is an allow-list: statements, tables, functions, tokens, kinds of expressions. What is not understood is
+//! refused, and so is what a server could read differently from this parser (`sql_read`): comments, backslashes,
+//! operators that bind differently.
 
 use crate::json::Value;
+use crate::sql_read::{self, Placeholders};
 use serde::Deserialize;
 use sqlparser::ast::{
-    self, BinaryOperator, Expr, Ident, LimitClause, ObjectName, ObjectNamePart, OnInsert, Query,
-    Select, SetExpr, Statement, TableFactor, TableObject, TableWithJoins, UnaryOperator,
-    ValueWithSpan, Visit, Visitor,
+    self, BinaryOperator, Expr, FunctionArguments, Ident, LimitClause, ObjectName, ObjectNamePart,
+    OnInsert, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, Statement,
+    TableFactor, TableObject, TableWithJoins, UnaryOperator, ValueWithSpan, Visit, Visitor,
+    WildcardAdditionalOptions,
 };
 use sqlparser::dialect::{Dialect, MySqlDialect, PostgreSqlDialect, SQLiteDialect};
+use sqlparser::keywords::ALL_KEYWORDS;
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Token, Tokenizer, Whitespace};
 use std::collections::BTreeSet;
@@ -70,7 +74,8 @@ pub enum SqlReason {
     Statement,
     /// It cannot be parsed.
     Unparsable,
-    /// A comment, a backslash, a NUL or (MySQL) a name beyond ASCII: servers read them differently.
+    /// A comment, a backslash, or a character outside of texts that is not printable ASCII: servers read them
+    /// differently.
     Ambiguous,
     /// More than one statement, or none.
     SeveralStatements,
@@ -121,7 +126,7 @@ impl SqlReason {
 /// Whose SQL it is. There is no generic one: quoting differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum DialectName {
+pub(crate) enum DialectName {
     Postgres,
     Mysql,
     Sqlite,
@@ -153,7 +158,7 @@ impl StatementKind {
 pub(crate) struct SqlRules {
     /// JSON pointer of the statement.
     statement: String,
-    /// JSON pointer of the parameters: an array for `?` and `$1`, an object for `:name`.
+    /// JSON pointer of the parameters: an array for `?` (MySQL, `SQLite`) and `$1` (Postgres), an object for `:name`.
     parameters: Option<String>,
     dialect: DialectName,
     #[serde(default = "select_only")]
@@ -171,6 +176,9 @@ pub(crate) struct SqlRules {
     /// Columns on which a range counts as a predicate.
     #[serde(default)]
     ranges: Vec<String>,
+    /// Columns that may be named after the name of a table, besides those above. For Postgres, which calls the function
+    /// `f` for `t.f` where `t` has no such column.
+    columns: Option<Vec<String>>,
     /// Functions beyond the built-in list.
     #[serde(default)]
     functions: Vec<String>,
@@ -227,8 +235,15 @@ impl SqlRules {
         if self.dialect == DialectName::Postgres {
             return;
         }
-        let lists = [&mut self.tables, &mut self.shared_tables, &mut self.keys, &mut self.ranges];
-        let names = lists.into_iter().flatten().chain(&mut self.tenant_column);
+        let lists = [
+            &mut self.tables,
+            &mut self.shared_tables,
+            &mut self.keys,
+            &mut self.ranges,
+            &mut self.functions,
+        ];
+        let columns = self.columns.iter_mut().flatten();
+        let names = lists.into_iter().flatten().chain(&mut self.tenant_column).chain(columns);
         names.for_each(|name| name.make_ascii_lowercase());
     }
 
@@ -254,6 +269,7 @@ impl SqlRules {
         if executed || text.bytes().any(|byte| byte == b'\\' || byte == 0) {
             return Err(SqlReason::Ambiguous);
         }
+        sql_read::plain_characters(text, self.dialect)?;
         let dialect: &dyn Dialect = match self.dialect {
             DialectName::Postgres => &PostgreSqlDialect {},
             DialectName::Mysql => &MySqlDialect {},
@@ -273,14 +289,10 @@ impl SqlRules {
         if tokens.iter().any(|token| comment(&token.token)) {
             return Err(SqlReason::Ambiguous);
         }
-        // MySQL compares names by tables of its own: `TENANT_\u{130}D` is the column `tenant_id` to it.
-        let unsure = |token: &Token| matches!(token, Token::Word(word) if !word.value.is_ascii());
-        if self.dialect == DialectName::Mysql && tokens.iter().any(|token| unsure(&token.token)) {
-            return Err(SqlReason::Ambiguous);
-        }
         if tokens.iter().filter(|token| nests(&token.token)).count() > MAX_NESTING_TOKENS {
             return Err(SqlReason::Statement);
         }
+        let kind = sql_read::plain_tokens(&tokens, self.dialect)?;
         let mut placeholders: Vec<_> = tokens
             .iter()
             .filter(|token| matches!(&token.token, Token::Placeholder(text) if text == "?"))
@@ -299,6 +311,13 @@ impl SqlRules {
             Some(pointer) => Some(args.pointer(pointer).ok_or(SqlReason::Statement)?),
             None => None,
         };
+        match (kind, parameters) {
+            (None, _)
+            | (_, None)
+            | (Some(Placeholders::List), Some(Value::List(_)))
+            | (Some(Placeholders::Named), Some(Value::Object(_))) => {}
+            _ => return Err(SqlReason::Unsupported),
+        }
         Check { rules: self, tenant, parameters, placeholders, tables: BTreeSet::new() }
             .statement(&statement)
     }
@@ -323,7 +342,7 @@ fn nests(token: &Token) -> bool {
 
 impl DialectName {
     /// As the server reads a name. Quotes keep the case in Postgres alone: to the others `TENANT_ID` in any quotes is
-    /// the column `tenant_id`. Letters beyond ASCII keep theirs in Postgres and `SQLite`; `check` refuses them for MySQL.
+    /// the column `tenant_id`. Names are ASCII, `plain_characters` sees to it.
     fn folded(self, ident: &Ident) -> String {
         match (self, ident.quote_style) {
             (DialectName::Postgres, Some(_)) => ident.value.clone(),
@@ -396,7 +415,11 @@ impl Check<'_> {
             }
             Statement::Update(update) => {
                 self.allowed(StatementKind::Update)?;
-                if update.from.is_some() || update.or.is_some() || update.output.is_some() {
+                let odd = update.from.is_some()
+                    || update.or.is_some()
+                    || update.output.is_some()
+                    || !update.optimizer_hints.is_empty();
+                if odd {
                     return Err(SqlReason::Unsupported);
                 }
                 for assignment in &update.assignments {
@@ -408,11 +431,18 @@ impl Check<'_> {
                             {
                                 return Err(SqlReason::TenantChanged);
                             }
+                            // `a.b` is a column of a table in MySQL, and a part of a column in Postgres.
+                            let parts =
+                                if self.rules.dialect == DialectName::Mysql { 2 } else { 1 };
+                            if name.0.len() > parts {
+                                return Err(SqlReason::Unsupported);
+                            }
                         }
                         ast::AssignmentTarget::Tuple(_) => return Err(SqlReason::Unsupported),
                     }
                     self.inside(&assignment.value, &[])?;
                 }
+                self.projection(update.returning.as_deref().unwrap_or_default())?;
                 self.inside(&update.returning, &[])?;
                 self.inside(&update.order_by, &[])?;
                 let rows =
@@ -425,11 +455,13 @@ impl Check<'_> {
                     ast::FromTable::WithFromKeyword(tables)
                     | ast::FromTable::WithoutKeyword(tables) => tables,
                 };
+                let plain = delete.tables.is_empty() && delete.optimizer_hints.is_empty();
                 let ([table], true, None, None) =
-                    (tables.as_slice(), delete.tables.is_empty(), &delete.using, &delete.output)
+                    (tables.as_slice(), plain, &delete.using, &delete.output)
                 else {
                     return Err(SqlReason::Unsupported);
                 };
+                self.projection(delete.returning.as_deref().unwrap_or_default())?;
                 self.inside(&delete.returning, &[])?;
                 self.inside(&delete.order_by, &[])?;
                 let rows = self.write(table, delete.selection.as_ref(), delete.limit.as_ref())?;
@@ -479,15 +511,17 @@ impl Check<'_> {
             for part in &with.cte_tables {
                 let name = &part.alias.name;
                 let table = self.rules.tables.contains(&self.folded(name));
-                if table || name.value.contains('.') || part.from.is_some() {
+                let typed = part.alias.columns.iter().any(|column| column.data_type.is_some());
+                let odd = typed || part.alias.at.is_some() || part.from.is_some();
+                if table || name.value.contains('.') || odd {
                     return Err(SqlReason::Unsupported);
                 }
                 self.inside(&part.query, &names)?;
                 names.push(self.rules.dialect.local(name));
             }
         }
-        plain_query(query)?;
-        set_body(&query.body)?;
+        self.plain_query(query)?;
+        self.set_body(&query.body)?;
         self.inside(&query.body, &names)?;
         self.inside(&query.order_by, &names)?;
         self.inside(&query.limit_clause, &names)?;
@@ -521,7 +555,10 @@ impl Check<'_> {
                 let last = name.0.last().and_then(ObjectNamePart::as_ident);
                 let last = last.map(|last| dialect.local(last)).ok_or(SqlReason::Unsupported)?;
                 let part_of_with = name.0.len() == 1 && names.contains(&last);
-                let alias = alias.as_ref().map_or(last, |alias| dialect.local(&alias.name));
+                let alias = match alias {
+                    Some(alias) => self.alias(alias)?,
+                    None => last,
+                };
                 if part_of_with {
                     return Ok(Some(Source { alias, needs_tenant: false }));
                 }
@@ -534,13 +571,24 @@ impl Check<'_> {
                 Ok(Some(Source { alias, needs_tenant }))
             }
             TableFactor::Derived { lateral: false, alias: Some(alias), sample: None, .. } => {
-                let alias = self.rules.dialect.local(&alias.name);
-                Ok(Some(Source { alias, needs_tenant: false }))
+                Ok(Some(Source { alias: self.alias(alias)?, needs_tenant: false }))
             }
             // Its tables are read with the joins.
             TableFactor::NestedJoin { alias: None, .. } => Ok(None),
             _ => Err(SqlReason::Unsupported),
         }
+    }
+
+    /// The name that columns are qualified by. A list of columns would rename the tenant's.
+    fn alias(&self, alias: &ast::TableAlias) -> Checked<String> {
+        let name = &alias.name;
+        // A word after a table may be more than its name to a server.
+        let word = name.quote_style.is_none() && !alias.explicit && is_keyword(&name.value);
+        if !alias.columns.is_empty() || alias.at.is_some() || word || name.quote_style == Some('\'')
+        {
+            return Err(SqlReason::Unsupported);
+        }
+        Ok(self.rules.dialect.local(name))
     }
 
     /// Tables of a `from` and the conditions of joins that hold for every row.
@@ -597,16 +645,82 @@ impl Check<'_> {
             || select.value_table_mode.is_some()
             || select.exclude.is_some()
             || !select.optimizer_hints.is_empty()
+            || select.select_modifiers.is_some()
+            || select.top.is_some()
             || !matches!(select.flavor, ast::SelectFlavor::Standard);
         if odd {
             return Err(SqlReason::Unsupported);
         }
+        self.projection(&select.projection)?;
         let (mut sources, mut conditions) = (Vec::new(), Vec::new());
         for from in &select.from {
             self.sources(from, names, &mut sources, &mut conditions)?;
         }
+        // Of two tables with one name, `name.tenant_id` is either's.
+        let aliases: BTreeSet<_> =
+            sources.iter().map(|source| source.alias.to_ascii_lowercase()).collect();
+        if aliases.len() != sources.len() {
+            return Err(SqlReason::Unsupported);
+        }
         conditions.extend(&select.selection);
         self.tenants(&sources, &conditions)
+    }
+
+    /// What a select or a `returning` gives: expressions, `*` and `table.*`.
+    fn projection(&self, items: &[SelectItem]) -> Checked<()> {
+        let plain = |item: &SelectItem| match item {
+            SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. } => true,
+            SelectItem::Wildcard(options) => *options == WildcardAdditionalOptions::default(),
+            SelectItem::QualifiedWildcard(
+                SelectItemQualifiedWildcardKind::ObjectName(name),
+                options,
+            ) => name.0.len() == 1 && *options == WildcardAdditionalOptions::default(),
+            _ => false,
+        };
+        if items.iter().all(plain) {
+            Ok(())
+        } else {
+            Err(SqlReason::Unsupported)
+        }
+    }
+
+    /// Parts of a query that the checks read; any other part is refused. `for update` locks rows, as an update does.
+    fn plain_query(&self, query: &Query) -> Checked<()> {
+        let locks = query.locks.is_empty() || self.rules.allow.contains(&StatementKind::Update);
+        let plain = query.for_clause.is_none()
+            && query.settings.is_none()
+            && query.format_clause.is_none()
+            && query.pipe_operators.is_empty();
+        if plain && locks {
+            Ok(())
+        } else {
+            Err(SqlReason::Unsupported)
+        }
+    }
+
+    /// A bare `VALUES` or a set of selects is fine; `TABLE name` and writes inside a query are not.
+    fn set_body(&self, body: &SetExpr) -> Checked<()> {
+        match body {
+            SetExpr::Select(_) | SetExpr::Values(_) => Ok(()),
+            SetExpr::Query(query) => self.plain_query(query),
+            SetExpr::SetOperation { left, right, .. } => {
+                self.set_body(left)?;
+                self.set_body(right)
+            }
+            _ => Err(SqlReason::Unsupported),
+        }
+    }
+
+    /// Whether the name after the name of a table is a column, as far as that can be said without the schema.
+    fn column_of_table(&self, name: &Ident) -> bool {
+        let rules = self.rules;
+        let folded = self.folded(name);
+        let declared = |columns: &Vec<String>| {
+            let mut known = columns.iter().chain(&rules.keys).chain(&rules.ranges);
+            folded == self.tenant_column() || known.any(|column| *column == folded)
+        };
+        sql_read::is_column_of_table(name, rules.dialect)
+            && rules.columns.as_ref().is_none_or(declared)
     }
 
     /// Every table that has tenants is held to this one.
@@ -768,7 +882,11 @@ impl Check<'_> {
 
     fn insert(&mut self, insert: &ast::Insert) -> Checked<Option<u64>> {
         let odd = insert.or.is_some()
+            || insert.ignore
             || insert.overwrite
+            || insert.has_table_keyword
+            || insert.priority.is_some()
+            || !insert.optimizer_hints.is_empty()
             || insert.replace_into
             || !insert.assignments.is_empty()
             || insert.partitioned.is_some()
@@ -777,7 +895,10 @@ impl Check<'_> {
             || insert.settings.is_some()
             || insert.format_clause.is_some()
             || insert.multi_table_insert_type.is_some()
-            || insert.insert_alias.is_some();
+            || insert.insert_alias.is_some()
+            || !insert.multi_table_into_clauses.is_empty()
+            // A part of a column in Postgres: `tenant_id[1]`, `tenant_id.x`.
+            || insert.columns.iter().any(|name| name.0.len() != 1 || name.0.iter().any(|part| part.as_ident().is_none()));
         let conflict = match &insert.on {
             None => false,
             // Updating the row in the way could be another tenant's row.
@@ -797,6 +918,7 @@ impl Check<'_> {
             return Err(SqlReason::TableNotAllowed);
         }
         let source = insert.source.as_ref().ok_or(SqlReason::Unsupported)?;
+        self.projection(insert.returning.as_deref().unwrap_or_default())?;
         self.inside(&insert.returning, &[])?;
         self.top_query(source)?;
         if self.rules.has_tenant() && !self.rules.shared_tables.contains(&full) {
@@ -813,12 +935,13 @@ impl Check<'_> {
                 |expr: Option<&Expr>| expr.and_then(|expr| self.text(expr)) == Some(self.tenant);
             let all = match &*source.body {
                 SetExpr::Values(values) => values.rows.iter().all(|row| is(row.content.get(place))),
-                SetExpr::Select(select) => match select.projection.get(place) {
-                    Some(ast::SelectItem::UnnamedExpr(expr)) => {
-                        is(Some(expr)) && select.projection.len() == insert.columns.len()
-                    }
-                    _ => false,
-                },
+                SetExpr::Select(select) => {
+                    // `x.*` is any number of columns, none among them, so places would not be counted.
+                    let values: Option<Vec<_>> =
+                        select.projection.iter().map(|item| value_of(item)).collect();
+                    let values = values.ok_or(SqlReason::Unsupported)?;
+                    values.len() == insert.columns.len() && is(values.get(place).copied())
+                }
                 _ => false,
             };
             if !all {
@@ -870,7 +993,7 @@ impl Check<'_> {
         let place = if name == "?" {
             let start = (value.span.start.line, value.span.start.column);
             self.placeholders.binary_search(&start).ok()?
-        } else if let Some(number) = name.strip_prefix('$').or_else(|| name.strip_prefix('?')) {
+        } else if let Some(number) = name.strip_prefix('$') {
             number.parse::<usize>().ok()?.checked_sub(1)?
         } else {
             return parameters.as_object()?.get(name.strip_prefix(':')?);
@@ -882,17 +1005,18 @@ impl Check<'_> {
     }
 }
 
-/// Parts of a query that the checks read; any other part is refused.
-fn plain_query(query: &Query) -> Checked<()> {
-    let plain = query.for_clause.is_none()
-        && query.settings.is_none()
-        && query.format_clause.is_none()
-        && query.pipe_operators.is_empty();
-    if plain {
-        Ok(())
-    } else {
-        Err(SqlReason::Unsupported)
+/// The expression of a column, none for `*`.
+fn value_of(item: &SelectItem) -> Option<&Expr> {
+    match item {
+        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => Some(expr),
+        _ => None,
     }
+}
+
+/// A word of the language of two letters or more; single letters are aliases everywhere.
+fn is_keyword(word: &str) -> bool {
+    let upper = word.to_ascii_uppercase();
+    word.len() > 1 && ALL_KEYWORDS.binary_search(&upper.as_str()).is_ok()
 }
 
 fn number(expr: &Expr) -> Option<u64> {
@@ -934,7 +1058,7 @@ impl Visitor for Inside<'_, '_, '_> {
         if query.with.is_some() {
             return ControlFlow::Break(SqlReason::Unsupported);
         }
-        Self::flow(plain_query(query).and_then(|()| set_body(&query.body)))
+        Self::flow(self.check.plain_query(query).and_then(|()| self.check.set_body(&query.body)))
     }
 
     fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<SqlReason> {
@@ -955,42 +1079,33 @@ impl Visitor for Inside<'_, '_, '_> {
     }
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<SqlReason> {
+        let dialect = self.check.rules.dialect;
         let checked = match expr {
+            expr if !sql_read::is_understood(expr, dialect) => Err(SqlReason::Unsupported),
             Expr::Function(function) => {
-                let dialect = self.check.rules.dialect;
-                let name =
-                    dialect.full_name(&function.name).unwrap_or_default().to_ascii_lowercase();
+                let name = dialect.full_name(&function.name).unwrap_or_default();
                 let known = FUNCTIONS.binary_search(&name.as_str()).is_ok()
                     || self.check.rules.functions.contains(&name);
-                if known {
+                if !known {
+                    Err(SqlReason::FunctionNotAllowed)
+                } else if matches!(function.parameters, FunctionArguments::None) {
                     Ok(())
                 } else {
-                    Err(SqlReason::FunctionNotAllowed)
+                    Err(SqlReason::Unsupported)
                 }
             }
-            // Assignments in an expression, and operators that a server may define anew.
-            Expr::BinaryOp {
-                op: BinaryOperator::Custom(_) | BinaryOperator::PGCustomBinaryOperator(_),
-                ..
-            } => Err(SqlReason::Unsupported),
-            Expr::BinaryOp { op: BinaryOperator::Assignment, .. } => Err(SqlReason::Unsupported),
-            Expr::MatchAgainst { .. } | Expr::Lambda(_) => Err(SqlReason::Unsupported),
+            Expr::Identifier(name) if !sql_read::is_column(name, dialect) => {
+                Err(SqlReason::FunctionNotAllowed)
+            }
+            Expr::CompoundIdentifier(parts) => match parts.last() {
+                Some(name) if !self.check.column_of_table(name) => {
+                    Err(SqlReason::FunctionNotAllowed)
+                }
+                _ => Ok(()),
+            },
             _ => Ok(()),
         };
         Self::flow(checked)
-    }
-}
-
-/// A bare `VALUES` or a set of selects is fine; `TABLE name` and writes inside a query are not.
-fn set_body(body: &SetExpr) -> Checked<()> {
-    match body {
-        SetExpr::Select(_) | SetExpr::Values(_) => Ok(()),
-        SetExpr::Query(query) => plain_query(query),
-        SetExpr::SetOperation { left, right, .. } => {
-            set_body(left)?;
-            set_body(right)
-        }
-        _ => Err(SqlReason::Unsupported),
     }
 }
 

@@ -21,7 +21,8 @@ charges = []
 args = {{ type = "object", required = ["url"], properties = {{ url = {{ type = "string" }}, method = {{ type = "string" }}, headers = {{ type = "object" }} }} }}
 [tool.fetch.http]
 url = "/url"
-hosts = ["api.example.com", "*.example.org", "203.0.114.7", "127.0.0.1", "[::1]", "localhost"]
+hosts = ["api.example.com", "*.example.org", "203.0.114.7", "127.0.0.1", "[::1]", "localhost", "db.private",
+         "localhost.localdomain", "kubernetes.default.svc", "*.cluster.local", "*.corp", "*.home", "*.lan", "*.intranet"]
 {extra}
 "#
     )
@@ -83,6 +84,25 @@ fn only_urls_that_all_parsers_read_alike_are_taken() {
         ("https://api.example.com/a//b", "http_url"),
         ("https://api.example.com/a;x=1/b", "http_url"),
         ("https://api.example.com/ x", "http_url"),
+        ("https://api.example.com/caf%C3%A9/a%20b%2Cc", "allowed"),
+        ("https://api.example.com/v1/%c0%ae%c0%ae/x", "http_url"),
+        ("https://api.example.com/v1/%e0%80%ae/x", "http_url"),
+        ("https://api.example.com/v1/%ff/x", "http_url"),
+        ("https://api.example.com/v1/.%2e/x", "http_url"),
+        ("https://api.example.com/v1/%2E%2e", "http_url"),
+        ("https://api.example.com/v1/a%5cb", "http_url"),
+        ("https://api.example.com/v1/a%00b", "http_url"),
+        ("https://api.example.com/v1/a%0d%0ab", "http_url"),
+        ("https://api.example.com/v1/%09../x", "http_url"),
+        ("https://api.example.com/v1/..%20/x", "http_url"),
+        ("https://api.example.com/v1/..%3b/x", "http_url"),
+        ("https://api.example.com/v1/%252e/x", "http_url"),
+        ("https://api.example.com/v1/%u002e/x", "http_url"),
+        ("https://api.example.com/v1/%2", "http_url"),
+        ("https://api.example.com/v1/%zz/x", "http_url"),
+        ("https://api.example.com/v1/%+1/x", "http_url"),
+        ("https://api.example.com/v1/%ef%bc%8e%ef%bc%8e/x", "http_url"),
+        ("https://api.example.com/v1/%61dmin", "http_url"),
         ("https://api.example.com/\nX: y", "http_url"),
         ("https://\u{430}pi.example.com/", "http_url"),
         ("ftp://api.example.com/", "http_url"),
@@ -110,6 +130,14 @@ fn private_addresses_are_refused_even_where_a_host_is_listed() {
         "https://localhost/",
         "https://metadata.google.internal/",
         "https://printer.local/",
+        "https://db.private/",
+        "https://localhost.localdomain/",
+        "https://kubernetes.default.svc/",
+        "https://kubernetes.default.svc.cluster.local/",
+        "https://files.corp/",
+        "https://files.home/",
+        "https://files.lan/",
+        "https://files.intranet/",
         "https://169.254.169.254/",
         "https://10.0.0.1/",
         "https://[fd00::1]/",
@@ -207,11 +235,66 @@ fn the_tenant_is_in_the_path_or_in_a_header() {
         (r#"{"X-Tenant": "acme", "x-tenant": "other"}"#, "http_tenant_missing"),
         (r#"{"X-Tenant": 1}"#, "http_tenant_missing"),
         (r#"{}"#, "http_tenant_missing"),
+        (r#"{"X_Tenant": "acme"}"#, "http_tenant_missing"),
+        (r#"{"X-Tenant": "acme", "X_Tenant": "other"}"#, "http_tenant_missing"),
+        (r#"{"X-Tenant": "acme", "x_tenant": "acme"}"#, "http_tenant_missing"),
     ] {
         let args = format!(r#"{{"url": "https://api.example.com/", "headers": {headers}}}"#);
         assert_eq!(reason(&header, &args), expected, "{headers}");
     }
     assert_eq!(ask(&header, "https://api.example.com/"), "http_tenant_missing");
+}
+
+#[test]
+fn headers_do_not_send_a_request_elsewhere() {
+    let headers = load("methods = [\"GET\"]\nheaders = \"/headers\"");
+    let listed = load(
+        "methods = [\"GET\"]\nheaders = \"/headers\"\nsteering_headers = [\"Upgrade\", \"connection\"]",
+    );
+    let ask = |policy: &Policy, headers: serde_json::Value| {
+        let args = serde_json::json!({ "url": "https://api.example.com/", "headers": headers });
+        reason(policy, &args.to_string())
+    };
+    for (name, value, expected) in [
+        ("Accept", "text/html, */*;q=0.8", "allowed"),
+        ("X-Note", "", "allowed"),
+        ("X-Note", "a\tb", "allowed"),
+        ("Host", "admin.internal", "http_header"),
+        ("hOST", "api.example.com", "http_header"),
+        ("Connection", "close", "http_header"),
+        ("transfer-encoding", "chunked", "http_header"),
+        ("Transfer_Encoding", "chunked", "http_header"),
+        ("Content-Length", "0", "http_header"),
+        ("TE", "trailers", "http_header"),
+        ("Upgrade", "websocket", "http_header"),
+        ("Proxy-Authorization", "x", "http_header"),
+        ("X-HTTP-Method-Override", "DELETE", "http_header"),
+        ("X-Original-URL", "/admin", "http_header"),
+        ("X-Forwarded-Host", "x", "http_header"),
+        (":authority", "admin.internal", "http_header"),
+        ("X-Tenant ", "other", "http_header"),
+        (" Host", "x", "http_header"),
+        ("X-A\r\nHost", "x", "http_header"),
+        ("X-A:", "x", "http_header"),
+        ("X-\u{e9}", "x", "http_header"),
+        ("", "x", "http_header"),
+        ("X-A", "b\r\nX-Tenant: other", "http_header"),
+        ("X-A", "b\nc", "http_header"),
+        ("X-A", "b\rc", "http_header"),
+        ("X-A", "b\0c", "http_header"),
+        ("X-A", "b\u{10a}c", "http_header"),
+    ] {
+        let mut given = serde_json::Map::new();
+        given.insert(name.to_owned(), value.into());
+        assert_eq!(ask(&headers, given.into()), expected, "{name:?}: {value:?}");
+    }
+    assert_eq!(
+        ask(&listed, serde_json::json!({"upgrade": "h2c", "Connection": "upgrade"})),
+        "allowed"
+    );
+    assert_eq!(ask(&listed, serde_json::json!({"Host": "x"})), "http_header");
+    assert_eq!(ask(&headers, serde_json::json!({"X-A": 1})), "http_header");
+    assert_eq!(ask(&headers, serde_json::json!({"X-A": ["a", "b"]})), "http_header");
 }
 
 #[test]
@@ -239,6 +322,8 @@ fn rules_that_cannot_hold_are_errors_at_load() {
         ("methods = [\"GET\"]\ntenant_path = \"/v1/{tenant}\"", "tenant_path"),
         ("methods = [\"GET\"]\ntenant_header = \"X-Tenant\"", "http.headers"),
         ("methods = [\"GET\"]\nschemes = [\"gopher\"]", "schemes"),
+        ("methods = [\"GET\"]\nsteering_headers = [\"Host\"]", "steering_headers"),
+        ("methods = [\"GET\"]\nsteering_headers = [\"Accept\"]", "steering_headers"),
     ] {
         let error = Policy::from_texts(&manifest(extra), &[]).unwrap_err().to_string();
         assert!(error.contains(part), "{error}");
