@@ -458,8 +458,8 @@ pub(crate) fn is_column(ident: &Ident, dialect: DialectName) -> bool {
     let name = ident.value.to_ascii_lowercase();
     let postgres = dialect == DialectName::Postgres;
     let evaluated = VALUE_WORDS.contains(&name.as_str()) || (postgres && name == "user");
-    !(ident.quote_style.is_none() && evaluated)
-        && !(postgres && SYSTEM_COLUMNS.contains(&name.as_str()))
+    let system = postgres && SYSTEM_COLUMNS.contains(&name.as_str());
+    !system && (!evaluated || ident.quote_style.is_some())
 }
 
 /// Whether a name after the name of a table stands for a column.

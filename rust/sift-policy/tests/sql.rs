@@ -772,6 +772,10 @@ fn a_tenant_column_is_not_renamed_nor_borrowed() {
                 ("select * from orders o left join (select 'acme' as tenant_id) x on x.tenant_id = 'acme'", "sql_tenant_missing"),
                 ("select * from orders o natural join items i where o.tenant_id = 'acme' and i.tenant_id = 'acme'", "allowed"),
                 ("select o.* from orders o where o.tenant_id = 'acme'", "allowed"),
+                // A word of the language is an alias only where `as` says so.
+                ("select * from orders value where value.tenant_id = 'acme'", "sql_unsupported"),
+                ("select * from orders as value where value.tenant_id = 'acme'", "allowed"),
+                ("select * from orders as 'o' where o.tenant_id = 'acme'", "sql_unsupported"),
             ],
         );
     }
