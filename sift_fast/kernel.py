@@ -608,7 +608,8 @@ class Kernel(_core._Kernel):
 
         Raises:
             LeaseConflict: it ended otherwise before, or is not known any more.
-            ConfigError: `actual` names a unit that was not reserved, or a negative amount.
+            ConfigError: `actual` names a unit that was not reserved, a negative amount, or one above 2^53 - 1, which no
+                receipt can say. Nothing was charged; the lease can still be ended.
             StateUnavailable: an overrun cannot be made durable.
         """
         return _outcome(self._settle(lease, dict(actual or {}), result))
