@@ -330,6 +330,24 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg(target_os = "linux")]
+    fn only_files_are_read_and_nobody_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = Directory::reader(folder.path());
+        fs::write(folder.path().join("file"), b"text").unwrap();
+        std::os::unix::fs::symlink("file", folder.path().join("link")).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", folder.path().join("device")).unwrap();
+        let pipe = rustix::fs::FileType::Fifo;
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, folder.path().join("pipe"), pipe, mode, 0).unwrap();
+        assert_eq!(directory.read("link", 9).unwrap(), b"text");
+        for name in ["pipe", "device", "."] {
+            let error = directory.read(name, 9).unwrap_err().to_string();
+            assert!(error.contains("no regular file"), "{name}: {error}");
+        }
+    }
+
+    #[test]
     fn a_record_is_written_wherever_it_lies() {
         let folder = tempfile::tempdir().unwrap();
         let directory = Directory::open(folder.path()).unwrap();
