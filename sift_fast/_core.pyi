@@ -1879,6 +1879,7 @@ class PermitRegister:
         most: most permits at once; beyond that none is accepted until some have been over for a minute.
 
     Raises:
+        ConfigError: everybody may write to the file, or it belongs to another user.
         StateUnavailable: the file cannot be opened.
     """
 

@@ -267,26 +267,53 @@ class TestPath:
         pay(["o-1"], connection, **caller)
         assert done == [("o-1", connection, {"cents": 7})]
 
+    @pytest.mark.parametrize(
+        "signed",
+        [
+            ("read_order", {"order": "o-1"}),
+            # A name that the function does not have, so that it would get what nobody signed.
+            ("refund", {"order": "o-1", "amount": 1}),
+            ("refund", {"order": "o-1", "cents": 1, "note": "paid"}),
+        ],
+    )
+    def test_a_decorated_tool_does_not_run_on_what_was_signed_for_something_else(self, kernel, key, signed):
+        def sign(tool, args):
+            return sf.sign_request(request(signed[0], args=signed[1]), key)
+
+        @kernel.tool("refund", sign=sign)
+        def pay(order, cents):
+            pytest.fail("ran")
+
+        @kernel.tool("refund", sign=sign)
+        async def pay_later(order, cents):
+            pytest.fail("ran")
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(type(kernel), "_authorize", lambda *_: pytest.fail("asked"), raising=False)
+            for call in (pay, lambda *args: asyncio.run(pay_later(*args))):
+                with pytest.raises(sf.ConfigError, match=r"`sign` signed .* `refund`"):
+                    call("o-1", 999_999)
+
     def test_a_tool_that_is_not_done_when_it_returns_is_an_error(self, kernel, key):
         def sign(tool, args):
-            signed = sf.sign_request(request(tool, args={"order": "o-1", "cents": args["cents"]}), key)
+            signed = sf.sign_request(request(tool, args={"order": args["order"], "cents": args["cents"]}), key)
             asked.append(signed)
             return signed
 
         asked = []
         done = []
 
-        async def pay(cents):
+        async def pay(cents, order="o-1"):
             done.append(cents)
 
-        def generate(cents):
+        def generate(cents, order="o-1"):
             yield done.append(cents)
 
-        async def generate_async(cents):
+        async def generate_async(cents, order="o-1"):
             yield done.append(cents)
 
         class Pays:
-            async def __call__(self, cents):
+            async def __call__(self, cents, order="o-1"):  # noqa: ARG002 -- a parameter, since it is signed
                 done.append(cents)
 
         for function in (generate, generate_async, functools.partial(generate)):
@@ -299,8 +326,8 @@ class TestPath:
         # What cannot is told when it returns, and charged.
         for function in (pay, generate, generate_async):
 
-            def later(cents, function=function):
-                return function(cents)
+            def later(cents, order="o-1", function=function):
+                return function(cents, order)
 
             with pytest.raises(sf.ConfigError, match="before it was done"):
                 kernel.tool("refund", sign=sign)(later)(cents=1)
@@ -339,6 +366,39 @@ class TestPath:
             loop = asyncio.run(whole())
         assert len(threads) == 8
         assert loop not in threads
+
+    @pytest.mark.parametrize("woken", [1, 2])
+    def test_a_task_that_is_cancelled_while_it_enters_does_nothing(self, kernel, key, mode, woken, cancel_with_result):
+        """Together with the answer, and together with the receipt."""
+        leases, entered = [], []
+
+        def watched(self, *args):
+            auth = authorize(self, *args)
+            leases.append(auth.lease)
+            return auth
+
+        async def enter():
+            async with kernel.action(*sf.sign_request(refund(1), key)):
+                entered.append(True)
+
+        async def whole():
+            task = asyncio.create_task(enter())
+            cancel_with_result(task, woken)
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            # What gives it back is behind the task in the queue of the loop.
+            for _ in range(10):
+                await asyncio.sleep(0)
+
+        authorize = type(kernel)._authorize
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(type(kernel), "_authorize", watched, raising=False)
+            asyncio.run(whole())
+        assert entered == []
+        # Through a socket the permit comes together with the receipt, and what left the kernel is charged.
+        state = "unknown" if (mode, woken) == ("socket", 2) else "cancelled"
+        with pytest.raises(sf.LeaseConflict, match=state):
+            kernel.settle(leases[0])
 
     def test_an_answer_that_nobody_waits_for_is_given_back(self, kernel, key):
         async def whole():
@@ -951,6 +1011,11 @@ room = { type = "integer", maximum = 3 }
             # Before it begins, whatever is raised.
             with pytest.raises(OSError):
                 kernel.rollback("t1", sign=no_key, run=denied_inside)
+            assert begun == []
+            # What was signed is not what undoes it.
+            for wrong in (lambda *_: sign("book", {"room": 1}), lambda *_: sign("unbook", {"ref": "r1", "room": True})):
+                with pytest.raises(sf.ConfigError, match="`sign` signed"):
+                    kernel.rollback("t1", sign=wrong, run=denied_inside)
             assert begun == []
             # Once it began it may be done: a denial of another action in it is no denial of it.
             with pytest.raises(sf.ActionDenied):

@@ -256,7 +256,7 @@ impl Gate for Local {
     }
 
     fn reload(&self) -> Result<()> {
-        check_places(&self.folder, &self.kernel.config().state)?;
+        check_places(&self.folder, self.kernel.config())?;
         let keys = Keyring::load(&self.folder.join("keys.toml"))
             .map_err(|error| KernelError::Config(error.to_string()))?;
         let policy =

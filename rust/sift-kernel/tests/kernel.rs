@@ -825,6 +825,26 @@ fn an_agent_opens_no_more_sessions_than_it_leaves() {
 }
 
 #[test]
+fn the_name_of_a_session_is_its_agents_own() {
+    let bench = bench();
+    let opened = |tenant: &str, key_id: &str| {
+        let grant = SessionGrant { tenant: tenant.to_owned(), ..grant(&bench) };
+        let signed = grant.sign("kernel.acme", key_id, &private(key_id)).unwrap();
+        bench.kernel.open_session(&signed)
+    };
+    // Whoever is first keeps the name from nobody, and opens nobody else's session with it.
+    let other = opened("other", "other-1").unwrap();
+    let request = in_session(refund(1));
+    let now = bench.clock.wall_ms();
+    let theirs = other.mac(&request, now, 60_000).unwrap();
+    denied(&bench.kernel.authorize(&request, &theirs, None), "unknown_session");
+    let own = opened("acme", "bot-1").unwrap();
+    denied(&bench.kernel.authorize(&request, &theirs, None), "invalid_mac");
+    let ours = own.mac(&request, now, 60_000).unwrap();
+    assert_eq!(bench.kernel.authorize(&request, &ours, None).decision, Decision::Allow);
+}
+
+#[test]
 fn after_a_crash_no_old_request_is_accepted() {
     let bench = bench();
     let request = refund(1);
@@ -1250,6 +1270,12 @@ fn an_elevation_is_for_the_agent_who_had_the_session_open() {
     // Nor when what was signed for the other one is shown again.
     let shown = elevation("e1").sign("kernel.acme", "sam", &private("sam")).unwrap();
     assert!(matches!(again.kernel.elevate(&shown), Err(KernelError::Invalid(_))));
+    // Once both have a session of that name open, nobody can tell which one a person means.
+    let own = grant(&again).sign("kernel.acme", "bot-1", &private("bot-1")).unwrap();
+    again.kernel.open_session(&own).unwrap();
+    let meant = elevation("e3").sign("kernel.acme", "sam", &private("sam")).unwrap();
+    let error = again.kernel.elevate(&meant).unwrap_err().to_string();
+    assert!(error.contains("several agents"), "{error}");
 }
 
 #[test]

@@ -587,7 +587,7 @@ impl Verifier {
         if statement.decided_at > now.saturating_add(SKEW) {
             return Check::Invalid("it is dated in the future: check the clocks".to_owned());
         }
-        check_signature(envelope, statement, &self.keys, index)
+        check_signature(envelope, statement, &self.keys, index, now)
     }
 
     fn checkpoint(&mut self, note: &str, now: i64) -> Result<&VerifiedCheckpoint, NoteError> {
@@ -654,6 +654,7 @@ fn check_signature(
     statement: &Statement,
     keys: &Keyring,
     index: Option<u64>,
+    now: i64,
 ) -> Check {
     if envelope.signatures.is_empty() {
         return match (statement.class, index) {
@@ -672,7 +673,7 @@ fn check_signature(
         let Ok(key) = keys.get(&signature.keyid, Purpose::Receipt) else { continue };
         let checked = key
             .verify(&pae, &signature.sig)
-            .and_then(|()| check_use(key, statement.decided_at, index));
+            .and_then(|()| check_use(key, statement.decided_at, index, now));
         match checked {
             Ok(()) => answer = Some(Check::Valid(format!("by `{}`", key.id))),
             // A signature of a known key that does not hold is never outweighed by another that does.
@@ -686,15 +687,16 @@ fn check_signature(
     })
 }
 
-/// Whether a key that made a signature could be used for it. Who steals a key can write any date: after a
-/// revocation, and where the key is limited to a part of the log, only a place in the log counts.
+/// Whether a key that made a signature could be used for it. Who steals a key can write any date: from its
+/// revocation on, and where the key is limited to a part of the log, only a place in the log counts.
 fn check_use(
     key: &crate::keys::PublicKey,
     decided_at: i64,
     index: Option<u64>,
+    now: i64,
 ) -> Result<(), KeyError> {
     let limited = key.to_size != u64::MAX || key.from_size != 0;
-    if key.revoked.is_some() && !limited {
+    if key.revoked.is_some_and(|revoked| now >= revoked) && !limited {
         return Err(KeyError::Revoked { id: key.id.clone() });
     }
     key.check_time(decided_at)?;

@@ -246,6 +246,9 @@ fn times_revocations_and_places_limit_a_key() {
     // Who has a revoked key writes any date: a place in the log must bound what it signed.
     let revoked = |key: &mut PublicKey| key.revoked = Some(NOW + 1);
     assert_eq!(signature(with(revoked), Some(&proof)).0, "invalid");
+    // From its time on: one that lies ahead refuses nothing yet, as for permits.
+    assert_eq!(signature(with(|key| key.revoked = Some(NOW + 1_001)), None).0, "valid");
+    assert_eq!(signature(with(|key| key.revoked = Some(NOW + 1_000)), None).0, "invalid");
     let bounded = |key: &mut PublicKey| (key.revoked, key.to_size) = (Some(NOW + 1), 14);
     assert_eq!(signature(with(bounded), Some(&proof)).0, "valid");
     let (word, detail) = signature(with(bounded), None);
