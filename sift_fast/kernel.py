@@ -676,7 +676,7 @@ class Kernel(_core._Kernel):
                 `run` did not begin with can be tried again.
         """
         undone = []
-        for request_id, order, tool, args in self._undos(trace_id, tenant, agent):
+        for request_id, tool, args in self._undos(trace_id, tenant, agent):
             # Taken first: of two that roll back at once, one runs it.
             if not self._take_undo(trace_id, request_id, tenant, agent):
                 continue
@@ -692,7 +692,7 @@ class Kernel(_core._Kernel):
                 # Once begun it may be done, whatever was raised; before that nothing was.
                 if begun:
                     raise
-                self._return_undo(trace_id, request_id, order, tool, args, tenant=tenant, agent=agent)
+                self._return_undo(trace_id, request_id, tenant, agent)
                 if not isinstance(error, ActionDenied):
                     raise
                 undone.append(Undone(request_id, tool, error.authorization.reason))

@@ -117,6 +117,34 @@ class TestPath:
         with pytest.raises(sf.LeaseConflict):
             kernel.cancel(auth.lease)
 
+    def test_arguments_are_not_found_from_the_receipt(self, kernel, key, keys):
+        auth = ask(kernel, key, refund(321))
+        auth.durable_sync()
+        statement = sf.verify_receipt(kernel.receipt(auth), keys)
+        said = json.dumps(dict(statement.predicate)) + statement.action_hash
+        # All but the amount stands in the receipt; of a plain digest one of these would be the one.
+        tried = {refund(cents).action_hash for cents in range(1, 2_000)}
+        assert not [digest for digest in tried if digest in said]
+        assert auth.opening not in said
+
+    def test_an_opening_shows_the_action_of_a_receipt(self, kernel, key, keys, written):
+        auth = ask(kernel, key, refund(321))
+        assert auth.opening is None
+        auth.recorded_sync()
+        early = auth.opening
+        auth.durable_sync()
+        assert auth.opening == early
+        statement = sf.verify_receipt(kernel.receipt(auth), keys)
+        assert statement.is_of(refund(321), auth.opening)
+        assert not statement.is_of(refund(322), auth.opening)
+        assert not statement.is_of(refund(321), "0" * 64)
+        for none in ("", "0" * 62, "g" * 64):
+            with pytest.raises(sf.ConfigError, match="64 hexadecimal"):
+                statement.is_of(refund(321), none)
+        receipt_key = written / "keys" / "receipt.key"
+        assert sf.receipt_opening(receipt_key, statement, refund(321)) == auth.opening
+        assert not statement.is_of(refund(322), sf.receipt_opening(receipt_key, statement, refund(322)))
+
     def test_the_async_twin(self, kernel, key):
         async def whole():
             signed, credential = sf.sign_request(refund(1), key)
@@ -670,6 +698,14 @@ class TestSessions:
         kernel.elevate(sf.sign_elevation(people[0], **elevation))
         assert kernel.authorize(mail, session.mac(mail)).allowed
 
+    def test_a_grant_for_one_conversation(self, kernel, key):
+        session = kernel.open_session(self.grant(key, conversation="c1"))
+        wanted = refund(1, session=session.id)
+        assert kernel.authorize(wanted, session.mac(wanted)).allowed
+        for conversation in ("c2", None):
+            wanted = refund(1, session=session.id, conversation=conversation)
+            assert kernel.authorize(wanted, session.mac(wanted)).reason == "session_conversation"
+
     def test_grants_travel_as_json(self, kernel, key):
         signed = self.grant(key)
         again = sf.SignedGrant.from_json(signed.to_json())
@@ -702,6 +738,21 @@ class TestRevocation:
             kernel.reinstate(**subject)
         assert ask(kernel, key, refund(1)).allowed
 
+    def test_an_agent_of_another_tenant_is_another_agent(self, kernel, key):
+        subject = {"agent": "support-bot", "tenant": "globex"}
+        kernel.revoke(**subject)
+        try:
+            assert ask(kernel, key, refund(1)).allowed
+        finally:
+            kernel.reinstate(**subject)
+        kernel.revoke(agent="support-bot")
+        try:
+            # What was revoked for every tenant is not reinstated for one.
+            kernel.reinstate(agent="support-bot", tenant="acme")
+            assert ask(kernel, key, refund(1)).reason == "agent_revoked"
+        finally:
+            kernel.reinstate(agent="support-bot")
+
     @pytest.mark.parametrize("subject", [{}, {"tenant": "a", "key": "b"}, {"session": "a", "agent": "b"}])
     def test_one_thing_is_named(self, kernel, subject):
         with pytest.raises(sf.ConfigError):
@@ -727,6 +778,16 @@ class TestPermits:
         sf.verify_permit(permit, signed, keys, register=sf.PermitRegister(tmp_path / "permits"))
         with pytest.raises(sf.InvalidReceipt, match="used before"):
             sf.verify_permit(permit, signed, keys, register=sf.PermitRegister(tmp_path / "permits"))
+
+    def test_a_register_remembers_by_itself(self, permitted, keys, tmp_path):
+        signed, permit = permitted
+        sf.verify_permit(permit, signed, keys, register=sf.PermitRegister(tmp_path / "one"))
+        # Neither another file nor the memory of this process knows of it.
+        sf.verify_permit(permit, signed, keys, register=sf.PermitRegister(tmp_path / "two"))
+        sf.verify_permit(permit, signed, keys)
+        for register in (sf.PermitRegister(tmp_path / "one"), sf.PermitRegister(tmp_path / "two"), None):
+            with pytest.raises(sf.InvalidReceipt, match="used before"):
+                sf.verify_permit(permit, signed, keys, register=register)
 
     def test_it_is_of_this_kernel(self, permitted, keys, kernel):
         signed, permit = permitted

@@ -185,7 +185,7 @@ impl Gate for Local {
     }
 
     fn when_durable(&self, answer: &Answer, told: Box<dyn FnOnce() + Send>) -> bool {
-        self.kernel.when_durable(&answer.authorization, move |_| told())
+        self.kernel.when_durable(&answer.authorization, told)
     }
 
     fn settle(

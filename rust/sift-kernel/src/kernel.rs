@@ -14,18 +14,20 @@ use sift_ledger::keys::{Keyring, PrivateKey, PublicKey, Purpose};
 use sift_ledger::log::LogConfig;
 use sift_ledger::receipt::{self, Class, Fields, Statement};
 use sift_policy::json::{JsonLimits, Object, Value};
-use sift_policy::{Approver, ArgumentFinding, Effect, Policy, Request, Taint, Tool};
+use sift_policy::{Approver, ArgumentFinding, Effect, Policy, Request, Taint};
 
 use crate::approval::{digest, seal_label, ApprovalRecord, ApprovalState, Sealed, Signed, Verdict};
 use crate::budget::{
     About, Bounds, Budgets, Charge, Ending, LeaseState, Ledgers, Outcome, Refused, Who,
 };
+use crate::canonical;
 use crate::clock::{Clock, ClockGuard, Now, SystemClock};
 use crate::config::{check_places, Config, ReceiptClass, Release};
 use crate::decisions::Decisions;
 use crate::error::{file, KernelError, Result, StoreError};
 use crate::journal::{Journal, JournalError, LedgerJournal, Pending, Placed};
 use crate::nonce::{longest, Nonces, Reserved};
+use crate::opening::Openings;
 use crate::permit::Permit;
 use crate::process::Hold;
 use crate::request::{preimage, ActionRequest, Credential, Proof};
@@ -133,6 +135,7 @@ pub struct Authorization {
 #[derive(Clone)]
 struct Record {
     receipt: Arc<[u8]>,
+    opening: [u8; 32],
     pending: Arc<dyn Pending>,
     permit: Option<Arc<Prepared>>,
     wait: bool,
@@ -159,6 +162,9 @@ impl Record {
 pub struct Durable {
     /// The receipt: a DSSE envelope, as it lies in the log.
     pub receipt: Vec<u8>,
+    /// What its digests are checked with, together with the action. It is in no receipt: who reads the ledger and has
+    /// it can try out arguments.
+    pub opening: [u8; 32],
     /// The permit, if the action is allowed and was not cancelled: a DSSE envelope.
     pub permit: Option<Vec<u8>>,
     /// Where the receipt lies; nothing when the permit was not to wait for that.
@@ -268,6 +274,7 @@ pub struct Kernel {
     keys: RwLock<Arc<Keyring>>,
     policy: RwLock<Arc<Policy>>,
     receipt_key: PrivateKey,
+    openings: Openings,
     store: Arc<dyn Store>,
     journal: Arc<dyn Journal>,
     clock: Arc<dyn Clock>,
@@ -450,6 +457,7 @@ impl Kernel {
             seeds: Mutex::default(),
             keys: RwLock::new(Arc::new(keys)),
             policy: RwLock::new(Arc::new(policy)),
+            openings: Openings::new(&receipt_key)?,
             receipt_key,
             store,
             journal,
@@ -715,7 +723,7 @@ impl Kernel {
         }
     }
 
-    /// Steps 6 to 12: what is decided about somebody who is known, with a receipt whatever it is.
+    /// Steps 6 to 10: what is decided about somebody who is known, with a receipt whatever it is.
     fn judge(
         &self,
         request: &ActionRequest,
@@ -930,6 +938,11 @@ impl Kernel {
         Ok((receipt, pending))
     }
 
+    /// What a receipt of this name says of an action.
+    fn blind(&self, name: &str, action: &[u8; 32]) -> [u8; 32] {
+        receipt::blind_action(&self.openings.opening(name, action), action)
+    }
+
     /// A receipt of something that is not an authorization, on the disk when this returns.
     fn record_event(&self, fields: &Fields<'_>) -> Result<()> {
         let (_, pending) = self.append(&Fields { class: self.class(), ..*fields })?;
@@ -947,7 +960,9 @@ impl Kernel {
         answer: &Authorization,
     ) -> Result<Record> {
         let stamp = &credential.stamp;
-        let salt = random::<32>()?;
+        let opening = self.openings.opening(&stamp.request_id, &caller.action);
+        let mut args = Vec::with_capacity(256);
+        canonical::write(&request.args, &mut args)?;
         let rule_ids: Vec<&str> = answer.rule_ids.iter().map(String::as_str).collect();
         let taint: Vec<&str> = answer.taint.iter().map(String::as_str).collect();
         let approvers: Vec<&str> = case.approvers.iter().map(String::as_str).collect();
@@ -961,8 +976,8 @@ impl Kernel {
         let fields = Fields {
             event: "authorization",
             request_id: &stamp.request_id,
-            action_hash: caller.action,
-            args_commitment: Some(receipt::commit_arguments(&salt, &caller.canonical)),
+            action_hash: receipt::blind_action(&opening, &caller.action),
+            args_commitment: Some(receipt::commit_arguments(&opening, &args)),
             tenant: &request.tenant,
             agent: &request.agent,
             role: &request.role,
@@ -1014,7 +1029,7 @@ impl Kernel {
             || case
                 .risk
                 .is_some_and(|risk| self.config.queued_risks.iter().any(|queued| queued == risk));
-        Ok(Record { receipt, pending, permit, wait: !queued })
+        Ok(Record { receipt, opening, pending, permit, wait: !queued })
     }
 
     fn class(&self) -> Class {
@@ -1053,48 +1068,32 @@ impl Kernel {
         self.check_usable()?;
         let Some(record) = &answer.record else { return Ok(None) };
         let placed = self.wait(record)?;
-        Ok(Some(Durable { receipt: record.receipt.to_vec(), permit: None, placed: Some(placed) }))
+        let (receipt, opening) = (record.receipt.to_vec(), record.opening);
+        Ok(Some(Durable { receipt, opening, permit: None, placed: Some(placed) }))
     }
 
     fn wait(&self, record: &Record) -> Result<Placed> {
         record.pending.wait(Duration::from_millis(self.config.log.wait_ms)).map_err(not_recorded)
     }
 
-    /// As [`Self::durable`] without waiting: calls back, once, when it can be told. On the thread that commits
+    /// Calls back, once, when [`Self::durable`] would not wait, whatever it will say. On the thread that commits
     /// receipts or on this one; the callback must be quick.
     ///
     /// Returns whether there is a receipt; without one nothing is called.
     pub fn when_durable(
         &self,
         answer: &Authorization,
-        told: impl FnOnce(std::result::Result<Option<Placed>, KernelError>) + Send + 'static,
+        told: impl FnOnce() + Send + 'static,
     ) -> bool {
         let Some(record) = &answer.record else { return false };
         if record.waits() {
             // One that cannot be signed now cannot be signed later, and is reported then.
             let _ = self.prepare(record);
-            record.pending.tell(Box::new(move |done| {
-                told(done.map(Some).map_err(not_recorded));
-            }));
+            record.pending.tell(Box::new(move |_| told()));
         } else {
-            told(Ok(None));
+            told();
         }
         true
-    }
-
-    /// What [`Self::durable`] returns, for a place that [`Self::when_durable`] told.
-    ///
-    /// Errors: a closed kernel, an answer without receipt.
-    pub fn finish_durable(
-        &self,
-        answer: &Authorization,
-        placed: Option<Placed>,
-    ) -> Result<Durable> {
-        self.check_usable()?;
-        match &answer.record {
-            Some(record) => self.hand_out(record, placed),
-            None => Err(KernelError::Invalid("there is no receipt of this answer".to_owned())),
-        }
     }
 
     /// Signs the permit while the disk works on the receipt. It stays here until that is durable.
@@ -1127,7 +1126,8 @@ impl Kernel {
                 self.ledgers.hand_out(&prepared.permit.lease).then_some(signed)
             }
         };
-        Ok(Durable { receipt: record.receipt.to_vec(), permit, placed })
+        let (receipt, opening) = (record.receipt.to_vec(), record.opening);
+        Ok(Durable { receipt, opening, permit, placed })
     }
 
     fn revoked(&self, prepared: &Prepared) -> bool {
@@ -1202,7 +1202,7 @@ impl Kernel {
                 _ => "settlement",
             },
             request_id: &about.request_id,
-            action_hash: about.action,
+            action_hash: self.blind(&about.request_id, &about.action),
             tenant: &about.tenant,
             role: &about.role,
             agent: &about.agent,
@@ -1921,10 +1921,15 @@ impl Kernel {
         then: ApprovalState,
     ) -> Result<()> {
         let policy = self.policy();
+        let action = record.action.as_slice().try_into().map_err(|_| {
+            KernelError::Unavailable(
+                "the approval in the store has no digest of an action".to_owned(),
+            )
+        })?;
         self.record_event(&Fields {
             event: "approval",
             request_id: &record.id,
-            action_hash: record.action.as_slice().try_into().unwrap_or_default(),
+            action_hash: self.blind(&record.id, &action),
             tenant: &record.tenant,
             agent: &record.agent,
             tool: &record.tool,
@@ -1944,11 +1949,6 @@ impl Kernel {
     /// The books, for reports.
     pub fn ledgers(&self) -> &Ledgers {
         &self.ledgers
-    }
-
-    /// Declarations of the tool that a request names.
-    pub fn with_tool<T>(&self, name: &str, look: impl FnOnce(&Tool) -> T) -> Option<T> {
-        self.policy().tool(name).map(look)
     }
 
     /// Stops: the ledger is written out, budgets give back what was drawn and not used, the time is noted.
