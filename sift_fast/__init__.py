@@ -79,6 +79,7 @@ from sift_fast.receipts import (
     Verified,
     audit_ledger,
     check_receipt,
+    receipt_opening,
     verify_receipt,
 )
 from sift_fast.redact import (
@@ -167,6 +168,7 @@ __all__ = [
     "build_info",
     "check_receipt",
     "classifier",
+    "receipt_opening",
     "sign_elevation",
     "sign_grant",
     "sign_request",

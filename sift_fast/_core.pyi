@@ -71,12 +71,14 @@ __all__ = [
     "_restore_finding",
     "_restore_findings",
     "audit_ledger",
+    "blinded_action",
     "build_info",
     "check_rules",
     "examples",
     "generate",
     "import_tools",
     "kernel_socket",
+    "opening_of",
     "rule_sets",
     "rule_table",
     "rules_cost",
@@ -1158,6 +1160,12 @@ class _Verifier:
         self, envelope: bytes | None, proof: str | None, now: int
     ) -> tuple[str, str, str, _Answer, _Answer, _Answer, int | None]: ...
 
+def blinded_action(request: ActionRequest, opening: bytes) -> str:
+    """What a receipt says of an action; `sift_fast.receipts.Statement.is_of` compares."""
+
+def opening_of(key: _Path, name: str, request: ActionRequest) -> str:
+    """The opening of the receipts of a name and an action; `sift_fast.receipts` has the one to use."""
+
 def audit_ledger(
     folder: _Path, keys: Keys, origin: str | None, seen: list[str], now: int
 ) -> tuple[int, str, list[str], int, list[str], int, int, list[tuple[int, str]]]:
@@ -1693,6 +1701,13 @@ class Authorization:
     def receipt(self) -> Receipt | None:
         """The receipt, once it is durable; None before, and for callers who did not prove who they are."""
 
+    @property
+    def opening(self) -> str | None:
+        """What shows which action the receipt is of, once it is durable: `Statement.is_of`. 64 hexadecimal digits.
+
+        It is in no receipt. Keep it apart from them: who has it and the receipt can try out arguments.
+        """
+
     async def durable(self) -> Receipt | None:
         """Wait until the receipt is on disk; then `permit` and `receipt` are there.
 
@@ -1805,12 +1820,12 @@ class _Kernel:
     def _abandon(self, lease: str) -> _Ended: ...
     def _undos(
         self, trace_id: str, tenant: str | None = None, agent: str | None = None
-    ) -> list[tuple[str, int, str, dict[str, Any]]]: ...
+    ) -> list[tuple[str, str, dict[str, Any]]]: ...
     def _take_undo(
         self, trace_id: str, request_id: str, tenant: str | None = None, agent: str | None = None
     ) -> bool: ...
     def _return_undo(
-        self, trace_id: str, request_id: str, *step: object, tenant: str | None = None, agent: str | None = None
+        self, trace_id: str, request_id: str, tenant: str | None = None, agent: str | None = None
     ) -> None: ...
     def _pending(self) -> list[Approval]: ...
     def _approval(self, approval: str) -> Approval | None: ...
@@ -1864,6 +1879,7 @@ class PermitRegister:
         most: most permits at once; beyond that none is accepted until some have been over for a minute.
 
     Raises:
+        ConfigError: everybody may write to the file, or it belongs to another user.
         StateUnavailable: the file cannot be opened.
     """
 

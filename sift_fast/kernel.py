@@ -34,7 +34,7 @@ from sift_fast._core import (
     sign_request,
     trusted_credential,
 )
-from sift_fast.errors import ActionDenied, ConfigError, StateUnavailable
+from sift_fast.errors import ActionDenied, ConfigError, SiftError, StateUnavailable
 from sift_fast.receipts import Keys, Receipt
 from sift_fast.types import Value
 
@@ -310,9 +310,20 @@ class Action:
         self._end(kind is not None)
 
     async def __aenter__(self) -> HeldPermit:
+        import asyncio
+
         self._once()
         auth = _allowed(await self._kernel.authorize_async(self._request, self._credential, self._approval))
-        await auth.durable()
+        try:
+            await auth.durable()
+        except asyncio.CancelledError:
+            # Nobody enters. Shielded, since a task may be cancelled again while it ends.
+            await asyncio.shield(asyncio.to_thread(self._kernel._give_back, auth))
+            raise
+        except GeneratorExit:
+            # The coroutine was dropped, and nothing can be awaited any more.
+            self._kernel._give_back(auth)
+            raise
         return self._hold(auth)
 
     async def __aexit__(
@@ -497,16 +508,23 @@ class Kernel(_core._Kernel):
 
     def _unheard(self, asked: asyncio.Future[Authorization]) -> None:
         """Nobody gets this answer, so no permit of it is handed out."""
-        if asked.cancelled() or asked.exception() is not None:
-            return
-        lease = asked.result().lease
-        if lease is not None:
-            self.cancel(lease)
+        if not asked.cancelled() and asked.exception() is None:
+            self._give_back(asked.result())
+
+    def _give_back(self, auth: Authorization) -> None:
+        """Give back what was reserved for an action that nobody is going to begin; else it is charged in time."""
+        import contextlib
+
+        if auth.lease is not None:
+            with contextlib.suppress(SiftError):
+                self.cancel(auth.lease)
 
     def action(self, request: ActionRequest, credential: Credential, approval: str | None = None) -> Action:
         """A context, synchronous or not, that is entered only with a durable permit, and settles at its end.
 
         An exception inside it, a cancellation included, charges what was reserved: the side effect may have happened.
+        A task that is cancelled while it enters does not, and what was reserved is given back, or charged where the
+        permit had already come through a socket.
 
         Args:
             request: as for `authorize`.
@@ -526,15 +544,17 @@ class Kernel(_core._Kernel):
 
         The function gets what was signed: of its parameters, those that the arguments of the request name, as JSON and
         as they were when `sign` returned. What `sign` leaves out, such as a connection, is passed on as it came and was
-        not authorized.
+        not authorized. What it signs beyond the call belongs to none: use `action` where an argument is no parameter.
 
         Args:
             name: the tool, as the manifest has it.
             sign: makes request and credential from the tool's name and the call's arguments by name.
 
         Returns:
-            A decorator for functions and coroutine functions. The call raises what `action` raises, and `ConfigError`,
-            with everything charged, when the function returns before it is done: an awaitable or a generator.
+            A decorator for functions and coroutine functions. The call raises what `action` raises; `ConfigError`,
+            before anything is asked, when `sign` signed another tool or an argument that is no parameter; and
+            `ConfigError`, with everything charged, when the function returns before it is done: an awaitable or a
+            generator.
 
         Raises:
             ConfigError: the function is a generator, which runs after its call has returned.
@@ -554,9 +574,9 @@ class Kernel(_core._Kernel):
             def prepare(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Action, inspect.BoundArguments]:
                 bound = signature.bind(*args, **kwargs)
                 bound.apply_defaults()
-                action = self.action(*sign(name, dict(bound.arguments)))
-                _take_signed(bound, action.request.args)
-                return action, bound
+                request, credential = _signed(name, sign(name, dict(bound.arguments)))
+                _take_signed(name, bound, request.args)
+                return self.action(request, credential), bound
 
             if inspect.iscoroutinefunction(body):
 
@@ -588,7 +608,8 @@ class Kernel(_core._Kernel):
 
         Raises:
             LeaseConflict: it ended otherwise before, or is not known any more.
-            ConfigError: `actual` names a unit that was not reserved, or a negative amount.
+            ConfigError: `actual` names a unit that was not reserved, a negative amount, or one above 2^53 - 1, which no
+                receipt can say. Nothing was charged; the lease can still be ended.
             StateUnavailable: an overrun cannot be made durable.
         """
         return _outcome(self._settle(lease, dict(actual or {}), result))
@@ -650,24 +671,28 @@ class Kernel(_core._Kernel):
             What was undone, and what was denied: that can be tried again.
 
         Raises:
+            ConfigError: `sign` signed another tool, or other arguments.
             StateUnavailable: the store or the ledger failed. As after anything that `sign` raises, an action that
                 `run` did not begin with can be tried again.
         """
         undone = []
-        for request_id, order, tool, args in self._undos(trace_id, tenant, agent):
+        for request_id, tool, args in self._undos(trace_id, tenant, agent):
             # Taken first: of two that roll back at once, one runs it.
             if not self._take_undo(trace_id, request_id, tenant, agent):
                 continue
             begun = False
             try:
-                with self.action(*sign(tool, args)) as permit:
+                request, credential = _signed(tool, sign(tool, dict(args)))
+                if _json(request.args) != _json(args):
+                    raise ConfigError(f"`sign` signed other arguments than those that undo it by `{tool}`")
+                with self.action(request, credential) as permit:
                     begun = True
                     run(tool, args, permit)
             except BaseException as error:
                 # Once begun it may be done, whatever was raised; before that nothing was.
                 if begun:
                     raise
-                self._return_undo(trace_id, request_id, order, tool, args, tenant=tenant, agent=agent)
+                self._return_undo(trace_id, request_id, tenant, agent)
                 if not isinstance(error, ActionDenied):
                     raise
                 undone.append(Undone(request_id, tool, error.authorization.reason))
@@ -772,14 +797,43 @@ def _body(function: Callable[..., object]) -> Callable[..., object]:
     return type(function).__call__
 
 
-def _take_signed(bound: inspect.BoundArguments, signed: dict[str, Any]) -> None:
-    """Puts the arguments of a request in the place of those of a call."""
+def _signed(tool: str, signed: tuple[ActionRequest, Credential]) -> tuple[ActionRequest, Credential]:
+    """What somebody signed to call a tool.
+
+    Raises:
+        ConfigError: it is for another tool, so that one would be authorized and the other one done.
+    """
+    request, _ = signed
+    if request.tool != tool:
+        raise ConfigError(f"`sign` signed a request for another tool: it must be for `{tool}`")
+    return signed
+
+
+def _take_signed(tool: str, bound: inspect.BoundArguments, signed: dict[str, Any]) -> None:
+    """Puts the arguments of a request in the place of those of a call.
+
+    Raises:
+        ConfigError: one of the request is none of the call, so that something else would be done than was signed.
+    """
+    left = dict(signed)
     for name, parameter in bound.signature.parameters.items():
-        if name in signed:
-            bound.arguments[name] = signed[name]
+        if name in left:
+            bound.arguments[name] = left.pop(name)
         elif parameter.kind is parameter.VAR_KEYWORD:
-            more = bound.arguments[name]
-            bound.arguments[name] = {key: signed.get(key, value) for key, value in more.items()}
+            bound.arguments[name] = {**bound.arguments[name], **left}
+            left.clear()
+    if left:
+        raise ConfigError(
+            f"`sign` signed {len(left)} arguments for `{tool}` that its function does not take: name them as the "
+            "function does, or use `kernel.action`"
+        )
+
+
+def _json(args: Mapping[str, Any]) -> str:
+    """Arguments as text, since `True == 1 == 1.0` and JSON has three values for that."""
+    import json
+
+    return json.dumps(args, sort_keys=True)
 
 
 def _done(tool: str, result: _Result) -> _Result:
@@ -867,7 +921,9 @@ async def _wait(auth: Authorization) -> Receipt | None:
 
     if auth._when_durable(told):
         try:
-            await asyncio.wait_for(ready, _WAIT)
+            # Not `wait_for`: before Python 3.12 it loses a cancellation that comes together with the result.
+            async with asyncio.timeout(_WAIT):
+                await ready
         except TimeoutError:
             raise StateUnavailable("the receipt was not durable in time; it may still become so") from None
     auth._wait()

@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias, final
 
 from sift_fast import _core
 from sift_fast._clock import now_ms
-from sift_fast._core import Keys
+from sift_fast._core import ActionRequest, Keys
 from sift_fast.errors import ConfigError, InvalidReceipt, InvalidSignature
 from sift_fast.types import Value
 
@@ -27,6 +27,7 @@ __all__ = [
     "Verified",
     "audit_ledger",
     "check_receipt",
+    "receipt_opening",
     "verify_receipt",
 ]
 
@@ -67,7 +68,7 @@ class Statement(Value):
 
     Args:
         request_id: Identity of the request.
-        action_hash: SHA-256 of the canonical action, hexadecimal.
+        action_hash: What stands for the action, hexadecimal: SHA-256 with 32 bytes that are not in the receipt.
         predicate: The rest, by the names of `docs/receipts.md`: `decision`, `reason`, `tenant`, `tool`, ...
     """
 
@@ -81,6 +82,29 @@ class Statement(Value):
         object.__setattr__(self, "request_id", request_id)
         object.__setattr__(self, "action_hash", action_hash)
         object.__setattr__(self, "predicate", predicate)
+
+    def is_of(self, action: ActionRequest, opening: str) -> bool:
+        """Whether this is the receipt of an action.
+
+        Args:
+            action: The whole action: tenant, agent, role, tool, arguments, session, conversation, model, estimate.
+            opening: `auth.opening`, or what `receipt_opening` gives.
+
+        Raises:
+            ConfigError: An opening is 64 hexadecimal digits.
+
+        Example:
+            ```python
+            sf.verify_receipt(receipt, keys).is_of(request, auth.opening)
+            ```
+        """
+        try:
+            raw = bytes.fromhex(opening)
+        except ValueError:
+            raw = b""
+        if len(raw) != 32:
+            raise ConfigError("an opening is 64 hexadecimal digits")
+        return _core.blinded_action(action, raw) == self.action_hash
 
 
 @final
@@ -310,6 +334,23 @@ def verify_receipt(
     if seen.witness.word == "invalid" or (witnesses > 0 and not seen.witness.valid):
         raise InvalidReceipt(f"receipt: witness: {seen.witness.detail}")
     return seen.statement
+
+
+def receipt_opening(key: _Path, statement: Statement, action: ActionRequest) -> str:
+    """The opening of a receipt, made again by whoever has the kernel's private key and knows the action.
+
+    Args:
+        key: File of the private key that the kernel signed receipts with at the time.
+        statement: What the receipt says.
+        action: The action; for any other the result opens nothing.
+
+    Returns:
+        64 hexadecimal digits, for `Statement.is_of`.
+
+    Raises:
+        ConfigError: The key cannot be read.
+    """
+    return _core.opening_of(key, statement.request_id, action)
 
 
 def audit_ledger(

@@ -104,7 +104,9 @@ class EncoderTier:
             while self._batcher.full and time.monotonic() < until:  # noqa: ASYNC110 -- places are made by threads
                 await asyncio.sleep(0.002)
             future = self._batcher.submit(text, 0.0)
-            answer = await asyncio.wait_for(asyncio.wrap_future(future), max(0.0, until - time.monotonic()))
+            # Not `wait_for`: before Python 3.12 it loses a cancellation that comes together with the answer.
+            async with asyncio.timeout(max(0.0, until - time.monotonic())):
+                answer = await asyncio.wrap_future(future)
             return self._answered(key, answer)
         except BaseException as error:  # noqa: BLE001 -- raised again there unless it is the encoder's
             return self._missed(error, future)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from typing import Any
 
 import click
 
@@ -44,24 +45,22 @@ def authorize(folder: str, arguments: str, estimate: tuple[str, ...], **options:
     from sift_fast.errors import ConfigError
 
     key_id, known = _key(folder, str(options["agent"]), options["key_id"])
-    text = sys.stdin.read() if arguments == "-" else arguments
+    args = _arguments(sys.stdin.read() if arguments == "-" else arguments)
     units = {}
     for pair in estimate:
         unit, equals, number = pair.partition("=")
         if not equals or not number.isdecimal():
             raise click.UsageError(f"`{unit}` is no estimate: write UNIT=N")
         units[unit] = int(number)
-    body = {
-        "tenant": options["tenant"] or known["tenant"],
-        "agent": options["agent"],
-        "role": options["role"] or known["roles"][0],
-        "tool": options["tool"],
-        "conversation": options["conversation"],
-        "estimate": units or None,
-    }
-    # The arguments are read by the strict parser alone: two readers could read two things.
-    head = json.dumps({name: value for name, value in body.items() if value is not None})
-    request = k.ActionRequest.from_json(f'{head[:-1]}, "args": {text}}}'.encode())
+    request = k.ActionRequest(
+        tenant=str(options["tenant"] or known["tenant"]),
+        agent=str(options["agent"]),
+        role=str(options["role"] or known["roles"][0]),
+        tool=str(options["tool"]),
+        args=args,
+        conversation=None if options["conversation"] is None else str(options["conversation"]),
+        estimate=units or None,
+    )
     with k.Kernel.open(folder) as kernel:
         file = options["key_file"] or os.path.join(folder, "keys", f"{options['agent']}.key")
         key = k.SigningKey.load(str(file), key_id, kernel.audience)
@@ -88,11 +87,40 @@ def authorize(folder: str, arguments: str, estimate: tuple[str, ...], **options:
             "rule_ids": list(auth.rule_ids),
             "policy_hash": auth.policy_hash,
             "request_id": auth.request_id,
+            "opening": auth.opening,
             "approval": auth.approval,
             "lease": None if outcome is None else outcome.state,
         }
         say(json.dumps(answer, indent=1) + "\n")
         return CLEAN if auth.allowed else FINDINGS
+
+
+def _arguments(text: str) -> dict[str, Any]:
+    """The arguments, read strictly: what two readers could read as two things is an error.
+
+    Numbers beyond 2^53 - 1 and lone surrogates are left to the request, which refuses them.
+    """
+    from sift_fast.errors import ConfigError
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            raise ValueError("a name twice")
+        return found
+
+    def no_number(_word: str) -> Any:
+        raise ValueError("no number")
+
+    try:
+        args = json.loads(text, object_pairs_hook=once, parse_constant=no_number)
+    except (ValueError, RecursionError):
+        # What was read stays unsaid: arguments may hold anything.
+        raise ConfigError(
+            "`--args` is no JSON object whose names are there once and whose numbers are finite"
+        ) from None
+    if not isinstance(args, dict):
+        raise ConfigError("`--args` is no JSON object")
+    return args
 
 
 def _key(folder: str, agent: str, wanted: str | bool | None) -> tuple[str, dict[str, list[str]]]:

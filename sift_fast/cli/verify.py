@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import click
 
@@ -11,16 +11,22 @@ from sift_fast.cli._output import say
 from sift_fast.cli._text import complain, printable
 from sift_fast.cli.app import CLEAN, FINDINGS
 
+if TYPE_CHECKING:
+    from sift_fast.receipts import Statement
+
 EPILOG = """\b
 Examples:
   sift-fast verify refund.tlog-proof --keys keys.toml
   sift-fast verify refund.json --proof refund.tlog-proof --keys keys.toml --require witness
+  sift-fast verify refund.json --keys keys.toml --action refund-request.json --opening 3f0a...
   sift-fast verify --ledger governance/state/ledger --keys governance/keys.toml --seen checkpoint-2026-06
 
 \b
 Exit codes: 0 everything holds, 1 something does not, 2 error."""
 
 _QUESTIONS = ("signature", "inclusion", "witness")
+_MAX_ACTION = 1 << 20
+_OTHER = "invalid  the receipt is of another action, or the opening of another receipt"
 
 
 class Options(TypedDict):
@@ -28,6 +34,9 @@ class Options(TypedDict):
 
     keys: str
     proof: str | None
+    action: str | None
+    opening: str | None
+    opening_key: str | None
     ledger: str | None
     seen: tuple[str, ...]
     origin: str | None
@@ -40,6 +49,15 @@ class Options(TypedDict):
 @click.argument("receipts", nargs=-1, type=click.Path(exists=True, dir_okay=False), metavar="[RECEIPT]...")
 @click.option("--keys", required=True, type=click.Path(exists=True, dir_okay=False), help="Public keys, keys.toml.")
 @click.option("--proof", type=click.Path(exists=True, dir_okay=False), help="Proof of the one receipt.")
+@click.option(
+    "--action", type=click.Path(exists=True, dir_okay=False), help="Whether the one receipt is of this action, JSON."
+)
+@click.option("--opening", metavar="HEX", help="With --action: what `authorize` gave with the receipt.")
+@click.option(
+    "--opening-key",
+    type=click.Path(exists=True, dir_okay=False),
+    help="With --action, for the operator: the kernel's private receipt key, instead of --opening.",
+)
 @click.option("--ledger", type=click.Path(exists=True, file_okay=False), help="Audit the ledger in this folder.")
 @click.option(
     "--seen",
@@ -68,6 +86,10 @@ def verify(receipts: tuple[str, ...], **options: Unpack[Options]) -> int:
         raise click.UsageError("give receipts, or --ledger")
     if options["proof"] is not None and len(receipts) != 1:
         raise click.UsageError("--proof goes with one receipt")
+    if options["action"] is not None and len(receipts) != 1:
+        raise click.UsageError("--action goes with one receipt")
+    if (options["opening"] is not None) + (options["opening_key"] is not None) != (options["action"] is not None):
+        raise click.UsageError("--action goes with one of --opening and --opening-key")
     if options["seen"] and options["ledger"] is None:
         raise click.UsageError("--seen goes with --ledger")
     return _ledger(options) if options["ledger"] is not None else _receipts(receipts, options)
@@ -91,6 +113,9 @@ def _receipts(paths: tuple[str, ...], options: Options) -> int:
             checks = {question: getattr(seen, question) for question in _QUESTIONS}
             wrong = any(check.word == "invalid" for check in checks.values())
             row["ok"] = not wrong and all(checks[question].valid for question in needed)
+            if options["action"] is not None:
+                row["action"] = _is_of(seen.statement, options)
+                row["ok"] = row["ok"] and row["action"]
             row |= {name: {"answer": check.word, "detail": check.detail} for name, check in checks.items()}
             row |= {"request_id": seen.statement.request_id, "action_hash": seen.statement.action_hash}
             row |= {"index": seen.index, "statement": dict(seen.statement.predicate)}
@@ -98,6 +123,19 @@ def _receipts(paths: tuple[str, ...], options: Options) -> int:
             worst = FINDINGS
         say(json.dumps(row) + "\n" if options["format"] == "jsonl" else _shown(_text(row)))
     return worst
+
+
+def _is_of(statement: Statement, options: Options) -> bool:
+    """Whether a receipt is of the action that was given."""
+    from sift_fast.kernel import ActionRequest
+    from sift_fast.receipts import receipt_opening
+
+    with open(options["action"] or "", "rb") as stream:
+        action = ActionRequest.from_json(stream.read(_MAX_ACTION))
+    opening = options["opening"]
+    if opening is None:
+        opening = receipt_opening(options["opening_key"] or "", statement, action)
+    return statement.is_of(action, opening)
 
 
 def _shown(lines: list[str]) -> str:
@@ -113,6 +151,8 @@ def _text(row: dict[str, Any]) -> list[str]:
     shown = {name: str(said.get(name, "")) for name in ("event", "decision", "reason", "tenant", "agent", "tool")}
     lines.append("  statement  " + " ".join(f"{name}={value}" for name, value in shown.items() if value))
     lines += [f"  {name:<9}  {row[name]['answer']:<7}  {row[name]['detail']}" for name in _QUESTIONS]
+    if "action" in row:
+        lines.append("  action     " + ("valid    the receipt is of it" if row["action"] else _OTHER))
     return lines
 
 

@@ -6,6 +6,7 @@ tools bring into a conversation is shown to the kernel, which derives from it wh
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections import OrderedDict
@@ -403,7 +404,8 @@ def _same(request: Any, tool: str, args: Any, context: RequestContext) -> bool:
         request is not None
         and request.tool == tool
         and isinstance(args, Mapping)
-        and request.args == dict(args)
+        # As text: `True == 1 == 1.0`, and JSON has three values for that.
+        and json.dumps(request.args, sort_keys=True) == json.dumps(dict(args), sort_keys=True)
         and (request.tenant, request.role, request.conversation) == (context.tenant, context.role, context.conversation)
     )
 

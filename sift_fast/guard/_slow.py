@@ -83,7 +83,9 @@ class Threads:
             raise
         # Also where it is given up before a thread took it.
         future.add_done_callback(self.leave)
-        return await asyncio.wait_for(asyncio.wrap_future(future), timeout_s)
+        # Not `wait_for`: before Python 3.12 it loses a cancellation that comes together with the answer.
+        async with asyncio.timeout(timeout_s):
+            return await asyncio.wrap_future(future)
 
     def post(self, function: Callable[..., Any], *arguments: Any) -> None:
         """Have something done that nobody waits for, whether or not there is a place."""

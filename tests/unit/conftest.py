@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,6 +19,28 @@ from sift_fast.cli.app import cli
 # No deadline: the first example of a scanner pays for what is built lazily, and machines are busy.
 settings.register_profile("default", deadline=None, max_examples=150, derandomize=True)
 settings.load_profile("default")
+
+
+@pytest.fixture
+def cancel_with_result() -> Callable[[asyncio.Task[object], int], None]:
+    """Cancels a task of the running loop in the moment in which it gets what it waits for from a thread, the n-th time.
+
+    `asyncio.wait_for` of Python 3.11 loses such a cancellation.
+    """
+
+    def arm(task: asyncio.Task[object], nth: int) -> None:
+        loop = asyncio.get_running_loop()
+        post = loop.call_soon_threadsafe
+        count = itertools.count(1)
+
+        def both(call, *args, **more):
+            if next(count) != nth:
+                return post(call, *args, **more)
+            return post(lambda: (call(*args), task.cancel()), **more)
+
+        loop.call_soon_threadsafe = both
+
+    return arm
 
 
 @pytest.fixture(scope="session")

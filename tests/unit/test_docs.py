@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import doctest
+import re
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from sift_fast import _core, errors, kernel, redact, scanner, types, vault
 from sift_fast.integrations import presidio
 
 OPTIONS = doctest.NORMALIZE_WHITESPACE
+SOURCE = Path(__file__).parents[2] / "rust"
 MODULES = [sift_fast, errors, kernel, presidio, redact, scanner, types, vault]
 
 
@@ -38,6 +40,31 @@ def test_stub(text, line):
     runner = doctest.DocTestRunner(optionflags=OPTIONS)
     runner.run(test)
     assert runner.summarize().failed == 0
+
+
+def test_every_reason_of_a_decision_is_on_its_page():
+    """`Authorization.reason` promises it."""
+    forms = (
+        r'\b(?:refuse|broken|with)\(\s*"([a-z_]+)"',
+        r'Reason::\w+ => "([a-z_]+)"',
+        r'SubjectKind::\w+ => "([a-z]+_revoked)"',
+        r'\breason = "([a-z_]+)"\.to_owned',
+    )
+    grants = SOURCE / "sift-kernel" / "src" / "session.rs"
+    codes: set[str] = set()
+    for path in [*(SOURCE / "sift-kernel" / "src").rglob("*.rs"), *(SOURCE / "sift-policy" / "src").rglob("*.rs")]:
+        text = path.read_text(encoding="utf-8").partition("#[cfg(test)]\nmod tests")[0]
+        for form in (*forms, r'Err\("([a-z_]+)"\)') if path == grants else forms:
+            codes |= set(re.findall(form, text))
+    # One of each form, so that a form that finds nothing any more is noticed.
+    assert {"replayed", "sql_ambiguous", "key_revoked", "peer_not_allowed", "session_tool", "books_full"} <= codes
+    page = (SOURCE.parent / "docs" / "kernel.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([a-z_]+)`", page))
+    assert sorted(codes - named) == []
+    # And nothing that was given up since: what looks like a code, in a row of codes, is one.
+    rows = page.partition("## The order of checks")[2].partition("## Files of a folder")[0]
+    others = {"scan_args", "status"}
+    assert sorted(set(re.findall(r"`([a-z]+(?:_[a-z]+)+)`", rows)) - codes - others) == []
 
 
 def test_there_are_examples():

@@ -452,6 +452,20 @@ def test_a_cancelled_task_is_not_computed(slow):
     assert model.asked == [["worse 0"], ["worse 2"]]
 
 
+def test_a_cancellation_that_comes_with_the_answer_is_not_lost(slow, cancel_with_result):
+    classifier, model = slow()
+
+    async def ask():
+        task = asyncio.create_task(classifier.assess_async("worse 0"))
+        cancel_with_result(task, 1)
+        model.go.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(ask())
+    assert model.asked == [["worse 0"]]
+
+
 def test_a_full_queue_holds_callers_back_until_their_deadline(slow):
     classifier, model = slow(timeout_ms=200, queue=1)
 

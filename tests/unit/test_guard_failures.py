@@ -15,6 +15,7 @@ import pytest
 
 import sift_fast as sf
 from sift_fast.guard import Guard, RequestContext
+from sift_fast.guard._slow import Threads
 from sift_fast.guard.config import KINDS
 from sift_fast.guard.escalation import Desk
 
@@ -454,3 +455,13 @@ def test_a_scan_that_takes_too_long_blocks(stage, is_async):
     upstream = Upstream()
     verdict = upstream(run(guard, stage, "4111 1111 1111 1112 " * 100_000, is_async=is_async))
     assert (upstream.calls, verdict.status) == (0, "error")
+
+
+def test_a_cancellation_that_comes_with_a_judges_answer_is_not_lost(cancel_with_result):
+    async def ask():
+        task = asyncio.create_task(Threads("judge", 1).run(30, lambda: 1))
+        cancel_with_result(task, 1)
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(ask())

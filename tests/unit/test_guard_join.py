@@ -123,8 +123,15 @@ def test_what_is_authorized_is_what_was_checked(guard, governance):
     signed = sf.sign_request(request, key)
     allowed = act(guard, "read_order", {"order": "o"}, request=signed[0], credential=signed[1])
     assert allowed.decision == "allow"
-    for tool, args in (("refund", {"order": "o"}), ("read_order", {"order": "p"})):
-        signed = sf.sign_request(request, key)
+    number = sf.ActionRequest(
+        tenant="acme", agent="support-bot", role="support", tool="read_order", args={"order": 1}, conversation="c1"
+    )
+    for wanted, tool, args in (
+        (request, "refund", {"order": "o"}),
+        (request, "read_order", {"order": "p"}),
+        (number, "read_order", {"order": True}),
+    ):
+        signed = sf.sign_request(wanted, key)
         verdict = act(guard, tool, args, request=signed[0], credential=signed[1])
         assert (verdict.decision, verdict.reason, verdict.status) == ("block", "kernel.mismatch", "error")
 

@@ -117,6 +117,34 @@ class TestPath:
         with pytest.raises(sf.LeaseConflict):
             kernel.cancel(auth.lease)
 
+    def test_arguments_are_not_found_from_the_receipt(self, kernel, key, keys):
+        auth = ask(kernel, key, refund(321))
+        auth.durable_sync()
+        statement = sf.verify_receipt(kernel.receipt(auth), keys)
+        said = json.dumps(dict(statement.predicate)) + statement.action_hash
+        # All but the amount stands in the receipt; of a plain digest one of these would be the one.
+        tried = {refund(cents).action_hash for cents in range(1, 2_000)}
+        assert not [digest for digest in tried if digest in said]
+        assert auth.opening not in said
+
+    def test_an_opening_shows_the_action_of_a_receipt(self, kernel, key, keys, written):
+        auth = ask(kernel, key, refund(321))
+        assert auth.opening is None
+        auth.recorded_sync()
+        early = auth.opening
+        auth.durable_sync()
+        assert auth.opening == early
+        statement = sf.verify_receipt(kernel.receipt(auth), keys)
+        assert statement.is_of(refund(321), auth.opening)
+        assert not statement.is_of(refund(322), auth.opening)
+        assert not statement.is_of(refund(321), "0" * 64)
+        for none in ("", "0" * 62, "g" * 64):
+            with pytest.raises(sf.ConfigError, match="64 hexadecimal"):
+                statement.is_of(refund(321), none)
+        receipt_key = written / "keys" / "receipt.key"
+        assert sf.receipt_opening(receipt_key, statement, refund(321)) == auth.opening
+        assert not statement.is_of(refund(322), sf.receipt_opening(receipt_key, statement, refund(322)))
+
     def test_the_async_twin(self, kernel, key):
         async def whole():
             signed, credential = sf.sign_request(refund(1), key)
@@ -239,26 +267,53 @@ class TestPath:
         pay(["o-1"], connection, **caller)
         assert done == [("o-1", connection, {"cents": 7})]
 
+    @pytest.mark.parametrize(
+        "signed",
+        [
+            ("read_order", {"order": "o-1"}),
+            # A name that the function does not have, so that it would get what nobody signed.
+            ("refund", {"order": "o-1", "amount": 1}),
+            ("refund", {"order": "o-1", "cents": 1, "note": "paid"}),
+        ],
+    )
+    def test_a_decorated_tool_does_not_run_on_what_was_signed_for_something_else(self, kernel, key, signed):
+        def sign(tool, args):
+            return sf.sign_request(request(signed[0], args=signed[1]), key)
+
+        @kernel.tool("refund", sign=sign)
+        def pay(order, cents):
+            pytest.fail("ran")
+
+        @kernel.tool("refund", sign=sign)
+        async def pay_later(order, cents):
+            pytest.fail("ran")
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(type(kernel), "_authorize", lambda *_: pytest.fail("asked"), raising=False)
+            for call in (pay, lambda *args: asyncio.run(pay_later(*args))):
+                with pytest.raises(sf.ConfigError, match=r"`sign` signed .* `refund`"):
+                    call("o-1", 999_999)
+
     def test_a_tool_that_is_not_done_when_it_returns_is_an_error(self, kernel, key):
         def sign(tool, args):
-            signed = sf.sign_request(request(tool, args={"order": "o-1", "cents": args["cents"]}), key)
+            signed = sf.sign_request(request(tool, args={"order": args["order"], "cents": args["cents"]}), key)
             asked.append(signed)
             return signed
 
         asked = []
         done = []
 
-        async def pay(cents):
+        async def pay(cents, order="o-1"):
             done.append(cents)
 
-        def generate(cents):
+        def generate(cents, order="o-1"):
             yield done.append(cents)
 
-        async def generate_async(cents):
+        async def generate_async(cents, order="o-1"):
             yield done.append(cents)
 
         class Pays:
-            async def __call__(self, cents):
+            async def __call__(self, cents, order="o-1"):  # noqa: ARG002 -- a parameter, since it is signed
                 done.append(cents)
 
         for function in (generate, generate_async, functools.partial(generate)):
@@ -271,8 +326,8 @@ class TestPath:
         # What cannot is told when it returns, and charged.
         for function in (pay, generate, generate_async):
 
-            def later(cents, function=function):
-                return function(cents)
+            def later(cents, order="o-1", function=function):
+                return function(cents, order)
 
             with pytest.raises(sf.ConfigError, match="before it was done"):
                 kernel.tool("refund", sign=sign)(later)(cents=1)
@@ -311,6 +366,39 @@ class TestPath:
             loop = asyncio.run(whole())
         assert len(threads) == 8
         assert loop not in threads
+
+    @pytest.mark.parametrize("woken", [1, 2])
+    def test_a_task_that_is_cancelled_while_it_enters_does_nothing(self, kernel, key, mode, woken, cancel_with_result):
+        """Together with the answer, and together with the receipt."""
+        leases, entered = [], []
+
+        def watched(self, *args):
+            auth = authorize(self, *args)
+            leases.append(auth.lease)
+            return auth
+
+        async def enter():
+            async with kernel.action(*sf.sign_request(refund(1), key)):
+                entered.append(True)
+
+        async def whole():
+            task = asyncio.create_task(enter())
+            cancel_with_result(task, woken)
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            # What gives it back is behind the task in the queue of the loop.
+            for _ in range(10):
+                await asyncio.sleep(0)
+
+        authorize = type(kernel)._authorize
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(type(kernel), "_authorize", watched, raising=False)
+            asyncio.run(whole())
+        assert entered == []
+        # Through a socket the permit comes together with the receipt, and what left the kernel is charged.
+        state = "unknown" if (mode, woken) == ("socket", 2) else "cancelled"
+        with pytest.raises(sf.LeaseConflict, match=state):
+            kernel.settle(leases[0])
 
     def test_an_answer_that_nobody_waits_for_is_given_back(self, kernel, key):
         async def whole():
@@ -610,6 +698,14 @@ class TestSessions:
         kernel.elevate(sf.sign_elevation(people[0], **elevation))
         assert kernel.authorize(mail, session.mac(mail)).allowed
 
+    def test_a_grant_for_one_conversation(self, kernel, key):
+        session = kernel.open_session(self.grant(key, conversation="c1"))
+        wanted = refund(1, session=session.id)
+        assert kernel.authorize(wanted, session.mac(wanted)).allowed
+        for conversation in ("c2", None):
+            wanted = refund(1, session=session.id, conversation=conversation)
+            assert kernel.authorize(wanted, session.mac(wanted)).reason == "session_conversation"
+
     def test_grants_travel_as_json(self, kernel, key):
         signed = self.grant(key)
         again = sf.SignedGrant.from_json(signed.to_json())
@@ -642,6 +738,21 @@ class TestRevocation:
             kernel.reinstate(**subject)
         assert ask(kernel, key, refund(1)).allowed
 
+    def test_an_agent_of_another_tenant_is_another_agent(self, kernel, key):
+        subject = {"agent": "support-bot", "tenant": "globex"}
+        kernel.revoke(**subject)
+        try:
+            assert ask(kernel, key, refund(1)).allowed
+        finally:
+            kernel.reinstate(**subject)
+        kernel.revoke(agent="support-bot")
+        try:
+            # What was revoked for every tenant is not reinstated for one.
+            kernel.reinstate(agent="support-bot", tenant="acme")
+            assert ask(kernel, key, refund(1)).reason == "agent_revoked"
+        finally:
+            kernel.reinstate(agent="support-bot")
+
     @pytest.mark.parametrize("subject", [{}, {"tenant": "a", "key": "b"}, {"session": "a", "agent": "b"}])
     def test_one_thing_is_named(self, kernel, subject):
         with pytest.raises(sf.ConfigError):
@@ -667,6 +778,16 @@ class TestPermits:
         sf.verify_permit(permit, signed, keys, register=sf.PermitRegister(tmp_path / "permits"))
         with pytest.raises(sf.InvalidReceipt, match="used before"):
             sf.verify_permit(permit, signed, keys, register=sf.PermitRegister(tmp_path / "permits"))
+
+    def test_a_register_remembers_by_itself(self, permitted, keys, tmp_path):
+        signed, permit = permitted
+        sf.verify_permit(permit, signed, keys, register=sf.PermitRegister(tmp_path / "one"))
+        # Neither another file nor the memory of this process knows of it.
+        sf.verify_permit(permit, signed, keys, register=sf.PermitRegister(tmp_path / "two"))
+        sf.verify_permit(permit, signed, keys)
+        for register in (sf.PermitRegister(tmp_path / "one"), sf.PermitRegister(tmp_path / "two"), None):
+            with pytest.raises(sf.InvalidReceipt, match="used before"):
+                sf.verify_permit(permit, signed, keys, register=register)
 
     def test_it_is_of_this_kernel(self, permitted, keys, kernel):
         signed, permit = permitted
@@ -890,6 +1011,11 @@ room = { type = "integer", maximum = 3 }
             # Before it begins, whatever is raised.
             with pytest.raises(OSError):
                 kernel.rollback("t1", sign=no_key, run=denied_inside)
+            assert begun == []
+            # What was signed is not what undoes it.
+            for wrong in (lambda *_: sign("book", {"room": 1}), lambda *_: sign("unbook", {"ref": "r1", "room": True})):
+                with pytest.raises(sf.ConfigError, match="`sign` signed"):
+                    kernel.rollback("t1", sign=wrong, run=denied_inside)
             assert begun == []
             # Once it began it may be done: a denial of another action in it is no denial of it.
             with pytest.raises(sf.ActionDenied):

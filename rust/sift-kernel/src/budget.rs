@@ -8,6 +8,9 @@
 //! INVARIANT, for each account: `reserved + settled <= drawn <= cap`, reported overruns excepted. `drawn` is
 //! durable and the rest is memory: a crash forgets what of `drawn` was not used, and so loses headroom, never
 //! grants it twice.
+//!
+//! No charge is above 2^53 - 1, the largest integer that a receipt can say, and no account goes beyond what its
+//! column holds: one that is full stays full.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
@@ -17,6 +20,7 @@ use std::sync::{Arc, Mutex};
 
 use serde::Deserialize;
 use sift_ledger::hex;
+use sift_ledger::jcs::MAX_INTEGER;
 
 use crate::clock::Now;
 use crate::config::Window;
@@ -37,7 +41,7 @@ pub enum Scope {
     Role,
     /// Each agent's of each tenant.
     Agent,
-    /// Each session's.
+    /// Each session's of each agent of each tenant.
     Session,
     /// Each conversation's of each tenant.
     Conversation,
@@ -117,7 +121,7 @@ impl Who<'_> {
             Scope::Tenant => tenant.to_owned(),
             Scope::Role => format!("{tenant}/{}", self.role),
             Scope::Agent => format!("{tenant}/{}", self.agent),
-            Scope::Session => format!("{tenant}/{}", self.session?),
+            Scope::Session => format!("{tenant}/{}/{}", self.agent, self.session?),
             Scope::Conversation => format!("{tenant}/{}", self.conversation?),
             Scope::Tool => format!("{tenant}/{}", self.tool),
         })
@@ -528,6 +532,9 @@ impl Ledgers {
             if places.is_empty() || charge.amount < 0 {
                 return Err(Refused::Uncapped(format!("{}/{}", charge.budget, charge.unit)));
             }
+            if charge.amount > MAX_INTEGER {
+                return Err(Refused::Exceeded(format!("{}/{}", charge.budget, charge.unit)));
+            }
             items.push((charge.clone(), places));
         }
         Ok(items)
@@ -558,8 +565,13 @@ impl Ledgers {
         let holder = self.hasher.hash_one((who.tenant, who.agent));
         loop {
             let mut short = Vec::new();
-            // What the store does not know of it would give away again.
-            self.pay().map_err(Refused::Store)?;
+            // What the store does not know of it would give away again. Other accounts go on.
+            if let Err(error) = self.pay() {
+                let books = lock(&self.books);
+                if wanted.keys().any(|&place| books.owed.contains_key(place)) {
+                    return Err(Refused::Store(error));
+                }
+            }
             {
                 let mut books = lock(&self.books);
                 self.sweep(&mut books, now);
@@ -814,6 +826,11 @@ impl Ledgers {
                     if *amount < 0 {
                         return Err(KernelError::Invalid(format!(
                             "`actual` of `{unit}` is negative"
+                        )));
+                    }
+                    if *amount > MAX_INTEGER {
+                        return Err(KernelError::Invalid(format!(
+                            "`actual` of `{unit}` is above 2^53 - 1, which no receipt can say: look at its unit"
                         )));
                     }
                     if !lease.items.iter().any(|(charge, _)| charge.unit == *unit) {
@@ -1101,6 +1118,7 @@ mod tests {
         let books = ledgers(HIERARCHY, store.clone());
         let lease = books.reserve(&who("acme", "a"), &[charge(500)], NOW).unwrap();
         let actual = BTreeMap::from([("usd_micros".to_owned(), 5_000)]);
+        books.reserve(&who("other", "a"), &[charge(1)], NOW).unwrap();
         store.break_down(true);
         for _ in 0..3 {
             let failed = books.settle(&lease, actual.clone(), NOW);
@@ -1111,6 +1129,7 @@ mod tests {
             books.reserve(&who("acme", "b"), &[charge(1)], NOW),
             Err(Refused::Store(_))
         ));
+        books.reserve(&who("other", "a"), &[charge(1)], NOW).unwrap();
         store.break_down(false);
         assert!(books.settle(&lease, actual.clone(), NOW).unwrap().overrun);
         assert!(books.settle(&lease, actual, NOW).unwrap().overrun);
@@ -1119,8 +1138,8 @@ mod tests {
             again.reserve(&who("acme", "b"), &[charge(1)], NOW),
             Err(Refused::Exceeded(_))
         ));
-        let spent: Vec<i64> =
-            books.totals().keys().map(|account| store.drawn(account).unwrap()).collect();
+        let ours = books.totals().into_keys().filter(|account| account.scope.starts_with("acme"));
+        let spent: Vec<i64> = ours.map(|account| store.drawn(&account).unwrap()).collect();
         assert_eq!(spent, [5_000, 5_000], "once, and no more");
     }
 
@@ -1143,12 +1162,44 @@ mod tests {
     fn nonsense_settles_nothing() {
         let books = memory(HIERARCHY);
         let lease = books.reserve(&who("acme", "a"), &[charge(5)], NOW).unwrap();
-        for (unit, amount) in [("usd_micros", -1), ("tokens", 1)] {
+        for (unit, amount) in [
+            ("usd_micros", -1),
+            ("usd_micros", MAX_INTEGER + 1),
+            ("usd_micros", i64::MAX),
+            ("tokens", 1),
+        ] {
             let actual = BTreeMap::from([(unit.to_owned(), amount)]);
             assert!(matches!(books.settle(&lease, actual, NOW), Err(KernelError::Invalid(_))));
         }
         assert_eq!(books.open_leases(), 1);
+        assert_eq!(settled(&books), [(5, 0), (5, 0)]);
         assert!(books.settle("no such", BTreeMap::new(), NOW).is_err());
+    }
+
+    #[test]
+    fn no_amount_fills_more_than_its_account() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(SqliteStore::open(&folder.path().join("kernel.sqlite")).unwrap());
+        let books = ledgers(HIERARCHY, store.clone());
+        let refused = books.reserve(&who("acme", "a"), &[charge(MAX_INTEGER + 1)], NOW);
+        assert!(matches!(refused, Err(Refused::Exceeded(_))));
+        let leases: Vec<_> =
+            (0..2).map(|_| books.reserve(&who("acme", "a"), &[charge(1)], NOW).unwrap()).collect();
+        // As many settlements before as an account can hold.
+        for account in books.totals().keys() {
+            store.overrun(account, i64::MAX - MAX_INTEGER).unwrap();
+        }
+        for lease in &leases {
+            let actual = BTreeMap::from([("usd_micros".to_owned(), MAX_INTEGER)]);
+            assert!(books.settle(lease, actual, NOW).unwrap().overrun);
+        }
+        for account in books.totals().keys() {
+            assert_eq!(store.drawn(account).unwrap(), i64::MAX);
+        }
+        let refused = books.reserve(&who("acme", "b"), &[charge(1)], NOW);
+        assert!(matches!(refused, Err(Refused::Exceeded(_))));
+        books.reserve(&who("other", "a"), &[charge(1)], NOW).unwrap();
+        books.close().unwrap();
     }
 
     #[test]

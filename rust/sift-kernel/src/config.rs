@@ -367,28 +367,48 @@ impl Config {
     }
 }
 
-/// Whether everybody may change what a kernel believes.
+/// Whether somebody else may change what a kernel believes: settings, policies, state, and where its keys are.
 ///
-/// Errors: a file or folder that everybody may write to; which one. What is not there is somebody else's concern.
-pub(crate) fn check_places(folder: &Path, state: &Path) -> Result<()> {
+/// Errors: as for [`check_place`].
+pub(crate) fn check_places(folder: &Path, config: &Config) -> Result<()> {
     let policies = folder.join("policy");
-    let mut places = vec![folder.to_owned(), state.to_owned(), policies.clone()];
+    let state = &config.state;
+    let mut places = vec![folder.to_owned(), state.clone(), policies.clone()];
     for name in ["kernel.toml", "keys.toml", "budgets.toml", "tools.toml"] {
         places.push(folder.join(name));
     }
+    for name in ["ledger", "kernel.lock", "kernel.sqlite", "kernel.sqlite-wal", "kernel.sqlite-shm"]
+    {
+        places.push(state.join(name));
+    }
+    // The keys themselves are looked at when they are read.
+    places.extend(
+        [&config.receipt_key, &config.log_key]
+            .iter()
+            .filter_map(|key| Some(key.parent()?.to_owned())),
+    );
     if let Ok(entries) = std::fs::read_dir(&policies) {
         places.extend(entries.flatten().map(|entry| entry.path()));
     }
-    for place in places {
-        match std::fs::metadata(&place) {
-            Ok(known) if known.mode() & 0o002 != 0 => {
-                return Err(KernelError::Config(format!(
-                    "everybody may write to `{}`: take that right away with `chmod o-w`",
-                    place.display()
-                )));
-            }
-            _ => {}
-        }
+    places.iter().try_for_each(|place| check_place(place))
+}
+
+/// Whether a file or folder is this user's own, or root's, and not for everybody to write to.
+///
+/// Errors: it is not, and which one. What is not there is somebody else's concern.
+pub(crate) fn check_place(place: &Path) -> Result<()> {
+    let Ok(known) = std::fs::metadata(place) else { return Ok(()) };
+    let place = place.display();
+    if known.mode() & 0o002 != 0 {
+        return Err(KernelError::Config(format!(
+            "everybody may write to `{place}`: take that right away with `chmod o-w`"
+        )));
+    }
+    if known.uid() != 0 && known.uid() != rustix::process::geteuid().as_raw() {
+        return Err(KernelError::Config(format!(
+            "`{place}` belongs to user {}, who may change it: give it to the user of this process with `chown`",
+            known.uid()
+        )));
     }
     Ok(())
 }

@@ -185,7 +185,7 @@ impl Gate for Local {
     }
 
     fn when_durable(&self, answer: &Answer, told: Box<dyn FnOnce() + Send>) -> bool {
-        self.kernel.when_durable(&answer.authorization, move |_| told())
+        self.kernel.when_durable(&answer.authorization, told)
     }
 
     fn settle(
@@ -256,7 +256,7 @@ impl Gate for Local {
     }
 
     fn reload(&self) -> Result<()> {
-        check_places(&self.folder, &self.kernel.config().state)?;
+        check_places(&self.folder, self.kernel.config())?;
         let keys = Keyring::load(&self.folder.join("keys.toml"))
             .map_err(|error| KernelError::Config(error.to_string()))?;
         let policy =

@@ -1,5 +1,6 @@
 //! The kernel: authenticate, evaluate, reserve, decide, record. In this order, and nowhere else.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
@@ -13,18 +14,20 @@ use sift_ledger::keys::{Keyring, PrivateKey, PublicKey, Purpose};
 use sift_ledger::log::LogConfig;
 use sift_ledger::receipt::{self, Class, Fields, Statement};
 use sift_policy::json::{JsonLimits, Object, Value};
-use sift_policy::{Approver, ArgumentFinding, Effect, Policy, Request, Taint, Tool};
+use sift_policy::{Approver, ArgumentFinding, Effect, Policy, Request, Taint};
 
 use crate::approval::{digest, seal_label, ApprovalRecord, ApprovalState, Sealed, Signed, Verdict};
 use crate::budget::{
     About, Bounds, Budgets, Charge, Ending, LeaseState, Ledgers, Outcome, Refused, Who,
 };
+use crate::canonical;
 use crate::clock::{Clock, ClockGuard, Now, SystemClock};
 use crate::config::{check_places, Config, ReceiptClass, Release};
 use crate::decisions::Decisions;
 use crate::error::{file, KernelError, Result, StoreError};
 use crate::journal::{Journal, JournalError, LedgerJournal, Pending, Placed};
 use crate::nonce::{longest, Nonces, Reserved};
+use crate::opening::Openings;
 use crate::permit::Permit;
 use crate::process::Hold;
 use crate::request::{preimage, ActionRequest, Credential, Proof};
@@ -132,6 +135,7 @@ pub struct Authorization {
 #[derive(Clone)]
 struct Record {
     receipt: Arc<[u8]>,
+    opening: [u8; 32],
     pending: Arc<dyn Pending>,
     permit: Option<Arc<Prepared>>,
     wait: bool,
@@ -158,6 +162,9 @@ impl Record {
 pub struct Durable {
     /// The receipt: a DSSE envelope, as it lies in the log.
     pub receipt: Vec<u8>,
+    /// What its digests are checked with, together with the action. It is in no receipt: who reads the ledger and has
+    /// it can try out arguments.
+    pub opening: [u8; 32],
     /// The permit, if the action is allowed and was not cancelled: a DSSE envelope.
     pub permit: Option<Vec<u8>>,
     /// Where the receipt lies; nothing when the permit was not to wait for that.
@@ -267,6 +274,7 @@ pub struct Kernel {
     keys: RwLock<Arc<Keyring>>,
     policy: RwLock<Arc<Policy>>,
     receipt_key: PrivateKey,
+    openings: Openings,
     store: Arc<dyn Store>,
     journal: Arc<dyn Journal>,
     clock: Arc<dyn Clock>,
@@ -282,6 +290,7 @@ pub struct Kernel {
     revocations: Revocations,
     /// Held while something is revoked or reinstated.
     switch: Mutex<()>,
+    /// By [`session_key`].
     sessions: RwLock<HashMap<String, Arc<OpenSession>>>,
     elevations: RwLock<Vec<Held>>,
     ledgers: Ledgers,
@@ -292,8 +301,8 @@ pub struct Kernel {
     scanner: Option<Arc<dyn ArgumentScanner>>,
     taint: Option<Arc<dyn TaintSource>>,
     decisions: Option<Decisions>,
-    // Held, and with it the folder, until the end.
-    _hold: Option<Hold>,
+    /// Held, and with it the folder, until it is closed.
+    hold: Mutex<Option<Hold>>,
     process: u32,
     closed: AtomicBool,
 }
@@ -304,11 +313,16 @@ const CLOCK_INTERVAL: i64 = 60_000;
 /// How long what was decided is kept in the store, milliseconds: approvals that are over, undos that nobody ran.
 const KEPT: i64 = 30 * 86_400_000;
 
-/// Most bytes of arguments that are held for actions that could have to be undone.
+/// Most bytes of arguments that are held for actions that could have to be undone; no agent holds more than it leaves.
 const SEED_BYTES: usize = 256 << 20;
 
 /// The version that receipts name.
 const ENGINE: &str = concat!("sift-kernel ", env!("CARGO_PKG_VERSION"));
+
+/// What an open session is known by: who opens one chooses its name. None of the three holds a `/`.
+fn session_key(tenant: &str, agent: &str, session: &str) -> String {
+    format!("{tenant}/{agent}/{session}")
+}
 
 /// Roles that an agent's key may act in.
 fn roles(key: &PublicKey) -> &[String] {
@@ -335,7 +349,7 @@ impl Kernel {
         taint: Option<Arc<dyn TaintSource>>,
     ) -> Result<Self> {
         let config = Config::load(folder)?;
-        check_places(folder, &config.state)?;
+        check_places(folder, &config)?;
         let config_error =
             |error: sift_ledger::keys::KeyError| KernelError::Config(error.to_string());
         let keys = Keyring::load(&folder.join("keys.toml")).map_err(config_error)?;
@@ -355,7 +369,7 @@ impl Kernel {
         log.keys = keys.clone();
         log.interval = Duration::from_micros(config.log.interval_us);
         let journal = LedgerJournal::open(&config.state.join("ledger"), log)?;
-        let mut kernel = Self::from_parts(Parts {
+        let kernel = Self::from_parts(Parts {
             config,
             keys,
             budgets,
@@ -367,7 +381,7 @@ impl Kernel {
             scanner,
             taint,
         })?;
-        kernel._hold = Some(hold);
+        *lock(&kernel.hold) = Some(hold);
         Ok(kernel)
     }
 
@@ -443,6 +457,7 @@ impl Kernel {
             seeds: Mutex::default(),
             keys: RwLock::new(Arc::new(keys)),
             policy: RwLock::new(Arc::new(policy)),
+            openings: Openings::new(&receipt_key)?,
             receipt_key,
             store,
             journal,
@@ -450,7 +465,7 @@ impl Kernel {
             scanner,
             taint,
             decisions: config.decisions.as_deref().map(Decisions::open).transpose()?,
-            _hold: None,
+            hold: Mutex::default(),
             process: std::process::id(),
             closed: AtomicBool::new(false),
             config,
@@ -587,9 +602,11 @@ impl Kernel {
         // A session that is named must be open, however the request is proven.
         let session = match &request.session {
             None => None,
-            Some(id) => Some(
-                read(&self.sessions).get(id).cloned().ok_or_else(|| refuse("unknown_session"))?,
-            ),
+            Some(id) => {
+                let name = session_key(&request.tenant, &request.agent, id);
+                let open = read(&self.sessions).get(&name).cloned();
+                Some(open.ok_or_else(|| refuse("unknown_session"))?)
+            }
         };
         // Its key may have been stolen; the user of a process cannot be.
         if session.as_ref().is_some_and(|open| peer.is_some() && open.peer != peer) {
@@ -706,7 +723,7 @@ impl Kernel {
         }
     }
 
-    /// Steps 6 to 12: what is decided about somebody who is known, with a receipt whatever it is.
+    /// Steps 6 to 10: what is decided about somebody who is known, with a receipt whatever it is.
     fn judge(
         &self,
         request: &ActionRequest,
@@ -921,6 +938,11 @@ impl Kernel {
         Ok((receipt, pending))
     }
 
+    /// What a receipt of this name says of an action.
+    fn blind(&self, name: &str, action: &[u8; 32]) -> [u8; 32] {
+        receipt::blind_action(&self.openings.opening(name, action), action)
+    }
+
     /// A receipt of something that is not an authorization, on the disk when this returns.
     fn record_event(&self, fields: &Fields<'_>) -> Result<()> {
         let (_, pending) = self.append(&Fields { class: self.class(), ..*fields })?;
@@ -938,7 +960,9 @@ impl Kernel {
         answer: &Authorization,
     ) -> Result<Record> {
         let stamp = &credential.stamp;
-        let salt = random::<32>()?;
+        let opening = self.openings.opening(&stamp.request_id, &caller.action);
+        let mut args = Vec::with_capacity(256);
+        canonical::write(&request.args, &mut args)?;
         let rule_ids: Vec<&str> = answer.rule_ids.iter().map(String::as_str).collect();
         let taint: Vec<&str> = answer.taint.iter().map(String::as_str).collect();
         let approvers: Vec<&str> = case.approvers.iter().map(String::as_str).collect();
@@ -952,8 +976,8 @@ impl Kernel {
         let fields = Fields {
             event: "authorization",
             request_id: &stamp.request_id,
-            action_hash: caller.action,
-            args_commitment: Some(receipt::commit_arguments(&salt, &caller.canonical)),
+            action_hash: receipt::blind_action(&opening, &caller.action),
+            args_commitment: Some(receipt::commit_arguments(&opening, &args)),
             tenant: &request.tenant,
             agent: &request.agent,
             role: &request.role,
@@ -1005,7 +1029,7 @@ impl Kernel {
             || case
                 .risk
                 .is_some_and(|risk| self.config.queued_risks.iter().any(|queued| queued == risk));
-        Ok(Record { receipt, pending, permit, wait: !queued })
+        Ok(Record { receipt, opening, pending, permit, wait: !queued })
     }
 
     fn class(&self) -> Class {
@@ -1044,48 +1068,32 @@ impl Kernel {
         self.check_usable()?;
         let Some(record) = &answer.record else { return Ok(None) };
         let placed = self.wait(record)?;
-        Ok(Some(Durable { receipt: record.receipt.to_vec(), permit: None, placed: Some(placed) }))
+        let (receipt, opening) = (record.receipt.to_vec(), record.opening);
+        Ok(Some(Durable { receipt, opening, permit: None, placed: Some(placed) }))
     }
 
     fn wait(&self, record: &Record) -> Result<Placed> {
         record.pending.wait(Duration::from_millis(self.config.log.wait_ms)).map_err(not_recorded)
     }
 
-    /// As [`Self::durable`] without waiting: calls back, once, when it can be told. On the thread that commits
+    /// Calls back, once, when [`Self::durable`] would not wait, whatever it will say. On the thread that commits
     /// receipts or on this one; the callback must be quick.
     ///
     /// Returns whether there is a receipt; without one nothing is called.
     pub fn when_durable(
         &self,
         answer: &Authorization,
-        told: impl FnOnce(std::result::Result<Option<Placed>, KernelError>) + Send + 'static,
+        told: impl FnOnce() + Send + 'static,
     ) -> bool {
         let Some(record) = &answer.record else { return false };
         if record.waits() {
             // One that cannot be signed now cannot be signed later, and is reported then.
             let _ = self.prepare(record);
-            record.pending.tell(Box::new(move |done| {
-                told(done.map(Some).map_err(not_recorded));
-            }));
+            record.pending.tell(Box::new(move |_| told()));
         } else {
-            told(Ok(None));
+            told();
         }
         true
-    }
-
-    /// What [`Self::durable`] returns, for a place that [`Self::when_durable`] told.
-    ///
-    /// Errors: a closed kernel, an answer without receipt.
-    pub fn finish_durable(
-        &self,
-        answer: &Authorization,
-        placed: Option<Placed>,
-    ) -> Result<Durable> {
-        self.check_usable()?;
-        match &answer.record {
-            Some(record) => self.hand_out(record, placed),
-            None => Err(KernelError::Invalid("there is no receipt of this answer".to_owned())),
-        }
     }
 
     /// Signs the permit while the disk works on the receipt. It stays here until that is durable.
@@ -1118,7 +1126,8 @@ impl Kernel {
                 self.ledgers.hand_out(&prepared.permit.lease).then_some(signed)
             }
         };
-        Ok(Durable { receipt: record.receipt.to_vec(), permit, placed })
+        let (receipt, opening) = (record.receipt.to_vec(), record.opening);
+        Ok(Durable { receipt, opening, permit, placed })
     }
 
     fn revoked(&self, prepared: &Prepared) -> bool {
@@ -1140,8 +1149,9 @@ impl Kernel {
     /// Args: the lease; what it cost by unit; a unit that is not named cost what was reserved.
     ///
     /// Errors: `LeaseConflict` when it ended otherwise, is not known, or a user behind a socket asked for it and
-    /// another one ends it; `Invalid` for a unit that was not reserved; `Unavailable` when an overrun or the
-    /// receipt cannot be written: it has ended all the same, and to say so again tries again.
+    /// another one ends it; `Invalid` for a unit that was not reserved or an amount that is negative or above
+    /// 2^53 - 1, and then it has not ended; `Unavailable` when an overrun or the receipt cannot be written: it has
+    /// ended all the same, and to say so again tries again.
     pub fn settle(&self, lease: &str, actual: BTreeMap<String, i64>) -> Result<Outcome> {
         self.end_for(None, lease, Ending::Settle(actual))
     }
@@ -1192,7 +1202,7 @@ impl Kernel {
                 _ => "settlement",
             },
             request_id: &about.request_id,
-            action_hash: about.action,
+            action_hash: self.blind(&about.request_id, &about.action),
             tenant: &about.tenant,
             role: &about.role,
             agent: &about.agent,
@@ -1431,8 +1441,9 @@ impl Kernel {
                 "the grant is over, or lasts longer than it may".to_owned(),
             ));
         }
+        let name = session_key(&grant.tenant, &grant.agent, &grant.session);
         let mut sessions = write(&self.sessions);
-        if let Some(open) = sessions.get(&grant.session) {
+        if let Some(open) = sessions.get(&name) {
             if open.signed == *signed && open.peer == peer {
                 return Ok(open.session.clone());
             }
@@ -1462,25 +1473,43 @@ impl Kernel {
         }
         let session = Session::open(&grant.session, &self.config.audience)?;
         let open = OpenSession { signed: signed.clone(), session: session.clone(), peer };
-        sessions.insert(grant.session.clone(), Arc::new(open));
+        sessions.insert(name, Arc::new(open));
         Ok(session)
     }
 
     /// Adds tools to a session, because a person said so: to that of the agent who has it open now.
     ///
     /// Errors: `Signature` for a key that may not, or is of whoever owns the session's; `Invalid` for an elevation
-    /// that is over or too long, and a session that is not open; `Unavailable` for a store that fails.
+    /// that is over or too long, and a session that is not open or that several agents have; `Unavailable` for a
+    /// store that fails.
     pub fn elevate(&self, signed: &SignedElevation) -> Result<()> {
         self.check_usable()?;
         let now = self.now()?;
         self.check_elevation(signed, now.wall)?;
         let elevation = &signed.elevation;
-        let open = read(&self.sessions).get(&elevation.session).cloned();
-        let open = open.filter(|open| open.signed.grant.tenant == elevation.tenant);
-        let Some(open) = open else {
-            return Err(KernelError::Invalid(
-                "no session of this name and tenant is open: open it first".to_owned(),
-            ));
+        let open: Vec<_> = read(&self.sessions)
+            .values()
+            .filter(|open| {
+                let grant = &open.signed.grant;
+                (&grant.session, &grant.tenant) == (&elevation.session, &elevation.tenant)
+                    && now.wall < grant.expires_at_ms
+            })
+            .cloned()
+            .collect();
+        let open = match open.as_slice() {
+            [one] => one,
+            [] => {
+                return Err(KernelError::Invalid(
+                    "no session of this name and tenant is open: open it first".to_owned(),
+                ));
+            }
+            // Each agent chooses its names, and the person signed for one of them.
+            _ => {
+                return Err(KernelError::Invalid(
+                    "several agents of the tenant have a session of this name open: open one of another name"
+                        .to_owned(),
+                ));
+            }
         };
         let held = Held {
             elevation: elevation.clone(),
@@ -1892,10 +1921,15 @@ impl Kernel {
         then: ApprovalState,
     ) -> Result<()> {
         let policy = self.policy();
+        let action = record.action.as_slice().try_into().map_err(|_| {
+            KernelError::Unavailable(
+                "the approval in the store has no digest of an action".to_owned(),
+            )
+        })?;
         self.record_event(&Fields {
             event: "approval",
             request_id: &record.id,
-            action_hash: record.action.as_slice().try_into().unwrap_or_default(),
+            action_hash: self.blind(&record.id, &action),
             tenant: &record.tenant,
             agent: &record.agent,
             tool: &record.tool,
@@ -1917,11 +1951,6 @@ impl Kernel {
         &self.ledgers
     }
 
-    /// Declarations of the tool that a request names.
-    pub fn with_tool<T>(&self, name: &str, look: impl FnOnce(&Tool) -> T) -> Option<T> {
-        self.policy().tool(name).map(look)
-    }
-
     /// Stops: the ledger is written out, budgets give back what was drawn and not used, the time is noted.
     /// Again: nothing.
     ///
@@ -1931,6 +1960,13 @@ impl Kernel {
         if std::process::id() != self.process || self.closed.swap(true, Ordering::SeqCst) {
             return Ok(());
         }
+        let written = self.write_out();
+        // Whoever still has an answer of this kernel keeps nobody out of its folder.
+        drop(lock(&self.hold).take());
+        written
+    }
+
+    fn write_out(&self) -> Result<()> {
         self.journal.close().map_err(not_recorded)?;
         self.ledgers.close()?;
         let now = Now { wall: self.clock.wall_ms(), steady: self.clock.steady_ms() };
@@ -1971,15 +2007,22 @@ struct Case {
 struct Seeds {
     held: HashMap<String, (i64, Arc<Seed>)>,
     bytes: usize,
+    /// How many bytes of them are of each tenant and agent.
+    owners: HashMap<(String, String), usize>,
 }
 
 impl Seeds {
+    /// As for leases: whoever holds as much as is left gets no more, so that one agent refuses nobody else.
     fn fits(&self, seed: &Seed, most: usize) -> bool {
-        self.held.len() < most && self.bytes.saturating_add(seed.bytes) <= SEED_BYTES
+        let own = self.owners.get(&seed.owner()).copied().unwrap_or(0);
+        self.held.len() < most
+            && own.saturating_add(seed.bytes) <= SEED_BYTES.saturating_sub(self.bytes)
     }
 
     fn insert(&mut self, lease: &str, until: i64, seed: Seed) {
         self.bytes = self.bytes.saturating_add(seed.bytes);
+        let own = self.owners.entry(seed.owner()).or_default();
+        *own = own.saturating_add(seed.bytes);
         self.held.insert(lease.to_owned(), (until, Arc::new(seed)));
     }
 
@@ -1988,14 +2031,24 @@ impl Seeds {
     }
 
     fn remove(&mut self, lease: &str) {
-        if let Some((_, seed)) = self.held.remove(lease) {
-            self.bytes = self.bytes.saturating_sub(seed.bytes);
+        let Some((_, seed)) = self.held.remove(lease) else { return };
+        self.bytes = self.bytes.saturating_sub(seed.bytes);
+        if let Entry::Occupied(mut own) = self.owners.entry(seed.owner()) {
+            *own.get_mut() = own.get().saturating_sub(seed.bytes);
+            if *own.get() == 0 {
+                own.remove();
+            }
         }
     }
 
     fn sweep(&mut self, now_ms: i64) {
-        self.held.retain(|_, (until, _)| *until > now_ms);
-        self.bytes = self.held.values().map(|(_, seed)| seed.bytes).sum();
+        let over = |(lease, (until, _)): (&String, &(i64, Arc<Seed>))| {
+            (*until <= now_ms).then(|| lease.clone())
+        };
+        let gone: Vec<String> = self.held.iter().filter_map(over).collect();
+        for lease in gone {
+            self.remove(&lease);
+        }
     }
 }
 
@@ -2016,6 +2069,10 @@ struct Seed {
 }
 
 impl Seed {
+    fn owner(&self) -> (String, String) {
+        (self.tenant.clone(), self.agent.clone())
+    }
+
     /// The arguments of the undoing call; nothing when they point to what is not there.
     fn arguments(&self, result: &Value) -> Option<Value> {
         if self.args.is_empty() {
@@ -2205,10 +2262,10 @@ mod tests {
 
     #[test]
     fn seeds_are_bounded_by_number_and_by_bytes() {
-        let seed = |bytes| Seed {
+        let seed = |agent: &str, bytes| Seed {
             trace_id: "t1".to_owned(),
             tenant: "acme".to_owned(),
-            agent: "bot".to_owned(),
+            agent: agent.to_owned(),
             request_id: "r1".to_owned(),
             tool: "unbook".to_owned(),
             args: Vec::new(),
@@ -2216,15 +2273,42 @@ mod tests {
             bytes,
         };
         let mut seeds = Seeds::default();
-        assert!(seeds.fits(&seed(SEED_BYTES), 3) && !seeds.fits(&seed(SEED_BYTES + 1), 3));
-        seeds.insert("a", 10, seed(SEED_BYTES / 2));
-        seeds.insert("b", 20, seed(SEED_BYTES / 2));
-        assert!(!seeds.fits(&seed(1), 3) && !seeds.fits(&seed(0), 2) && seeds.fits(&seed(0), 3));
+        let all = SEED_BYTES;
+        assert!(seeds.fits(&seed("a", all), 3) && !seeds.fits(&seed("a", all + 1), 3));
+        seeds.insert("a", 10, seed("a", all / 2));
+        seeds.insert("b", 20, seed("b", all / 2));
+        assert!(!seeds.fits(&seed("c", 1), 3) && !seeds.fits(&seed("c", 0), 2));
         seeds.sweep(10);
         assert!(seeds.get("a").is_none() && seeds.get("b").is_some());
-        assert!(seeds.fits(&seed(SEED_BYTES / 2), 3));
+        assert!(seeds.fits(&seed("a", all / 2), 3));
         seeds.remove("b");
         seeds.remove("b");
-        assert_eq!((seeds.held.len(), seeds.bytes), (0, 0));
+        assert_eq!((seeds.held.len(), seeds.bytes, seeds.owners.len()), (0, 0, 0));
+    }
+
+    #[test]
+    fn an_agent_fills_no_more_of_the_seeds_than_it_leaves() {
+        let seed = |agent: &str| Seed {
+            trace_id: "t1".to_owned(),
+            tenant: "acme".to_owned(),
+            agent: agent.to_owned(),
+            request_id: "r1".to_owned(),
+            tool: "unbook".to_owned(),
+            args: Vec::new(),
+            call: Value::Null,
+            bytes: 64 << 10,
+        };
+        let mut seeds = Seeds::default();
+        let fill = |seeds: &mut Seeds, agent: &str| {
+            let mut count = 0;
+            while seeds.fits(&seed(agent), 1_000_000) {
+                seeds.insert(&format!("{agent}{count}"), 10, seed(agent));
+                count += 1;
+            }
+            count * seed(agent).bytes
+        };
+        assert_eq!(fill(&mut seeds, "a"), SEED_BYTES / 2);
+        assert_eq!(fill(&mut seeds, "b"), SEED_BYTES / 4);
+        assert!(seeds.fits(&seed("c"), 1_000_000));
     }
 }

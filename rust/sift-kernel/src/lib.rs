@@ -21,6 +21,7 @@ mod gate;
 mod journal;
 mod kernel;
 mod nonce;
+mod opening;
 mod permit;
 mod process;
 mod request;
@@ -50,6 +51,7 @@ pub use kernel::{
     ArgumentScanner, Authorization, Decision, Durable, Kernel, Parts, Status, TaintSource,
 };
 pub use nonce::NONCE_BYTES;
+pub use opening::Openings;
 pub use permit::{Permit, Register, PAYLOAD_TYPE as PERMIT_TYPE};
 pub use request::{sign, ActionRequest, Credential, Proof, Stamp};
 pub use revocation::{Subject, SubjectKind};

@@ -5,6 +5,8 @@
 //! is the first call with it, a [`Register`] says.
 
 use std::collections::HashMap;
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -13,7 +15,8 @@ use sift_ledger::hex;
 use sift_ledger::jcs::{self, JcsError, Value};
 use sift_ledger::keys::{Keyring, PrivateKey, Purpose};
 
-use crate::error::{KernelError, Result};
+use crate::config::check_place;
+use crate::error::{file, KernelError, Result};
 use crate::request::ActionRequest;
 use crate::sync::lock;
 
@@ -214,8 +217,14 @@ impl Register {
     ///
     /// Args: the file; most permits at once.
     ///
-    /// Errors: a file that cannot be opened.
+    /// Errors: `Config` for a file that everybody may write to, or that is another user's: they could use a permit
+    /// again; `Unavailable` for one that cannot be opened.
     pub fn open(path: &Path, most: usize) -> Result<Self> {
+        // Made here, since SQLite makes one for everybody where the process has no mask.
+        let made =
+            OpenOptions::new().create(true).truncate(false).write(true).mode(0o660).open(path);
+        made.map_err(|error| file(path, "open", &error))?;
+        check_place(path)?;
         let failed = |error: rusqlite::Error| {
             KernelError::Unavailable(format!(
                 "cannot open the register `{}`: {error}",

@@ -109,7 +109,7 @@ pub trait Store: Send + Sync {
     ///
     /// Returns what was granted, 0 to `wanted`; the sum over all times never exceeds `cap`.
     fn draw(&self, account: &AccountKey, wanted: i64, cap: i64) -> Result<i64, StoreError>;
-    /// Adds what was spent beyond a reservation, whatever the cap is.
+    /// Adds what was spent beyond a reservation, not negative, whatever the cap is; up to `i64::MAX`.
     fn overrun(&self, account: &AccountKey, amount: i64) -> Result<(), StoreError>;
     /// What an account has drawn.
     fn drawn(&self, account: &AccountKey) -> Result<i64, StoreError>;

@@ -3,9 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{chown, PermissionsExt};
 
-use sift_kernel::{ActionRequest, Decision, Gate, KernelError, Local, SessionGrant, Verdict};
+use sift_kernel::{
+    ActionRequest, Decision, Gate, KernelError, Local, Register, SessionGrant, Verdict,
+};
 use sift_ledger::keys::Keyring;
 use sift_ledger::receipt::{Statement, Verifier};
 use sift_policy::json::JsonLimits;
@@ -62,7 +64,13 @@ fn one_process_works_with_a_folder() {
     let error = open(folder.path()).err().unwrap();
     assert!(matches!(error, KernelError::Config(_)));
     assert!(error.to_string().contains(&format!("process {}", std::process::id())), "{error}");
+    // Closed is closed, whoever still has an answer, and with it the kernel.
+    first.close().unwrap();
+    let second = open(folder.path()).unwrap();
+    assert!(first.close().is_ok() && open(folder.path()).is_err());
     drop(first);
+    assert!(open(folder.path()).is_err());
+    drop(second);
     open(folder.path()).unwrap();
 }
 
@@ -207,6 +215,9 @@ fn what_everybody_may_change_is_not_believed() {
         "policy",
         "policy/acme.cedar",
         "state",
+        "state/ledger",
+        "state/kernel.sqlite",
+        "state/kernel.lock",
     ] {
         let path = folder.path().join(name);
         let before = fs::metadata(&path).unwrap().permissions();
@@ -217,6 +228,52 @@ fn what_everybody_may_change_is_not_believed() {
         fs::set_permissions(&path, before).unwrap();
     }
     open(folder.path()).unwrap();
+    // Where the keys are, since whoever writes there can put others in their place.
+    let keys = folder.path().join("elsewhere");
+    fs::create_dir(&keys).unwrap();
+    let settings = fs::read_to_string(folder.path().join("kernel.toml")).unwrap();
+    fs::rename(folder.path().join("log.key"), keys.join("log.key")).unwrap();
+    let moved = settings.replace("\"log.key\"", "\"elsewhere/log.key\"");
+    fs::write(folder.path().join("kernel.toml"), moved).unwrap();
+    open(folder.path()).unwrap();
+    fs::set_permissions(&keys, fs::Permissions::from_mode(0o777)).unwrap();
+    let error = open(folder.path()).err().unwrap().to_string();
+    assert!(error.contains("everybody may write"), "{error}");
+}
+
+#[test]
+fn what_belongs_to_another_user_is_not_believed() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "");
+    open(folder.path()).unwrap().close().unwrap();
+    let register = folder.path().join("used");
+    Register::open(&register, 10).unwrap();
+    for name in ["keys.toml", "state", "state/ledger", "policy", "used"] {
+        let path = folder.path().join(name);
+        // Only root can give files away; nobody else has any that are another user's.
+        if chown(&path, Some(65_534), None).is_err() {
+            return;
+        }
+        let error = match name {
+            "used" => Register::open(&register, 10).err(),
+            _ => open(folder.path()).err(),
+        };
+        let error = error.unwrap();
+        assert!(matches!(error, KernelError::Config(_)), "{name}: {error}");
+        assert!(error.to_string().contains("65534"), "{name}: {error}");
+        chown(&path, Some(0), None).unwrap();
+    }
+    open(folder.path()).unwrap();
+}
+
+#[test]
+fn a_register_is_for_nobody_else_to_write_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("used");
+    Register::open(&path, 10).unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o007, 0);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
+    assert!(matches!(Register::open(&path, 10), Err(KernelError::Config(_))));
 }
 
 #[test]

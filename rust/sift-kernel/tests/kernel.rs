@@ -4,14 +4,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
 use sift_kernel::{
     sign, ActionRequest, ApprovalState, ArgumentScanner, Authorization, Before, Budgets, Clock,
     Config, Credential, Decision, Elevation, Kernel, KernelError, LeaseState, ManualClock,
-    MemoryJournal, MemoryStore, Parts, Permit, Proof, Register, SessionGrant, Stamp, Status, Store,
-    Subject, SubjectKind, TaintBounds, TaintMemory, TaintSource, Trace, Verdict,
+    MemoryJournal, MemoryStore, Openings, Parts, Permit, Proof, Register, SessionGrant, Stamp,
+    Status, Store, Subject, SubjectKind, TaintBounds, TaintMemory, TaintSource, Trace, Verdict,
 };
+use sift_ledger::dsse::Envelope;
+use sift_ledger::hex;
 use sift_ledger::keys::{Keyring, PrivateKey, PublicKey, Purpose};
-use sift_ledger::receipt::Statement;
+use sift_ledger::receipt::{blind_action, commit_arguments, Statement};
 use sift_policy::json::{parse, JsonLimits, Value};
 use sift_policy::{ArgumentFinding, Policy};
 
@@ -574,6 +577,80 @@ fn an_approval_takes_two_people_and_is_used_once() {
     denied(&use_it(), "approval_used");
 }
 
+/// All receipts of an action that was asked for, approved, allowed and settled, with the answer that allowed it.
+fn recorded_whole(bench: &Bench, request: &ActionRequest) -> (Authorization, Vec<Statement>) {
+    let id = bench.ask(request).approval.unwrap();
+    bench.approve(&id, "ben", Verdict::Approve).unwrap();
+    bench.approve(&id, "ann", Verdict::Approve).unwrap();
+    let used = bench.kernel.authorize(request, &bench.sign(request), Some(&id));
+    bench.kernel.settle(used.lease.as_deref().unwrap(), BTreeMap::new()).unwrap();
+    let statements: Vec<_> =
+        bench.journal.entries().iter().map(|entry| Statement::of(entry).unwrap()).collect();
+    assert_eq!(statements.len(), 5);
+    (used, statements)
+}
+
+#[test]
+fn nobody_finds_arguments_by_trying_them() {
+    let bench = bench();
+    let request = refund(6_000);
+    let (_, statements) = recorded_whole(&bench, &request);
+    let payloads: Vec<String> = bench
+        .journal
+        .entries()
+        .iter()
+        .map(|entry| String::from_utf8(Envelope::parse(entry).unwrap().payload).unwrap())
+        .collect();
+    // Everything but the amount stands in the receipt, and there are not many amounts: with a plain digest one of
+    // these fits. (What is charged tells this amount all the same: budgets are in receipts on purpose.)
+    for cents in 5_001..=8_000 {
+        let tried = refund(cents);
+        let action = tried.digest().unwrap();
+        let args = format!(r#"{{"cents":{cents},"order":"o-1"}}"#);
+        let args = <[u8; 32]>::from(Sha256::digest(&args));
+        for (statement, payload) in statements.iter().zip(&payloads) {
+            assert_ne!(statement.action_hash, action);
+            assert!(!payload.contains(&hex(&action)) && !payload.contains(&hex(&args)));
+            // Nor with an opening that somebody makes up.
+            assert_ne!(statement.action_hash, blind_action(&[0; 32], &action));
+        }
+    }
+    // Each receipt has its own: that two are of one action does not show.
+    let mut blinded: Vec<_> = statements.iter().map(|one| one.action_hash).collect();
+    blinded.sort_unstable();
+    blinded.dedup();
+    // Two of the approval's signatures share a name, and so do the permit and its settlement.
+    assert_eq!(blinded.len(), 3);
+}
+
+#[test]
+fn who_is_shown_the_opening_knows_which_action_a_receipt_is_of() {
+    let bench = bench();
+    let request = refund(6_000);
+    let (used, statements) = recorded_whole(&bench, &request);
+    let durable = bench.kernel.durable(&used).unwrap().unwrap();
+    assert_eq!(bench.kernel.recorded(&used).unwrap().unwrap().opening, durable.opening);
+    let (action, other) = (request.digest().unwrap(), refund(6_001).digest().unwrap());
+    let allowed = Statement::of(&durable.receipt).unwrap();
+    assert_eq!(allowed.action_hash, blind_action(&durable.opening, &action));
+    assert_ne!(allowed.action_hash, blind_action(&durable.opening, &other));
+    let said = allowed.text("args_commitment").unwrap();
+    let commitment = |args: &str| hex(&commit_arguments(&durable.opening, args.as_bytes()));
+    assert_eq!(said, commitment(r#"{"cents":6000,"order":"o-1"}"#));
+    assert_ne!(said, commitment(r#"{"cents":6001,"order":"o-1"}"#));
+    // Whoever has the receipt key makes them again, for every receipt of the action; nobody else does.
+    let openings = Openings::new(&private("kernel-1")).unwrap();
+    assert_eq!(openings.opening(&used.request_id, &action), durable.opening);
+    for statement in &statements {
+        let opens = |openings: &Openings, action: &[u8; 32]| {
+            let opening = openings.opening(&statement.request_id, action);
+            statement.action_hash == blind_action(&opening, action)
+        };
+        assert!(opens(&openings, &action) && !opens(&openings, &other));
+        assert!(!opens(&Openings::new(&private("bot-1")).unwrap(), &action));
+    }
+}
+
 #[test]
 fn racing_uses_of_an_approval_and_one_permit() {
     let bench = bench();
@@ -745,6 +822,26 @@ fn an_agent_opens_no_more_sessions_than_it_leaves() {
         matches!(opened("acme", "bot-1"), Err(KernelError::Invalid(_))),
         "a grant that is over"
     );
+}
+
+#[test]
+fn the_name_of_a_session_is_its_agents_own() {
+    let bench = bench();
+    let opened = |tenant: &str, key_id: &str| {
+        let grant = SessionGrant { tenant: tenant.to_owned(), ..grant(&bench) };
+        let signed = grant.sign("kernel.acme", key_id, &private(key_id)).unwrap();
+        bench.kernel.open_session(&signed)
+    };
+    // Whoever is first keeps the name from nobody, and opens nobody else's session with it.
+    let other = opened("other", "other-1").unwrap();
+    let request = in_session(refund(1));
+    let now = bench.clock.wall_ms();
+    let theirs = other.mac(&request, now, 60_000).unwrap();
+    denied(&bench.kernel.authorize(&request, &theirs, None), "unknown_session");
+    let own = opened("acme", "bot-1").unwrap();
+    denied(&bench.kernel.authorize(&request, &theirs, None), "invalid_mac");
+    let ours = own.mac(&request, now, 60_000).unwrap();
+    assert_eq!(bench.kernel.authorize(&request, &ours, None).decision, Decision::Allow);
 }
 
 #[test]
@@ -1173,6 +1270,12 @@ fn an_elevation_is_for_the_agent_who_had_the_session_open() {
     // Nor when what was signed for the other one is shown again.
     let shown = elevation("e1").sign("kernel.acme", "sam", &private("sam")).unwrap();
     assert!(matches!(again.kernel.elevate(&shown), Err(KernelError::Invalid(_))));
+    // Once both have a session of that name open, nobody can tell which one a person means.
+    let own = grant(&again).sign("kernel.acme", "bot-1", &private("bot-1")).unwrap();
+    again.kernel.open_session(&own).unwrap();
+    let meant = elevation("e3").sign("kernel.acme", "sam", &private("sam")).unwrap();
+    let error = again.kernel.elevate(&meant).unwrap_err().to_string();
+    assert!(error.contains("several agents"), "{error}");
 }
 
 #[test]

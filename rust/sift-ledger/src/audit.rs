@@ -165,8 +165,11 @@ pub fn audit(
             if level > 0 && whole && edge > 0 {
                 check_tile(storage, &tree, level, edge - 1, TILE_WIDTH)?;
             }
-            if level > 0 && partial > 0 && tree.size() == size {
-                check_tile(storage, &tree, level, edge, partial)?;
+            if partial > 0 && tree.size() == size {
+                if level > 0 {
+                    check_tile(storage, &tree, level, edge, partial)?;
+                }
+                check_older(storage, &tree, level, edge, partial)?;
             }
             if whole && edge > 0 {
                 tree.forget_later(level, edge - 1);
@@ -203,6 +206,40 @@ fn grown(
         }
     }
     Ok((name, width, partial?))
+}
+
+/// The partial tiles and bundles at the right edge that checkpoints before this one needed: what is left of them says
+/// what it said then. One that is wider than `width` is of a ledger that grew meanwhile.
+fn check_older(
+    storage: &dyn Storage,
+    tree: &Tree,
+    level: u8,
+    n: u64,
+    width: u64,
+) -> Result<(), AuditError> {
+    let older = |kind: Kind| -> Result<Vec<u64>, AuditError> {
+        let folder = format!("{}.p", path(kind, n, TILE_WIDTH));
+        let names = storage.list(&folder).map_err(|error| AuditError::Read(error.to_string()))?;
+        let widths = names.iter().filter_map(|name| from_decimal(name));
+        Ok(widths.filter(|one| (1..width).contains(one)).collect())
+    };
+    for one in older(Kind::Hashes(level))? {
+        check_tile(storage, tree, level, n, one)?;
+    }
+    if level > 0 {
+        return Ok(());
+    }
+    for one in older(Kind::Entries)? {
+        let (name, width_there, bytes) = grown(storage, Kind::Entries, n, one)?;
+        let entries = parse_bundle(&bytes, width_there)
+            .map_err(|error| AuditError::Altered(format!("`{name}`: {error}")))?;
+        let count = usize::try_from(one).unwrap_or(0);
+        let hashes: Vec<_> = entries.iter().take(count).map(|entry| leaf_hash(entry)).collect();
+        if tree.tile(0, n).and_then(|tile| tile.bytes(one)) != Some(hashes.concat()) {
+            return Err(AuditError::Altered(format!("`{name}` is not what its entries are now")));
+        }
+    }
+    Ok(())
 }
 
 fn check_tile(

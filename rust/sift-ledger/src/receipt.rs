@@ -66,9 +66,9 @@ pub struct Fields<'a> {
     pub event: &'a str,
     /// Identity of the request: the subject's name.
     pub request_id: &'a str,
-    /// SHA-256 of the canonical bytes of the action: the subject's digest ([`action_hash`]).
+    /// The subject's digest: of an action, [`blind_action`]; of what stands in the receipt whole, [`action_hash`].
     pub action_hash: Hash,
-    /// Salted commitment to the arguments ([`commit_arguments`]).
+    /// Salted commitment to the arguments alone ([`commit_arguments`]).
     pub args_commitment: Option<Hash>,
     /// Who asked.
     pub tenant: &'a str,
@@ -145,7 +145,8 @@ pub enum ReceiptError {
     Statement(&'static str),
 }
 
-/// The identity of an action: SHA-256 of its canonical bytes.
+/// The identity of an action or event: SHA-256 of its canonical bytes. In a receipt only of what the receipt shows
+/// anyway: whoever knows all but a few bits of an action finds those by trying.
 ///
 /// # Errors
 /// [`JcsError`] when it has none.
@@ -153,17 +154,24 @@ pub fn action_hash(action: &Value) -> Result<Hash, JcsError> {
     Ok(Sha256::digest(jcs::to_vec(action)?).into())
 }
 
-/// A commitment to arguments: whoever is shown salt and arguments can check them, nobody can guess them from it.
+/// What a receipt says of an action: whoever is shown opening and action can check it, nobody can guess the action.
 ///
-/// `SHA-256("sift-args-v1" || 0x00 || salt || canonical bytes)`. `salt`: 32 random bytes, new for each request,
-/// kept with the sealed copy of the arguments and not in the receipt.
-pub fn commit_arguments(salt: &[u8; 32], canonical: &[u8]) -> Hash {
-    Sha256::new()
-        .chain_update(b"sift-args-v1\0")
-        .chain_update(salt)
-        .chain_update(canonical)
-        .finalize()
-        .into()
+/// `SHA-256("sift-action-v1" || 0x00 || opening || action)`, all but the end of fixed length. `opening`: 32 bytes that
+/// are not in the ledger, of their own for each receipt and action. `action`: its identity, [`action_hash`].
+pub fn blind_action(opening: &[u8; 32], action: &Hash) -> Hash {
+    blind(b"sift-action-v1\0", opening, action)
+}
+
+/// A commitment to arguments, for whoever is shown them and not the rest of the action.
+///
+/// `SHA-256("sift-args-v1" || 0x00 || opening || canonical)`. `opening`: as for [`blind_action`]. `canonical`: the
+/// arguments in the form of RFC 8785.
+pub fn commit_arguments(opening: &[u8; 32], canonical: &[u8]) -> Hash {
+    blind(b"sift-args-v1\0", opening, canonical)
+}
+
+fn blind(purpose: &[u8], opening: &[u8; 32], what: &[u8]) -> Hash {
+    Sha256::new().chain_update(purpose).chain_update(opening).chain_update(what).finalize().into()
 }
 
 /// Writes members of one object in the order they come; callers keep to that of RFC 8785.
@@ -319,7 +327,7 @@ pub fn seal(fields: &Fields<'_>, signer: (&str, &PrivateKey)) -> Result<Vec<u8>,
 pub struct Statement {
     /// Identity of the request.
     pub request_id: String,
-    /// SHA-256 of the canonical action.
+    /// The subject's digest: of an action, [`blind_action`].
     pub action_hash: Hash,
     /// How the receipt says it is signed.
     pub class: Class,
@@ -579,7 +587,7 @@ impl Verifier {
         if statement.decided_at > now.saturating_add(SKEW) {
             return Check::Invalid("it is dated in the future: check the clocks".to_owned());
         }
-        check_signature(envelope, statement, &self.keys, index)
+        check_signature(envelope, statement, &self.keys, index, now)
     }
 
     fn checkpoint(&mut self, note: &str, now: i64) -> Result<&VerifiedCheckpoint, NoteError> {
@@ -646,6 +654,7 @@ fn check_signature(
     statement: &Statement,
     keys: &Keyring,
     index: Option<u64>,
+    now: i64,
 ) -> Check {
     if envelope.signatures.is_empty() {
         return match (statement.class, index) {
@@ -664,7 +673,7 @@ fn check_signature(
         let Ok(key) = keys.get(&signature.keyid, Purpose::Receipt) else { continue };
         let checked = key
             .verify(&pae, &signature.sig)
-            .and_then(|()| check_use(key, statement.decided_at, index));
+            .and_then(|()| check_use(key, statement.decided_at, index, now));
         match checked {
             Ok(()) => answer = Some(Check::Valid(format!("by `{}`", key.id))),
             // A signature of a known key that does not hold is never outweighed by another that does.
@@ -678,15 +687,16 @@ fn check_signature(
     })
 }
 
-/// Whether a key that made a signature could be used for it. Who steals a key can write any date: after a
-/// revocation, and where the key is limited to a part of the log, only a place in the log counts.
+/// Whether a key that made a signature could be used for it. Who steals a key can write any date: from its
+/// revocation on, and where the key is limited to a part of the log, only a place in the log counts.
 fn check_use(
     key: &crate::keys::PublicKey,
     decided_at: i64,
     index: Option<u64>,
+    now: i64,
 ) -> Result<(), KeyError> {
     let limited = key.to_size != u64::MAX || key.from_size != 0;
-    if key.revoked.is_some() && !limited {
+    if key.revoked.is_some_and(|revoked| now >= revoked) && !limited {
         return Err(KeyError::Revoked { id: key.id.clone() });
     }
     key.check_time(decided_at)?;
@@ -766,8 +776,19 @@ mod tests {
     }
 
     #[test]
-    fn a_commitment_needs_salt_and_arguments() {
+    fn a_commitment_needs_opening_and_contents() {
+        let action = <Hash>::from(Sha256::digest(b"{}"));
+        let one = blind_action(&[1; 32], &action);
+        assert_ne!(one, blind_action(&[2; 32], &action));
+        assert_ne!(one, blind_action(&[1; 32], &[0; 32]));
+        assert_ne!(one, commit_arguments(&[1; 32], &action));
+        assert_ne!(one, action);
+        // Computed with Python's `hashlib`.
+        let hex = "84bc07222cfa3bff799e58fa6b58eec8e3a3adc8e2851872f420dfa442e32b77";
+        assert_eq!(text::hex(&one), hex);
         let one = commit_arguments(&[1; 32], b"{}");
+        let hex = "4769f511287c7dcc7ddc72b2aa3e778d214fd64936b6f8e59e2351966942c0b0";
+        assert_eq!(text::hex(&one), hex);
         assert_ne!(one, commit_arguments(&[2; 32], b"{}"));
         assert_ne!(one, commit_arguments(&[1; 32], b"[]"));
         assert_ne!(one, <Hash>::from(Sha256::digest(b"{}")));

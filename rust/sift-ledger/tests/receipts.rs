@@ -246,6 +246,9 @@ fn times_revocations_and_places_limit_a_key() {
     // Who has a revoked key writes any date: a place in the log must bound what it signed.
     let revoked = |key: &mut PublicKey| key.revoked = Some(NOW + 1);
     assert_eq!(signature(with(revoked), Some(&proof)).0, "invalid");
+    // From its time on: one that lies ahead refuses nothing yet, as for permits.
+    assert_eq!(signature(with(|key| key.revoked = Some(NOW + 1_001)), None).0, "valid");
+    assert_eq!(signature(with(|key| key.revoked = Some(NOW + 1_000)), None).0, "invalid");
     let bounded = |key: &mut PublicKey| (key.revoked, key.to_size) = (Some(NOW + 1), 14);
     assert_eq!(signature(with(bounded), Some(&proof)).0, "valid");
     let (word, detail) = signature(with(bounded), None);
@@ -358,6 +361,15 @@ fn a_ledger_altered_without_its_key_is_told() {
     assert!(bend("tile/0/000", 0).contains("entry 0 "));
     assert!(bend("tile/1/000.p/2", 40).contains("tile/1/000.p/2"));
     assert!(bend("tile/entries/002.p/188", 1).contains("bundle"));
+    // What an older checkpoint needed is still there, and read too.
+    let (twice, _) = history(&[&refs[..600], &refs[600..]], 1);
+    assert!(look(&twice, &[]).is_ok());
+    for path in ["tile/0/002.p/88", "tile/entries/002.p/88"] {
+        twice.tamper(path, |bytes| bytes[10] ^= 1);
+        let error = look(&twice, &[]).unwrap_err();
+        assert!(matches!(&error, AuditError::Altered(what) if what.contains(path)), "{error}");
+        twice.tamper(path, |bytes| bytes[10] ^= 1);
+    }
     assert!(altered(&|copy| copy.remove_file("tile/entries/001")).contains("gone"));
     // Entry and tiles rewritten so that they agree: the signed root does not.
     let rewritten = altered(&|copy| {
@@ -380,4 +392,23 @@ fn a_ledger_altered_without_its_key_is_told() {
     core.publish().unwrap();
     growing.tamper("checkpoint", |bytes| *bytes = old.read("checkpoint", 9999).unwrap());
     assert_eq!(look(&growing, &[]).unwrap().checkpoint.checkpoint.size, 700);
+}
+
+/// What nobody can tell from the journal alone: it is made of zeros, and ends where they begin.
+#[test]
+fn a_journal_that_lost_its_end_is_told_by_a_kept_checkpoint() {
+    let sim = Sim::new();
+    let core = Core::open(Arc::new(sim.clone()), config(1)).unwrap();
+    let commit = |entry: &str| core.commit(&[Arc::from(entry.as_bytes())]).unwrap();
+    let notes: Vec<String> =
+        ["a", "b", "c"].iter().map(|entry| commit(entry).checkpoint.to_string()).collect();
+    drop(core);
+    let segment = format!("journal/{}", sim.list("journal").unwrap()[0]);
+    sim.tamper(&segment, |bytes| {
+        let last_two = bytes.chunks_mut(4096).rev().filter(|page| page.iter().any(|b| *b != 0));
+        last_two.take(2).for_each(|page| page.fill(0));
+    });
+    Core::open(Arc::new(sim.clone()), config(1)).unwrap();
+    assert_eq!(look(&sim, &notes[..1]).unwrap().checkpoint.checkpoint.size, 1);
+    assert_eq!(look(&sim, &notes), Err(AuditError::Cut { size: 1, seen: 3 }));
 }

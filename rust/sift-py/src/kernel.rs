@@ -198,6 +198,13 @@ pub(crate) struct ActionRequest {
     stamp: Option<core::Stamp>,
 }
 
+impl ActionRequest {
+    /// What the action is known by.
+    pub(crate) fn digest(&self) -> PyResult<[u8; 32]> {
+        self.core.digest().map_err(|error| errors::kernel(&error))
+    }
+}
+
 #[pymethods]
 impl ActionRequest {
     #[new]
@@ -330,8 +337,7 @@ impl ActionRequest {
 
     #[getter]
     fn action_hash(&self) -> PyResult<String> {
-        let digest = self.core.digest().map_err(|error| errors::kernel(&error))?;
-        Ok(sift_ledger::hex(&digest))
+        Ok(sift_ledger::hex(&self.digest()?))
     }
 
     fn __eq__(&self, other: &Self) -> bool {
@@ -776,6 +782,13 @@ impl Authorization {
         Some(PyBytes::new(py, permit))
     }
 
+    /// What the receipt's digests are checked with, once it is durable.
+    #[getter]
+    fn opening(&self) -> Option<String> {
+        let durable = self.durable.get().or_else(|| self.recorded.get())?;
+        Some(sift_ledger::hex(&durable.opening))
+    }
+
     /// Envelope and place of the receipt, once it is durable.
     #[getter]
     fn _receipt<'py>(&self, py: Python<'py>) -> Option<(Bound<'py, PyBytes>, Option<u64>)> {
@@ -980,8 +993,8 @@ fn ended(outcome: core::Outcome) -> Ended {
 /// An account: limit, scope, start of the window, drawn, reserved, settled.
 type Account = (String, String, i64, i64, i64, i64);
 
-/// A step of a rollback: request, place, tool, arguments.
-type Step<'py> = (String, i64, String, Bound<'py, PyAny>);
+/// A step of a rollback: request, tool, arguments.
+type Step<'py> = (String, String, Bound<'py, PyAny>);
 
 /// Signs off actions.
 #[pyclass(frozen, subclass, name = "_Kernel", module = "sift_fast._core")]
@@ -1095,7 +1108,7 @@ impl Kernel {
         run(py, || self.core.abandon(lease)).map(ended)
     }
 
-    /// Request, place, tool and arguments of what undoes a trace, the last action first.
+    /// Request, tool and arguments of what undoes a trace, the last action first.
     #[pyo3(signature = (trace_id, tenant=None, agent=None))]
     fn _undos<'py>(
         &self,
@@ -1106,14 +1119,7 @@ impl Kernel {
     ) -> PyResult<Vec<Step<'py>>> {
         run(py, || self.core.undos(core::Trace { id: trace_id, tenant, agent }))?
             .into_iter()
-            .map(|undo| {
-                Ok((
-                    undo.request_id,
-                    undo.order,
-                    undo.tool,
-                    to_python(py, &json_value(&undo.args)?)?,
-                ))
-            })
+            .map(|undo| Ok((undo.request_id, undo.tool, to_python(py, &json_value(&undo.args)?)?)))
             .collect()
     }
 
@@ -1130,14 +1136,13 @@ impl Kernel {
         run(py, || self.core.take_undo(trace, request_id))
     }
 
-    /// Puts a step back as it is stored; what the caller has of it (place, tool, arguments) is not looked at.
-    #[pyo3(signature = (trace_id, request_id, *_step, tenant=None, agent=None))]
+    /// Puts a step back as it is stored.
+    #[pyo3(signature = (trace_id, request_id, tenant=None, agent=None))]
     fn _return_undo(
         &self,
         py: Python<'_>,
         trace_id: &str,
         request_id: &str,
-        _step: &Bound<'_, PyTuple>,
         tenant: Option<&str>,
         agent: Option<&str>,
     ) -> PyResult<()> {

@@ -75,7 +75,7 @@ mod _core {
     use crate::policy::{import_tools, PolicySet};
     #[cfg(feature = "kernel")]
     #[pymodule_export]
-    use crate::receipts::{audit_ledger, Keys, Verifier};
+    use crate::receipts::{audit_ledger, blinded_action, opening_of, Keys, Verifier};
     #[pymodule_export]
     use crate::redact::{check_mask, Document, Item, Redaction};
     #[pymodule_export]

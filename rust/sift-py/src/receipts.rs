@@ -4,13 +4,15 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use pyo3::prelude::*;
+use sift_kernel::Openings;
 use sift_ledger::audit::{self, AuditError};
 use sift_ledger::jcs;
-use sift_ledger::keys::{Keyring, Purpose};
-use sift_ledger::receipt::{Check, ReceiptError, Verified, Verifier as Core};
+use sift_ledger::keys::{Keyring, PrivateKey, Purpose};
+use sift_ledger::receipt::{blind_action, Check, ReceiptError, Verified, Verifier as Core};
 use sift_ledger::storage::Directory;
 use sift_ledger::tiles::MAX_PROOF_FILE;
 
+use crate::kernel::ActionRequest;
 use crate::{door, errors};
 
 /// How many receipts that do not verify an audit names.
@@ -124,6 +126,20 @@ impl Verifier {
         });
         seen.map_err(|error| refused(&error))
     }
+}
+
+/// What a receipt says of an action, under an opening of 32 bytes.
+#[pyfunction]
+pub(crate) fn blinded_action(request: &ActionRequest, opening: [u8; 32]) -> PyResult<String> {
+    Ok(sift_ledger::hex(&blind_action(&opening, &request.digest()?)))
+}
+
+/// The opening of the receipts of a name and an action, made again with the kernel's private key.
+#[pyfunction]
+pub(crate) fn opening_of(key: PathBuf, name: &str, request: &ActionRequest) -> PyResult<String> {
+    let key = PrivateKey::read(&key).map_err(|error| errors::config(error.to_string()))?;
+    let openings = Openings::new(&key).map_err(|error| errors::kernel(&error))?;
+    Ok(sift_ledger::hex(&openings.opening(name, &request.digest()?)))
 }
 
 /// What is returned of an audit: size, origin, log keys, kept checkpoints that agree, the witness answer,

@@ -113,11 +113,35 @@ def test_allowed_denied_escalated_approved(invoke, folder, tmp_path):
     keys = sf.Keys.load(folder / "keys.toml")
     statement = sf.verify_receipt(sf.Receipt.load(receipt), keys, inclusion=True)
     assert statement.predicate["approval"] == approval
+    action = tmp_path / "action.json"
+    verify = ["verify", receipt, "--keys", folder / "keys.toml", "--action", action]
+    for cents, code in ((20_000, 0), (20_001, 1)):
+        fields = {"tenant": "acme", "agent": "support-bot", "role": "support", "tool": "refund", "conversation": "c"}
+        action.write_text(json.dumps(fields | {"args": {"order": "o-1", "cents": cents}}))
+        assert invoke(*verify, "--opening", answer["opening"]).code == code
+        by_key = invoke(*verify, "--opening-key", folder / "keys" / "receipt.key", "--format", "jsonl")
+        assert (by_key.code, json.loads(by_key.out)["action"]) == (code, code == 0)
+    assert invoke(*verify).code == 2
+    assert invoke(*verify, "--opening", "x").code == 2
     assert json.loads(permit.read_bytes())["payloadType"].startswith("application/vnd.sift-fast.permit")
 
 
 def test_arguments_are_read_strictly(invoke, folder):
-    for args in ('{"order": "a", "cents": 1, "cents": 2}', '{"order": "a", "cents": NaN}', "[1", "", '{}, "role": "x"'):
+    for args in (
+        '{"order": "a", "cents": 1, "cents": 2}',
+        '{"order": "a", "cents": {"b": 1, "b": 1}}',
+        '{"order": "a", "cents": NaN}',
+        '{"order": "\\ud800", "cents": 1}',
+        '{"order": "a", "cents": 9007199254740993}',
+        "[" * 100_000,
+        "[]",
+        "[1",
+        "",
+        '{}, "role": "x"',
+        '{}, "session": "x"',
+        '{"order": "a", "cents": 1}, "session": "x"',
+        '{"order": "a", "cents": 1}, "model": "m"',
+    ):
         ran = invoke("authorize", folder, "--agent", "support-bot", "--tool", "refund", "--args", args)
         assert ran.code == 2, args
         assert "Traceback" not in ran.err

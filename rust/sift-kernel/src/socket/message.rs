@@ -25,7 +25,7 @@ use crate::store::{AccountKey, Trace, Undo};
 pub(super) const HEAD: usize = 5;
 
 /// First bytes of every connection: the name of the protocol and its version. Another version is refused.
-const MAGIC: [u8; 8] = *b"siftkrn\x03";
+const MAGIC: [u8; 8] = *b"siftkrn\x04";
 
 /// What a client says first.
 pub struct Hello {
@@ -624,6 +624,7 @@ fn read_answer(reader: &mut Reader<'_>) -> Read<Reply> {
 fn write_durable(writer: &mut Writer<'_>, durable: &Durable) {
     writer
         .bytes(&durable.receipt)
+        .array(&durable.opening)
         .option(durable.permit.as_deref(), |writer, permit| {
             writer.bytes(permit);
         })
@@ -635,6 +636,7 @@ fn write_durable(writer: &mut Writer<'_>, durable: &Durable) {
 fn read_durable(reader: &mut Reader<'_>) -> Read<Durable> {
     Ok(Durable {
         receipt: reader.bytes()?.to_vec(),
+        opening: reader.array()?,
         permit: reader.option(|reader| Ok(reader.bytes()?.to_vec()))?,
         placed: reader.option(|reader| {
             Ok(Placed {
@@ -930,6 +932,7 @@ mod tests {
         allowed.lease = Some(text());
         let durable = Durable {
             receipt: vec![1],
+            opening: [6; 32],
             permit: Some(vec![2]),
             placed: Some(Placed { index: 1, tree_size: 2, checkpoint: Arc::from("c") }),
         };

@@ -260,8 +260,10 @@ impl Store for SqliteStore {
         self.run("charge an overrun", |transaction| {
             transaction
                 .prepare_cached(
+                    // Full is full: beyond what the column holds SQLite would make a float of it, and refuse that.
                     "insert into account values (?, ?, ?, ?)
-                     on conflict do update set drawn = drawn + excluded.drawn",
+                     on conflict do update set
+                         drawn = min(drawn, 9223372036854775807 - excluded.drawn) + excluded.drawn",
                 )?
                 .execute(params![account.limit, account.scope, account.window_ms, amount])
                 .map(drop)
@@ -672,6 +674,14 @@ mod tests {
             assert!(!store.move_undo("t2", &ours, true).unwrap());
             store.forget_undos(100).unwrap();
             assert_eq!(store.undos("t1", false).unwrap().len(), 2);
+            // An account that is full stays full.
+            let account = AccountKey { limit: "l".to_owned(), scope: "s".to_owned(), window_ms: 0 };
+            for (amount, drawn) in [(3, 3), (i64::MAX - 4, i64::MAX - 1), (i64::MAX, i64::MAX)] {
+                store.overrun(&account, amount).unwrap();
+                assert_eq!(store.drawn(&account).unwrap(), drawn);
+            }
+            store.give_back(&[(account.clone(), 1)]).unwrap();
+            assert_eq!(store.drawn(&account).unwrap(), i64::MAX - 1);
             // Approvals that wait are counted by agent.
             for (id, agent, expires, state) in [
                 ("a", "bot", 100, ApprovalState::Pending),
