@@ -65,7 +65,13 @@ class Context:
         for name, runner in runners.items():
             count = runner.total(runner.prepare(pieces.texts))
             counted[name] = {"count": count}
-            rules = _OURS.get(name, lambda _: None)(definition.rules)
+            rules = {
+                "sift_fast": definition.rules,
+                "sift_fast_decoding": definition.rules,
+                "sift_fast_default": ("default",),
+                "sift_fast_pii": (*definition.rules, "pii"),
+                "sift_fast_shared": definition.rules,
+            }.get(name)
             if rules is not None:
                 _find_canaries(runner, rules, pieces)
                 counted[name]["expected"] = self.expected.check(
@@ -73,15 +79,6 @@ class Context:
                 )
         return counted
 
-
-#: The rule sets that each of our engines reads with, from those of a definition.
-_OURS: dict[str, Callable[[tuple[str, ...]], tuple[str, ...] | None]] = {
-    "sift_fast": lambda rules: rules,
-    "sift_fast_decoding": lambda rules: rules,
-    "sift_fast_default": lambda _: ("default",),
-    "sift_fast_pii": lambda rules: (*rules, "pii"),
-    "sift_fast_shared": lambda rules: rules,
-}
 
 #: Words before the planted value of a canary that is as long as a piece.
 _FILLER = 4096

@@ -209,10 +209,9 @@ def _builds(records: Records) -> list[str]:
 
 
 #: The benchmarks that the targets are read from.
-_NEEDED = frozenset({"throughput", "latency", "cold", "finding_cost", "startup", "memory", "batch"}) | {
-    "stream_held",
-    "stream_feed",
-}
+_NEEDED = frozenset(
+    {"throughput", "latency", "cold", "finding_cost", "startup", "memory", "batch", "stream_held", "stream_feed"}
+)
 
 
 def missed(records: Records) -> list[str]:

@@ -683,7 +683,7 @@ class Kernel(_core._Kernel):
             begun = False
             try:
                 request, credential = _signed(tool, sign(tool, dict(args)))
-                if _json(request.args) != _json(args):
+                if not same_arguments(request.args, args):
                     raise ConfigError(f"`sign` signed other arguments than those that undo it by `{tool}`")
                 with self.action(request, credential) as permit:
                     begun = True
@@ -829,11 +829,11 @@ def _take_signed(tool: str, bound: inspect.BoundArguments, signed: dict[str, Any
         )
 
 
-def _json(args: Mapping[str, Any]) -> str:
-    """Arguments as text, since `True == 1 == 1.0` and JSON has three values for that."""
+def same_arguments(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether arguments are the same JSON: to Python `True == 1 == 1.0`, and JSON has three values for that."""
     import json
 
-    return json.dumps(args, sort_keys=True)
+    return json.dumps(dict(one), sort_keys=True) == json.dumps(dict(other), sort_keys=True)
 
 
 def _done(tool: str, result: _Result) -> _Result:

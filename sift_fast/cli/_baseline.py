@@ -20,6 +20,7 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from sift_fast.cli._json import once
 from sift_fast.cli._output import opened
 from sift_fast.cli._text import printable
 from sift_fast.errors import ConfigError
@@ -46,7 +47,7 @@ class Baseline:
             raise ConfigError(f"the baseline `{path}` is not a regular file: name one that `--write-baseline` wrote")
         try:
             with open(path, "rb") as stream:
-                document = json.loads(stream.read(), object_pairs_hook=_once)
+                document = json.loads(stream.read(), object_pairs_hook=once)
         except (ValueError, RecursionError) as error:
             raise ConfigError(f"the baseline `{path}` is not JSON: write it anew with `--write-baseline`") from error
         version = document.get("version") if isinstance(document, dict) else None
@@ -96,14 +97,6 @@ def relative(path: bytes, baseline: str) -> str:
     # The file itself may be a link and is named as such; only the folders are resolved.
     parent, name = os.path.split(os.path.abspath(path))
     return printable(os.path.relpath(os.path.join(os.path.realpath(parent), name), folder))
-
-
-def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """An object whose keys stand once: which of two a reader takes differs from tool to tool."""
-    document = dict(pairs)
-    if len(document) != len(pairs):
-        raise ValueError("a key stands twice")
-    return document
 
 
 def _known(row: object) -> Known | None:

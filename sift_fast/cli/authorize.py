@@ -100,13 +100,8 @@ def _arguments(text: str) -> dict[str, Any]:
 
     Numbers beyond 2^53 - 1 and lone surrogates are left to the request, which refuses them.
     """
+    from sift_fast.cli._json import once
     from sift_fast.errors import ConfigError
-
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) != len(pairs):
-            raise ValueError("a name twice")
-        return found
 
     def no_number(_word: str) -> Any:
         raise ValueError("no number")

@@ -6,7 +6,6 @@ tools bring into a conversation is shown to the kernel, which derives from it wh
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections import OrderedDict
@@ -400,12 +399,13 @@ def _failed(why: str, status: Status = "error") -> Answer:
 
 def _same(request: Any, tool: str, args: Any, context: RequestContext) -> bool:
     """Whether a request is about what was checked: another one would be authorized in its place."""
+    from sift_fast.kernel import same_arguments
+
     return (
         request is not None
         and request.tool == tool
         and isinstance(args, Mapping)
-        # As text: `True == 1 == 1.0`, and JSON has three values for that.
-        and json.dumps(request.args, sort_keys=True) == json.dumps(dict(args), sort_keys=True)
+        and same_arguments(request.args, args)
         and (request.tenant, request.role, request.conversation) == (context.tenant, context.role, context.conversation)
     )
 

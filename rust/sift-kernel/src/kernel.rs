@@ -2260,9 +2260,8 @@ fn check_charges(policy: &Policy, budgets: &Budgets) -> Result<()> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn seeds_are_bounded_by_number_and_by_bytes() {
-        let seed = |agent: &str, bytes| Seed {
+    fn seed(agent: &str, bytes: usize) -> Seed {
+        Seed {
             trace_id: "t1".to_owned(),
             tenant: "acme".to_owned(),
             agent: agent.to_owned(),
@@ -2271,7 +2270,11 @@ mod tests {
             args: Vec::new(),
             call: Value::Null,
             bytes,
-        };
+        }
+    }
+
+    #[test]
+    fn seeds_are_bounded_by_number_and_by_bytes() {
         let mut seeds = Seeds::default();
         let all = SEED_BYTES;
         assert!(seeds.fits(&seed("a", all), 3) && !seeds.fits(&seed("a", all + 1), 3));
@@ -2288,16 +2291,7 @@ mod tests {
 
     #[test]
     fn an_agent_fills_no_more_of_the_seeds_than_it_leaves() {
-        let seed = |agent: &str| Seed {
-            trace_id: "t1".to_owned(),
-            tenant: "acme".to_owned(),
-            agent: agent.to_owned(),
-            request_id: "r1".to_owned(),
-            tool: "unbook".to_owned(),
-            args: Vec::new(),
-            call: Value::Null,
-            bytes: 64 << 10,
-        };
+        let seed = |agent: &str| seed(agent, 64 << 10);
         let mut seeds = Seeds::default();
         let fill = |seeds: &mut Seeds, agent: &str| {
             let mut count = 0;
