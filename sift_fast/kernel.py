@@ -737,7 +737,7 @@ class Kernel(_core._Kernel):
         Args:
             tenant: this tenant; with `agent`, that agent of it alone.
             agent: this agent, of every tenant unless `tenant` says of which.
-            session: this session.
+            session: this session of `agent` of `tenant`, which must both be named: others may use its name too.
             key: the key of this id, an agent's or an approver's.
 
         Raises:
@@ -878,17 +878,20 @@ def serve(folder: str | os.PathLike[str], *, socket: str | os.PathLike[str] | No
     return _core.KernelServer(folder, _scanner(), socket)
 
 
-def _subject(tenant: str | None, agent: str | None, session: str | None, key: str | None) -> tuple[str, str, str]:
+def _subject(tenant: str | None, agent: str | None, session: str | None, key: str | None) -> tuple[str, str, str, str]:
+    """Kind, name, tenant and agent of what is revoked."""
     match tenant, agent, session, key:
         case str(), None, None, None:
-            return "tenant", tenant, ""
+            return "tenant", tenant, "", ""
         case ((str() | None), str(), None, None):
-            return "agent", agent, tenant or ""
-        case None, None, str(), None:
-            return "session", session, ""
+            return "agent", agent, tenant or "", ""
+        case str(), str(), str(), None:
+            return "session", session, tenant, agent
         case None, None, None, str():
-            return "key", key, ""
-    raise ConfigError("name one of `tenant`, `agent` (with or without `tenant`), `session` and `key`")
+            return "key", key, "", ""
+    raise ConfigError(
+        "name one of `tenant`, `agent` (with or without `tenant`), `session` (with its `tenant` and `agent`) and `key`"
+    )
 
 
 def _receipt(auth: Authorization) -> Receipt | None:

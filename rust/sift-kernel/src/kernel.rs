@@ -1367,18 +1367,23 @@ impl Kernel {
     }
 
     fn record_revocation(&self, event: &str, subject: &Subject) -> Result<()> {
-        let Subject { kind, name, tenant } = subject;
+        let Subject { kind, name, tenant, agent } = subject;
         let text = |value: &str| Json::Str(value.to_owned());
         let named = |wanted| if *kind == wanted { name.as_str() } else { "" };
         self.record_event(&Fields {
             event,
             request_id: &hex(&random::<16>()?),
-            action_hash: digest(format!("{event}\0{}\0{tenant}\0{name}", kind.word()).as_bytes()),
+            action_hash: digest(
+                format!("{event}\0{}\0{tenant}\0{agent}\0{name}", kind.word()).as_bytes(),
+            ),
             tenant: match kind {
                 SubjectKind::Tenant => name,
                 _ => tenant,
             },
-            agent: named(SubjectKind::Agent),
+            agent: match kind {
+                SubjectKind::Agent => name,
+                _ => agent,
+            },
             session: Some(named(SubjectKind::Session)).filter(|name| !name.is_empty()),
             decision: event,
             reason: kind.word(),

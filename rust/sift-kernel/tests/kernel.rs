@@ -9,7 +9,7 @@ use sift_kernel::{
     sign, ActionRequest, ApprovalState, ArgumentScanner, Authorization, Before, Budgets, Clock,
     Config, Credential, Decision, Elevation, Kernel, KernelError, LeaseState, ManualClock,
     MemoryJournal, MemoryStore, Openings, Parts, Permit, Proof, Register, SessionGrant, Stamp,
-    Status, Store, Subject, SubjectKind, TaintBounds, TaintMemory, TaintSource, Trace, Verdict,
+    Status, Store, Subject, TaintBounds, TaintMemory, TaintSource, Trace, Verdict,
 };
 use sift_ledger::dsse::Envelope;
 use sift_ledger::hex;
@@ -393,14 +393,12 @@ fn a_budget_is_not_exceeded_and_says_so() {
 
 #[test]
 fn revocation_holds_from_the_next_request_and_after_a_restart() {
-    for (kind, name, reason) in [
-        (SubjectKind::Tenant, "acme", "tenant_revoked"),
-        (SubjectKind::Agent, "bot", "agent_revoked"),
-        (SubjectKind::Key, "bot-1", "key_revoked"),
+    for (subject, reason) in [
+        (Subject::tenant("acme"), "tenant_revoked"),
+        (Subject::agent("acme", "bot"), "agent_revoked"),
+        (Subject::key("bot-1"), "key_revoked"),
     ] {
         let bench = bench();
-        let tenant = if kind == SubjectKind::Agent { "acme" } else { "" };
-        let subject = Subject { kind, name: name.to_owned(), tenant: tenant.to_owned() };
         assert_eq!(bench.ask(&refund(1)).decision, Decision::Allow);
         bench.kernel.revoke(&subject).unwrap();
         denied(&bench.ask(&refund(1)), reason);
@@ -463,14 +461,11 @@ fn a_session_authenticates_by_mac_and_only_narrows() {
     let wider = SessionGrant { tools: None, ..grant(&bench) };
     let wider = wider.sign("kernel.acme", "bot-1", &private("bot-1")).unwrap();
     assert!(matches!(bench.kernel.open_session(&wider), Err(KernelError::Invalid(_))));
-    bench
-        .kernel
-        .revoke(&Subject {
-            kind: SubjectKind::Session,
-            name: "s1".to_owned(),
-            tenant: String::new(),
-        })
-        .unwrap();
+    // Others have sessions of this name too.
+    bench.kernel.revoke(&Subject::session("other", "bot", "s1")).unwrap();
+    bench.kernel.revoke(&Subject::session("acme", "else", "s1")).unwrap();
+    assert_eq!(ask(&in_session(refund(1))).decision, Decision::Allow);
+    bench.kernel.revoke(&Subject::session("acme", "bot", "s1")).unwrap();
     denied(&ask(&in_session(refund(1))), "session_revoked");
 }
 
@@ -713,10 +708,7 @@ fn an_approver_whose_key_is_revoked_does_not_count() {
     let id = bench.ask(&request).approval.unwrap();
     bench.approve(&id, "ben", Verdict::Approve).unwrap();
     bench.approve(&id, "ann", Verdict::Approve).unwrap();
-    bench
-        .kernel
-        .revoke(&Subject { kind: SubjectKind::Key, name: "ben".to_owned(), tenant: String::new() })
-        .unwrap();
+    bench.kernel.revoke(&Subject::key("ben")).unwrap();
     denied(
         &bench.kernel.authorize(&request, &bench.sign(&request), Some(&id)),
         "approval_not_enough",
@@ -753,7 +745,7 @@ fn every_failure_denies_and_says_so() {
     bench.store.break_down(true);
     broken(bench.ask(&refund(5_000)), "store_unavailable");
     broken(bench.ask(&refund(7_000)), "store_unavailable");
-    let subject = Subject { kind: SubjectKind::Key, name: "x".to_owned(), tenant: String::new() };
+    let subject = Subject::key("x");
     assert!(matches!(bench.kernel.revoke(&subject), Err(KernelError::Unavailable(_))));
     bench.store.break_down(false);
     let wall = START;
@@ -1191,11 +1183,7 @@ fn elevated() -> Bench {
 
 #[test]
 fn an_elevation_ends_with_its_approver() {
-    let key = |name: &str| Subject {
-        kind: SubjectKind::Key,
-        name: name.to_owned(),
-        tenant: String::new(),
-    };
+    let key = Subject::key;
     let bench = elevated();
     bench.kernel.revoke(&key("sam")).unwrap();
     denied(&bench.ask(&mail()), "session_tool");
@@ -1343,8 +1331,7 @@ fn leaving_the_conversation_out_hides_nothing() {
 #[test]
 fn what_is_revoked_in_memory_is_revoked_in_the_store() {
     let bench = bench();
-    let subject =
-        Subject { kind: SubjectKind::Agent, name: "bot".to_owned(), tenant: "acme".to_owned() };
+    let subject = Subject::agent("acme", "bot");
     for _ in 0..300 {
         std::thread::scope(|scope| {
             scope.spawn(|| bench.kernel.revoke(&subject).unwrap());
@@ -1409,8 +1396,7 @@ fn whatever_widens_narrows_or_ends_something_has_a_receipt() {
     let bench = elevated();
     let before = events(&bench, 0);
     assert_eq!(before, ["elevation elevated", "authorization allow"]);
-    let subject = |kind, name: &str| Subject { kind, name: name.to_owned(), tenant: String::new() };
-    let session = subject(SubjectKind::Session, "s-none");
+    let session = Subject::session("acme", "bot", "s-none");
     bench.kernel.revoke(&session).unwrap();
     bench.kernel.reinstate(&session).unwrap();
     let (one, two, three) = (bench.ask(&refund(1)), bench.ask(&refund(2)), bench.ask(&refund(3)));
@@ -1436,6 +1422,7 @@ fn whatever_widens_narrows_or_ends_something_has_a_receipt() {
     let entries = bench.journal.entries();
     let revoked = Statement::of(&entries[2]).unwrap();
     assert_eq!(revoked.text("session"), Some("s-none"));
+    assert_eq!((revoked.text("tenant"), revoked.text("agent")), (Some("acme"), Some("bot")));
     let settled = Statement::of(&entries[7]).unwrap();
     assert_eq!((settled.text("tenant"), settled.text("agent")), (Some("acme"), Some("bot")));
     assert_eq!(
@@ -1453,8 +1440,7 @@ fn what_cannot_be_recorded_widens_nothing_and_is_said_again() {
     let bench = elevated();
     let answer = bench.ask(&refund(1));
     let lease = answer.lease.unwrap();
-    let agent =
-        Subject { kind: SubjectKind::Agent, name: "bot".to_owned(), tenant: "acme".to_owned() };
+    let agent = Subject::agent("acme", "bot");
     bench.journal.break_down(true);
     for _ in 0..2 {
         let ended = bench.kernel.cancel(&lease);
@@ -1479,13 +1465,10 @@ fn what_cannot_be_recorded_widens_nothing_and_is_said_again() {
 fn a_permit_that_was_not_handed_out_yet_is_not_after_a_revocation() {
     let bench = bench();
     let answer = bench.ask(&refund(1));
-    let subject = |kind, name: &str| Subject { kind, name: name.to_owned(), tenant: String::new() };
-    for (kind, name) in
-        [(SubjectKind::Tenant, "acme"), (SubjectKind::Agent, "bot"), (SubjectKind::Key, "bot-1")]
-    {
-        bench.kernel.revoke(&subject(kind, name)).unwrap();
-        assert!(bench.kernel.durable(&answer).unwrap().unwrap().permit.is_none(), "{name}");
-        bench.kernel.reinstate(&subject(kind, name)).unwrap();
+    for subject in [Subject::tenant("acme"), Subject::agent("", "bot"), Subject::key("bot-1")] {
+        bench.kernel.revoke(&subject).unwrap();
+        assert!(bench.kernel.durable(&answer).unwrap().unwrap().permit.is_none(), "{subject:?}");
+        bench.kernel.reinstate(&subject).unwrap();
     }
     assert!(bench.kernel.durable(&answer).unwrap().unwrap().permit.is_some());
 }

@@ -1220,11 +1220,12 @@ impl Kernel {
         kind: &str,
         name: String,
         tenant: String,
+        agent: String,
         back: bool,
     ) -> PyResult<()> {
         let kind = core::SubjectKind::from_word(kind)
             .ok_or_else(|| errors::config("tenant, agent, session or key can be revoked"))?;
-        let subject = core::Subject { kind, name, tenant };
+        let subject = core::Subject { kind, name, tenant, agent };
         run(py, || if back { self.core.reinstate(&subject) } else { self.core.revoke(&subject) })
     }
 

@@ -480,6 +480,7 @@ impl Call {
                     .text(subject.kind.word())
                     .text(&subject.name)
                     .text(&subject.tenant)
+                    .text(&subject.agent)
                     .flag(*back);
             }),
             Self::Reload => frame(out, 16, |_| {}),
@@ -542,6 +543,7 @@ impl Call {
                     kind: word(reader.str()?, SubjectKind::from_word)?,
                     name: reader.text()?,
                     tenant: reader.text()?,
+                    agent: reader.text()?,
                 },
                 back: reader.flag()?,
             },
@@ -871,7 +873,7 @@ mod tests {
         let stamp = Stamp::new("k", 5, 10).unwrap();
         let text = || "x".to_owned();
         let steps = || Steps { trace_id: text(), tenant: Some(text()), agent: None };
-        let subject = Subject { kind: SubjectKind::Agent, name: text(), tenant: String::new() };
+        let subject = Subject::session("acme", "bot", &text());
         let mut calls: Vec<Call> = [
             Proof::Signature { key_id: text(), signature: [1; 64] },
             Proof::Mac { session: text(), tag: [2; 32] },

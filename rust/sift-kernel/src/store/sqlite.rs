@@ -20,7 +20,7 @@ use crate::sync::lock;
 
 /// Says that a file is ours (`SIFT` in ASCII), and which tables it has.
 const APPLICATION: i64 = 0x5349_4654;
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 const TABLES: &str = "
 create table account (
@@ -28,8 +28,8 @@ create table account (
     drawn integer not null,
     primary key (limit_name, scope, window_ms)) strict, without rowid;
 create table revocation (
-    kind text not null, name text not null, tenant text not null, at_ms integer not null,
-    primary key (kind, tenant, name)) strict, without rowid;
+    kind text not null, name text not null, tenant text not null, agent text not null, at_ms integer not null,
+    primary key (kind, tenant, agent, name)) strict, without rowid;
 create table approval (
     id text primary key, action blob not null, tenant text not null, agent text not null,
     session text, requester text not null, tool text not null, rule text not null, m integer not null,
@@ -309,10 +309,16 @@ impl Store for SqliteStore {
         self.run("revoke", |transaction| {
             transaction
                 .prepare_cached(
-                    "insert into revocation (kind, name, tenant, at_ms) values (?, ?, ?, ?)
+                    "insert into revocation (kind, name, tenant, agent, at_ms) values (?, ?, ?, ?, ?)
                      on conflict do nothing",
                 )?
-                .execute(params![subject.kind.word(), subject.name, subject.tenant, at_ms])
+                .execute(params![
+                    subject.kind.word(),
+                    subject.name,
+                    subject.tenant,
+                    subject.agent,
+                    at_ms
+                ])
                 .map(drop)
         })
     }
@@ -321,9 +327,14 @@ impl Store for SqliteStore {
         self.run("reinstate", |transaction| {
             transaction
                 .prepare_cached(
-                    "delete from revocation where kind = ? and name = ? and tenant = ?",
+                    "delete from revocation where kind = ? and name = ? and tenant = ? and agent = ?",
                 )?
-                .execute(params![subject.kind.word(), subject.name, subject.tenant])
+                .execute(params![
+                    subject.kind.word(),
+                    subject.name,
+                    subject.tenant,
+                    subject.agent
+                ])
                 .map(drop)
         })
     }
@@ -331,13 +342,14 @@ impl Store for SqliteStore {
     fn revoked(&self) -> Result<Vec<Subject>, StoreError> {
         self.look("read revocations", |connection| {
             connection
-                .prepare_cached("select kind, name, tenant from revocation")?
+                .prepare_cached("select kind, name, tenant, agent from revocation")?
                 .query_map([], |row| {
                     let kind: String = row.get(0)?;
                     Ok(Subject {
                         kind: SubjectKind::from_word(&kind).ok_or_else(|| unknown(&kind))?,
                         name: row.get(1)?,
                         tenant: row.get(2)?,
+                        agent: row.get(3)?,
                     })
                 })?
                 .collect()
