@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use sift_kernel::{
-    sign, ActionRequest, ApprovalState, ArgumentScanner, Authorization, Before, Budgets, Clock,
-    Config, Credential, Decision, Elevation, Kernel, KernelError, LeaseState, ManualClock,
-    MemoryJournal, MemoryStore, Openings, Parts, Permit, Proof, Register, SessionGrant, Stamp,
-    Status, Store, Subject, TaintBounds, TaintMemory, TaintSource, Trace, Verdict,
+    sign, ActionRequest, ApprovalRecord, ApprovalState, ArgumentScanner, Authorization, Before,
+    Budgets, Clock, Config, Credential, Decision, Elevation, Kernel, KernelError, LeaseState,
+    ManualClock, MemoryJournal, MemoryStore, Openings, Parts, Permit, Proof, Register,
+    SessionGrant, Stamp, Status, Store, Subject, TaintBounds, TaintMemory, TaintSource, Trace,
+    Verdict,
 };
 use sift_ledger::dsse::Envelope;
 use sift_ledger::hex;
@@ -392,6 +393,30 @@ fn a_budget_is_not_exceeded_and_says_so() {
 }
 
 #[test]
+fn an_agent_that_says_too_much_is_barred_from_the_budget_until_it_is_reinstated() {
+    let bench = bench();
+    let answer = bench.ask(&refund(1));
+    let cost = BTreeMap::from([("usd_micros".to_owned(), (1_i64 << 53) - 1)]);
+    let outcome = bench.kernel.settle(answer.lease.as_deref().unwrap(), cost).unwrap();
+    assert!(outcome.overrun && outcome.barred);
+    let settled = Statement::of(bench.journal.entries().last().unwrap()).unwrap();
+    let details = settled.predicate.get("details").unwrap();
+    for name in ["barred", "overrun"] {
+        assert_eq!(details.get(name), Some(&sift_ledger::jcs::Value::Bool(true)));
+    }
+    let barred = bench.ask(&refund(1));
+    denied(&barred, "budget_overrun");
+    assert_eq!((barred.status, barred.rule_ids.len()), (Status::Ok, 1));
+    let Bench { kernel, clock, store, .. } = bench;
+    drop(kernel);
+    clock.advance(1);
+    let again = open_with(store, clock, CONFIG, None).unwrap();
+    denied(&again.ask(&refund(1)), "budget_overrun");
+    again.kernel.reinstate(&Subject::agent("acme", "bot")).unwrap();
+    assert_eq!(again.ask(&refund(1)).decision, Decision::Allow);
+}
+
+#[test]
 fn revocation_holds_from_the_next_request_and_after_a_restart() {
     for (subject, reason) in [
         (Subject::tenant("acme"), "tenant_revoked"),
@@ -551,6 +576,15 @@ fn an_approval_takes_two_people_and_is_used_once() {
     assert_eq!(readers, ["ann", "ben", "ben-phone"]);
     let action = record.open("kernel.acme", "ann", &private("ann")).unwrap();
     assert_eq!(action.as_slice(), request.canonical().unwrap());
+    // Who sees the list, and knows everything but a few bits of the action, cannot try those.
+    assert_ne!(record.action, request.digest().unwrap());
+    let opening = Openings::new(&private("kernel-1")).unwrap();
+    let opening = opening.opening(&id, &request.digest().unwrap());
+    assert_eq!(record.action, blind_action(&opening, &request.digest().unwrap()));
+    // A copy that is another action's is no copy.
+    let other = bench.kernel.approval(&bench.ask(&refund(6_002)).approval.unwrap()).unwrap();
+    let mixed = ApprovalRecord { action: other.unwrap().action, ..record.clone() };
+    assert!(mixed.sign("kernel.acme", "ann", &private("ann"), Verdict::Approve).is_err());
     assert!(bench.approve(&id, "owner", Verdict::Approve).is_err());
     let forced =
         private("owner").sign(&record.preimage("kernel.acme", &record.action, Verdict::Approve));

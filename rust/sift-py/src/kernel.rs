@@ -978,8 +978,8 @@ impl core::ArgumentScanner for Contents {
     }
 }
 
-/// Ends of leases: state, charges `(budget, unit, amount)`, overrun.
-type Ended = (&'static str, Vec<(String, String, i64)>, bool);
+/// Ends of leases: state, charges `(budget, unit, amount)`, overrun, barred.
+type Ended = (&'static str, Vec<(String, String, i64)>, bool, bool);
 
 fn ended(outcome: core::Outcome) -> Ended {
     let charged = outcome
@@ -987,7 +987,7 @@ fn ended(outcome: core::Outcome) -> Ended {
         .into_iter()
         .map(|charge| (charge.budget, charge.unit, charge.amount))
         .collect();
-    (outcome.state.word(), charged, outcome.overrun)
+    (outcome.state.word(), charged, outcome.overrun, outcome.barred)
 }
 
 /// An account: limit, scope, start of the window, drawn, reserved, settled.

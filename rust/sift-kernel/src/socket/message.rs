@@ -729,7 +729,8 @@ impl Reply {
                     .list(outcome.charged.iter(), |writer, charge| {
                         writer.text(&charge.budget).text(&charge.unit).number(charge.amount);
                     })
-                    .flag(outcome.overrun);
+                    .flag(outcome.overrun)
+                    .flag(outcome.barred);
             }),
             Self::Flag(flag) => frame(out, 104, |writer| {
                 writer.flag(*flag);
@@ -803,6 +804,7 @@ impl Reply {
                     })
                 })?,
                 overrun: reader.flag()?,
+                barred: reader.flag()?,
             }),
             104 => Self::Flag(reader.flag()?),
             105 => Self::Done,
@@ -972,6 +974,7 @@ mod tests {
                 state: LeaseState::Expired,
                 charged: vec![Charge { budget: text(), unit: text(), amount: 5 }],
                 overrun: true,
+                barred: true,
             }),
             Reply::Flag(true),
             Reply::Done,

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use rusqlite::{params, Connection, OpenFlags, OptionalExtension, Row};
 
-use super::{AccountKey, Before, Mark, Noted, Store, Undo};
+use super::{AccountKey, Before, Mark, Noted, Store, Undo, Waits};
 use crate::approval::{ApprovalRecord, ApprovalState, Sealed, Signed, Verdict};
 use crate::error::StoreError;
 use crate::revocation::{Subject, SubjectKind};
@@ -282,6 +282,21 @@ impl Store for SqliteStore {
         })
     }
 
+    fn accounts(&self, limit: &str) -> Result<Vec<AccountKey>, StoreError> {
+        self.look("read the accounts of a budget", |connection| {
+            connection
+                .prepare_cached(
+                    "select scope, window_ms from account where limit_name = ? and drawn > 0
+                     order by scope, window_ms",
+                )?
+                .query_map([limit], |row| {
+                    let (scope, window_ms) = (row.get(0)?, row.get(1)?);
+                    Ok(AccountKey { limit: limit.to_owned(), scope, window_ms })
+                })?
+                .collect()
+        })
+    }
+
     fn give_back(&self, unused: &[(AccountKey, i64)]) -> Result<(), StoreError> {
         self.run("close the budgets", |transaction| {
             let mut update = transaction.prepare_cached(
@@ -445,18 +460,19 @@ impl Store for SqliteStore {
         })
     }
 
-    fn waiting(&self, tenant: &str, agent: &str, now_ms: i64) -> Result<usize, StoreError> {
-        let count = self.look("count approvals", |connection| {
+    fn waiting(&self, tenant: &str, agent: &str, now_ms: i64) -> Result<Vec<Waits>, StoreError> {
+        self.look("look for approvals", |connection| {
             connection
                 .prepare_cached(
-                    "select count(*) from approval
-                     where tenant = ? and agent = ? and state = ? and expires_ms > ?",
+                    "select id, action, rule from approval
+                     where tenant = ? and agent = ? and state = ? and expires_ms > ?
+                     order by created_ms, id",
                 )?
-                .query_row(params![tenant, agent, ApprovalState::Pending.word(), now_ms], |row| {
-                    row.get::<_, i64>(0)
-                })
-        })?;
-        Ok(usize::try_from(count).unwrap_or(usize::MAX))
+                .query_map(params![tenant, agent, ApprovalState::Pending.word(), now_ms], |row| {
+                    Ok(Waits { id: row.get(0)?, action: row.get(1)?, rule: row.get(2)? })
+                })?
+                .collect()
+        })
     }
 
     fn forget_approvals(&self, before_ms: i64) -> Result<(), StoreError> {
@@ -694,7 +710,7 @@ mod tests {
             }
             store.give_back(&[(account.clone(), 1)]).unwrap();
             assert_eq!(store.drawn(&account).unwrap(), i64::MAX - 1);
-            // Approvals that wait are counted by agent.
+            // Approvals that wait are found by agent.
             for (id, agent, expires, state) in [
                 ("a", "bot", 100, ApprovalState::Pending),
                 ("b", "bot", 100, ApprovalState::Rejected),
@@ -703,8 +719,10 @@ mod tests {
             ] {
                 store.add_approval(&approval(id, agent, expires, state)).unwrap();
             }
-            assert_eq!(store.waiting("acme", "bot", 10).unwrap(), 1);
-            assert_eq!(store.waiting("other", "bot", 10).unwrap(), 0);
+            let one = approval("a", "bot", 100, ApprovalState::Pending);
+            let waits = Waits { id: one.id, action: one.action, rule: one.rule };
+            assert_eq!(store.waiting("acme", "bot", 10).unwrap(), [waits]);
+            assert_eq!(store.waiting("other", "bot", 10).unwrap(), []);
             // An elevation stays with its agent.
             store.add_elevation("e", "bot", 100, b"signed").unwrap();
             store.add_elevation("e", "else", 100, b"signed").unwrap();
