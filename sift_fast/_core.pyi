@@ -1163,8 +1163,8 @@ class _Verifier:
 def blinded_action(request: ActionRequest, opening: bytes) -> str:
     """What a receipt says of an action; `sift_fast.receipts.Statement.is_of` compares."""
 
-def opening_of(key: _Path, name: str, request: ActionRequest) -> str:
-    """The opening of the receipts of a name and an action; `sift_fast.receipts` has the one to use."""
+def opening_of(key: _Path, name: str, lease: str | None, request: ActionRequest) -> str:
+    """The opening of the receipts of a name, a lease and an action; `sift_fast.receipts` has the one to use."""
 
 def audit_ledger(
     folder: _Path, keys: Keys, origin: str | None, seen: list[str], now: int
@@ -1901,7 +1901,7 @@ class Permit:
 
     @property
     def action_hash(self) -> str:
-        """SHA-256 of the canonical action, hexadecimal."""
+        """What the receipt says of the action, hexadecimal; `Statement.is_of` compares."""
 
     @property
     def tool(self) -> str:
@@ -1926,10 +1926,6 @@ class Permit:
     @property
     def expires_at(self) -> int:
         """Milliseconds since 1970."""
-
-    @property
-    def index(self) -> int | None:
-        """Place of the receipt in the ledger; None for a permit that did not wait for it."""
 
 def verify_permit(
     permit: bytes, request: ActionRequest, keys: Keys, register: PermitRegister, audience: str | None

@@ -31,9 +31,6 @@ pub type Told = Box<dyn FnOnce(std::result::Result<Placed, JournalError>) + Send
 
 /// A receipt on its way.
 pub trait Pending: Send + Sync {
-    /// The place it will have if it becomes durable; a guess, that is for work to be done meanwhile.
-    fn expected(&self) -> u64;
-
     /// Waits until it is durable.
     ///
     /// Errors: the log failed, or took longer.
@@ -119,10 +116,6 @@ fn placed(durable: log::Durable) -> Placed {
 }
 
 impl Pending for Ticket {
-    fn expected(&self) -> u64 {
-        self.index()
-    }
-
     fn wait(&self, timeout: Duration) -> std::result::Result<Placed, JournalError> {
         Ok(Ticket::wait(self, timeout).map(placed)?)
     }
@@ -186,10 +179,6 @@ impl MemoryJournal {
 }
 
 impl Pending for Placed {
-    fn expected(&self) -> u64 {
-        self.index
-    }
-
     fn wait(&self, _timeout: Duration) -> std::result::Result<Placed, JournalError> {
         Ok(self.clone())
     }

@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, RwLock};
 use std::time::Duration;
 
+use sift_ledger::dsse::{self, MAX_ENVELOPE};
 use sift_ledger::hex;
 use sift_ledger::jcs::Value as Json;
 use sift_ledger::keys::{Keyring, PrivateKey, PublicKey, Purpose};
 use sift_ledger::log::LogConfig;
-use sift_ledger::receipt::{self, Class, Fields, Statement};
+use sift_ledger::receipt::{self, Class, Fields, ReceiptError, Statement};
 use sift_policy::json::{JsonLimits, Object, Value};
 use sift_policy::{Approver, ArgumentFinding, Effect, Policy, Request, Taint};
 use zeroize::Zeroizing;
@@ -27,8 +28,8 @@ use crate::decisions::Decisions;
 use crate::error::{file, KernelError, Result, StoreError};
 use crate::journal::{Journal, JournalError, LedgerJournal, Pending, Placed};
 use crate::nonce::{longest, Nonces, Reserved};
-use crate::opening::Openings;
-use crate::permit::Permit;
+use crate::opening::{opening_of, Openings};
+use crate::permit;
 use crate::process::Hold;
 use crate::request::{preimage, ActionRequest, Credential, Proof};
 use crate::revocation::{Revocations, Subject, SubjectKind};
@@ -131,7 +132,7 @@ pub struct Authorization {
     record: Option<Record>,
 }
 
-/// The receipt on its way, and what the permit will say.
+/// The receipt on its way, and what its permit is made of.
 #[derive(Clone)]
 struct Record {
     receipt: Arc<[u8]>,
@@ -143,11 +144,15 @@ struct Record {
 
 /// A permit that is not handed out yet, and maybe never.
 struct Prepared {
-    permit: Permit,
+    tenant: String,
+    agent: String,
     session: Option<String>,
     key_id: Option<String>,
-    /// Signed for the place that the receipt is expected to have.
-    signed: OnceLock<(i64, Vec<u8>)>,
+    lease: String,
+    secret: [u8; 32],
+    /// The statement, where the log alone signs the receipt: a permit is signed by itself.
+    statement: Option<Vec<u8>>,
+    made: OnceLock<Vec<u8>>,
 }
 
 impl Record {
@@ -315,6 +320,9 @@ const KEPT: i64 = 30 * 86_400_000;
 
 /// Most bytes of arguments that are held for actions that could have to be undone.
 const SEED_BYTES: usize = 256 << 20;
+
+/// Most bytes that a permit has and its receipt has not: a signature with the name of its key, the secret.
+const PERMIT_BYTES: usize = 1_024;
 
 /// The version that receipts name.
 const ENGINE: &str = concat!("sift-kernel ", env!("CARGO_PKG_VERSION"));
@@ -931,25 +939,39 @@ impl Kernel {
     fn append(&self, fields: &Fields<'_>) -> Result<Queued> {
         let Mark { id, generation } = self.store.mark();
         let store = format!("{id}:{generation}");
-        let receipt: Arc<[u8]> = receipt::seal(
-            &Fields { store: Some(&store), engine: ENGINE, ..*fields },
-            (&self.config.receipt_key_id, &self.receipt_key),
-        )
-        .map_err(|error| KernelError::Unavailable(error.to_string()))?
+        let fields = Fields { store: Some(&store), engine: ENGINE, ..*fields };
+        let unavailable = |error: ReceiptError| KernelError::Unavailable(error.to_string());
+        let statement = receipt::statement(&fields).map_err(unavailable)?;
+        let receipt: Arc<[u8]> = match fields.class {
+            Class::Signed => self.signed(&statement),
+            Class::Batched => dsse::seal(receipt::PAYLOAD_TYPE, &statement, None),
+        }
         .into();
+        // A permit is somewhat longer, and must be read too.
+        if receipt.len() > MAX_ENVELOPE - PERMIT_BYTES {
+            return Err(unavailable(ReceiptError::TooLong));
+        }
         let pending = self.journal.append(Arc::clone(&receipt)).map_err(not_recorded)?;
-        Ok((receipt, pending))
+        Ok(Queued { receipt, statement, pending })
     }
 
-    /// What a receipt of this name says of an action.
-    fn blind(&self, name: &str, action: &[u8; 32]) -> [u8; 32] {
-        receipt::blind_action(&self.openings.opening(name, action), action)
+    fn signed(&self, statement: &[u8]) -> Vec<u8> {
+        let signer = (self.config.receipt_key_id.as_str(), &self.receipt_key);
+        dsse::seal(receipt::PAYLOAD_TYPE, statement, Some(signer))
+    }
+
+    /// What a receipt of this name and lease says of an action.
+    fn blind(&self, name: &str, lease: Option<&str>, action: &[u8; 32]) -> [u8; 32] {
+        receipt::blind_action(&self.openings.opening(name, lease, action), action)
     }
 
     /// A receipt of something that is not an authorization, on the disk when this returns.
     fn record_event(&self, fields: &Fields<'_>) -> Result<()> {
-        let (_, pending) = self.append(&Fields { class: self.class(), ..*fields })?;
-        pending.wait(Duration::from_millis(self.config.log.wait_ms)).map_err(not_recorded)?;
+        let queued = self.append(&Fields { class: self.class(), ..*fields })?;
+        queued
+            .pending
+            .wait(Duration::from_millis(self.config.log.wait_ms))
+            .map_err(not_recorded)?;
         Ok(())
     }
 
@@ -963,7 +985,9 @@ impl Kernel {
         answer: &Authorization,
     ) -> Result<Record> {
         let stamp = &credential.stamp;
-        let opening = self.openings.opening(&stamp.request_id, &caller.action);
+        let secret =
+            self.openings.secret(&stamp.request_id, answer.lease.as_deref(), &caller.action);
+        let opening = opening_of(&secret);
         let mut args = Vec::with_capacity(256);
         canonical::write(&request.args, &mut args)?;
         let rule_ids: Vec<&str> = answer.rule_ids.iter().map(String::as_str).collect();
@@ -981,6 +1005,7 @@ impl Kernel {
             request_id: &stamp.request_id,
             action_hash: receipt::blind_action(&opening, &caller.action),
             args_commitment: Some(receipt::commit_arguments(&opening, &args)),
+            audience: Some(&self.config.audience),
             tenant: &request.tenant,
             agent: &request.agent,
             role: &request.role,
@@ -1007,25 +1032,17 @@ impl Kernel {
             details: if answer.shadow.is_empty() { &[] } else { &details },
             ..Fields::default()
         };
-        let (receipt, pending) = self.append(&fields)?;
+        let Queued { receipt, statement, pending } = self.append(&fields)?;
         let permit = answer.lease.as_ref().map(|lease| {
-            let permit = Permit {
-                audience: self.config.audience.clone(),
-                request_id: stamp.request_id.clone(),
-                action: hex(&caller.action),
-                tool: request.tool.clone(),
+            Arc::new(Prepared {
                 tenant: request.tenant.clone(),
                 agent: request.agent.clone(),
-                lease: lease.clone(),
-                issued_at_ms: caller.now.wall,
-                expires_at_ms: expires,
-                index: None,
-            };
-            Arc::new(Prepared {
-                permit,
                 session: request.session.clone(),
                 key_id: caller.key.as_ref().map(|key| key.id.clone()),
-                signed: OnceLock::new(),
+                lease: lease.clone(),
+                secret,
+                statement: (fields.class == Class::Batched).then_some(statement),
+                made: OnceLock::new(),
             })
         });
         let queued = self.config.release == Release::Queued
@@ -1055,12 +1072,12 @@ impl Kernel {
         self.check_usable()?;
         let Some(record) = &answer.record else { return Ok(None) };
         let placed = if record.waits() {
-            self.prepare(record)?;
+            self.prepare(record);
             Some(self.wait(record)?)
         } else {
             None
         };
-        self.hand_out(record, placed).map(Some)
+        Ok(Some(self.hand_out(record, placed)))
     }
 
     /// Waits until the receipt of an answer is durable and keeps the permit back, so that [`Self::cancel`] still
@@ -1090,8 +1107,7 @@ impl Kernel {
     ) -> bool {
         let Some(record) = &answer.record else { return false };
         if record.waits() {
-            // One that cannot be signed now cannot be signed later, and is reported then.
-            let _ = self.prepare(record);
+            self.prepare(record);
             record.pending.tell(Box::new(move |_| told()));
         } else {
             told();
@@ -1099,44 +1115,38 @@ impl Kernel {
         true
     }
 
-    /// Signs the permit while the disk works on the receipt. It stays here until that is durable.
-    fn prepare(&self, record: &Record) -> Result<()> {
-        let Some(prepared) = &record.permit else { return Ok(()) };
-        let Ok(index) = i64::try_from(record.pending.expected()) else { return Ok(()) };
-        if prepared.signed.get().is_none() {
-            let signed = self.sign_permit(&prepared.permit, Some(index))?;
-            // Somebody else may have been quicker with the same.
-            let _ = prepared.signed.set((index, signed));
+    /// Makes the permit while the disk works on the receipt. It stays here until that is durable.
+    fn prepare(&self, record: &Record) {
+        if let Some(prepared) = &record.permit {
+            self.permit(record, prepared);
         }
-        Ok(())
     }
 
-    fn sign_permit(&self, permit: &Permit, index: Option<i64>) -> Result<Vec<u8>> {
-        permit.sign(index, &self.config.receipt_key_id, &self.receipt_key)
+    fn permit<'a>(&self, record: &Record, prepared: &'a Prepared) -> &'a [u8] {
+        prepared.made.get_or_init(|| match &prepared.statement {
+            None => permit::of_receipt(&record.receipt, &prepared.secret),
+            Some(statement) => permit::of_receipt(&self.signed(statement), &prepared.secret),
+        })
     }
 
-    fn hand_out(&self, record: &Record, placed: Option<Placed>) -> Result<Durable> {
-        let index = placed.as_ref().and_then(|placed| i64::try_from(placed.index).ok());
+    fn hand_out(&self, record: &Record, placed: Option<Placed>) -> Durable {
         let permit = match &record.permit {
             None => None,
             // Revoked meanwhile: it stays here, and its reservation is charged when its time is over.
             Some(prepared) if self.revoked(prepared) => None,
             Some(prepared) => {
-                let signed = match prepared.signed.get() {
-                    Some((expected, signed)) if Some(*expected) == index => signed.clone(),
-                    _ => self.sign_permit(&prepared.permit, index)?,
-                };
-                self.ledgers.hand_out(&prepared.permit.lease).then_some(signed)
+                let made = self.permit(record, prepared);
+                self.ledgers.hand_out(&prepared.lease).then(|| made.to_vec())
             }
         };
         let (receipt, opening) = (record.receipt.to_vec(), record.opening);
-        Ok(Durable { receipt, opening, permit, placed })
+        Durable { receipt, opening, permit, placed }
     }
 
     fn revoked(&self, prepared: &Prepared) -> bool {
-        let Prepared { permit, session, key_id, .. } = prepared;
+        let Prepared { tenant, agent, session, key_id, .. } = prepared;
         let (session, key_id) = (session.as_deref(), key_id.as_deref());
-        self.revocations.find(&permit.tenant, &permit.agent, session, key_id).is_some()
+        self.revocations.find(tenant, agent, session, key_id).is_some()
     }
 
     /// The proof that a receipt is in the log, a `.tlog-proof`.
@@ -1205,7 +1215,7 @@ impl Kernel {
                 _ => "settlement",
             },
             request_id: &about.request_id,
-            action_hash: self.blind(&about.request_id, &about.action),
+            action_hash: self.blind(&about.request_id, Some(lease), &about.action),
             tenant: &about.tenant,
             role: &about.role,
             agent: &about.agent,
@@ -1677,7 +1687,7 @@ impl Kernel {
         let own = self.store.waiting(&request.tenant, &request.agent, now).map_err(unavailable)?;
         // An action that is asked for again waits for the same people. Each is known by a digest of its own.
         let same = |one: &&Waits| {
-            one.rule == *rule.name && one.action == self.blind(&one.id, &caller.action)
+            one.rule == *rule.name && one.action == self.blind(&one.id, None, &caller.action)
         };
         if let Some(one) = own.iter().find(same) {
             return Ok(one.id.clone());
@@ -1691,7 +1701,7 @@ impl Kernel {
         }
         let id = hex(&random::<16>().map_err(|_| broken("no_randomness"))?);
         let label = seal_label(&self.config.audience, &id);
-        let opening = self.openings.opening(&id, &caller.action);
+        let opening = self.openings.opening(&id, None, &caller.action);
         let copy = Zeroizing::new([opening.as_slice(), &caller.canonical].concat());
         let keys = self.keys();
         let mut sealed = Vec::new();
@@ -1783,7 +1793,7 @@ impl Kernel {
             .approval(id)
             .map_err(|_| broken("store_unavailable"))?
             .ok_or_else(|| refuse("approval_unknown"))?;
-        if record.action != self.blind(&record.id, &caller.action)
+        if record.action != self.blind(&record.id, None, &caller.action)
             || record.tenant != request.tenant
             || record.agent != request.agent
         {
@@ -2099,8 +2109,13 @@ impl Seeds {
     }
 }
 
-/// A receipt, and what tells when it is durable.
-type Queued = (Arc<[u8]>, Arc<dyn Pending>);
+/// A receipt in the ledger's queue.
+struct Queued {
+    receipt: Arc<[u8]>,
+    statement: Vec<u8>,
+    /// Tells when it is durable.
+    pending: Arc<dyn Pending>,
+}
 
 /// What is needed to undo an action, before it is known how it went.
 struct Seed {

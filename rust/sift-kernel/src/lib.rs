@@ -52,7 +52,7 @@ pub use kernel::{
 };
 pub use nonce::NONCE_BYTES;
 pub use opening::Openings;
-pub use permit::{Permit, Register, PAYLOAD_TYPE as PERMIT_TYPE};
+pub use permit::{Permit, Register};
 pub use request::{sign, ActionRequest, Credential, Proof, Stamp};
 pub use revocation::{Subject, SubjectKind};
 pub use session::{Elevation, Session, SessionGrant, SignedElevation, SignedGrant};

@@ -251,7 +251,7 @@ fn an_action_from_request_to_settlement() {
     let durable = bench.kernel.durable(&answer).unwrap().unwrap();
     let permit =
         Permit::verify(&durable.permit.unwrap(), &request, &keys(), START + 1_000, 5_000).unwrap();
-    assert_eq!((permit.tool.as_str(), permit.index), ("refund", Some(0)));
+    assert_eq!(permit.tool, "refund");
     Register::in_memory(START, 10).redeem(&permit, START + 1_000).unwrap();
     let lease = answer.lease.unwrap();
     let outcome = bench
@@ -579,7 +579,7 @@ fn an_approval_takes_two_people_and_is_used_once() {
     // Who sees the list, and knows everything but a few bits of the action, cannot try those.
     assert_ne!(record.action, request.digest().unwrap());
     let opening = Openings::new(&private("kernel-1")).unwrap();
-    let opening = opening.opening(&id, &request.digest().unwrap());
+    let opening = opening.opening(&id, None, &request.digest().unwrap());
     assert_eq!(record.action, blind_action(&opening, &request.digest().unwrap()));
     // A copy that is another action's is no copy.
     let other = bench.kernel.approval(&bench.ask(&refund(6_002)).approval.unwrap()).unwrap();
@@ -669,10 +669,11 @@ fn who_is_shown_the_opening_knows_which_action_a_receipt_is_of() {
     assert_ne!(said, commitment(r#"{"cents":6001,"order":"o-1"}"#));
     // Whoever has the receipt key makes them again, for every receipt of the action; nobody else does.
     let openings = Openings::new(&private("kernel-1")).unwrap();
-    assert_eq!(openings.opening(&used.request_id, &action), durable.opening);
+    let lease = used.lease.as_deref();
+    assert_eq!(openings.opening(&used.request_id, lease, &action), durable.opening);
     for statement in &statements {
         let opens = |openings: &Openings, action: &[u8; 32]| {
-            let opening = openings.opening(&statement.request_id, action);
+            let opening = openings.opening(&statement.request_id, statement.text("lease"), action);
             statement.action_hash == blind_action(&opening, action)
         };
         assert!(opens(&openings, &action) && !opens(&openings, &other));
@@ -1505,6 +1506,50 @@ fn a_permit_that_was_not_handed_out_yet_is_not_after_a_revocation() {
         bench.kernel.reinstate(&subject).unwrap();
     }
     assert!(bench.kernel.durable(&answer).unwrap().unwrap().permit.is_some());
+}
+
+#[test]
+fn a_permit_is_its_receipt_with_one_signature_and_the_next_one_of_its_name_is_another() {
+    for receipts in ["signed", "batched"] {
+        let config = format!("receipts = \"{receipts}\"\n{CONFIG}");
+        let store = Arc::new(MemoryStore::default());
+        let bench = open_with(store, Arc::new(ManualClock::new(START)), &config, None).unwrap();
+        let request = refund(1);
+        let verify = |permit: &[u8]| Permit::verify(permit, &request, &keys(), START, 5_000);
+        let credential = bench.sign(&request);
+        let used = bench.kernel.authorize(&request, &credential, None);
+        let durable = bench.kernel.durable(&used).unwrap().unwrap();
+        let permit = durable.permit.unwrap();
+        let (inside, receipt) =
+            (Envelope::parse(&permit).unwrap(), Envelope::parse(&durable.receipt).unwrap());
+        assert_eq!(inside.payload, receipt.payload);
+        assert_eq!(inside.signatures.len(), 1);
+        assert_eq!(receipt.signatures.is_empty(), receipts == "batched");
+        let said = verify(&permit).unwrap();
+        assert_eq!(Some(said.lease), used.lease);
+        assert_eq!(said.request_id, credential.stamp.request_id);
+        // The same request again, with another nonce: its receipt with the secret of before is no permit.
+        let request_id = credential.stamp.request_id.clone();
+        let stamp = Stamp { request_id, ..bench.stamp() };
+        let again = sign(&request, "bot-1", &private("bot-1"), stamp).unwrap();
+        let second = bench.kernel.authorize(&request, &again, None);
+        assert_eq!(second.decision, Decision::Allow, "{}", second.reason);
+        let recorded = bench.kernel.recorded(&second).unwrap().unwrap();
+        let secret = |permit: &[u8]| {
+            let members = sift_ledger::jcs::Value::parse(permit).unwrap();
+            members.get("secret").unwrap().as_str().unwrap().to_owned()
+        };
+        let forge = |secret: &str| {
+            let text = String::from_utf8(recorded.receipt.clone()).unwrap();
+            format!("{},\"secret\":\"{secret}\"}}", text.strip_suffix('}').unwrap())
+        };
+        for wrong in [secret(&permit), hex(&recorded.opening)] {
+            assert!(verify(forge(&wrong).as_bytes()).is_err());
+        }
+        let own = bench.kernel.durable(&second).unwrap().unwrap().permit.unwrap();
+        verify(&own).unwrap();
+        assert_eq!(verify(forge(&secret(&own)).as_bytes()).is_ok(), receipts == "signed");
+    }
 }
 
 #[test]

@@ -22,4 +22,4 @@ mod text;
 mod tree;
 mod writer;
 
-pub use text::hex;
+pub use text::{from_hex_32, hex};

@@ -1393,11 +1393,6 @@ impl Permit {
         self.core.expires_at_ms
     }
 
-    #[getter]
-    fn index(&self) -> Option<i64> {
-        self.core.index
-    }
-
     fn __repr__(&self) -> String {
         format!("Permit(tool='{}', request_id='{}')", self.core.tool, self.core.request_id)
     }
