@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
-use sift_ledger::log::{self, Log, LogConfig, LogError, Ticket};
+use sift_ledger::log::{self, Entry, Log, LogConfig, LogError, Ticket};
 
 use crate::error::{KernelError, Result};
 use crate::sync::{lock, read, write};
@@ -45,7 +45,7 @@ pub trait Journal: Send + Sync {
     /// Queues an entry.
     ///
     /// Errors: the log takes nothing any more.
-    fn append(&self, entry: Arc<[u8]>) -> std::result::Result<Arc<dyn Pending>, JournalError>;
+    fn append(&self, entry: Entry) -> std::result::Result<Arc<dyn Pending>, JournalError>;
 
     /// The `.tlog-proof` of an entry that is durable, as text.
     ///
@@ -126,7 +126,7 @@ impl Pending for Ticket {
 }
 
 impl Journal for LedgerJournal {
-    fn append(&self, entry: Arc<[u8]>) -> std::result::Result<Arc<dyn Pending>, JournalError> {
+    fn append(&self, entry: Entry) -> std::result::Result<Arc<dyn Pending>, JournalError> {
         self.with(|log| log.append(entry)).map(|ticket| Arc::new(ticket) as Arc<dyn Pending>)
     }
 
@@ -189,12 +189,12 @@ impl Pending for Placed {
 }
 
 impl Journal for MemoryJournal {
-    fn append(&self, entry: Arc<[u8]>) -> std::result::Result<Arc<dyn Pending>, JournalError> {
+    fn append(&self, entry: Entry) -> std::result::Result<Arc<dyn Pending>, JournalError> {
         if self.broken.load(Ordering::SeqCst) {
             return Err(JournalError("the ledger was told to fail".to_owned()));
         }
         let mut entries = lock(&self.entries);
-        entries.push(entry);
+        entries.push(Arc::clone(entry.bytes()));
         let size = entries.len() as u64;
         Ok(Arc::new(Placed { index: size - 1, tree_size: size, checkpoint: Arc::from("") }))
     }

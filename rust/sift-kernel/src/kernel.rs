@@ -11,7 +11,7 @@ use sift_ledger::dsse::{self, MAX_ENVELOPE};
 use sift_ledger::hex;
 use sift_ledger::jcs::Value as Json;
 use sift_ledger::keys::{Keyring, PrivateKey, PublicKey, Purpose};
-use sift_ledger::log::LogConfig;
+use sift_ledger::log::{Entry, LogConfig};
 use sift_ledger::receipt::{self, Class, Fields, ReceiptError, Statement};
 use sift_policy::json::{JsonLimits, Object, Value};
 use sift_policy::{Approver, ArgumentFinding, Effect, Policy, Request, Taint};
@@ -135,7 +135,7 @@ pub struct Authorization {
 /// The receipt on its way, and what its permit is made of.
 #[derive(Clone)]
 struct Record {
-    receipt: Arc<[u8]>,
+    receipt: Entry,
     opening: [u8; 32],
     pending: Arc<dyn Pending>,
     permit: Option<Arc<Prepared>>,
@@ -278,7 +278,7 @@ pub struct Kernel {
     limits: JsonLimits,
     keys: RwLock<Arc<Keyring>>,
     policy: RwLock<Arc<Policy>>,
-    receipt_key: PrivateKey,
+    signer: Signer,
     openings: Openings,
     store: Arc<dyn Store>,
     journal: Arc<dyn Journal>,
@@ -464,7 +464,10 @@ impl Kernel {
             keys: RwLock::new(Arc::new(keys)),
             policy: RwLock::new(Arc::new(policy)),
             openings: Openings::new(&receipt_key)?,
-            receipt_key,
+            signer: Signer {
+                key_id: config.receipt_key_id.as_str().into(),
+                key: Arc::new(receipt_key),
+            },
             store,
             journal,
             clock,
@@ -536,7 +539,7 @@ impl Kernel {
     /// Errors: as for [`Self::set_policy`] and [`Self::set_keys`].
     pub fn reload(&self, policy: Policy, keys: Keyring) -> Result<()> {
         self.check_usable()?;
-        check_keys(&keys, &self.config, &self.receipt_key)?;
+        check_keys(&keys, &self.config, &self.signer.key)?;
         check_charges(&policy, self.ledgers.budgets())?;
         self.put_keys(keys);
         *write(&self.policy) = Arc::new(policy);
@@ -548,7 +551,7 @@ impl Kernel {
     /// Errors: as at the start; the old keys stay.
     pub fn set_keys(&self, keys: Keyring) -> Result<()> {
         self.check_usable()?;
-        check_keys(&keys, &self.config, &self.receipt_key)?;
+        check_keys(&keys, &self.config, &self.signer.key)?;
         self.put_keys(keys);
         Ok(())
     }
@@ -942,22 +945,19 @@ impl Kernel {
         let fields = Fields { store: Some(&store), engine: ENGINE, ..*fields };
         let unavailable = |error: ReceiptError| KernelError::Unavailable(error.to_string());
         let statement = receipt::statement(&fields).map_err(unavailable)?;
-        let receipt: Arc<[u8]> = match fields.class {
-            Class::Signed => self.signed(&statement),
-            Class::Batched => dsse::seal(receipt::PAYLOAD_TYPE, &statement, None),
-        }
-        .into();
+        let (receipt, statement) = match fields.class {
+            Class::Signed => (self.signer.later(statement), None),
+            Class::Batched => {
+                let entry = dsse::seal(receipt::PAYLOAD_TYPE, &statement, None);
+                (Entry::from(entry), Some(statement))
+            }
+        };
         // A permit is somewhat longer, and must be read too.
         if receipt.len() > MAX_ENVELOPE - PERMIT_BYTES {
             return Err(unavailable(ReceiptError::TooLong));
         }
-        let pending = self.journal.append(Arc::clone(&receipt)).map_err(not_recorded)?;
+        let pending = self.journal.append(receipt.clone()).map_err(not_recorded)?;
         Ok(Queued { receipt, statement, pending })
-    }
-
-    fn signed(&self, statement: &[u8]) -> Vec<u8> {
-        let signer = (self.config.receipt_key_id.as_str(), &self.receipt_key);
-        dsse::seal(receipt::PAYLOAD_TYPE, statement, Some(signer))
     }
 
     /// What a receipt of this name and lease says of an action.
@@ -1041,7 +1041,7 @@ impl Kernel {
                 key_id: caller.key.as_ref().map(|key| key.id.clone()),
                 lease: lease.clone(),
                 secret,
-                statement: (fields.class == Class::Batched).then_some(statement),
+                statement,
                 made: OnceLock::new(),
             })
         });
@@ -1088,7 +1088,7 @@ impl Kernel {
         self.check_usable()?;
         let Some(record) = &answer.record else { return Ok(None) };
         let placed = self.wait(record)?;
-        let (receipt, opening) = (record.receipt.to_vec(), record.opening);
+        let (receipt, opening) = (record.receipt.bytes().to_vec(), record.opening);
         Ok(Some(Durable { receipt, opening, permit: None, placed: Some(placed) }))
     }
 
@@ -1124,8 +1124,8 @@ impl Kernel {
 
     fn permit<'a>(&self, record: &Record, prepared: &'a Prepared) -> &'a [u8] {
         prepared.made.get_or_init(|| match &prepared.statement {
-            None => permit::of_receipt(&record.receipt, &prepared.secret),
-            Some(statement) => permit::of_receipt(&self.signed(statement), &prepared.secret),
+            None => permit::of_receipt(record.receipt.bytes(), &prepared.secret),
+            Some(statement) => permit::of_receipt(&self.signer.sign(statement), &prepared.secret),
         })
     }
 
@@ -1139,7 +1139,7 @@ impl Kernel {
                 self.ledgers.hand_out(&prepared.lease).then(|| made.to_vec())
             }
         };
-        let (receipt, opening) = (record.receipt.to_vec(), record.opening);
+        let (receipt, opening) = (record.receipt.bytes().to_vec(), record.opening);
         Durable { receipt, opening, permit, placed }
     }
 
@@ -2109,10 +2109,31 @@ impl Seeds {
     }
 }
 
+/// The receipt key. What it signs may be signed by another thread, so that no answer waits for it.
+#[derive(Clone)]
+struct Signer {
+    key_id: Arc<str>,
+    key: Arc<PrivateKey>,
+}
+
+impl Signer {
+    fn sign(&self, statement: &[u8]) -> Vec<u8> {
+        dsse::seal(receipt::PAYLOAD_TYPE, statement, Some((&self.key_id, &self.key)))
+    }
+
+    /// A receipt that is signed by who waits for it, or by the thread that commits it.
+    fn later(&self, statement: Vec<u8>) -> Entry {
+        let length = dsse::sealed_length(receipt::PAYLOAD_TYPE, &statement, &self.key_id);
+        let signer = self.clone();
+        Entry::later(length, move || signer.sign(&statement))
+    }
+}
+
 /// A receipt in the ledger's queue.
 struct Queued {
-    receipt: Arc<[u8]>,
-    statement: Vec<u8>,
+    receipt: Entry,
+    /// Where the log alone signs the receipt.
+    statement: Option<Vec<u8>>,
     /// Tells when it is durable.
     pending: Arc<dyn Pending>,
 }

@@ -16,6 +16,7 @@ pub mod receipt;
 pub mod storage;
 pub mod tiles;
 
+mod entry;
 mod journal;
 mod recovery;
 mod text;
