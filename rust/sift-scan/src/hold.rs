@@ -9,7 +9,7 @@
 //! be dropped at any time, and nobody ever waits for it: when it is locked elsewhere (another thread, or
 //! a thread that is gone after `fork`) the step is computed without it.
 
-use std::collections::HashMap;
+use std::collections::hash_map::{Entry, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Arc, OnceLock, RwLock};
 
@@ -109,6 +109,38 @@ impl Hasher for Mix {
         // Fibonacci hashing; the table takes its index from the low bits, so the high ones are folded in.
         let mixed = (self.0 ^ key).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         self.0 = mixed ^ (mixed >> 32);
+    }
+}
+
+/// States that a step has met, each with its largest number. Most steps meet a few, and looking through them
+/// is quicker than hashing; digits and signs under rules for all countries meet a thousand.
+#[derive(Default)]
+struct Met {
+    few: Vec<Live>,
+    many: HashMap<u64, u32, BuildHasherDefault<Mix>>,
+}
+
+impl Met {
+    const FEW: usize = 48;
+
+    /// Whether the state is new, or its number larger than before.
+    fn insert(&mut self, state: u32, distance: u32) -> bool {
+        if let Some(known) = self.few.iter_mut().find(|(known, _)| *known == state) {
+            let grew = distance > known.1;
+            known.1 = distance.max(known.1);
+            return grew;
+        }
+        if self.few.len() < Self::FEW {
+            self.few.push((state, distance));
+            return true;
+        }
+        match self.many.entry(u64::from(state)) {
+            Entry::Vacant(free) => {
+                free.insert(distance);
+                true
+            }
+            Entry::Occupied(mut known) => distance > known.insert(distance.max(*known.get())),
+        }
     }
 }
 
@@ -293,13 +325,11 @@ impl HoldAutomaton {
         });
         targets.extend_from_slice(roots);
         let mut live: Vec<Live> = Vec::with_capacity(targets.len());
-        let mut met: Vec<Live> = Vec::with_capacity(targets.len());
+        let mut met = Met::default();
         while let Some((state, distance)) = targets.pop() {
-            // Sets are a few states: looking through them is quicker than hashing.
-            if met.iter().any(|&(s, d)| s == state && d >= distance) {
+            if !met.insert(state, distance) {
                 continue;
             }
-            met.push((state, distance));
             match &self.nodes[state as usize] {
                 Node::Union(next) => targets.extend(next.iter().map(|&n| (n, distance))),
                 Node::Open(next) => targets.push((*next, distance.max(1))),
@@ -523,6 +553,29 @@ mod tests {
     #[test]
     fn a_look_ahead_is_held_until_the_next_byte() {
         assert_eq!(hold_at_each_byte(r"k=([a-z]{2})\b", "k=ab "), [0, 0, 1, 2, 0]);
+    }
+
+    /// What is under way in digits and signs, under the rules of all countries: the work of a byte that was not
+    /// met before. When each of 23 countries had telephone numbers of its own it was 0.3 to 0.7 ms.
+    #[test]
+    fn states_under_way_are_bounded() {
+        let rules = Arc::new(sift_rules::RuleSet::select(&["pii-all"], &[]).unwrap());
+        let scanner = crate::Scanner::new(rules, crate::Options::default()).unwrap();
+        let automaton = &scanner.hold().unwrap().automaton;
+        let mut rng = sift_rules::format::Rng::new(5);
+        for letters in ["0123456789", "0123456789 .-/()+:", "1 ", "1.", "12-", "(0)", "+1 "] {
+            let mut position = automaton.start();
+            let (mut most, mut bytes) = (0, letters.bytes().cycle());
+            for _ in 0..2_000 {
+                let byte = match letters.len() {
+                    0..=3 => bytes.next().unwrap(),
+                    count => letters.as_bytes()[rng.below(count)],
+                };
+                automaton.advance(&mut position, &[byte], |_, _| {});
+                most = most.max(position.state.live.len());
+            }
+            assert!(most <= 500, "{letters:?} has {most} states under way");
+        }
     }
 
     #[test]

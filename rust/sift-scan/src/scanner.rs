@@ -1,7 +1,7 @@
 //! [`Scanner`]: rules compiled once, scanned many times, from any thread.
 
 use std::cell::Cell;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -109,6 +109,41 @@ pub(crate) enum Operation {
     Redact,
 }
 
+/// Patterns of the same candidates, of which the first is looked for: the telephone numbers of 23 countries are
+/// written alike, and what a stream has under way is determinised for all patterns together.
+struct Twins(HashMap<u32, Vec<u32>>);
+
+impl Twins {
+    fn new(rules: &RuleSet, keep: &[bool]) -> Self {
+        let mut groups: Vec<Vec<u32>> = Vec::new();
+        for (index, pattern) in (0_u32..).zip(rules.patterns()) {
+            let category = rules.rules()[pattern.rule].category;
+            // No others have twins, and comparing a thousand patterns would cost a start more than it saves.
+            if category != Category::Pii || pattern.has_body() || !kept(pattern, keep) {
+                continue;
+            }
+            let first =
+                |group: &[u32]| group.first().map(|&first| &rules.patterns()[first as usize]);
+            match groups.iter_mut().find(|group| first(group).is_some_and(|p| p.is_twin(pattern))) {
+                Some(group) => group.push(index),
+                None => groups.push(vec![index]),
+            }
+        }
+        let groups = groups.into_iter().filter(|group| group.len() > 1);
+        Self(groups.filter_map(|group| Some((*group.first()?, group))).collect())
+    }
+
+    /// Whether a pattern is looked for, alone or for its twins.
+    fn leads(&self, pattern: u32) -> bool {
+        !self.0.iter().any(|(first, group)| *first != pattern && group.contains(&pattern))
+    }
+
+    /// The patterns that a candidate of this one is judged for.
+    fn of<'a>(&'a self, pattern: &'a u32) -> &'a [u32] {
+        self.0.get(pattern).map_or(std::slice::from_ref(pattern), Vec::as_slice)
+    }
+}
+
 /// A view with the engines that read it.
 struct Stage {
     view: View,
@@ -128,6 +163,7 @@ pub struct Scanner {
     database_bytes: usize,
     automata: Vec<OnceLock<Result<Automata, String>>>,
     keep: Vec<bool>,
+    twins: Twins,
     hold: OnceLock<Result<Hold, String>>,
     /// Veils that are lifted: none without rules for injections.
     veils: Encodings,
@@ -210,6 +246,7 @@ impl Scanner {
     /// the options ([`ScanError::Option`]).
     pub fn new(rules: Arc<RuleSet>, options: Options) -> Result<Self, ScanError> {
         let keep = selected(&rules, &options)?;
+        let twins = Twins::new(&rules, &keep);
         let engine = builtin::choose(options.engine)?;
         let (mut stages, mut database_bytes) = (Vec::new(), 0);
         let injection = |(rule, keep): (&sift_rules::Rule, &bool)| {
@@ -222,7 +259,7 @@ impl Scanner {
         for view in [View::Identity, View::Folded] {
             let wanted: Vec<u32> = (0_u32..)
                 .zip(rules.patterns())
-                .filter(|(_, p)| p.view == view && kept(p, &keep))
+                .filter(|(i, p)| p.view == view && kept(p, &keep) && twins.leads(*i))
                 .map(|(i, _)| i)
                 .collect();
             let cues = if view == View::Folded { veils } else { Encodings::default() };
@@ -250,6 +287,7 @@ impl Scanner {
             database_bytes,
             automata,
             keep,
+            twins,
             hold: OnceLock::new(),
             veils,
         };
@@ -441,7 +479,9 @@ impl Scanner {
         let hold = once(&self.hold, || {
             let patterns: Vec<u32> = (0_u32..)
                 .zip(self.rules.patterns())
-                .filter(|(_, p)| is_edited(&self.rules, p) && kept(p, &self.keep))
+                .filter(|(i, p)| {
+                    is_edited(&self.rules, p) && kept(p, &self.keep) && self.twins.leads(*i)
+                })
                 .map(|(i, _)| i)
                 .collect();
             let parts = patterns
@@ -581,7 +621,7 @@ impl Scanner {
                 continue;
             }
             let width = self.width(index)?;
-            let mut cursor = 0;
+            let (mut cursor, mut reached) = (0, Vec::new());
             for hit in group {
                 if deadline.is_some_and(|at| Instant::now() > at) {
                     scan.incomplete.insert(Incomplete::TIME);
@@ -596,6 +636,7 @@ impl Scanner {
                     from,
                     end,
                     mode,
+                    &mut reached,
                     ends,
                     &mut scan.work.steps,
                     &mut |candidate| candidates.push(candidate),
@@ -623,7 +664,8 @@ impl Scanner {
     }
 
     /// Looks at every place in `from..to` (offsets of the text, as far as `text` holds it) where a group
-    /// of the pattern could begin. Returns where to go on: an accepted candidate may end beyond `to`.
+    /// of the pattern could begin, and judges it for each of its twins. Returns where to go on: an accepted
+    /// candidate may end beyond `to`. `reached` says which twins had one, and where it ended.
     #[expect(
         clippy::too_many_arguments,
         reason = "shared by the whole text and streams, which own different buffers"
@@ -635,6 +677,7 @@ impl Scanner {
         from: usize,
         to: usize,
         mode: Mode<'_>,
+        reached: &mut Vec<(u32, usize)>,
         ends: &mut Vec<usize>,
         steps: &mut u64,
         accept: &mut dyn FnMut(Candidate),
@@ -644,7 +687,8 @@ impl Scanner {
             return Ok(from);
         }
         let automata = self.automata(index)?;
-        let pattern = &self.rules.patterns()[index];
+        let index = index as u32;
+        let twins = self.twins.of(&index);
         let (mut at, to) = (from - text.base, to - text.base);
         while at < to {
             if !automata.may_begin(text.bytes, at) {
@@ -655,49 +699,66 @@ impl Scanner {
                 at += 1;
                 continue;
             };
-            match self.judge(pattern, text.bytes, at, end, mode) {
-                Judged::Kept { rule, score } => {
-                    let mut candidate = Candidate {
-                        start: text.base + at,
-                        group_end: text.base + end,
-                        rule: rule as u32,
-                        pattern: index as u32,
-                        tier: self.rules.rules()[rule].tier,
-                        score,
-                        extent: if automata.has_body() {
-                            Extent::Open(text.base + end)
-                        } else {
-                            Extent::Closed(text.base + end)
-                        },
-                        decoded: Chain::default(),
-                        seen: 0,
-                        run: None,
-                    };
-                    self.extend(&mut candidate, text, mode, steps)?;
-                    let extent = candidate.extent;
-                    accept(candidate);
-                    // What begins inside a body is part of it: following each beginning to the same end
-                    // was quadratic.
-                    match extent {
-                        Extent::Closed(reach) => at = reach - text.base,
-                        Extent::Open(reach) => return Ok(reach),
-                    }
+            let start = text.base + at;
+            let mut next = usize::MAX;
+            for &twin in twins {
+                let inside = |(pattern, reach): &&(u32, usize)| *pattern == twin && *reach > start;
+                if let Some((_, reach)) = reached.iter().find(inside) {
+                    next = next.min(*reach);
+                    continue;
                 }
-                Judged::Dropped { rule, reason } => {
-                    if let Some(lines) = dropped {
-                        lines.push(Explained {
+                let pattern = &self.rules.patterns()[twin as usize];
+                match self.judge(pattern, text.bytes, at, end, mode) {
+                    Judged::Kept { rule, score } => {
+                        let group_end = text.base + end;
+                        let mut candidate = Candidate {
+                            start,
+                            group_end,
                             rule: rule as u32,
-                            start: text.base + at,
-                            end: text.base + end,
-                            score: 0.0,
-                            view: pattern.view,
+                            pattern: twin,
+                            tier: self.rules.rules()[rule].tier,
+                            score,
+                            extent: if automata.has_body() {
+                                Extent::Open(group_end)
+                            } else {
+                                Extent::Closed(group_end)
+                            },
                             decoded: Chain::default(),
-                            outcome: Outcome::Dropped(reason),
-                        });
+                            seen: 0,
+                            run: None,
+                        };
+                        self.extend(&mut candidate, text, mode, steps)?;
+                        let extent = candidate.extent;
+                        accept(candidate);
+                        match extent {
+                            // What begins inside a body is part of it: following each beginning to the same
+                            // end was quadratic.
+                            Extent::Closed(reach) => next = next.min(reach),
+                            // A pattern with a body has no twins.
+                            Extent::Open(reach) => return Ok(reach),
+                        }
+                        if twins.len() > 1 {
+                            reached.retain(|(_, reach)| *reach > start);
+                            reached.push((twin, extent.reach()));
+                        }
                     }
-                    at += 1;
+                    Judged::Dropped { rule, reason } => {
+                        if let Some(lines) = dropped {
+                            lines.push(Explained {
+                                rule: rule as u32,
+                                start,
+                                end: text.base + end,
+                                score: 0.0,
+                                view: pattern.view,
+                                decoded: Chain::default(),
+                                outcome: Outcome::Dropped(reason),
+                            });
+                        }
+                        next = start + 1;
+                    }
                 }
             }
+            at = next - text.base;
         }
         Ok(text.base + at)
     }
