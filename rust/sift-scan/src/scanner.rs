@@ -1,7 +1,7 @@
 //! [`Scanner`]: rules compiled once, scanned many times, from any thread.
 
 use std::cell::Cell;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -111,9 +111,15 @@ pub(crate) enum Operation {
 
 /// Patterns of the same candidates, of which the first is looked for: the telephone numbers of 23 countries are
 /// written alike, and what a stream has under way is determinised for all patterns together.
-struct Twins(HashMap<u32, Vec<u32>>);
+struct Twins {
+    groups: Vec<Vec<u32>>,
+    /// By pattern: its group, or [`Twins::ALONE`].
+    of: Box<[u32]>,
+}
 
 impl Twins {
+    const ALONE: u32 = u32::MAX;
+
     fn new(rules: &RuleSet, keep: &[bool]) -> Self {
         let mut groups: Vec<Vec<u32>> = Vec::new();
         for (index, pattern) in (0_u32..).zip(rules.patterns()) {
@@ -122,25 +128,33 @@ impl Twins {
             if category != Category::Pii || pattern.has_body() || !kept(pattern, keep) {
                 continue;
             }
-            let first =
-                |group: &[u32]| group.first().map(|&first| &rules.patterns()[first as usize]);
-            match groups.iter_mut().find(|group| first(group).is_some_and(|p| p.is_twin(pattern))) {
+            let twin = |group: &&mut Vec<u32>| {
+                group
+                    .first()
+                    .is_some_and(|&first| rules.patterns()[first as usize].is_twin(pattern))
+            };
+            match groups.iter_mut().find(twin) {
                 Some(group) => group.push(index),
                 None => groups.push(vec![index]),
             }
         }
-        let groups = groups.into_iter().filter(|group| group.len() > 1);
-        Self(groups.filter_map(|group| Some((*group.first()?, group))).collect())
+        groups.retain(|group| group.len() > 1);
+        let mut of = vec![Self::ALONE; rules.patterns().len()];
+        for (number, group) in (0..).zip(&groups) {
+            group.iter().for_each(|&pattern| of[pattern as usize] = number);
+        }
+        Self { groups, of: of.into() }
     }
 
     /// Whether a pattern is looked for, alone or for its twins.
     fn leads(&self, pattern: u32) -> bool {
-        !self.0.iter().any(|(first, group)| *first != pattern && group.contains(&pattern))
+        self.of(&pattern).first() == Some(&pattern)
     }
 
     /// The patterns that a candidate of this one is judged for.
     fn of<'a>(&'a self, pattern: &'a u32) -> &'a [u32] {
-        self.0.get(pattern).map_or(std::slice::from_ref(pattern), Vec::as_slice)
+        let group = self.of[*pattern as usize];
+        self.groups.get(group as usize).map_or(std::slice::from_ref(pattern), Vec::as_slice)
     }
 }
 
@@ -898,11 +912,14 @@ fn kept(pattern: &Pattern, keep: &[bool]) -> bool {
     }
 }
 
-/// Whether `word` stands in `text` with no letter or digit at its sides; ASCII case ignored.
+/// Whether `word` stands in `text` with no letter or digit at its sides; ASCII case ignored. Most places are ruled
+/// out by one byte.
 fn has_word(text: &[u8], word: &[u8]) -> bool {
     let joins = |b: Option<&u8>| b.is_some_and(u8::is_ascii_alphanumeric);
-    text.windows(word.len().max(1)).enumerate().any(|(i, part)| {
-        part.eq_ignore_ascii_case(word)
+    let Some((first, rest)) = word.split_first() else { return false };
+    text.iter().enumerate().any(|(i, byte)| {
+        byte.eq_ignore_ascii_case(first)
+            && text[i + 1..].get(..rest.len()).is_some_and(|part| part.eq_ignore_ascii_case(rest))
             && !joins(i.checked_sub(1).and_then(|left| text.get(left)))
             && !joins(text.get(i + word.len()))
     })
