@@ -15,7 +15,8 @@
 //! be dropped at any time, and nobody ever waits for it: when it is locked elsewhere (another thread, or
 //! a thread that is gone after `fork`) the step is computed without it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::hash_map::{Entry, HashMap};
+use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Arc, OnceLock, RwLock};
 
@@ -177,6 +178,39 @@ impl Hasher for Mix {
         // Fibonacci hashing; the table takes its index from the low bits, so the high ones are folded in.
         let mixed = (self.0 ^ key).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         self.0 = mixed ^ (mixed >> 32);
+    }
+}
+
+/// States that a step has met, each with its largest number. Most steps meet a few, and looking through them
+/// is quicker than hashing; digits and signs under rules for all countries meet hundreds.
+#[derive(Default)]
+struct Met {
+    few: Vec<Live>,
+    many: HashMap<u64, u32, BuildHasherDefault<Mix>>,
+}
+
+impl Met {
+    const FEW: usize = 48;
+
+    /// Whether the state is new, or its number larger than before.
+    fn insert(&mut self, it: Live) -> bool {
+        let same = |known: &&mut Live| (known.state, known.depth) == (it.state, it.depth);
+        if let Some(known) = self.few.iter_mut().find(same) {
+            let grew = it.distance > known.distance;
+            known.distance = it.distance.max(known.distance);
+            return grew;
+        }
+        if self.few.len() < Self::FEW {
+            self.few.push(it);
+            return true;
+        }
+        match self.many.entry(u64::from(it.state) << 8 | u64::from(it.depth)) {
+            Entry::Vacant(free) => {
+                free.insert(it.distance);
+                true
+            }
+            Entry::Occupied(mut known) => it.distance > known.insert(it.distance.max(*known.get())),
+        }
     }
 }
 
@@ -452,23 +486,18 @@ impl HoldAutomaton {
 
     /// Follows everything that needs no byte from `targets`, which are empty afterwards.
     fn close(&self, targets: &mut Vec<Live>, live: &mut Vec<Live>, ended: &mut Vec<u32>) {
-        let mut met: Vec<Live> = Vec::new();
+        let mut met = Met::default();
         while let Some(it) = targets.pop() {
-            // Few states lead on without a byte: looking through them is quicker than hashing.
-            let known = |other: &Live| {
-                (other.state, other.depth) == (it.state, it.depth) && other.distance >= it.distance
-            };
             match &self.nodes[it.state as usize] {
                 Node::Range(..) | Node::Sparse(_) | Node::Look(..) => live.push(it),
                 Node::Match(pattern) => ended.push(*pattern),
                 Node::Fail => {}
-                _ if met.iter().any(known) => {}
+                // Few states lead on without a byte.
+                _ if !met.insert(it) => {}
                 Node::Union(next) => {
-                    met.push(it);
                     targets.extend(next.iter().map(|&state| Live { state, ..it }));
                 }
                 Node::Open(next) => {
-                    met.push(it);
                     targets.push(Live { state: *next, distance: it.distance.max(1), ..it });
                 }
             }
@@ -828,6 +857,30 @@ mod tests {
     #[test]
     fn a_look_ahead_is_held_until_the_next_byte() {
         assert_eq!(hold_at_each_byte(r"k=([a-z]{2})\b", "k=ab "), [0, 0, 1, 2, 0]);
+    }
+
+    /// What is under way in digits and signs, under the rules of all countries: the work of a byte that was not
+    /// met before. When each of 23 countries had telephone numbers of its own it was 0.3 to 0.7 ms.
+    #[test]
+    fn states_under_way_are_bounded() {
+        let rules = Arc::new(sift_rules::RuleSet::select(&["pii-all"], &[]).unwrap());
+        let scanner = crate::Scanner::new(rules, crate::Options::default()).unwrap();
+        let automaton = &scanner.hold().unwrap().automaton;
+        let mut rng = sift_rules::format::Rng::new(5);
+        for letters in ["0123456789", "0123456789 .-/()+:", "1 ", "1.", "12-", "(0)", "+1 "] {
+            let mut position = automaton.start();
+            let (mut most, mut bytes) = (0, letters.bytes().cycle());
+            for _ in 0..2_000 {
+                let byte = match letters.len() {
+                    0..=3 => bytes.next().unwrap(),
+                    count => letters.as_bytes()[rng.below(count)],
+                };
+                automaton.advance(&mut position, &[byte], |_, _| {});
+                let live = position.states.iter().map(|set| set.live.len()).sum();
+                most = most.max(live);
+            }
+            assert!(most <= 500, "{letters:?} has {most} states under way");
+        }
     }
 
     #[test]
