@@ -312,12 +312,13 @@ class Guard:
 
     # --- the five stages -------------------------------------------------------------------------------------------
 
-    async def check_input(self, text: str, context: RequestContext) -> Verdict:
+    async def check_input(self, text: str, context: RequestContext, *, source: str = "") -> Verdict:
         """Check what a user says, before the model reads it.
 
         Args:
             text: the user's turn.
             context: who asks.
+            source: names a document or a tool whose text the turn brings with it; nothing of it is the user's word.
 
         Returns:
             A verdict; go on with its `text` if it is `allowed`.
@@ -325,11 +326,11 @@ class Guard:
         Raises:
             TypeError: `text` is no `str`.
         """
-        return await self._checked(_Job(self, "input", text, context))
+        return await self._checked(_Job(self, "input", text, context, source=source))
 
-    def check_input_sync(self, text: str, context: RequestContext) -> Verdict:
+    def check_input_sync(self, text: str, context: RequestContext, *, source: str = "") -> Verdict:
         """As `check_input`, for callers without an event loop; blocks while guardrails wait."""
-        return self._checked_sync(_Job(self, "input", text, context))
+        return self._checked_sync(_Job(self, "input", text, context, source=source))
 
     async def check_output(self, text: str, context: RequestContext) -> Verdict:
         """Check what the model says, before anybody sees it; personal data that was taken out is put back.
@@ -487,7 +488,7 @@ class Guard:
         job = _Job(self, stage, text, context, quiet=True)
         return job.state.scanner.redact(text, *job.operators()).text  # type: ignore[no-any-return]
 
-    def reread(self, text: str, context: RequestContext) -> str:
+    def reread(self, text: str, context: RequestContext, *, source: str = "") -> str:
         """A user's text of an earlier turn that is sent again, as a model may read it.
 
         Whoever keeps a refused turn in his history sends it with the next one, and what a history holds need never
@@ -497,6 +498,7 @@ class Guard:
         Args:
             text: the text.
             context: who asks.
+            source: as for `check_input`.
 
         Returns:
             The text as `input` would let it pass, or `<REMOVED>` if it would not, or did not when it was new.
@@ -505,7 +507,7 @@ class Guard:
             LimitExceeded: it cannot be read.
             TypeError: `text` is no `str`.
         """
-        job = _Job(self, "input", text, context, quiet=True)
+        job = _Job(self, "input", text, context, quiet=True, source=source)
         job.read_again()
         if job.tally.status != "ok" and job.tally.decision == "block":
             raise LimitExceeded("a text of an earlier turn cannot be read")
@@ -644,11 +646,14 @@ class _Job:
 
     Args:
         quiet: part of something larger, which is recorded instead.
+        source: what a text of `input` is from, if no user said it.
     """
 
-    __slots__ = ("began", "call", "guard", "plan", "quiet", "size", "stage", "stage_plan", "state", "tally")
+    __slots__ = ("began", "brought", "call", "guard", "plan", "quiet", "size", "stage", "stage_plan", "state", "tally")
 
-    def __init__(self, guard: Guard, stage: Stage, text: str, context: RequestContext, *, quiet: bool = False) -> None:
+    def __init__(
+        self, guard: Guard, stage: Stage, text: str, context: RequestContext, *, quiet: bool = False, source: str = ""
+    ) -> None:
         self.began = time.perf_counter_ns()
         if not isinstance(text, str):
             raise TypeError("a text to be checked must be a str")
@@ -664,6 +669,7 @@ class _Job:
         self.tally = Tally()
         self.size = len(text)
         self.quiet = quiet
+        self.brought = source
 
     @property
     def slow(self) -> tuple[Any, ...]:
@@ -686,7 +692,7 @@ class _Job:
     def blocks(self) -> bool:
         """Whether reading it takes so long, or asks another process, that it is done on a thread."""
         actions = self.state.actions
-        if actions is None or self.stage not in {"retrieval", "tool_output"}:
+        if actions is None or not (self.brought or self.stage in {"retrieval", "tool_output"}):
             return self.size > self.stage_plan.inline
         return actions.remote or self.size > min(self.stage_plan.inline, _SHOWN)
 
@@ -784,6 +790,10 @@ class _Job:
 
     def remember(self) -> None:
         """Keep what later checks of the conversation need."""
+        if self.brought:
+            if not self.tally.stopped and not self.bring(self.call.text, self.brought, "", known_as=self.brought):
+                self.broken("kernel")
+            return
         if self.stage == "input" and self.plan.grounds and self.call.memory is not None:
             self.call.memory.remember_said(self.call.text, self.state.config.limits.source_chars)
         provenance = self.plan.provenance
@@ -1269,6 +1279,8 @@ class _RetrievalJob(_Job):
 
     def __init__(self, guard: Guard, documents: Iterable[Any], context: RequestContext) -> None:
         super().__init__(guard, "retrieval", "", context)
+        if isinstance(documents, str | bytes | Mapping):
+            raise TypeError("retrieved documents must be a list of them")
         self.documents = list(documents)
         self.inner: list[tuple[int, Document, _Job]] = []
 
@@ -1279,10 +1291,11 @@ class _RetrievalJob(_Job):
         acl, context = self.plan.acl, self.call.context
         most = self.state.config.limits.documents
         watched = self.state.config.mode == "monitor" or (acl is not None and acl.table.mode == "monitor")
-        for number, given in enumerate(self.documents):
+        # Those beyond the limit are dropped before anything looks at them.
+        for number, given in enumerate(self.documents[:most]):
             try:
                 document = as_document(given)
-                allowed = number < most and (acl is None or acl.allows(document, context))
+                allowed = acl is None or acl.allows(document, context)
             except Exception:  # noqa: BLE001 -- metadata that cannot be read allows nothing
                 document, allowed = None, False
             if document is None or not (allowed or watched):
