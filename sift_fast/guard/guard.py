@@ -19,7 +19,7 @@ from sift_fast.errors import ConfigError, LimitExceeded, StateUnavailable
 from sift_fast.guard import _edits
 from sift_fast.guard._actions import Actions, open_kernel, remember
 from sift_fast.guard._checks import Call, Check
-from sift_fast.guard._json import drop_fields, render, rough_size
+from sift_fast.guard._json import drop_fields, plain, render, rough_size
 from sift_fast.guard._memory import Memories, Refused
 from sift_fast.guard._plan import Plan, Plans, StagePlan, Stuff
 from sift_fast.guard._rules import make_scanner
@@ -923,8 +923,9 @@ class _Job:
     def operators(self) -> tuple[Any, Any]:
         """What is put in the place of findings, and the vault that keeps them."""
         plan, memory = self.stage_plan, self.call.memory
-        # What is put back for a user was taken from what he may see; in his own answer there is nothing to keep.
-        if memory is None or not plan.pseudonyms or self.stage == "output":
+        # What is put back for a user was taken from what he may see; in his own answer there is nothing to keep. And
+        # what is taken out of a tool's arguments would be put back with what placeholders in them stand for.
+        if memory is None or not plan.pseudonyms or self.stage in {"output", "tool_input"}:
             return plan.keyed, None
         return plan.operators, memory.make_vault()
 
@@ -933,7 +934,7 @@ class _Job:
         tally, config = self.tally, self.state.config
         text: str | None = None
         value: Any = None
-        if tally.decision != "block":
+        if RANK[tally.decision] < RANK["escalate"]:
             try:
                 text, value = self.edited()
             except Exception:  # noqa: BLE001 -- a text that cannot be edited does not go on
@@ -1072,20 +1073,24 @@ class _ToolJob(_Job):
 
     def prepare(self) -> None:
         """Bring the value into the form in which it is read."""
-        value = self.source
         # A result that is typed is read as what it is, also where it comes as text.
         tools = self.plan.tools if self.stage == "tool_output" else None
         try:
+            # What is checked is what goes on, whatever others do with theirs in the meantime.
+            value = self.given = plain(self.source)
             if tools is not None:
                 value, self.encoded = tools.decoded(self.call.tool, value)
+                if self.encoded is not None and self.encoded >= 0 and not tools.is_alone(self.given, self.encoded):
+                    # What stands beside the text is no part of the typed result, and would not be read with it.
+                    self.take(tools, Signal("tools.result"))
             self.source = value
             # What is read is what would go on: a field that a role does not see is gone before anything looks at it.
             hidden = [] if tools is None else tools.hidden(self.call.tool, self.call.context.role)
             if hidden and tools is not None:
-                if tools.is_parts(value):
+                self.source, removed = drop_fields(value, hidden)
+                if tools.is_parts(value) or tools.may_hold(self.source, hidden, removed):
                     # Text has no fields: what this role must not see may stand anywhere in it.
                     self.take(tools, Signal("tools.result"))
-                self.source, _ = drop_fields(value, hidden)
             self.call.text = render(self.source)
             self.call.value = value if self.stage == "tool_output" else self.put_back(self.source)
         except (LimitExceeded, TypeError, StateUnavailable):
@@ -1230,8 +1235,7 @@ class _ToolJob(_Job):
             return self.edit_text(self.source), None
         value = self.source
         if self.tally.rescrub:
-            operators, vault = self.operators()
-            value = self.state.scanner.redact_json(value, operators, vault).value
+            value = self.state.scanner.redact_json(value, *self.operators()).value
         if self.encoded is not None:
             text = json.dumps(value, ensure_ascii=False)
             if self.encoded < 0:
