@@ -29,6 +29,9 @@ use sift_rules::{once, Parts};
 /// Sets the table may have before it is dropped.
 const MAX_STATES: usize = 32 * 1024;
 
+/// Steps it may have: 16 bytes each. Chat has five for each set.
+const MAX_STEPS: usize = 16 * MAX_STATES;
+
 /// How many bytes all patterns are followed together: with 2, twice as long at the median, with 6 too.
 const SHALLOW: u8 = 3;
 
@@ -430,7 +433,7 @@ impl HoldAutomaton {
             (position.states, position.rows) = (states, Vec::new());
             return;
         };
-        if table.states.len() > MAX_STATES {
+        if table.states.len() > MAX_STATES || table.next.len() + table.merged.len() > MAX_STEPS {
             table.clear();
         }
         if position.generation != table.generation || position.rows.is_empty() {
