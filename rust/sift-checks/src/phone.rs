@@ -195,7 +195,8 @@ fn is_date(value: &[u8]) -> bool {
     let dotted =
         marks[..3] == *b"..." && count == 3 && groups[..4].iter().all(|digits| *digits <= 3);
     let day = matches!(groups[..3], [4, 1 | 2, 1 | 2] | [1 | 2, 1 | 2, 4] | [1 | 2, 1 | 2, 2]);
-    dotted || (same && day && count >= 2)
+    // Behind a day stands an hour, not more of the same: `06.12.34.56.78` is how France writes a number.
+    dotted || (same && day && (count == 2 || (count > 2 && marks[2] != marks[0])))
 }
 
 #[cfg(test)]
@@ -246,6 +247,9 @@ mod tests {
             (PhoneGb, "020 7946 0958", grouped),
             (PhoneDe, "030 23125 000", grouped),
             (PhoneFr, "01 99 00 12 34", grouped),
+            (PhoneFr, "06.12.34.16.62", grouped),
+            (PhoneFr, "01-23-45-26-81", grouped),
+            (PhoneUs, "0049 15123457827", grouped),
             (PhoneIl, "09-7625400", grouped),
             (PhoneIn, "91-415-555-0132", grouped),
             (PhoneBr, "11 98456 5666", grouped),
@@ -266,6 +270,8 @@ mod tests {
             (PhoneTr, "", "532123456"),
             (PhoneJp, "", "2021-05-20"),
             (PhoneFr, "", "10.20.30.40"),
+            (PhoneFr, "", "01.02.2003 04.05"),
+            (PhoneJp, "", "2021-05-20 10.30"),
         ] {
             assert!(matches!(run(check, before, value), Outcome::Drop(_)), "{before}{value}");
         }

@@ -42,10 +42,12 @@ pub enum Opening {
         /// Sets of bytes.
         sets: Vec<ByteSet>,
     },
-    /// The group has a sign at most `far` bytes from its beginning.
+    /// The group has a sign `near` to `far` bytes from its beginning.
     Sign {
         /// `@`, `(` with a digit one to three bytes behind it, or `.` with a letter behind it.
         sign: u8,
+        /// Fewest bytes left of it.
+        near: usize,
         /// Most bytes left of it.
         far: usize,
         /// Bytes that can stand left of it, in the group.
@@ -131,15 +133,16 @@ fn lead(before: &Hir) -> ByteSet {
 /// A group all of whose words have a point with a letter behind it, perhaps behind others.
 fn pointed(parts: &Parts) -> Option<Opening> {
     let elements = elements(&parts.group);
-    let (mut far, mut left) = (0, [0; 4]);
+    let (mut near, mut far, mut left) = (0, 0, [0; 4]);
     for (i, element) in elements.iter().enumerate() {
         if matches!(element.kind(), HirKind::Literal(literal) if literal.0.as_ref() == b".") {
             let rest = Hir::concat(elements[i + 1..].iter().map(|e| (*e).clone()).collect());
             let sets = prefix(&rest, MAX_BEHIND);
             if sets.first().is_some_and(|set| within(set, |b| b.is_ascii_alphabetic())) {
-                return Some(Opening::Sign { sign: b'.', far, left, sets });
+                return Some(Opening::Sign { sign: b'.', near, far, left, sets });
             }
         }
+        near += element.properties().minimum_len()?;
         far += element.properties().maximum_len().filter(|most| *most <= MAX_FAR)?;
         if far > MAX_FAR {
             return None;
@@ -178,7 +181,8 @@ fn signed(parts: &Parts) -> Option<Opening> {
         let behind = Hir::concat(vec![Hir::literal(more.to_vec()), rest()]);
         let sets = prefix(&behind, MAX_BEHIND);
         if sign == b'@' || sets.iter().take(3).any(|set| within(set, |b| b.is_ascii_digit())) {
-            return Some(Opening::Sign { sign, far, left, sets });
+            let near = elements[..i].iter().filter_map(|e| e.properties().minimum_len()).sum();
+            return Some(Opening::Sign { sign, near, far, left, sets });
         }
     }
     None
@@ -486,7 +490,7 @@ mod tests {
     #[test]
     fn signs_and_what_may_stand_left_of_them() {
         let all = opening(r"([a-z.]{1,20}@[a-z]{2,9}\.d)").unwrap();
-        let [Opening::Sign { sign: b'@', far: 20, left, sets }] = all.as_slice() else {
+        let [Opening::Sign { sign: b'@', near: 1, far: 20, left, sets }] = all.as_slice() else {
             panic!("not one sign")
         };
         assert!(has_byte(left, b'.') && !has_byte(left, b'@') && sets.len() == 4);
@@ -501,7 +505,7 @@ mod tests {
     #[test]
     fn points_with_a_letter_behind() {
         let all = opening(r"\b([a-z][a-z.]{0,20}\.[a-z]{2,9})\b").unwrap();
-        let [Opening::Sign { sign: b'.', far: 21, left, sets }] = all.as_slice() else {
+        let [Opening::Sign { sign: b'.', near: 1, far: 21, left, sets }] = all.as_slice() else {
             panic!("not one sign")
         };
         assert!(has_byte(left, b'.') && !has_byte(left, b'-') && sets.len() == 2);
