@@ -139,7 +139,8 @@ def test_the_newest_record_of_a_name_is_taken(modules, tmp_path):
     for at, name in (("2026-01-02T00", "kernel"), ("2026-01-10T00", "kernel"), ("2026-02-01T00", "kernel-socket")):
         keep.keep({"benchmark": name, "at": at}, tmp_path)
     newest = keep.newest("kernel", tmp_path)
-    assert newest is not None and newest.name == "2026-01-10-kernel.json"
+    assert newest is not None
+    assert newest.name == "2026-01-10-kernel.json"
 
 
 def test_the_page_is_made_from_the_newest_records(modules):
