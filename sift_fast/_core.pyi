@@ -1251,9 +1251,7 @@ def import_tools(definitions: str) -> str:
     """
 
 _Decision: TypeAlias = Literal["allow", "escalate", "deny"]
-_Ended: TypeAlias = tuple[
-    Literal["settled", "cancelled", "unknown", "expired"], list[tuple[str, str, int]], bool, bool
-]
+_Ended: TypeAlias = tuple[Literal["settled", "cancelled", "unknown", "expired"], list[tuple[str, str, int]], bool, bool]
 
 @final
 class SigningKey:

@@ -21,8 +21,8 @@ from benches.kernel import keep
 _TIMES = re.compile(r"(\S.*?) +P50 +([\d.]+) us +P95 +([\d.]+) us +P99 +([\d.]+) us")
 _RATE = re.compile(r" +(\d+) a second, (\d+) us of processor time each")
 #: Lines of `ledger_speed`.
-_DURABLE = re.compile(r"(\S+): (\d+) durable receipts in [\d.]+ s from \d+ callers: (\d+)/s")
-_VERIFIED = re.compile(r"(\S+): (\d+) receipts with proofs verified on one core in ([\d.]+) s")
+_DURABLE = re.compile(r"durable, (\w+) +(\d+) callers, +(\d+) on their way each: +(\d+) receipts/s, ([\d.]+) us .*")
+_VERIFIED = re.compile(r"verified, (\w+) +tree of \d+: (\d+) receipts .*: ([\d.]+) s a million .*")
 
 
 def times(text: str) -> list[dict[str, Any]]:
@@ -42,18 +42,21 @@ def times(text: str) -> list[dict[str, Any]]:
 
 
 def ledger(text: str) -> list[dict[str, Any]]:
-    """What `ledger_speed` said: of each class receipts a second, and seconds to verify how many.
+    """What `ledger_speed` said: durable receipts a second, and seconds of one core to verify a million.
 
     Args:
         text: its output.
     """
-    rows: dict[str, dict[str, Any]] = {}
+    rows: list[dict[str, Any]] = []
     for line in text.splitlines():
-        if found := _DURABLE.match(line):
-            rows.setdefault(found[1], {})["per_second"] = int(found[3])
-        elif found := _VERIFIED.match(line):
-            rows.setdefault(found[1], {}).update(verified=int(found[2]), seconds=float(found[3]))
-    return [{"receipts": name, **row} for name, row in rows.items()]
+        if found := _DURABLE.fullmatch(line):
+            callers, ahead, rate = map(int, found.group(2, 3, 4))
+            many = {"callers": callers, "ahead": ahead, "per_second": rate, "processor_us": float(found[5])}
+            rows.append({"what": "durable", "receipts": found[1], **many})
+        elif found := _VERIFIED.fullmatch(line):
+            some = {"count": int(found[2]), "seconds_a_million": float(found[3])}
+            rows.append({"what": "verified", "receipts": found[1], **some})
+    return rows
 
 
 def _run(package: str, example: str, *words: str) -> str:

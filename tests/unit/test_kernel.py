@@ -754,9 +754,7 @@ class TestRevocation:
             kernel.reinstate(agent="support-bot")
 
     def test_a_session_is_that_of_its_agent(self, kernel, key):
-        grant = sf.SessionGrant(
-            session="revoked", tenant="acme", agent="support-bot", roles=["support"], seconds=60
-        )
+        grant = sf.SessionGrant(session="revoked", tenant="acme", agent="support-bot", roles=["support"], seconds=60)
         session = kernel.open_session(sf.sign_grant(grant, key))
         asked = refund(1, session="revoked")
         for tenant, agent, allowed in (
@@ -770,7 +768,9 @@ class TestRevocation:
             finally:
                 kernel.reinstate(tenant=tenant, agent=agent, session="revoked")
 
-    @pytest.mark.parametrize("subject", [{}, {"tenant": "a", "key": "b"}, {"session": "a", "agent": "b"}, {"session": "a"}])
+    @pytest.mark.parametrize(
+        "subject", [{}, {"tenant": "a", "key": "b"}, {"session": "a", "agent": "b"}, {"session": "a"}]
+    )
     def test_one_thing_is_named(self, kernel, subject):
         with pytest.raises(sf.ConfigError):
             kernel.revoke(**subject)

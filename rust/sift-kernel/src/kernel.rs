@@ -1,6 +1,6 @@
 //! The kernel: authenticate, evaluate, reserve, decide, record. In this order, and nowhere else.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -12,8 +12,8 @@ use sift_ledger::hex;
 use sift_ledger::jcs::Value as Json;
 use sift_ledger::keys::{Keyring, PrivateKey, PublicKey, Purpose};
 use sift_ledger::log::{Entry, LogConfig};
-use sift_ledger::receipt::{self, Class, Fields, ReceiptError, Statement};
-use sift_policy::json::{JsonLimits, Object, Value};
+use sift_ledger::receipt::{self, Class, Fields, ReceiptError};
+use sift_policy::json::{JsonLimits, Value};
 use sift_policy::{Approver, ArgumentFinding, Effect, Policy, Request, Taint};
 use zeroize::Zeroizing;
 
@@ -34,8 +34,12 @@ use crate::process::Hold;
 use crate::request::{preimage, ActionRequest, Credential, Proof};
 use crate::revocation::{Revocations, Subject, SubjectKind};
 use crate::seal;
+use crate::seeds::{Seed, Seeds};
 use crate::session::{Elevation, Session, SignedElevation, SignedGrant};
-use crate::store::{Before, Mark, Noted, SqliteStore, Store, Trace, Undo, Waits};
+use crate::start::{
+    accept_after, check_charges, check_keys, check_ledger, check_store, CLOCK_INTERVAL,
+};
+use crate::store::{Mark, Noted, SqliteStore, Store, Trace, Undo, Waits};
 use crate::sync::{lock, read, write};
 use crate::wire::random;
 
@@ -312,14 +316,8 @@ pub struct Kernel {
     closed: AtomicBool,
 }
 
-/// How often the wall clock is noted in the store, milliseconds.
-const CLOCK_INTERVAL: i64 = 60_000;
-
 /// How long what was decided is kept in the store, milliseconds: approvals that are over, undos that nobody ran.
 const KEPT: i64 = 30 * 86_400_000;
-
-/// Most bytes of arguments that are held for actions that could have to be undone.
-const SEED_BYTES: usize = 256 << 20;
 
 /// Most bytes that a permit has and its receipt has not: a signature with the name of its key, the secret.
 const PERMIT_BYTES: usize = 1_024;
@@ -2025,90 +2023,6 @@ struct Case {
     risk: Option<&'static str>,
 }
 
-/// Seeds of open leases, by number and bytes.
-///
-/// Half of the room is shared out: each tenant of the key ring has as much of it as any other, and so has each agent
-/// of a tenant, so that nobody's part can be filled by others, however many they are. The other half is for whoever
-/// comes, and of it nobody holds more than is left.
-#[derive(Default)]
-struct Seeds {
-    held: HashMap<String, (i64, Arc<Seed>)>,
-    /// How many bytes each tenant and agent holds.
-    owners: HashMap<(String, String), usize>,
-    /// Agents with a key, by tenant.
-    known: BTreeMap<String, BTreeSet<String>>,
-    /// Bytes of the half that is nobody's.
-    lent: usize,
-}
-
-impl Seeds {
-    /// Puts the agents of a key ring in the place of those before.
-    fn share(&mut self, keys: &Keyring) {
-        self.known.clear();
-        for key in keys.of(Purpose::Agent) {
-            if let (Some(tenant), Some(agent)) = (&key.tenant, &key.agent) {
-                self.known.entry(tenant.clone()).or_default().insert(agent.clone());
-            }
-        }
-        self.lent =
-            self.owners.iter().map(|(owner, held)| held.saturating_sub(self.part(owner))).sum();
-    }
-
-    /// Bytes that are one agent's own.
-    fn part(&self, (tenant, agent): &(String, String)) -> usize {
-        match self.known.get(tenant) {
-            Some(agents) if agents.contains(agent) => {
-                SEED_BYTES / 2 / self.known.len() / agents.len()
-            }
-            _ => 0,
-        }
-    }
-
-    fn fits(&self, seed: &Seed, most: usize) -> bool {
-        let owner = seed.owner();
-        let held = self.owners.get(&owner).copied().unwrap_or(0);
-        let beyond = held.saturating_add(seed.bytes).saturating_sub(self.part(&owner));
-        self.held.len() < most && beyond <= (SEED_BYTES / 2).saturating_sub(self.lent)
-    }
-
-    fn insert(&mut self, lease: &str, until: i64, seed: Seed) {
-        self.count(seed.owner(), |held| held.saturating_add(seed.bytes));
-        self.held.insert(lease.to_owned(), (until, Arc::new(seed)));
-    }
-
-    fn count(&mut self, owner: (String, String), change: impl Fn(usize) -> usize) {
-        let part = self.part(&owner);
-        let held = self.owners.get(&owner).copied().unwrap_or(0);
-        let then = change(held);
-        self.lent = self.lent.saturating_sub(held.saturating_sub(part));
-        self.lent = self.lent.saturating_add(then.saturating_sub(part));
-        if then == 0 {
-            self.owners.remove(&owner);
-        } else {
-            self.owners.insert(owner, then);
-        }
-    }
-
-    fn get(&self, lease: &str) -> Option<Arc<Seed>> {
-        self.held.get(lease).map(|(_, seed)| Arc::clone(seed))
-    }
-
-    fn remove(&mut self, lease: &str) {
-        let Some((_, seed)) = self.held.remove(lease) else { return };
-        self.count(seed.owner(), |held| held.saturating_sub(seed.bytes));
-    }
-
-    fn sweep(&mut self, now_ms: i64) {
-        let over = |(lease, (until, _)): (&String, &(i64, Arc<Seed>))| {
-            (*until <= now_ms).then(|| lease.clone())
-        };
-        let gone: Vec<String> = self.held.iter().filter_map(over).collect();
-        for lease in gone {
-            self.remove(&lease);
-        }
-    }
-}
-
 /// The receipt key. What it signs may be signed by another thread, so that no answer waits for it.
 #[derive(Clone)]
 struct Signer {
@@ -2136,42 +2050,6 @@ struct Queued {
     statement: Option<Vec<u8>>,
     /// Tells when it is durable.
     pending: Arc<dyn Pending>,
-}
-
-/// What is needed to undo an action, before it is known how it went.
-struct Seed {
-    trace_id: String,
-    tenant: String,
-    agent: String,
-    request_id: String,
-    tool: String,
-    args: Vec<(String, String)>,
-    call: Value,
-    /// Of the action as canonical JSON, as a measure of what is held.
-    bytes: usize,
-}
-
-impl Seed {
-    fn owner(&self) -> (String, String) {
-        (self.tenant.clone(), self.agent.clone())
-    }
-
-    /// The arguments of the undoing call; nothing when they point to what is not there.
-    fn arguments(&self, result: &Value) -> Option<Value> {
-        if self.args.is_empty() {
-            return Some(self.call.clone());
-        }
-        let mut members = Vec::with_capacity(self.args.len());
-        for (name, pointer) in &self.args {
-            let value = match (pointer.strip_prefix("/args"), pointer.strip_prefix("/result")) {
-                (Some(rest), _) => self.call.pointer(rest)?,
-                (_, Some(rest)) => result.pointer(rest)?,
-                _ => return None,
-            };
-            members.push((name.as_str().into(), value.clone()));
-        }
-        Object::from_members(members).ok().map(Value::Object)
-    }
 }
 
 struct Granted {
@@ -2212,230 +2090,4 @@ fn not_recorded(error: JournalError) -> KernelError {
 fn tidy(store: &dyn Store, wall_ms: i64) -> std::result::Result<(), StoreError> {
     store.forget_approvals(wall_ms.saturating_sub(KEPT))?;
     store.forget_undos(wall_ms)
-}
-
-/// Whether store and ledger belong together: without the store's part revocations, used approvals and spent
-/// budgets would be forgotten, and nobody would notice.
-fn check_ledger(before: &Before, size: Option<u64>) -> Result<()> {
-    let Some(size) = size else { return Ok(()) };
-    let wrong = |what: &str| Err(KernelError::Unavailable(what.to_owned()));
-    match before {
-        Before::None if size > 0 => wrong(
-            "the store (`kernel.sqlite`) is new and the ledger is not: put the store back that belongs to the \
-             ledger, or begin with a new state folder, a new `origin` and new keys",
-        ),
-        Before::Closed { noted, .. } | Before::Crashed(noted) if size < noted.tree_size => wrong(
-            "the ledger is shorter than the store (`kernel.sqlite`) knows: put the ledger back that belongs to it",
-        ),
-        Before::Closed { noted, .. } if size > noted.tree_size => wrong(
-            "the store (`kernel.sqlite`) is older than the ledger: put the one back that belongs to it",
-        ),
-        _ => Ok(()),
-    }
-}
-
-/// Most receipts that are asked for the state of the store: they are queued in the order in which the store was
-/// changed, but for what threads do between the two.
-const TAIL: u64 = 32;
-
-/// Whether the store is the one that the newest receipts were made with, and knows of all that they know of.
-fn check_store(journal: &dyn Journal, mark: Mark<'_>) -> Result<()> {
-    let wrong = |what: &str| Err(KernelError::Unavailable(what.to_owned()));
-    for entry in journal.tail(TAIL).map_err(not_recorded)? {
-        let Ok(statement) = Statement::of(&entry) else {
-            return wrong("the ledger ends with what is no receipt: it is not that of a kernel");
-        };
-        let seen = statement.text("store").and_then(|seen| seen.rsplit_once(':'));
-        let Some((id, generation)) = seen else { continue };
-        if id != mark.id {
-            return wrong(
-                "the store (`kernel.sqlite`) is not the one that the ledger was written with: put that one back",
-            );
-        }
-        if generation.parse().is_ok_and(|seen: u64| seen > mark.generation) {
-            return wrong(
-                "the store (`kernel.sqlite`) is older than the ledger: put the one back that belongs to it",
-            );
-        }
-    }
-    Ok(())
-}
-
-/// Up to which time of issue requests may have been accepted before, milliseconds since 1970. Nonces are not
-/// durable, so those are refused.
-///
-/// Errors: a clock that is behind what the store knows.
-fn accept_after(before: &Before, clock: &dyn Clock, skew_ms: i64) -> Result<i64> {
-    // The steady clock first, and last where it is noted: whatever comes between two readings, no more time seems to
-    // have passed than has.
-    let (steady, wall) = (clock.steady_ms(), clock.wall_ms());
-    let noted = match before {
-        // Nothing that was issued before the first start was meant for it.
-        Before::None => return Ok(wall.saturating_sub(1)),
-        Before::Closed { noted, .. } | Before::Crashed(noted) => noted,
-    };
-    let elapsed = steady.saturating_sub(noted.steady_ms);
-    let same_run = !noted.boot.is_empty() && noted.boot == clock.boot() && elapsed >= 0;
-    // In the same run of the machine the steady clock tells what time it must be at least, but for what a daemon
-    // may slew.
-    let expected = if same_run {
-        noted.wall_ms.saturating_add(elapsed).saturating_sub(elapsed / 1_000 + 1)
-    } else {
-        noted.wall_ms
-    };
-    if wall < expected.saturating_sub(skew_ms) {
-        return Err(KernelError::Unavailable(
-            "the clock is behind the last time that the store knows: set it right".to_owned(),
-        ));
-    }
-    Ok(match before {
-        Before::Closed { issued_ms, .. } => *issued_ms,
-        // Before now, and issued `skew` later at most. In another run of the machine it may have gone on for an
-        // interval after the note, and the clock of now may be behind that.
-        _ if same_run => wall.max(expected).saturating_add(skew_ms),
-        _ => wall.max(noted.wall_ms.saturating_add(CLOCK_INTERVAL)).saturating_add(skew_ms),
-    })
-}
-
-fn check_keys(keys: &Keyring, config: &Config, receipt_key: &PrivateKey) -> Result<()> {
-    let wrong = |message: String| Err(KernelError::Config(format!("keys.toml: {message}")));
-    for key in keys.of(Purpose::Agent) {
-        if key.tenant.is_none() || key.agent.is_none() || roles(key).is_empty() {
-            return wrong(format!(
-                "agent key `{}` needs a `tenant`, an `agent` and at least one role",
-                key.id
-            ));
-        }
-    }
-    // Without it nobody knows that an agent's key and an approver's are of one person.
-    for key in keys.of(Purpose::Agent).chain(keys.of(Purpose::Approver)) {
-        if !key.name.as_deref().is_some_and(crate::request::is_label) {
-            return wrong(format!("key `{}` needs a `name`: the person behind it", key.id));
-        }
-    }
-    match keys.get(&config.receipt_key_id, Purpose::Receipt) {
-        Ok(key) if key.to_bytes() == receipt_key.public() => Ok(()),
-        Ok(_) => wrong(format!(
-            "key `{}` is not the public half of the receipt key that kernel.toml names",
-            config.receipt_key_id
-        )),
-        Err(_) => {
-            wrong(format!("receipt key `{}` of kernel.toml is missing", config.receipt_key_id))
-        }
-    }
-}
-
-/// What a tool charges must be capped somewhere: an uncapped budget is none.
-fn check_charges(policy: &Policy, budgets: &Budgets) -> Result<()> {
-    for tool in policy.tools() {
-        for charge in &tool.charges {
-            if !budgets.caps(&charge.budget, &charge.unit) {
-                return Err(KernelError::Config(format!(
-                    "budgets.toml: tool `{}` charges `{}` in `{}`, which no limit caps",
-                    tool.name, charge.budget, charge.unit
-                )));
-            }
-        }
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn seed(agent: &str, bytes: usize) -> Seed {
-        Seed {
-            trace_id: "t1".to_owned(),
-            tenant: "acme".to_owned(),
-            agent: agent.to_owned(),
-            request_id: "r1".to_owned(),
-            tool: "unbook".to_owned(),
-            args: Vec::new(),
-            call: Value::Null,
-            bytes,
-        }
-    }
-
-    #[test]
-    fn seeds_are_bounded_by_number_and_by_bytes() {
-        let mut seeds = Seeds::default();
-        let half = SEED_BYTES / 2;
-        assert!(seeds.fits(&seed("a", half), 3) && !seeds.fits(&seed("a", half + 1), 3));
-        seeds.insert("a", 10, seed("a", half / 2));
-        seeds.insert("b", 20, seed("b", half / 2));
-        assert!(!seeds.fits(&seed("c", 1), 3) && !seeds.fits(&seed("c", 0), 2));
-        seeds.sweep(10);
-        assert!(seeds.get("a").is_none() && seeds.get("b").is_some());
-        assert!(seeds.fits(&seed("a", half / 2), 3));
-        seeds.remove("b");
-        seeds.remove("b");
-        assert_eq!((seeds.held.len(), seeds.lent, seeds.owners.len()), (0, 0, 0));
-    }
-
-    /// What an agent can hold beside those before it.
-    fn fill(seeds: &mut Seeds, agent: &str) -> usize {
-        let seed = || seed(agent, 64 << 10);
-        let mut count = 0;
-        while seeds.fits(&seed(), 1_000_000) {
-            seeds.insert(&format!("l{}", seeds.held.len()), 10, seed());
-            count += 1;
-        }
-        count * seed().bytes
-    }
-
-    #[test]
-    fn an_agent_without_a_key_fills_no_more_of_the_seeds_than_it_leaves() {
-        let mut seeds = Seeds::default();
-        assert_eq!(fill(&mut seeds, "a"), SEED_BYTES / 4);
-        assert_eq!(fill(&mut seeds, "b"), SEED_BYTES / 8);
-        assert!(seeds.fits(&seed("c", 64 << 10), 1_000_000));
-    }
-
-    /// Keys of agents `a0`, `a1`, ... of the tenant `acme`, and as many of each other tenant as are asked for.
-    fn ring(agents: u8, others: u8) -> Keyring {
-        let mut ring = Keyring::new();
-        let mut add = |seed: u8, tenant: &str, agent: String| {
-            let key = PrivateKey::from_seed(&[seed; 32]);
-            let mut public =
-                PublicKey::new(&format!("k{seed}"), Purpose::Agent, &key.public()).unwrap();
-            (public.tenant, public.agent) = (Some(tenant.to_owned()), Some(agent));
-            ring.add(public).unwrap();
-        };
-        for number in 0..agents {
-            add(number, "acme", format!("a{number}"));
-        }
-        for number in 0..others {
-            add(100 + number, "other", format!("o{number}"));
-        }
-        ring
-    }
-
-    #[test]
-    fn many_agents_together_leave_every_other_its_part() {
-        let mut seeds = Seeds::default();
-        seeds.share(&ring(16, 4));
-        // All but one of a tenant, and some that have no key, take what they can get.
-        for round in 0..3 {
-            for number in 0..15 {
-                fill(&mut seeds, &format!("a{number}"));
-                fill(&mut seeds, &format!("nobody{round}{number}"));
-            }
-        }
-        let half = SEED_BYTES / 2;
-        assert!(seeds.lent <= half && seeds.lent > half - half / 100, "the rest is full");
-        assert_eq!(fill(&mut seeds, "a15"), half / 2 / 16);
-        let other = |lease: usize| Seed { tenant: "other".to_owned(), ..seed("o0", lease) };
-        assert!(seeds.fits(&other(half / 2 / 4), 1_000_000));
-        let held: usize = seeds.owners.values().sum();
-        assert!(held <= SEED_BYTES);
-        // A ring with fewer agents has larger parts, and one with more smaller ones.
-        let before = seeds.lent;
-        seeds.share(&ring(16, 0));
-        assert!(seeds.lent < before && seeds.fits(&seed("a15", half / 32), 1_000_000));
-        seeds.share(&ring(32, 4));
-        assert!(seeds.lent > before && !seeds.fits(&seed("a15", 64 << 10), 1_000_000));
-        seeds.sweep(10);
-        assert_eq!((seeds.held.len(), seeds.lent, seeds.owners.len()), (0, 0, 0));
-    }
 }

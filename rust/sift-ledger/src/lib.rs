@@ -17,6 +17,7 @@ pub mod storage;
 pub mod tiles;
 
 mod entry;
+mod head;
 mod journal;
 mod recovery;
 mod text;

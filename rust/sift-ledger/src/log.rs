@@ -106,6 +106,10 @@ impl LogConfig {
 /// Most bytes of entries in one commit.
 const MAX_BATCH: usize = 4 << 20;
 
+/// Bytes in line from which on whoever brings an entry makes it: a flood is slowed down by its own signatures, and not
+/// everybody else by the one thread that commits.
+const BUSY: usize = 1 << 20;
+
 /// When no more entries than this were in the commit before, and no more wait, all of one thread, then none is kept
 /// waiting for company: it would wait for itself. (To go by numbers alone holds 32 callers in commits of one or two
 /// entries where a flush is quick, each of which costs 15 us for its signature.)
@@ -375,17 +379,21 @@ impl Log {
         let Some(last) = queue.batches.back_mut() else { return Err(LogError::Closed) };
         let offset = last.entries.len() as u64;
         let batch = last.batch.clone();
-        last.entries.push(entry);
+        last.entries.push(entry.clone());
         if last.entries.len() > FEW || last.caller != Some(caller) {
             last.caller = None;
         }
         last.bytes += cost;
         let index = queue.next;
         queue.next += 1;
+        let busy = queue.bytes > BUSY;
         drop(queue);
         if !fits {
             // Once for a batch: the committer takes what has gathered when it comes, and gathers without waking.
             self.shared.arrived.notify_one();
+        }
+        if busy {
+            entry.made();
         }
         Ok(Ticket { batch, offset, index })
     }
