@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sift_fast.errors import ConfigError, LimitExceeded
 from sift_fast.guard import config as tables
+from sift_fast.guard._json import names_only
 from sift_fast.guard.verdict import Document, Edit, RequestContext, Signal, Stage
 
 if TYPE_CHECKING:
@@ -391,7 +392,7 @@ class Tools(Check):
             returns = self._returns.get(call.tool)
             if returns is not None and returns.error(call.value):
                 return Signal("tools.result")
-            wrong = tool.tenant_field and not _belongs(call.value, tool.tenant_field.split("."), call.context.tenant)
+            wrong = tool.tenant_field and not names_only(call.value, tool.tenant_field, call.context.tenant)
             return Signal("tools.tenant") if wrong else None
         context, memory = call.context, call.memory
         if memory is not None and self._most is not None:
@@ -442,14 +443,10 @@ class Tools(Check):
         table = self._tools.get(tool)
         return [] if table is None else [field for field, roles in table.personal.items() if role not in roles]
 
-
-def _belongs(value: Any, parts: Sequence[str], tenant: str) -> bool:
-    """Whether a field stands in every item of a document, and names a tenant there."""
-    if isinstance(value, list | tuple):
-        return all(_belongs(item, parts, tenant) for item in value)
-    if not parts:
-        return isinstance(value, str) and value == tenant
-    return isinstance(value, Mapping) and parts[0] in value and _belongs(value[parts[0]], parts[1:], tenant)
+    def has_owner(self, tool: str) -> bool:
+        """Whether a tool's result must say whose it is."""
+        table = self._tools.get(tool)
+        return table is not None and bool(table.tenant_field)
 
 
 def check_edits(name: str, table: tables.GuardrailConfig) -> None:

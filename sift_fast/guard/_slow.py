@@ -12,6 +12,7 @@ import inspect
 import json
 import math
 import os
+import re
 import secrets
 import threading
 import time
@@ -35,6 +36,8 @@ _SCORERS = 4
 _CACHE_ENTRIES = 4_096
 _CACHE_S = 60.0
 _MAX_ANSWER = 64 * 1024
+#: A stable code: words of letters in one case, each with a number of up to three digits. No key or address is one.
+_CODE = re.compile(r"(?:[a-z]{1,24}|[A-Z]{1,24})\d{0,3}(?:[._-](?:(?:[a-z]{1,24}|[A-Z]{1,24})\d{0,3}|\d{1,3})){0,7}")
 
 
 class Threads:
@@ -222,7 +225,8 @@ def _opinion(answer: Any, name: str) -> Opinion:
         raise TypeError(f"guardrail `{name}` answered something that is no score")
     if not 0 <= score <= 1 or not isinstance(reason, str) or len(reason) > 64:
         raise TypeError(f"guardrail `{name}` answered a score that is not from 0 to 1, or no short reason")
-    return Opinion(float(score), "".join(c if c.isalnum() or c in "._-" else "_" for c in reason))
+    # It stands in events and records, and may be a piece of the text: what is no code for sure is not repeated.
+    return Opinion(float(score), reason if _CODE.fullmatch(reason) else "custom.score")
 
 
 class HttpJudge:

@@ -103,6 +103,7 @@ class RequestContext(Value):
         given: tuple[tuple[str, Any], ...] = (
             ("tenant", tenant), ("role", role), ("state", state),
             ("user", user), ("conversation", conversation), ("trace_id", trace_id),
+            ("model", model), ("model_version", model_version),
         )  # fmt: skip
         for number, (name, value) in enumerate(given):
             # The first three are always there.
@@ -113,8 +114,9 @@ class RequestContext(Value):
         put = object.__setattr__
         put(self, "tenant", tenant)
         put(self, "role", role)
-        put(self, "user", user)
-        put(self, "conversation", conversation)
+        # Whoever says "" means that there is none: it is no user and no conversation that all of them share.
+        put(self, "user", user or None)
+        put(self, "conversation", conversation or None)
         put(self, "trace_id", trace_id)
         put(self, "model", model)
         put(self, "model_version", model_version)
