@@ -386,6 +386,8 @@ class Tools(Check):
     def run(self, call: Call) -> Signal | None:
         """At `tool_input` the right to call and the arguments, at `tool_output` the result's shape."""
         tool = self._tools.get(call.tool)
+        if call.stage == "tool_input" and self._is_over(call):
+            return Signal("tools.calls")
         if tool is None:
             return None if self._unlisted == "allow" else Signal("tools.unlisted")
         if call.stage == "tool_output":
@@ -394,12 +396,7 @@ class Tools(Check):
                 return Signal("tools.result")
             wrong = tool.tenant_field and not names_only(call.value, tool.tenant_field, call.context.tenant)
             return Signal("tools.tenant") if wrong else None
-        context, memory = call.context, call.memory
-        if memory is not None and self._most is not None:
-            with memory.lock:
-                memory.calls += 1
-                if memory.calls > self._most:
-                    return Signal("tools.calls")
+        context = call.context
         if tool.roles and context.role not in tool.roles:
             return Signal("tools.role")
         if tool.states and context.state not in tool.states:
@@ -408,6 +405,15 @@ class Tools(Check):
         if args is not None and args.error(call.value) is not None:
             return Signal("tools.arguments")
         return Signal("tools.escalate", decision="escalate") if tool.escalate else None
+
+    def _is_over(self, call: Call) -> bool:
+        """Count a call of whatever tool; whether there were too many."""
+        memory = call.memory
+        if memory is None or self._most is None:
+            return False
+        with memory.lock:
+            memory.calls += 1
+            return memory.calls > self._most
 
     def decoded(self, tool: str, result: Any) -> tuple[Any, int | None]:
         """A result that came as text, or as parts of which one is text, as the containers that the text stands for,

@@ -550,6 +550,13 @@ class Guard:
             raise ConfigError("the configuration has no guardrail of kind `acl`")
         return acl.condition(context)
 
+    def reads_fields(self, tool: str, context: RequestContext) -> bool:
+        """Whether a caller sees a result of a tool by its fields alone: some of them are hidden from him, or one must
+        say whose it is. What stands beside such a result is not to be shown.
+        """
+        tools = self._state.plans.of(context).tools
+        return tools is not None and (bool(tools.hidden(tool, context.role)) or tools.has_owner(tool))
+
     # --- how a text is checked -------------------------------------------------------------------------------------
 
     async def _checked(self, job: _Job) -> Verdict:
@@ -919,7 +926,7 @@ class _Job:
         tally, config = self.tally, self.state.config
         text: str | None = None
         value: Any = None
-        if tally.decision != "block":
+        if RANK[tally.decision] < RANK["escalate"]:
             try:
                 text, value = self.edited()
             except Exception:  # noqa: BLE001 -- a text that cannot be edited does not go on

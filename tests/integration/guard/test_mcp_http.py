@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from sift_fast.guard import RequestContext
+from sift_fast.guard import Guard, RequestContext
 from sift_fast.guard.protocols.gate import LocalOnly
 from sift_fast.guard.protocols.mcp_http import McpGate
 from sift_fast.guard.protocols.service import Door
@@ -132,6 +132,40 @@ def test_a_session_knows_what_was_asked_on_other_connections(guard, secret):
     server.stream, server.answers, server.status = False, [b""], 200
     assert ask(app, b"", method="DELETE", session=b"s") == (200, None)
     assert list(app._sessions) == [b"other".decode()]
+
+
+def test_a_session_is_its_callers(guard):
+    def who(scope):
+        said = dict(scope["headers"])
+        return RequestContext(
+            tenant=said.get(b"x-tenant", b"acme").decode(), role=said.get(b"x-role", b"user").decode()
+        )
+
+    fine = {"jsonrpc": "2.0", "id": 1, "result": text("fine")}
+    server = Server(*[fine] * 9)
+    app = McpGate(server, guard, context=who)
+    call = message(1, "tools/call", name="send", arguments={})
+    staff = [(b"x-role", b"support")]
+    assert ask(app, call, headers=staff, session=b"s")[1] == fine
+    for other in ([], [(b"x-role", b"support"), (b"x-tenant", b"globex")], [*staff, (b"mcp-session-id", b"t")]):
+        for method in ("POST", "GET", "DELETE"):
+            assert ask(app, call, headers=other, session=b"s", method=method)[0] == 403
+    assert len(server.asked) == 1
+    assert ask(app, call, headers=staff, session=b"s")[1] == fine
+
+
+def test_the_state_of_a_conversation_is_that_of_the_request():
+    guard = Guard({"version": 1, "preset": "agent", "tools": {"refund": {"states": ["elevated"]}}})
+
+    def who(scope):
+        return RequestContext(state=dict(scope["headers"]).get(b"x-state", b"default").decode())
+
+    fine = {"jsonrpc": "2.0", "id": 1, "result": text("fine")}
+    app = McpGate(Server(fine, fine), guard, context=who)
+    call = message(1, "tools/call", name="refund", arguments={})
+    assert ask(app, call, session=b"s")[1]["result"]["isError"] is True
+    assert ask(app, call, session=b"s", headers=[(b"x-state", b"elevated")])[1] == fine
+    assert ask(app, call, session=b"s")[1]["result"]["isError"] is True
 
 
 def test_what_a_server_asks_of_the_client_may_be_refused_in_its_place(guard):
