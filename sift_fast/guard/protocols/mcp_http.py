@@ -219,9 +219,9 @@ class _Answer:
                 out.append(await self._event(lines))  # noqa: PERF401 -- a comprehension would lose them
         except Exception:  # noqa: BLE001 -- what cannot be read is not passed on, nor is what follows
             last = True
+        await self._send({"type": "http.response.body", "body": b"".join(out), "more_body": not last})
         if last:
             self.done.set()
-        await self._send({"type": "http.response.body", "body": b"".join(out), "more_body": not last})
 
     async def _event(self, lines: list[bytes]) -> bytes:
         # A comment keeps a connection alive, whatever it says.
@@ -240,18 +240,21 @@ class _Answer:
         self._parts.append(data)
         self._size += len(data)
         if self._size > self._most:
-            self.done.set()
             await answer_json(self._send, 503, _error("the answer is too large"))
-        elif last:
             self.done.set()
-            body = b"".join(self._parts)
-            forward = (await self._proxy.from_server(body))[0] if body.strip() else b""
-            if forward is None and int(self._start["status"]) < 400:
-                await answer_json(self._send, 503, _error("the answer could not be read"))
-                return
-            # An error that is no message keeps its status alone.
-            await self._begin(len(forward or b""))
-            await self._send({"type": "http.response.body", "body": forward or b""})
+        elif last:
+            await self._whole(b"".join(self._parts))
+            # Not before: who is told that nobody listens any more stops, in the middle of this.
+            self.done.set()
+
+    async def _whole(self, body: bytes) -> None:
+        forward = (await self._proxy.from_server(body))[0] if body.strip() else b""
+        if forward is None and int(self._start["status"]) < 400:
+            await answer_json(self._send, 503, _error("the answer could not be read"))
+            return
+        # An error that is no message keeps its status alone.
+        await self._begin(len(forward or b""))
+        await self._send({"type": "http.response.body", "body": forward or b""})
 
 
 def _session(scope: Message) -> str | None:

@@ -60,9 +60,11 @@ def make(server, guard, **more):
 def ask(app, document, *, method="POST", headers=(), session=None):
     data = document if isinstance(document, bytes) else json.dumps(document).encode()
     sent = []
+    said = [{"type": "http.request", "body": data, "more_body": False}]
 
     async def receive():
-        return {"type": "http.request", "body": data, "more_body": False}
+        # A client that waits for its answer says nothing more for a while.
+        return said.pop() if said else await asyncio.sleep(5, {"type": "http.disconnect"})
 
     async def send(each):
         sent.append(each)
@@ -132,6 +134,35 @@ def test_a_session_knows_what_was_asked_on_other_connections(guard, secret):
     server.stream, server.answers, server.status = False, [b""], 200
     assert ask(app, b"", method="DELETE", session=b"s") == (200, None)
     assert list(app._sessions) == [b"other".decode()]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_result_that_is_read_on_a_thread_arrives(stream, guard):
+    """A server that stops when nobody listens any more is not told so while its last message is read."""
+    long = {"jsonrpc": "2.0", "id": 1, "result": text("\n".join(f"Row {number} was sent on Monday." for number in range(900)))}
+    server = Server(long, stream=stream)
+
+    async def stops(scope, receive, send):
+        async def gone():
+            while (await again())["type"] != "http.disconnect":
+                pass
+
+        first = await receive()
+        given = [first]
+
+        async def again():
+            return given.pop() if given else await receive()
+
+        work = asyncio.ensure_future(server(scope, again, send))
+        await asyncio.sleep(0)
+        left = asyncio.ensure_future(gone())
+        await asyncio.wait((work, left), return_when=asyncio.FIRST_COMPLETED)
+        for task in (work, left):
+            task.cancel()
+        await asyncio.gather(work, left, return_exceptions=True)
+
+    answer = ask(make(stops, guard), message(1, "tools/call", name="web", arguments={}))[1]
+    assert (answer[0] if stream else answer) == long
 
 
 def test_a_session_is_its_callers(guard):
