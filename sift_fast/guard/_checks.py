@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sift_fast.errors import ConfigError, LimitExceeded
 from sift_fast.guard import config as tables
-from sift_fast.guard._json import names_only
+from sift_fast.guard._json import Schema, leaves, names_only
 from sift_fast.guard.verdict import Document, Edit, RequestContext, Signal, Stage
 
 if TYPE_CHECKING:
@@ -372,8 +372,6 @@ class Tools(Check):
     """Which tool may be called by whom and when, and what it takes and returns."""
 
     def __init__(self, name: str, table: tables.ToolsConfig, tools: Mapping[str, tables.ToolConfig]) -> None:
-        from sift_fast.guard._json import Schema
-
         super().__init__(name, table)
         self._tools = tools
         self._unlisted = table.unlisted
@@ -444,6 +442,15 @@ class Tools(Check):
             for item in result
         )
 
+    def is_alone(self, result: list[Any], part: int) -> bool:
+        """Whether beside the text that holds a result there is nothing but pictures and sounds."""
+        others = [item for at, item in enumerate(result) if at != part]
+        strings = [str(name) for item in others for _, _, name in leaves(item) if not isinstance(name, bool | None)]
+        pictures = all(isinstance(item, Mapping) and item.get("type") in _PICTURES for item in others)
+        return (
+            pictures and not any(len(text.split(None, 1)) > 1 for text in strings) and not _fields(others) - _PICTURED
+        )
+
     def hidden(self, tool: str, role: str) -> list[str]:
         """Fields of a tool's result that a role does not see."""
         table = self._tools.get(tool)
@@ -453,6 +460,21 @@ class Tools(Check):
         """Whether a tool's result must say whose it is."""
         table = self._tools.get(tool)
         return table is not None and bool(table.tenant_field)
+
+
+#: Parts of a message that are no text, and what stands in them.
+_PICTURES = {"audio", "image", "image_url", "input_image"}
+_PICTURED = {
+    "annotations", "data", "detail", "format", "image_url", "media_type", "mimeType", "mime_type", "source", "type",
+    "url",
+}  # fmt: skip
+
+
+def _fields(value: Any) -> set[str]:
+    """Names of a document, at any depth."""
+    if isinstance(value, Mapping):
+        return {str(key) for key in value}.union(*map(_fields, value.values()))
+    return set().union(*map(_fields, value)) if isinstance(value, list) else set()
 
 
 def check_edits(name: str, table: tables.GuardrailConfig) -> None:

@@ -27,6 +27,7 @@ __all__ = [
 _MAX_DEPTH = 64
 _MAX_LEAVES = 20_000
 _LONG_PATH = 60
+_WORD = re.compile(r"\w+")
 _HOLDS = (Mapping, list, tuple)
 #: Names up to this many characters say nothing to a model.
 _SHORT = 7
@@ -281,10 +282,13 @@ def _plain(value: Any, depth: int, count: Iterator[int]) -> Any:
     if depth > _MAX_DEPTH or next(count) > _MAX_LEAVES:
         raise LimitExceeded(f"a document has more than {_MAX_DEPTH} levels or {_MAX_LEAVES} values")
     if isinstance(value, Mapping):
-        return {_plain_leaf(name): _plain(inner, depth + 1, count) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        made = [_plain(inner, depth + 1, count) for inner in value]
-        return tuple(made) if isinstance(value, tuple) else made
+        # What a class of its own says of its items need not be what it holds.
+        items = dict.items(value) if isinstance(value, dict) else value.items()
+        return {_plain_leaf(name): _plain(inner, depth + 1, count) for name, inner in items}
+    if isinstance(value, list):
+        return [_plain(inner, depth + 1, count) for inner in list.__iter__(value)]
+    if isinstance(value, tuple):
+        return tuple(_plain(inner, depth + 1, count) for inner in tuple.__iter__(value))
     return _plain_leaf(value)
 
 
@@ -358,23 +362,19 @@ def has_fields(value: Any, fields: Sequence[str]) -> bool:
         fields: those that are to be removed.
 
     Returns:
-        False where they may stand in what has no names: in text, in numbers of a list, in JSON within a string, or, if
-        none of them stands where it should, in a string that speaks of one.
+        False where they may stand in what has no names: in text, in numbers of a list, in JSON within a string, or in
+        a string that speaks of one.
     """
     if isinstance(value, Mapping) and list(value) == ["result"]:
         # Servers wrap so what has no names of its own.
         value = value["result"]
     if not isinstance(value, _HOLDS):
         return False
-    found = [item for _, _, item in leaves(value) if isinstance(item, str)]
     if value and not any(isinstance(item, Mapping) for item in _containers(value)):
         return False
-    if any(_is_encoded(text) for text in found):
-        return False
-    if drop_fields(value, fields)[1]:
-        return True
     names = {field.rpartition(".")[2].casefold() for field in fields}
-    return all(names.isdisjoint(re.findall(r"\w+", text.casefold())) for text in found)
+    left = [item for _, _, item in leaves(drop_fields(value, fields)[0]) if isinstance(item, str)]
+    return not any(_is_encoded(text) or not names.isdisjoint(_WORD.findall(text.casefold())) for text in left)
 
 
 def _containers(value: Any) -> Iterator[Any]:

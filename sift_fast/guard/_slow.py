@@ -20,6 +20,7 @@ from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from sift_fast._json import once
 from sift_fast.errors import ConfigError, LimitExceeded, StateUnavailable
 from sift_fast.guard._checks import Call, Check
 from sift_fast.guard.config import ClassifierConfig, CustomConfig, ExternalConfig, GuardrailConfig
@@ -28,7 +29,7 @@ from sift_fast.guard.verdict import Guardrail, Opinion, Signal, Stage
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["Background", "HttpJudge", "Slow", "Threads", "load_entry_point"]
+__all__ = ["Background", "HttpJudge", "Slow", "Threads", "load_entry_point", "opener"]
 
 #: Texts at a time before a classifier with an encoder, and before one that is somebody else's.
 _TASKS = 256
@@ -193,6 +194,7 @@ class Slow(Check):
             raise
         # One that does not let itself be cancelled is left behind, and keeps its place.
         task.add_done_callback(self._threads.leave)
+        task.add_done_callback(_heard)
         try:
             done, _ = await asyncio.wait({task}, timeout=timeout_s)
         finally:
@@ -214,6 +216,12 @@ class Slow(Check):
                 # That one is from the keyboard.
                 raise
             raise StateUnavailable(f"a guardrail ended with {type(error).__name__}") from None
+
+
+def _heard(task: asyncio.Task[Any]) -> None:
+    """Take note of an error that came too late: nobody else would, and it would be logged with all that it says."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _opinion(answer: Any, name: str) -> Opinion:
@@ -262,8 +270,8 @@ class HttpJudge:
         body = json.dumps({"text": text, "stage": stage}).encode()
         request = urllib.request.Request(self._url, body, self._headers, method="POST")  # noqa: S310 -- checked when loaded
         try:
-            with _opener().open(request, timeout=self._timeout) as response:
-                document = json.loads(response.read(_MAX_ANSWER))
+            with opener().open(request, timeout=self._timeout) as response:
+                document = json.loads(response.read(_MAX_ANSWER), object_pairs_hook=once)
             return Opinion(document["score"], str(document.get("reason", "custom")))
         except urllib.error.HTTPError as error:
             # It holds the connection.
@@ -276,16 +284,18 @@ class HttpJudge:
             raise StateUnavailable(f"the judge gave no answer: {type(error).__name__}") from None
 
 
-def _opener() -> Any:
+def opener() -> Any:
+    """What asks a server, and that server alone."""
     import urllib.request
 
     class NoRedirect(urllib.request.HTTPRedirectHandler):
-        """A judge that sends its questions elsewhere is not followed: the text would go along."""
+        """A server that sends its questions elsewhere is not followed: the text would go along."""
 
         def redirect_request(self, *_: Any) -> None:
             return None
 
-    return urllib.request.build_opener(NoRedirect)
+    # A proxy that the environment names would read the text too.
+    return urllib.request.build_opener(NoRedirect, urllib.request.ProxyHandler({}))
 
 
 def load_entry_point(name: str) -> Guardrail:

@@ -139,7 +139,11 @@ def test_a_session_knows_what_was_asked_on_other_connections(guard, secret):
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_result_that_is_read_on_a_thread_arrives(stream, guard):
     """A server that stops when nobody listens any more is not told so while its last message is read."""
-    long = {"jsonrpc": "2.0", "id": 1, "result": text("\n".join(f"Row {number} was sent on Monday." for number in range(900)))}
+    long = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "result": text("\n".join(f"Row {number} was sent on Monday." for number in range(900))),
+    }
     server = Server(long, stream=stream)
 
     async def stops(scope, receive, send):
