@@ -1089,7 +1089,8 @@ class _ToolJob(_Job):
             value = self.given = plain(self.source)
             if tools is not None:
                 value, self.encoded = tools.decoded(self.call.tool, value)
-                if self.reads_alone(tools) and not tools.is_alone(self.given, self.encoded):
+                part = self.encoded
+                if part is not None and part >= 0 and self.is_typed(tools) and not tools.is_alone(self.given, part):
                     # What stands beside the text is no part of the typed result, and would not be read with it.
                     self.take(tools, Signal("tools.result"))
             self.source = value
@@ -1106,12 +1107,10 @@ class _ToolJob(_Job):
         except (LimitExceeded, TypeError, StateUnavailable):
             self.broken("value")
 
-    def reads_alone(self, tools: Any) -> bool:
-        """Whether one part of a message holds a result of which this caller sees fields only, or which has an owner."""
-        if self.encoded is None or self.encoded < 0:
-            return False
-        name, role = self.call.tool, self.call.context.role
-        return bool(tools.hidden(name, role)) or tools.has_owner(name)
+    def is_typed(self, tools: Any) -> bool:
+        """Whether this caller sees fields of the result only, or it must say whose it is."""
+        name = self.call.tool
+        return bool(tools.hidden(name, self.call.context.role)) or tools.has_owner(name)
 
     def fast(self) -> None:
         """As for a text; a result is remembered as a source once it may be read."""
