@@ -305,9 +305,9 @@ def _results(result: Any) -> tuple[Any, list[Any]]:
     if isinstance(result, ToolMessage):
         return result, [result]
     update = getattr(result, "update", None)
-    given = update.get("messages") if isinstance(update, dict) else None
-    if not given:
+    if not isinstance(update, dict) or not update.get("messages"):
         return result, []
+    given = update["messages"]
     messages = convert_to_messages(given if isinstance(given, list | tuple) else [given])
     return dataclasses.replace(result, update={**update, "messages": messages}), messages
 
