@@ -195,7 +195,7 @@ class Scanner:
             Candidates in text order, those of rules that are switched off among them.
 
         Raises:
-            LimitExceeded: the text is longer than `Limits.text_bytes`.
+            LimitExceeded: the text is longer than `Limits.text_bytes`, or a limit was hit that would hide a candidate.
             TypeError: it is no text.
 
         Example:

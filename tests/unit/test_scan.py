@@ -244,6 +244,11 @@ class TestLimits:
         with pytest.raises(sf.LimitExceeded, match="time"):
             sf.Scanner(limits=sf.Limits(time_ms=1)).redact(" ".join(tokens) * 2000)
 
+    def test_a_limit_never_hides_a_line_of_an_explanation(self, tokens):
+        """Whoever builds on the lines, as the look-alike of Presidio does, would take what is missing for absent."""
+        with pytest.raises(sf.LimitExceeded, match="time"):
+            sf.Scanner(limits=sf.Limits(time_ms=1)).explain(" ".join(tokens) * 2000)
+
     def test_limits_are_values(self):
         assert sf.Limits() == sf.Limits(findings=100_000)
         assert sf.Limits() != sf.Limits(time_ms=5)

@@ -104,11 +104,13 @@ pub(crate) fn mac(value: &[u8], before: &[u8]) -> Outcome {
     }
 }
 
-/// An e-mail address: its domain ends in a top-level domain; neither a remote of git nor the user of a URL.
+/// An e-mail address: its domain ends in a top-level domain; neither a remote of git nor user and host of a URL.
 pub(crate) fn email(value: &[u8], before: &[u8]) -> Outcome {
     let (local, Some(domain)) = split(value, b'@') else { return Outcome::Drop("shape") };
-    let word = before.rsplit(|byte| byte.is_ascii_whitespace()).next().unwrap_or_default();
-    if word.windows(3).any(|part| part == b"://") {
+    // In the authority alone: behind a path, a query or a quotation mark it is an address as any other.
+    let ends = |byte: &u8| byte.is_ascii_whitespace() || b"/?#\\\"'`<>()[]{},;|".contains(byte);
+    let user = before.iter().rev().take_while(|byte| !ends(byte)).count();
+    if before[..before.len() - user].ends_with(b"://") {
         return Outcome::Drop("url");
     }
     if local.eq_ignore_ascii_case(b"git") {
@@ -255,6 +257,20 @@ mod tests {
             (Email, "", "icon@2x.png", Outcome::Drop("top_level_domain")),
             (Email, "", "a@b..com", Outcome::Drop("top_level_domain")),
             (Email, "https://user:", "pass@example.com", Outcome::Drop("url")),
+            (Email, "(https://", "deploy@example.com", Outcome::Drop("url")),
+            (
+                Email,
+                r#"{"avatar":"https://cdn.example.com/1.png","email":""#,
+                "ann@example.com",
+                Outcome::Keep,
+            ),
+            (
+                Email,
+                "https://shop.example.net/unsubscribe?email=",
+                "ann@example.com",
+                Outcome::Keep,
+            ),
+            (Email, "https://example.com/about,", "ann@example.com", Outcome::Keep),
             (Email, "", "git@example.com", Outcome::Set(0.3)),
             (Url, "", "https://example.com/a?b=c.png", Outcome::Keep),
             (Url, "", "https://user@example.com:8443", Outcome::Keep),

@@ -347,7 +347,20 @@ impl Vault {
             Ok(_) => return Err(VaultError::File("written", std::io::ErrorKind::InvalidInput)),
             Err(_) => path.to_owned(),
         };
-        match saved_at(path) {
+        let folder = match path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        // Until the name is in its place: of two that look and then write, the second would replace what it has
+        // not seen. Let go when it is closed; a file beside the vault would stay behind.
+        let folder_file = File::open(folder).map_err(failed)?;
+        match folder_file.lock() {
+            Err(error) if error.kind() != std::io::ErrorKind::Unsupported => {
+                return Err(failed(error));
+            }
+            _ => {}
+        }
+        match saved_at(path).map_err(failed)? {
             None => {}
             Some((tag, _)) if tag != self.tag => return Err(VaultError::Other),
             Some((_, there)) if there.is_none() || there != *seen => {
@@ -355,10 +368,6 @@ impl Vault {
             }
             Some(_) => {}
         }
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
         let suffix = to_hex(&random::<8>()?);
         let name = path
             .file_name()
@@ -374,7 +383,7 @@ impl Vault {
             file.sync_all()?;
             fs::rename(&temporary, path)?;
             // The name is in the folder, which has to reach the disk as well.
-            File::open(folder)?.sync_all()
+            folder_file.sync_all()
         })();
         if written.is_err() {
             // It may not be there, or be there no more.
@@ -426,15 +435,22 @@ impl Vault {
     }
 }
 
-/// Tag and nonce of the vault in a file, as far as they are there; none if the file holds no vault.
-fn saved_at(path: &Path) -> Option<(Vec<u8>, Option<[u8; NONCE_BYTES]>)> {
+/// Tag and nonce of a vault that was saved, as far as they are there.
+type Saved = (Vec<u8>, Option<[u8; NONCE_BYTES]>);
+
+/// What is saved in a file; none if the file holds no vault, or is not there. An error if it cannot be read: it
+/// might hold one.
+fn saved_at(path: &Path) -> std::io::Result<Option<Saved>> {
     let mut head = Vec::new();
     let most = HEADER_BYTES + NONCE_BYTES;
-    File::open(path).and_then(|file| file.take(most as u64).read_to_end(&mut head)).ok()?;
-    let rest = head.strip_prefix(MAGIC)?;
+    match File::open(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        file => file?.take(most as u64).read_to_end(&mut head)?,
+    };
+    let Some(rest) = head.strip_prefix(MAGIC) else { return Ok(None) };
     let tag = rest.get(HEADER_BYTES - MAGIC.len() - TAG_BYTES..).unwrap_or_default();
     let (tag, nonce) = tag.split_at(TAG_BYTES.min(tag.len()));
-    Some((tag.to_vec(), nonce.try_into().ok()))
+    Ok(Some((tag.to_vec(), nonce.try_into().ok())))
 }
 
 impl std::fmt::Debug for Vault {
@@ -544,6 +560,41 @@ mod tests {
         second.save(&path).unwrap();
         let there = Vault::load(Key::new(&[3; 32]), &path, ROOM).unwrap();
         assert_eq!(**there.value("A", 1).unwrap().unwrap(), *b"2");
+    }
+
+    #[test]
+    fn of_two_saves_at_once_one_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        for round in 0..50 {
+            let path = folder.path().join(format!("vault-{round}"));
+            let first = vault();
+            first.save(&path).unwrap();
+            let second = Vault::load(Key::new(&[3; 32]), &path, ROOM).unwrap();
+            first.number(&[("A", b"1")]).unwrap();
+            second.number(&[("A", b"2")]).unwrap();
+            let start = std::sync::Barrier::new(2);
+            let save = |vault: &Vault| {
+                start.wait();
+                vault.save(&path)
+            };
+            let (one, two) = std::thread::scope(|scope| {
+                let one = scope.spawn(|| save(&first));
+                (save(&second), one.join().unwrap())
+            });
+            assert_eq!([&one, &two].into_iter().filter(|it| it.is_ok()).count(), 1);
+            let told = [one, two].into_iter().find_map(Result::err);
+            assert!(matches!(told, Some(VaultError::Overtaken)));
+        }
+    }
+
+    #[test]
+    fn a_vault_that_cannot_be_read_is_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("vault");
+        // A file in the place of a folder: neither there nor not there.
+        fs::write(&path, b"").unwrap();
+        assert!(saved_at(&path.join("inside")).is_err());
+        assert!(saved_at(&folder.path().join("none")).unwrap().is_none());
     }
 
     /// Its older values would be gone; what is no vault is replaced, as any file is.

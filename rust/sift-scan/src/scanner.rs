@@ -441,12 +441,16 @@ impl Scanner {
         Ok(walk.incomplete)
     }
 
-    /// Every candidate and what became of it, in text order.
+    /// Every candidate and what became of it, in text order. A hit limit that would hide one is an error.
     pub fn explain(&self, text: &[u8]) -> Result<Vec<Explained>, ScanError> {
         let mut scratch = Scratch::default();
         let mut scan = Scan::default();
         let mut dropped = Some(Vec::new());
         self.collect(text, Operation::Scan, Mode::SCAN, &mut scratch, &mut scan, &mut dropped)?;
+        // There is no place in a list of lines to say that it is not whole.
+        if let Some(name) = scan.incomplete.without(Incomplete::DECODE).names().next() {
+            return Err(ScanError::Limit(name));
+        }
         let mut lines = dropped.unwrap_or_default();
         scratch.candidates.sort_unstable_by_key(Candidate::order);
         let mut winner_end = 0;
