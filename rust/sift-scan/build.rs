@@ -133,8 +133,8 @@ fn opening(opening: &Opening) -> String {
         Opening::Sign { sign, far, left, sets } => {
             format!("EmbeddedOpening::Sign({sign}, {far}, {left:?}, &{sets:?}),")
         }
-        Opening::Colons { far, core, stop } => {
-            format!("EmbeddedOpening::Colons({far}, {core:?}, {stop:?}),")
+        Opening::Colons { far, core, stop, lead } => {
+            format!("EmbeddedOpening::Colons({far}, {core:?}, {stop:?}, {lead:?}),")
         }
     }
 }

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sift_fast.errors import ConfigError, LimitExceeded
 from sift_fast.guard import config as tables
+from sift_fast.guard._json import Schema, leaves, named
 from sift_fast.guard.verdict import Document, Edit, RequestContext, Signal, Stage
 
 if TYPE_CHECKING:
@@ -371,8 +372,6 @@ class Tools(Check):
     """Which tool may be called by whom and when, and what it takes and returns."""
 
     def __init__(self, name: str, table: tables.ToolsConfig, tools: Mapping[str, tables.ToolConfig]) -> None:
-        from sift_fast.guard._json import Schema
-
         super().__init__(name, table)
         self._tools = tools
         self._unlisted = table.unlisted
@@ -391,7 +390,7 @@ class Tools(Check):
             returns = self._returns.get(call.tool)
             if returns is not None and returns.error(call.value):
                 return Signal("tools.result")
-            wrong = tool.tenant_field and not _belongs(call.value, tool.tenant_field.split("."), call.context.tenant)
+            wrong = tool.tenant_field and not _is_mine(call.value, tool.tenant_field, call.context.tenant)
             return Signal("tools.tenant") if wrong else None
         context, memory = call.context, call.memory
         if memory is not None and self._most is not None:
@@ -437,10 +436,55 @@ class Tools(Check):
             for item in result
         )
 
+    def is_alone(self, result: list[Any], part: int) -> bool:
+        """Whether beside the text that holds a result there is nothing but pictures and sounds."""
+        others = [item for at, item in enumerate(result) if at != part]
+        strings = [str(name) for item in others for _, _, name in leaves(item) if not isinstance(name, bool | None)]
+        pictures = all(isinstance(item, Mapping) and item.get("type") in _PICTURES for item in others)
+        return (
+            pictures and not any(len(text.split(None, 1)) > 1 for text in strings) and not _fields(others) - _PICTURED
+        )
+
+    def may_hold(self, value: Any, fields: Sequence[str], removed: int) -> bool:
+        """Whether what was hidden may still stand in a result, some of whose fields were removed: in a shape in which
+        no such field stands, in JSON within a text, in a text that names one.
+        """
+        said = [item for _, _, item in leaves(value) if item or (item == 0 and item is not False)]
+        if not removed:
+            return any(not isinstance(item, bool) for item in said)
+        names = [field.rpartition(".")[2].casefold() for field in fields]
+        texts = [item.casefold() for item in said if isinstance(item, str)]
+        return any(text.lstrip()[:1] in {"{", "["} or any(name in text for name in names) for text in texts)
+
     def hidden(self, tool: str, role: str) -> list[str]:
         """Fields of a tool's result that a role does not see."""
         table = self._tools.get(tool)
         return [] if table is None else [field for field, roles in table.personal.items() if role not in roles]
+
+
+#: Parts of a message that are no text, and what stands in them.
+_PICTURES = {"audio", "image", "image_url", "input_image"}
+_PICTURED = {
+    "annotations", "data", "detail", "format", "image_url", "media_type", "mimeType", "mime_type", "source", "type",
+    "url",
+}  # fmt: skip
+
+
+def _fields(value: Any) -> set[str]:
+    """Names of a document, at any depth."""
+    if isinstance(value, Mapping):
+        return {str(key) for key in value}.union(*map(_fields, value.values()))
+    return set().union(*map(_fields, value)) if isinstance(value, list) else set()
+
+
+def _is_mine(value: Any, field: str, tenant: str) -> bool:
+    """Whether a document names a tenant in every item, and under that name nobody else anywhere; one without values is
+    everybody's.
+    """
+    owners = list(named(value, field.rpartition(".")[2].casefold()))
+    if not owners:
+        return not any(item for _, _, item in leaves(value))
+    return all(owner == tenant for owner in owners) and _belongs(value, field.split("."), tenant)
 
 
 def _belongs(value: Any, parts: Sequence[str], tenant: str) -> bool:

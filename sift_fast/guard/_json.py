@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sift_fast.errors import ConfigError, LimitExceeded
 
-__all__ = ["Schema", "drop_fields", "leaves", "render", "rough_size"]
+__all__ = ["Schema", "drop_fields", "leaves", "named", "plain", "render", "rough_size"]
 
 _MAX_DEPTH = 64
 _MAX_LEAVES = 20_000
 _LONG_PATH = 60
+#: Names up to this many characters say nothing.
+_SHORT = 7
 #: Characters that a number or another small value takes, about.
 _NUMBER = 8
 
@@ -82,7 +85,7 @@ def _check(document: Any, where: str, depth: int) -> None:  # noqa: C901
                 _check(inner, where, depth + 1)
         elif key == "pattern":
             try:
-                re.compile(value)
+                _pattern(value)
             except (re.error, TypeError):
                 raise ConfigError(f"{where}: `pattern` is no regular expression") from None
 
@@ -142,9 +145,20 @@ def _fit(schema: Any, value: Any, path: str, depth: int) -> str | None:  # noqa:
 def _fit_text(schema: Mapping[str, Any], value: str, here: str) -> str | None:
     if len(value) < schema.get("minLength", 0) or len(value) > schema.get("maxLength", len(value)):
         return f"{here}: length"
-    if "pattern" in schema and re.search(schema["pattern"], value) is None:
+    if "pattern" in schema and _pattern(schema["pattern"]).search(value) is None:
         return f"{here}: pattern"
     return None
+
+
+@functools.lru_cache(maxsize=1_000)
+def _pattern(given: str) -> re.Pattern[str]:
+    """A pattern in which `$` is the end, as in ECMA-262, which JSON Schema refers to: Python lets a line end follow."""
+    in_class = False
+    out = []
+    for piece in re.findall(r"\\.|[^\\]|\\", given, re.DOTALL):
+        in_class = (in_class or piece == "[") and piece != "]"
+        out.append(r"\Z" if piece == "$" and not in_class else piece)
+    return re.compile("".join(out))
 
 
 def _fit_number(schema: Mapping[str, Any], value: float, here: str) -> str | None:
@@ -185,8 +199,41 @@ def leaves(value: Any) -> Iterator[tuple[str, str | None, Any]]:
             raise TypeError("a document holds something that JSON does not have")
 
 
+def plain(value: Any, depth: int = 0) -> Any:
+    """A copy in containers of Python's own: nobody else holds it, and none of it says one thing now and another later.
+
+    Raises:
+        LimitExceeded: it is deeper than is read.
+    """
+    if depth > _MAX_DEPTH:
+        raise LimitExceeded(f"a document has more than {_MAX_DEPTH} levels")
+    if isinstance(value, dict):
+        return {key: plain(inner, depth + 1) for key, inner in dict.items(value)}
+    if isinstance(value, Mapping):
+        return {key: plain(value[key], depth + 1) for key in value}
+    if isinstance(value, list):
+        return [plain(inner, depth + 1) for inner in list.__iter__(value)]
+    if isinstance(value, tuple):
+        return tuple(plain(inner, depth + 1) for inner in tuple.__iter__(value))
+    return value
+
+
+def named(value: Any, name: str) -> Iterator[Any]:
+    """All that stands in a document under a name, in any spelling of its case."""
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, Mapping):
+            for key, inner in item.items():
+                if str(key).casefold() == name:
+                    yield inner
+                waiting.append(inner)
+        elif isinstance(item, list | tuple):
+            waiting += item
+
+
 def render(value: Any) -> str:
-    """A document as the text that rules read: a line for each value, after the name it has."""
+    """A document as the text that rules read: a line for each value, after the name it has, and for each other name."""
     if isinstance(value, str):
         return value
     lines = []
@@ -195,7 +242,25 @@ def render(value: Any) -> str:
             # Something may hide in the names of a long path: then all of it is read.
             label = path if len(path) > _LONG_PATH else name
             lines.append(f"{label}: {item}" if label else str(item))
-    return "\n".join(lines)
+    return "\n".join([*lines, *_names(value)])
+
+
+def _names(value: Any) -> Iterable[str]:
+    """Names of what has no text of its own: a model reads them all the same."""
+    found: dict[str, None] = {}
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, Mapping):
+            for key, inner in item.items():
+                if isinstance(inner, str | int | float) and not isinstance(inner, bool) and inner != "":
+                    continue
+                if len(str(key)) > _SHORT:
+                    found[str(key)] = None
+                waiting.append(inner)
+        elif isinstance(item, list | tuple):
+            waiting += item
+    return found
 
 
 def rough_size(value: Any, most: int) -> int:
@@ -220,23 +285,26 @@ def rough_size(value: Any, most: int) -> int:
 
 
 def drop_fields(value: Any, fields: Sequence[str]) -> tuple[Any, int]:
-    """A document without some fields, `customer.email`, at any index of arrays; and how many were removed."""
+    """A document without some fields, `customer.email`, wherever such a path stands, in any spelling of its case; and
+    how many were removed.
+    """
+    paths = [field.casefold().split(".") for field in fields]
     removed = 0
 
-    def walk(item: Any, parts: list[str]) -> Any:
+    def walk(item: Any, begun: list[list[str]]) -> Any:
         nonlocal removed
         if isinstance(item, list | tuple):
-            return [walk(inner, parts) for inner in item]
-        if not isinstance(item, Mapping) or parts[0] not in item:
+            return [walk(inner, begun) for inner in item]
+        if not isinstance(item, Mapping):
             return item
-        out = dict(item)
-        if len(parts) == 1:
-            del out[parts[0]]
-            removed += 1
-        else:
-            out[parts[0]] = walk(item[parts[0]], parts[1:])
+        out = {}
+        for key, inner in item.items():
+            # A path may begin at every name.
+            further = [path[1:] for path in (*begun, *paths) if path[0] == str(key).casefold()]
+            if any(not path for path in further):
+                removed += 1
+            else:
+                out[key] = walk(inner, further)
         return out
 
-    for field in fields:
-        value = walk(value, field.split("."))
-    return value, removed
+    return walk(value, []), removed

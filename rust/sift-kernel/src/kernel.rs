@@ -1,20 +1,21 @@
 //! The kernel: authenticate, evaluate, reserve, decide, record. In this order, and nowhere else.
 
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, RwLock};
 use std::time::Duration;
 
+use sift_ledger::dsse::{self, MAX_ENVELOPE};
 use sift_ledger::hex;
 use sift_ledger::jcs::Value as Json;
 use sift_ledger::keys::{Keyring, PrivateKey, PublicKey, Purpose};
-use sift_ledger::log::LogConfig;
-use sift_ledger::receipt::{self, Class, Fields, Statement};
+use sift_ledger::log::{Entry, LogConfig};
+use sift_ledger::receipt::{self, Class, Fields, ReceiptError, Statement};
 use sift_policy::json::{JsonLimits, Object, Value};
 use sift_policy::{Approver, ArgumentFinding, Effect, Policy, Request, Taint};
+use zeroize::Zeroizing;
 
 use crate::approval::{digest, seal_label, ApprovalRecord, ApprovalState, Sealed, Signed, Verdict};
 use crate::budget::{
@@ -27,14 +28,14 @@ use crate::decisions::Decisions;
 use crate::error::{file, KernelError, Result, StoreError};
 use crate::journal::{Journal, JournalError, LedgerJournal, Pending, Placed};
 use crate::nonce::{longest, Nonces, Reserved};
-use crate::opening::Openings;
-use crate::permit::Permit;
+use crate::opening::{opening_of, Openings};
+use crate::permit;
 use crate::process::Hold;
 use crate::request::{preimage, ActionRequest, Credential, Proof};
 use crate::revocation::{Revocations, Subject, SubjectKind};
 use crate::seal;
 use crate::session::{Elevation, Session, SignedElevation, SignedGrant};
-use crate::store::{Before, Mark, Noted, SqliteStore, Store, Trace, Undo};
+use crate::store::{Before, Mark, Noted, SqliteStore, Store, Trace, Undo, Waits};
 use crate::sync::{lock, read, write};
 use crate::wire::random;
 
@@ -131,10 +132,10 @@ pub struct Authorization {
     record: Option<Record>,
 }
 
-/// The receipt on its way, and what the permit will say.
+/// The receipt on its way, and what its permit is made of.
 #[derive(Clone)]
 struct Record {
-    receipt: Arc<[u8]>,
+    receipt: Entry,
     opening: [u8; 32],
     pending: Arc<dyn Pending>,
     permit: Option<Arc<Prepared>>,
@@ -143,11 +144,15 @@ struct Record {
 
 /// A permit that is not handed out yet, and maybe never.
 struct Prepared {
-    permit: Permit,
+    tenant: String,
+    agent: String,
     session: Option<String>,
     key_id: Option<String>,
-    /// Signed for the place that the receipt is expected to have.
-    signed: OnceLock<(i64, Vec<u8>)>,
+    lease: String,
+    secret: [u8; 32],
+    /// The statement, where the log alone signs the receipt: a permit is signed by itself.
+    statement: Option<Vec<u8>>,
+    made: OnceLock<Vec<u8>>,
 }
 
 impl Record {
@@ -273,7 +278,7 @@ pub struct Kernel {
     limits: JsonLimits,
     keys: RwLock<Arc<Keyring>>,
     policy: RwLock<Arc<Policy>>,
-    receipt_key: PrivateKey,
+    signer: Signer,
     openings: Openings,
     store: Arc<dyn Store>,
     journal: Arc<dyn Journal>,
@@ -294,8 +299,8 @@ pub struct Kernel {
     sessions: RwLock<HashMap<String, Arc<OpenSession>>>,
     elevations: RwLock<Vec<Held>>,
     ledgers: Ledgers,
-    /// Pending approvals by action: an action that is asked for again waits for the same people.
-    waiting: Mutex<HashMap<[u8; 32], String>>,
+    /// Pending approvals. Held while one is asked for or signed.
+    waiting: Mutex<HashSet<String>>,
     /// How to undo the actions of open leases, and until when that is kept.
     seeds: Mutex<Seeds>,
     scanner: Option<Arc<dyn ArgumentScanner>>,
@@ -313,8 +318,11 @@ const CLOCK_INTERVAL: i64 = 60_000;
 /// How long what was decided is kept in the store, milliseconds: approvals that are over, undos that nobody ran.
 const KEPT: i64 = 30 * 86_400_000;
 
-/// Most bytes of arguments that are held for actions that could have to be undone; no agent holds more than it leaves.
+/// Most bytes of arguments that are held for actions that could have to be undone.
 const SEED_BYTES: usize = 256 << 20;
+
+/// Most bytes that a permit has and its receipt has not: a signature with the name of its key, the secret.
+const PERMIT_BYTES: usize = 1_024;
 
 /// The version that receipts name.
 const ENGINE: &str = concat!("sift-kernel ", env!("CARGO_PKG_VERSION"));
@@ -421,18 +429,16 @@ impl Kernel {
         store.note(&Noted { wall_ms: wall, steady_ms: steady, boot: clock.boot(), tree_size })?;
         tidy(store.as_ref(), wall)?;
         let revocations = Revocations::new(store.revoked()?);
-        let mut waiting = HashMap::new();
-        for approval in store.approvals(ApprovalState::Pending)? {
-            if let Ok(action) = <[u8; 32]>::try_from(approval.action.as_slice()) {
-                waiting.insert(action, approval.id);
-            }
-        }
+        let waiting =
+            store.approvals(ApprovalState::Pending)?.into_iter().map(|one| one.id).collect();
         let tolerance = skew.max(1_000);
         let bounds = Bounds {
             entries: config.lease.entries,
             lease_ms: config.lease.seconds.saturating_mul(1_000),
             memory_ms: config.lease.memory_seconds.saturating_mul(1_000),
         };
+        let mut seeds = Seeds::default();
+        seeds.share(&keys);
         let kernel = Self {
             limits: JsonLimits {
                 bytes: config.request.max_bytes,
@@ -454,11 +460,14 @@ impl Kernel {
             elevations: RwLock::default(),
             ledgers: Ledgers::new(budgets, Arc::clone(&store), bounds, now)?,
             waiting: Mutex::new(waiting),
-            seeds: Mutex::default(),
+            seeds: Mutex::new(seeds),
             keys: RwLock::new(Arc::new(keys)),
             policy: RwLock::new(Arc::new(policy)),
             openings: Openings::new(&receipt_key)?,
-            receipt_key,
+            signer: Signer {
+                key_id: config.receipt_key_id.as_str().into(),
+                key: Arc::new(receipt_key),
+            },
             store,
             journal,
             clock,
@@ -530,9 +539,9 @@ impl Kernel {
     /// Errors: as for [`Self::set_policy`] and [`Self::set_keys`].
     pub fn reload(&self, policy: Policy, keys: Keyring) -> Result<()> {
         self.check_usable()?;
-        check_keys(&keys, &self.config, &self.receipt_key)?;
+        check_keys(&keys, &self.config, &self.signer.key)?;
         check_charges(&policy, self.ledgers.budgets())?;
-        *write(&self.keys) = Arc::new(keys);
+        self.put_keys(keys);
         *write(&self.policy) = Arc::new(policy);
         Ok(())
     }
@@ -542,9 +551,14 @@ impl Kernel {
     /// Errors: as at the start; the old keys stay.
     pub fn set_keys(&self, keys: Keyring) -> Result<()> {
         self.check_usable()?;
-        check_keys(&keys, &self.config, &self.receipt_key)?;
-        *write(&self.keys) = Arc::new(keys);
+        check_keys(&keys, &self.config, &self.signer.key)?;
+        self.put_keys(keys);
         Ok(())
+    }
+
+    fn put_keys(&self, keys: Keyring) {
+        lock(&self.seeds).share(&keys);
+        *write(&self.keys) = Arc::new(keys);
     }
 
     /// Decides about an action.
@@ -928,25 +942,36 @@ impl Kernel {
     fn append(&self, fields: &Fields<'_>) -> Result<Queued> {
         let Mark { id, generation } = self.store.mark();
         let store = format!("{id}:{generation}");
-        let receipt: Arc<[u8]> = receipt::seal(
-            &Fields { store: Some(&store), engine: ENGINE, ..*fields },
-            (&self.config.receipt_key_id, &self.receipt_key),
-        )
-        .map_err(|error| KernelError::Unavailable(error.to_string()))?
-        .into();
-        let pending = self.journal.append(Arc::clone(&receipt)).map_err(not_recorded)?;
-        Ok((receipt, pending))
+        let fields = Fields { store: Some(&store), engine: ENGINE, ..*fields };
+        let unavailable = |error: ReceiptError| KernelError::Unavailable(error.to_string());
+        let statement = receipt::statement(&fields).map_err(unavailable)?;
+        let (receipt, statement) = match fields.class {
+            Class::Signed => (self.signer.later(statement), None),
+            Class::Batched => {
+                let entry = dsse::seal(receipt::PAYLOAD_TYPE, &statement, None);
+                (Entry::from(entry), Some(statement))
+            }
+        };
+        // A permit is somewhat longer, and must be read too.
+        if receipt.len() > MAX_ENVELOPE - PERMIT_BYTES {
+            return Err(unavailable(ReceiptError::TooLong));
+        }
+        let pending = self.journal.append(receipt.clone()).map_err(not_recorded)?;
+        Ok(Queued { receipt, statement, pending })
     }
 
-    /// What a receipt of this name says of an action.
-    fn blind(&self, name: &str, action: &[u8; 32]) -> [u8; 32] {
-        receipt::blind_action(&self.openings.opening(name, action), action)
+    /// What a receipt of this name and lease says of an action.
+    fn blind(&self, name: &str, lease: Option<&str>, action: &[u8; 32]) -> [u8; 32] {
+        receipt::blind_action(&self.openings.opening(name, lease, action), action)
     }
 
     /// A receipt of something that is not an authorization, on the disk when this returns.
     fn record_event(&self, fields: &Fields<'_>) -> Result<()> {
-        let (_, pending) = self.append(&Fields { class: self.class(), ..*fields })?;
-        pending.wait(Duration::from_millis(self.config.log.wait_ms)).map_err(not_recorded)?;
+        let queued = self.append(&Fields { class: self.class(), ..*fields })?;
+        queued
+            .pending
+            .wait(Duration::from_millis(self.config.log.wait_ms))
+            .map_err(not_recorded)?;
         Ok(())
     }
 
@@ -960,7 +985,9 @@ impl Kernel {
         answer: &Authorization,
     ) -> Result<Record> {
         let stamp = &credential.stamp;
-        let opening = self.openings.opening(&stamp.request_id, &caller.action);
+        let secret =
+            self.openings.secret(&stamp.request_id, answer.lease.as_deref(), &caller.action);
+        let opening = opening_of(&secret);
         let mut args = Vec::with_capacity(256);
         canonical::write(&request.args, &mut args)?;
         let rule_ids: Vec<&str> = answer.rule_ids.iter().map(String::as_str).collect();
@@ -978,6 +1005,7 @@ impl Kernel {
             request_id: &stamp.request_id,
             action_hash: receipt::blind_action(&opening, &caller.action),
             args_commitment: Some(receipt::commit_arguments(&opening, &args)),
+            audience: Some(&self.config.audience),
             tenant: &request.tenant,
             agent: &request.agent,
             role: &request.role,
@@ -1004,25 +1032,17 @@ impl Kernel {
             details: if answer.shadow.is_empty() { &[] } else { &details },
             ..Fields::default()
         };
-        let (receipt, pending) = self.append(&fields)?;
+        let Queued { receipt, statement, pending } = self.append(&fields)?;
         let permit = answer.lease.as_ref().map(|lease| {
-            let permit = Permit {
-                audience: self.config.audience.clone(),
-                request_id: stamp.request_id.clone(),
-                action: hex(&caller.action),
-                tool: request.tool.clone(),
+            Arc::new(Prepared {
                 tenant: request.tenant.clone(),
                 agent: request.agent.clone(),
-                lease: lease.clone(),
-                issued_at_ms: caller.now.wall,
-                expires_at_ms: expires,
-                index: None,
-            };
-            Arc::new(Prepared {
-                permit,
                 session: request.session.clone(),
                 key_id: caller.key.as_ref().map(|key| key.id.clone()),
-                signed: OnceLock::new(),
+                lease: lease.clone(),
+                secret,
+                statement,
+                made: OnceLock::new(),
             })
         });
         let queued = self.config.release == Release::Queued
@@ -1052,12 +1072,12 @@ impl Kernel {
         self.check_usable()?;
         let Some(record) = &answer.record else { return Ok(None) };
         let placed = if record.waits() {
-            self.prepare(record)?;
+            self.prepare(record);
             Some(self.wait(record)?)
         } else {
             None
         };
-        self.hand_out(record, placed).map(Some)
+        Ok(Some(self.hand_out(record, placed)))
     }
 
     /// Waits until the receipt of an answer is durable and keeps the permit back, so that [`Self::cancel`] still
@@ -1068,7 +1088,7 @@ impl Kernel {
         self.check_usable()?;
         let Some(record) = &answer.record else { return Ok(None) };
         let placed = self.wait(record)?;
-        let (receipt, opening) = (record.receipt.to_vec(), record.opening);
+        let (receipt, opening) = (record.receipt.bytes().to_vec(), record.opening);
         Ok(Some(Durable { receipt, opening, permit: None, placed: Some(placed) }))
     }
 
@@ -1087,8 +1107,7 @@ impl Kernel {
     ) -> bool {
         let Some(record) = &answer.record else { return false };
         if record.waits() {
-            // One that cannot be signed now cannot be signed later, and is reported then.
-            let _ = self.prepare(record);
+            self.prepare(record);
             record.pending.tell(Box::new(move |_| told()));
         } else {
             told();
@@ -1096,44 +1115,38 @@ impl Kernel {
         true
     }
 
-    /// Signs the permit while the disk works on the receipt. It stays here until that is durable.
-    fn prepare(&self, record: &Record) -> Result<()> {
-        let Some(prepared) = &record.permit else { return Ok(()) };
-        let Ok(index) = i64::try_from(record.pending.expected()) else { return Ok(()) };
-        if prepared.signed.get().is_none() {
-            let signed = self.sign_permit(&prepared.permit, Some(index))?;
-            // Somebody else may have been quicker with the same.
-            let _ = prepared.signed.set((index, signed));
+    /// Makes the permit while the disk works on the receipt. It stays here until that is durable.
+    fn prepare(&self, record: &Record) {
+        if let Some(prepared) = &record.permit {
+            self.permit(record, prepared);
         }
-        Ok(())
     }
 
-    fn sign_permit(&self, permit: &Permit, index: Option<i64>) -> Result<Vec<u8>> {
-        permit.sign(index, &self.config.receipt_key_id, &self.receipt_key)
+    fn permit<'a>(&self, record: &Record, prepared: &'a Prepared) -> &'a [u8] {
+        prepared.made.get_or_init(|| match &prepared.statement {
+            None => permit::of_receipt(record.receipt.bytes(), &prepared.secret),
+            Some(statement) => permit::of_receipt(&self.signer.sign(statement), &prepared.secret),
+        })
     }
 
-    fn hand_out(&self, record: &Record, placed: Option<Placed>) -> Result<Durable> {
-        let index = placed.as_ref().and_then(|placed| i64::try_from(placed.index).ok());
+    fn hand_out(&self, record: &Record, placed: Option<Placed>) -> Durable {
         let permit = match &record.permit {
             None => None,
             // Revoked meanwhile: it stays here, and its reservation is charged when its time is over.
             Some(prepared) if self.revoked(prepared) => None,
             Some(prepared) => {
-                let signed = match prepared.signed.get() {
-                    Some((expected, signed)) if Some(*expected) == index => signed.clone(),
-                    _ => self.sign_permit(&prepared.permit, index)?,
-                };
-                self.ledgers.hand_out(&prepared.permit.lease).then_some(signed)
+                let made = self.permit(record, prepared);
+                self.ledgers.hand_out(&prepared.lease).then(|| made.to_vec())
             }
         };
-        let (receipt, opening) = (record.receipt.to_vec(), record.opening);
-        Ok(Durable { receipt, opening, permit, placed })
+        let (receipt, opening) = (record.receipt.bytes().to_vec(), record.opening);
+        Durable { receipt, opening, permit, placed }
     }
 
     fn revoked(&self, prepared: &Prepared) -> bool {
-        let Prepared { permit, session, key_id, .. } = prepared;
+        let Prepared { tenant, agent, session, key_id, .. } = prepared;
         let (session, key_id) = (session.as_deref(), key_id.as_deref());
-        self.revocations.find(&permit.tenant, &permit.agent, session, key_id).is_some()
+        self.revocations.find(tenant, agent, session, key_id).is_some()
     }
 
     /// The proof that a receipt is in the log, a `.tlog-proof`.
@@ -1195,14 +1208,14 @@ impl Kernel {
     /// A receipt of how an action ended, or is said to have. Nobody waits for it, and the log alone signs it.
     fn record_end(&self, lease: &str, about: &About, outcome: &Outcome, now: Now) -> Result<()> {
         let charges: Vec<receipt::Charge<'_>> = outcome.charged.iter().map(charge).collect();
-        let overrun = [("overrun", Json::Bool(true))];
+        let details = [("barred", Json::Bool(true)), ("overrun", Json::Bool(true))];
         self.append(&Fields {
             event: match outcome.state {
                 LeaseState::Cancelled => "cancellation",
                 _ => "settlement",
             },
             request_id: &about.request_id,
-            action_hash: self.blind(&about.request_id, &about.action),
+            action_hash: self.blind(&about.request_id, Some(lease), &about.action),
             tenant: &about.tenant,
             role: &about.role,
             agent: &about.agent,
@@ -1215,7 +1228,11 @@ impl Kernel {
             charges: &charges,
             decided_at: now.wall,
             class: Class::Batched,
-            details: if outcome.overrun { &overrun } else { &[] },
+            details: match outcome {
+                Outcome { barred: true, .. } => &details,
+                Outcome { overrun: true, .. } => details.get(1..).unwrap_or_default(),
+                _ => &[],
+            },
             ..Fields::default()
         })?;
         Ok(())
@@ -1352,7 +1369,7 @@ impl Kernel {
         self.record_revocation("revocation", subject)
     }
 
-    /// Takes a revocation back.
+    /// Takes a revocation back. An agent is let at the limits again that it was barred from by what it settled.
     ///
     /// Errors: `Unavailable` when it or its receipt cannot be made durable; the revocation stays then.
     pub fn reinstate(&self, subject: &Subject) -> Result<()> {
@@ -1362,23 +1379,31 @@ impl Kernel {
         let _one = lock(&self.switch);
         self.record_revocation("reinstatement", subject)?;
         self.store.reinstate(subject)?;
+        if subject.kind == SubjectKind::Agent {
+            self.ledgers.forgive(&subject.tenant, &subject.name)?;
+        }
         self.revocations.remove(subject);
         Ok(())
     }
 
     fn record_revocation(&self, event: &str, subject: &Subject) -> Result<()> {
-        let Subject { kind, name, tenant } = subject;
+        let Subject { kind, name, tenant, agent } = subject;
         let text = |value: &str| Json::Str(value.to_owned());
         let named = |wanted| if *kind == wanted { name.as_str() } else { "" };
         self.record_event(&Fields {
             event,
             request_id: &hex(&random::<16>()?),
-            action_hash: digest(format!("{event}\0{}\0{tenant}\0{name}", kind.word()).as_bytes()),
+            action_hash: digest(
+                format!("{event}\0{}\0{tenant}\0{agent}\0{name}", kind.word()).as_bytes(),
+            ),
             tenant: match kind {
                 SubjectKind::Tenant => name,
                 _ => tenant,
             },
-            agent: named(SubjectKind::Agent),
+            agent: match kind {
+                SubjectKind::Agent => name,
+                _ => agent,
+            },
             session: Some(named(SubjectKind::Session)).filter(|name| !name.is_empty()),
             decision: event,
             reason: kind.word(),
@@ -1659,39 +1684,37 @@ impl Kernel {
         let now = caller.now.wall;
         let unavailable = |_| broken("store_unavailable");
         let mut waiting = lock(&self.waiting);
-        if let Some(id) = waiting.get(&caller.action) {
-            let known = self.store.approval(id).map_err(unavailable)?;
-            if known.is_some_and(|one| {
-                one.state == ApprovalState::Pending
-                    && now < one.expires_ms
-                    && one.rule == *rule.name
-            }) {
-                return Ok(id.clone());
-            }
-            waiting.remove(&caller.action);
+        let own = self.store.waiting(&request.tenant, &request.agent, now).map_err(unavailable)?;
+        // An action that is asked for again waits for the same people. Each is known by a digest of its own.
+        let same = |one: &&Waits| {
+            one.rule == *rule.name && one.action == self.blind(&one.id, None, &caller.action)
+        };
+        if let Some(one) = own.iter().find(same) {
+            return Ok(one.id.clone());
         }
         let bounds = &self.config.approval;
         if waiting.len() >= bounds.pending {
             self.expire(&mut waiting, now).map_err(unavailable)?;
         }
-        let own = self.store.waiting(&request.tenant, &request.agent, now).map_err(unavailable)?;
-        if waiting.len() >= bounds.pending || own >= bounds.pending_per_agent {
+        if waiting.len() >= bounds.pending || own.len() >= bounds.pending_per_agent {
             return Err(refuse("approvals_full"));
         }
         let id = hex(&random::<16>().map_err(|_| broken("no_randomness"))?);
         let label = seal_label(&self.config.audience, &id);
+        let opening = self.openings.opening(&id, None, &caller.action);
+        let copy = Zeroizing::new([opening.as_slice(), &caller.canonical].concat());
         let keys = self.keys();
         let mut sealed = Vec::new();
         for key in keys.of(Purpose::Approver) {
             if self.may_approve(key, &rule.group, request, caller.key.as_deref(), now) {
-                let bytes = seal::seal(&key.to_bytes(), &label, &caller.canonical)
+                let bytes = seal::seal(&key.to_bytes(), &label, &copy)
                     .map_err(|_| broken("approval_not_sealed"))?;
                 sealed.push(Sealed { approver: key.id.clone(), bytes });
             }
         }
         let approval = ApprovalRecord {
             id: id.clone(),
-            action: caller.action.to_vec(),
+            action: receipt::blind_action(&opening, &caller.action).to_vec(),
             tenant: request.tenant.clone(),
             agent: request.agent.clone(),
             session: request.session.clone(),
@@ -1707,7 +1730,7 @@ impl Kernel {
             signatures: Vec::new(),
         };
         self.store.add_approval(&approval).map_err(unavailable)?;
-        waiting.insert(caller.action, id.clone());
+        waiting.insert(id.clone());
         Ok(id)
     }
 
@@ -1742,7 +1765,7 @@ impl Kernel {
 
     fn expire(
         &self,
-        waiting: &mut HashMap<[u8; 32], String>,
+        waiting: &mut HashSet<String>,
         now_ms: i64,
     ) -> std::result::Result<(), crate::error::StoreError> {
         for approval in self.store.approvals(ApprovalState::Pending)? {
@@ -1752,7 +1775,7 @@ impl Kernel {
                     ApprovalState::Pending,
                     ApprovalState::Expired,
                 )?;
-                waiting.retain(|_, id| *id != approval.id);
+                waiting.remove(&approval.id);
             }
         }
         Ok(())
@@ -1770,7 +1793,7 @@ impl Kernel {
             .approval(id)
             .map_err(|_| broken("store_unavailable"))?
             .ok_or_else(|| refuse("approval_unknown"))?;
-        if record.action != caller.action
+        if record.action != self.blind(&record.id, None, &caller.action)
             || record.tenant != request.tenant
             || record.agent != request.agent
         {
@@ -1792,7 +1815,7 @@ impl Kernel {
         let mut by: Vec<Approver> = Vec::new();
         for signed in &record.signatures {
             let Ok(key) = keys.get(&signed.approver, Purpose::Approver) else { continue };
-            let bytes = record.preimage(&self.config.audience, &caller.action, signed.verdict);
+            let bytes = record.preimage(&self.config.audience, &record.action, signed.verdict);
             if signed.verdict != Verdict::Approve
                 || !self.may_approve(
                     key,
@@ -1908,7 +1931,7 @@ impl Kernel {
             return Err(gone());
         }
         if then != ApprovalState::Pending {
-            waiting.retain(|_, waits| waits != id);
+            waiting.remove(id);
         }
         Ok(then)
     }
@@ -1929,7 +1952,7 @@ impl Kernel {
         self.record_event(&Fields {
             event: "approval",
             request_id: &record.id,
-            action_hash: self.blind(&record.id, &action),
+            action_hash: action,
             tenant: &record.tenant,
             agent: &record.agent,
             tool: &record.tool,
@@ -2003,27 +2026,67 @@ struct Case {
 }
 
 /// Seeds of open leases, by number and bytes.
+///
+/// Half of the room is shared out: each tenant of the key ring has as much of it as any other, and so has each agent
+/// of a tenant, so that nobody's part can be filled by others, however many they are. The other half is for whoever
+/// comes, and of it nobody holds more than is left.
 #[derive(Default)]
 struct Seeds {
     held: HashMap<String, (i64, Arc<Seed>)>,
-    bytes: usize,
-    /// How many bytes of them are of each tenant and agent.
+    /// How many bytes each tenant and agent holds.
     owners: HashMap<(String, String), usize>,
+    /// Agents with a key, by tenant.
+    known: BTreeMap<String, BTreeSet<String>>,
+    /// Bytes of the half that is nobody's.
+    lent: usize,
 }
 
 impl Seeds {
-    /// As for leases: whoever holds as much as is left gets no more, so that one agent refuses nobody else.
+    /// Puts the agents of a key ring in the place of those before.
+    fn share(&mut self, keys: &Keyring) {
+        self.known.clear();
+        for key in keys.of(Purpose::Agent) {
+            if let (Some(tenant), Some(agent)) = (&key.tenant, &key.agent) {
+                self.known.entry(tenant.clone()).or_default().insert(agent.clone());
+            }
+        }
+        self.lent =
+            self.owners.iter().map(|(owner, held)| held.saturating_sub(self.part(owner))).sum();
+    }
+
+    /// Bytes that are one agent's own.
+    fn part(&self, (tenant, agent): &(String, String)) -> usize {
+        match self.known.get(tenant) {
+            Some(agents) if agents.contains(agent) => {
+                SEED_BYTES / 2 / self.known.len() / agents.len()
+            }
+            _ => 0,
+        }
+    }
+
     fn fits(&self, seed: &Seed, most: usize) -> bool {
-        let own = self.owners.get(&seed.owner()).copied().unwrap_or(0);
-        self.held.len() < most
-            && own.saturating_add(seed.bytes) <= SEED_BYTES.saturating_sub(self.bytes)
+        let owner = seed.owner();
+        let held = self.owners.get(&owner).copied().unwrap_or(0);
+        let beyond = held.saturating_add(seed.bytes).saturating_sub(self.part(&owner));
+        self.held.len() < most && beyond <= (SEED_BYTES / 2).saturating_sub(self.lent)
     }
 
     fn insert(&mut self, lease: &str, until: i64, seed: Seed) {
-        self.bytes = self.bytes.saturating_add(seed.bytes);
-        let own = self.owners.entry(seed.owner()).or_default();
-        *own = own.saturating_add(seed.bytes);
+        self.count(seed.owner(), |held| held.saturating_add(seed.bytes));
         self.held.insert(lease.to_owned(), (until, Arc::new(seed)));
+    }
+
+    fn count(&mut self, owner: (String, String), change: impl Fn(usize) -> usize) {
+        let part = self.part(&owner);
+        let held = self.owners.get(&owner).copied().unwrap_or(0);
+        let then = change(held);
+        self.lent = self.lent.saturating_sub(held.saturating_sub(part));
+        self.lent = self.lent.saturating_add(then.saturating_sub(part));
+        if then == 0 {
+            self.owners.remove(&owner);
+        } else {
+            self.owners.insert(owner, then);
+        }
     }
 
     fn get(&self, lease: &str) -> Option<Arc<Seed>> {
@@ -2032,13 +2095,7 @@ impl Seeds {
 
     fn remove(&mut self, lease: &str) {
         let Some((_, seed)) = self.held.remove(lease) else { return };
-        self.bytes = self.bytes.saturating_sub(seed.bytes);
-        if let Entry::Occupied(mut own) = self.owners.entry(seed.owner()) {
-            *own.get_mut() = own.get().saturating_sub(seed.bytes);
-            if *own.get() == 0 {
-                own.remove();
-            }
-        }
+        self.count(seed.owner(), |held| held.saturating_sub(seed.bytes));
     }
 
     fn sweep(&mut self, now_ms: i64) {
@@ -2052,8 +2109,34 @@ impl Seeds {
     }
 }
 
-/// A receipt, and what tells when it is durable.
-type Queued = (Arc<[u8]>, Arc<dyn Pending>);
+/// The receipt key. What it signs may be signed by another thread, so that no answer waits for it.
+#[derive(Clone)]
+struct Signer {
+    key_id: Arc<str>,
+    key: Arc<PrivateKey>,
+}
+
+impl Signer {
+    fn sign(&self, statement: &[u8]) -> Vec<u8> {
+        dsse::seal(receipt::PAYLOAD_TYPE, statement, Some((&self.key_id, &self.key)))
+    }
+
+    /// A receipt that is signed by who waits for it, or by the thread that commits it.
+    fn later(&self, statement: Vec<u8>) -> Entry {
+        let length = dsse::sealed_length(receipt::PAYLOAD_TYPE, &statement, &self.key_id);
+        let signer = self.clone();
+        Entry::later(length, move || signer.sign(&statement))
+    }
+}
+
+/// A receipt in the ledger's queue.
+struct Queued {
+    receipt: Entry,
+    /// Where the log alone signs the receipt.
+    statement: Option<Vec<u8>>,
+    /// Tells when it is durable.
+    pending: Arc<dyn Pending>,
+}
 
 /// What is needed to undo an action, before it is known how it went.
 struct Seed {
@@ -2107,6 +2190,7 @@ fn budget_refusal(refused: Refused) -> Refusal {
     let with = |reason: &str, rule: String| Refusal { rules: vec![rule], ..refuse(reason) };
     match refused {
         Refused::Exceeded(limit) => with("budget_exceeded", format!("limit:{limit}")),
+        Refused::Barred(limit) => with("budget_overrun", format!("limit:{limit}")),
         Refused::Rate(rate) => with("rate_exceeded", format!("rate:{rate}")),
         Refused::Uncapped(budget) => with("budget_undeclared", format!("budget:{budget}")),
         Refused::Scope(limit) => with("budget_scope_missing", format!("limit:{limit}")),
@@ -2276,33 +2360,82 @@ mod tests {
     #[test]
     fn seeds_are_bounded_by_number_and_by_bytes() {
         let mut seeds = Seeds::default();
-        let all = SEED_BYTES;
-        assert!(seeds.fits(&seed("a", all), 3) && !seeds.fits(&seed("a", all + 1), 3));
-        seeds.insert("a", 10, seed("a", all / 2));
-        seeds.insert("b", 20, seed("b", all / 2));
+        let half = SEED_BYTES / 2;
+        assert!(seeds.fits(&seed("a", half), 3) && !seeds.fits(&seed("a", half + 1), 3));
+        seeds.insert("a", 10, seed("a", half / 2));
+        seeds.insert("b", 20, seed("b", half / 2));
         assert!(!seeds.fits(&seed("c", 1), 3) && !seeds.fits(&seed("c", 0), 2));
         seeds.sweep(10);
         assert!(seeds.get("a").is_none() && seeds.get("b").is_some());
-        assert!(seeds.fits(&seed("a", all / 2), 3));
+        assert!(seeds.fits(&seed("a", half / 2), 3));
         seeds.remove("b");
         seeds.remove("b");
-        assert_eq!((seeds.held.len(), seeds.bytes, seeds.owners.len()), (0, 0, 0));
+        assert_eq!((seeds.held.len(), seeds.lent, seeds.owners.len()), (0, 0, 0));
+    }
+
+    /// What an agent can hold beside those before it.
+    fn fill(seeds: &mut Seeds, agent: &str) -> usize {
+        let seed = || seed(agent, 64 << 10);
+        let mut count = 0;
+        while seeds.fits(&seed(), 1_000_000) {
+            seeds.insert(&format!("l{}", seeds.held.len()), 10, seed());
+            count += 1;
+        }
+        count * seed().bytes
     }
 
     #[test]
-    fn an_agent_fills_no_more_of_the_seeds_than_it_leaves() {
-        let seed = |agent: &str| seed(agent, 64 << 10);
+    fn an_agent_without_a_key_fills_no_more_of_the_seeds_than_it_leaves() {
         let mut seeds = Seeds::default();
-        let fill = |seeds: &mut Seeds, agent: &str| {
-            let mut count = 0;
-            while seeds.fits(&seed(agent), 1_000_000) {
-                seeds.insert(&format!("{agent}{count}"), 10, seed(agent));
-                count += 1;
-            }
-            count * seed(agent).bytes
+        assert_eq!(fill(&mut seeds, "a"), SEED_BYTES / 4);
+        assert_eq!(fill(&mut seeds, "b"), SEED_BYTES / 8);
+        assert!(seeds.fits(&seed("c", 64 << 10), 1_000_000));
+    }
+
+    /// Keys of agents `a0`, `a1`, ... of the tenant `acme`, and as many of each other tenant as are asked for.
+    fn ring(agents: u8, others: u8) -> Keyring {
+        let mut ring = Keyring::new();
+        let mut add = |seed: u8, tenant: &str, agent: String| {
+            let key = PrivateKey::from_seed(&[seed; 32]);
+            let mut public =
+                PublicKey::new(&format!("k{seed}"), Purpose::Agent, &key.public()).unwrap();
+            (public.tenant, public.agent) = (Some(tenant.to_owned()), Some(agent));
+            ring.add(public).unwrap();
         };
-        assert_eq!(fill(&mut seeds, "a"), SEED_BYTES / 2);
-        assert_eq!(fill(&mut seeds, "b"), SEED_BYTES / 4);
-        assert!(seeds.fits(&seed("c"), 1_000_000));
+        for number in 0..agents {
+            add(number, "acme", format!("a{number}"));
+        }
+        for number in 0..others {
+            add(100 + number, "other", format!("o{number}"));
+        }
+        ring
+    }
+
+    #[test]
+    fn many_agents_together_leave_every_other_its_part() {
+        let mut seeds = Seeds::default();
+        seeds.share(&ring(16, 4));
+        // All but one of a tenant, and some that have no key, take what they can get.
+        for round in 0..3 {
+            for number in 0..15 {
+                fill(&mut seeds, &format!("a{number}"));
+                fill(&mut seeds, &format!("nobody{round}{number}"));
+            }
+        }
+        let half = SEED_BYTES / 2;
+        assert!(seeds.lent <= half && seeds.lent > half - half / 100, "the rest is full");
+        assert_eq!(fill(&mut seeds, "a15"), half / 2 / 16);
+        let other = |lease: usize| Seed { tenant: "other".to_owned(), ..seed("o0", lease) };
+        assert!(seeds.fits(&other(half / 2 / 4), 1_000_000));
+        let held: usize = seeds.owners.values().sum();
+        assert!(held <= SEED_BYTES);
+        // A ring with fewer agents has larger parts, and one with more smaller ones.
+        let before = seeds.lent;
+        seeds.share(&ring(16, 0));
+        assert!(seeds.lent < before && seeds.fits(&seed("a15", half / 32), 1_000_000));
+        seeds.share(&ring(32, 4));
+        assert!(seeds.lent > before && !seeds.fits(&seed("a15", 64 << 10), 1_000_000));
+        seeds.sweep(10);
+        assert_eq!((seeds.held.len(), seeds.lent, seeds.owners.len()), (0, 0, 0));
     }
 }

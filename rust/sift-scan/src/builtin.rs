@@ -96,7 +96,7 @@ impl EmbeddedShape {
 enum EmbeddedOpening {
     At(Place, &'static [ByteSet]),
     Sign(u8, usize, ByteSet, &'static [ByteSet]),
-    Colons(usize, ByteSet, ByteSet),
+    Colons(usize, ByteSet, ByteSet, ByteSet),
 }
 
 impl EmbeddedOpening {
@@ -106,7 +106,7 @@ impl EmbeddedOpening {
             Self::Sign(sign, far, left, sets) => {
                 Opening::Sign { sign, far, left, sets: sets.to_vec() }
             }
-            Self::Colons(far, core, stop) => Opening::Colons { far, core, stop },
+            Self::Colons(far, core, stop, lead) => Opening::Colons { far, core, stop, lead },
         }
     }
 }

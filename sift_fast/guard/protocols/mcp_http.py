@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from sift_fast.guard.protocols.gate import TooLarge, answer_json, behind, read_body, replay
 from sift_fast.guard.protocols.mcp import McpGuard
 from sift_fast.guard.protocols.mcp_stdio import Proxy
-from sift_fast.guard.protocols.sse import Frames
+from sift_fast.guard.protocols.sse import Frames, heads
 
 if TYPE_CHECKING:
     from sift_fast.guard.guard import Guard
@@ -201,9 +201,7 @@ class _Answer:
         await self._send({"type": "http.response.body", "body": b"".join(out), "more_body": not last})
 
     async def _event(self, lines: list[bytes]) -> bytes:
-        # A comment keeps a connection alive, whatever it says.
-        kept = [line for line in lines if line.startswith((b"event:", b"id:", b"retry:"))]
-        head = b"".join(line + b"\n" for line in kept or [b":" for line in lines if line.startswith(b":")][:1])
+        head = b"".join(b":\n" if line.startswith(b":") else line + b"\n" for line in heads(lines))
         data = b"\n".join(line[5:].removeprefix(b" ") for line in lines if line.startswith(b"data:"))
         if not data.strip():
             # Where a client may begin again is said in an event without a message.
