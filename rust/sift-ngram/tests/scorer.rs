@@ -218,7 +218,7 @@ fn each_kind_of_window_has_a_bias_of_its_own() {
     };
     let of = |model: &Model, length: usize| {
         let score =
-            Scorer::default().score(model, "ab ".repeat(length.div_ceil(3))[..length].as_bytes());
+            Scorer::default().score(model, &"ab ".repeat(length.div_ceil(3)).as_bytes()[..length]);
         (score.logit, score.end - score.start)
     };
     let (long, short) = (with([3.0, 2.0, 1.0]), with([0.0, 1.0, 2.0]));
