@@ -3,7 +3,7 @@
 //!
 //! The server is MariaDB's, started here on a socket in a folder of its own. Without one the test says so and looks at
 //! nothing, unless `SIFT_SERVERS=1` says that there must be one; `scripts/rust-test.sh` installs it where it may.
-#![allow(clippy::unwrap_used, reason = "a test may stop at what it does not expect")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop at what it does not expect")]
 
 mod support;
 
