@@ -66,7 +66,7 @@ def test_the_time_of_a_call_is_the_calls_and_in_microseconds(modules, clock):
 
         return contenders.Contender(name, "nothing", prepare, call, partial(clock.work, 5_000_000))
 
-    rows = modules["__main__"].measure([contender("quick", 1), contender("slow", 100)], 4, 0.1)
+    rows = modules["__main__"].measure([contender("quick", 1), contender("slow", 100)], 4, 0.01)
     assert [row["calls"] for row in rows] == [48, 48]
     for row, times in zip(rows, (1, 100), strict=True):
         apart = {name: figures["p50"] for name, figures in row["by_request"].items()}

@@ -764,7 +764,7 @@ class TestRevocation:
         ):
             kernel.revoke(tenant=tenant, agent=agent, session="revoked")
             try:
-                assert kernel.authorize(*session.mac(asked)).allowed is allowed
+                assert kernel.authorize(asked, session.mac(asked)).allowed is allowed
             finally:
                 kernel.reinstate(tenant=tenant, agent=agent, session="revoked")
 
@@ -846,10 +846,16 @@ class TestPermits:
         signed, credential = sf.sign_request(refund(7), key)
         auth = kernel.authorize(signed, credential)
         receipt = auth.durable_sync()
-        with pytest.raises(sf.InvalidReceipt, match="something else"):
+        with pytest.raises(sf.InvalidReceipt, match="lacks the secret"):
             sf.verify_permit(receipt.envelope, signed, keys)
-        with pytest.raises(sf.InvalidReceipt):
-            sf.verify_receipt(sf.Receipt(auth.permit), keys)
+        # Nor does what opens the receipt make one of it.
+        made = json.loads(receipt.envelope) | {"secret": auth.opening}
+        with pytest.raises(sf.InvalidReceipt, match="another action"):
+            sf.verify_permit(json.dumps(made).encode(), signed, keys)
+        # A permit is the receipt and more.
+        permit = json.loads(auth.permit)
+        assert len(permit.pop("secret")) == 64
+        assert permit == json.loads(receipt.envelope)
 
 
 class TestFolder:

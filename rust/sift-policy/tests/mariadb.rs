@@ -3,7 +3,7 @@
 //!
 //! The server is MariaDB's, started here on a socket in a folder of its own. Without one the test says so and looks at
 //! nothing, unless `SIFT_SERVERS=1` says that there must be one; `scripts/rust-test.sh` installs it where it may.
-#![allow(clippy::unwrap_used, reason = "a test may stop at what it does not expect")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop at what it does not expect")]
 
 mod support;
 
@@ -283,7 +283,7 @@ fn what_is_let_through_keeps_to_its_tenant_on_a_server_of_mysqls_dialect() {
             .unwrap();
     // What is let through, by number; after each select its rows, after each delete how many of others are left.
     let mut statements = BTreeMap::new();
-    for seed in 0..40_000 {
+    for seed in 0..20_000 {
         let condition = Random(seed).predicate();
         for sql in [
             format!("select tenant_id from orders o where {condition}"),
@@ -319,6 +319,6 @@ fn what_is_let_through_keeps_to_its_tenant_on_a_server_of_mysqls_dialect() {
             }
         }
         // Enough of both to have tried something; what the server itself refuses shows nothing.
-        assert!(rows > 1_000 && kept > 300, "{mode}: {rows} {kept} of {}", statements.len());
+        assert!(rows > 500 && kept > 150, "{mode}: {rows} {kept} of {}", statements.len());
     }
 }
