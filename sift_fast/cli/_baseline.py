@@ -20,7 +20,7 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from sift_fast.cli._json import once
+from sift_fast._json import once
 from sift_fast.cli._output import opened
 from sift_fast.cli._text import printable
 from sift_fast.errors import ConfigError

@@ -31,6 +31,14 @@ _LEFT = frozenset(
 _KEYS = frozenset({b"authorization", b"x-api-key", b"api-key"})
 #: Other characters, and segments of dots, might name another place there than here.
 _PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~:@+-]+)+")
+#: What a client of these APIs may be told beside an answer; whatever else a server says there, nobody has read.
+_TOLD = re.compile(
+    rb"content-type|cache-control|date|mcp-session-id|mcp-protocol-version|request-id|retry-after(?:-ms)?|www-authenticate"
+    rb"|x-request-id|x-should-retry|(?:anthropic|x)-ratelimit-[a-z-]{1,60}|openai-(?:processing-ms|version)"
+)
+_VALUE = re.compile(rb"[ -~]{0,256}")
+#: What may stand behind a path: of an address the application at the other end takes anything for a text.
+_QUERY = re.compile(r"(?:api-version|beta|limit|after_id|before_id)=[A-Za-z0-9._-]{1,64}")
 #: Lists of models hold no text of anybody.
 _MODELS = re.compile(r".*/models(?:/[^/]+)?")
 
@@ -39,7 +47,8 @@ def is_model_api(method: str, path: str, ends: Iterable[str]) -> bool:
     """Whether a request belongs to a model's API: a POST to one of the ends of paths, or a look at its models."""
     if method == "GET":
         return _MODELS.fullmatch(path) is not None
-    return method == "POST" and path.rstrip("/").endswith(tuple(ends))
+    # Under a thread a message is a turn by itself, in a shape that no gate reads.
+    return method == "POST" and path.rstrip("/").endswith(tuple(ends)) and "/threads" not in path
 
 
 class Upstream:
@@ -107,6 +116,7 @@ class Upstream:
             return
         body = (await receive()).get("body", b"") if method == "POST" else b""
         query = scope.get("query_string", b"").decode("ascii", "replace")
+        query = "&".join(part for part in query.split("&") if _QUERY.fullmatch(part))
         url = f"{self._url}{path}{'?' if query else ''}{query}"
         request = self._client.build_request(method, url, headers=self._headers(scope), content=body)
         work = asyncio.ensure_future(self._copy(request, send))
@@ -131,11 +141,14 @@ class Upstream:
             await answer_json(send, 502, _error("the server behind cannot be reached", "upstream_unavailable"))
             return
         try:
+            if 300 <= response.status_code < 400:
+                await answer_json(send, 502, _error("the server behind names another place", "upstream_unavailable"))
+                return
             named = {name.strip().lower().encode() for name in response.headers.get("connection", "").split(",")}
             headers = [
                 (name.lower(), value)
                 for name, value in response.headers.raw
-                if name.lower() not in _LEFT and name.lower() not in named
+                if name.lower() not in named and _TOLD.fullmatch(name.lower()) and _VALUE.fullmatch(value)
             ]
             await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
             async for data in response.aiter_raw():

@@ -100,7 +100,7 @@ def _arguments(text: str) -> dict[str, Any]:
 
     Numbers beyond 2^53 - 1 and lone surrogates are left to the request, which refuses them.
     """
-    from sift_fast.cli._json import once
+    from sift_fast._json import once
     from sift_fast.errors import ConfigError
 
     def no_number(_word: str) -> Any:

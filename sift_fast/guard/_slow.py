@@ -12,6 +12,7 @@ import inspect
 import json
 import math
 import os
+import re
 import secrets
 import threading
 import time
@@ -19,6 +20,7 @@ from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from sift_fast._json import once
 from sift_fast.errors import ConfigError, LimitExceeded, StateUnavailable
 from sift_fast.guard._checks import Call, Check
 from sift_fast.guard.config import ClassifierConfig, CustomConfig, ExternalConfig, GuardrailConfig
@@ -27,7 +29,7 @@ from sift_fast.guard.verdict import Guardrail, Opinion, Signal, Stage
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["Background", "HttpJudge", "Slow", "Threads", "load_entry_point"]
+__all__ = ["Background", "HttpJudge", "Slow", "Threads", "load_entry_point", "opener"]
 
 #: Texts at a time before a classifier with an encoder, and before one that is somebody else's.
 _TASKS = 256
@@ -35,6 +37,8 @@ _SCORERS = 4
 _CACHE_ENTRIES = 4_096
 _CACHE_S = 60.0
 _MAX_ANSWER = 64 * 1024
+#: A stable code: words of letters in one case, each with a number of up to three digits. No key or address is one.
+_CODE = re.compile(r"(?:[a-z]{1,24}|[A-Z]{1,24})\d{0,3}(?:[._-](?:(?:[a-z]{1,24}|[A-Z]{1,24})\d{0,3}|\d{1,3})){0,7}")
 
 
 class Threads:
@@ -190,6 +194,7 @@ class Slow(Check):
             raise
         # One that does not let itself be cancelled is left behind, and keeps its place.
         task.add_done_callback(self._threads.leave)
+        task.add_done_callback(_heard)
         try:
             done, _ = await asyncio.wait({task}, timeout=timeout_s)
         finally:
@@ -213,6 +218,12 @@ class Slow(Check):
             raise StateUnavailable(f"a guardrail ended with {type(error).__name__}") from None
 
 
+def _heard(task: asyncio.Task[Any]) -> None:
+    """Take note of an error that came too late: nobody else would, and it would be logged with all that it says."""
+    if not task.cancelled():
+        task.exception()
+
+
 def _opinion(answer: Any, name: str) -> Opinion:
     opinion = answer if isinstance(answer, Opinion) else Opinion(answer)
     # Whatever the type says, others wrote it.
@@ -222,7 +233,8 @@ def _opinion(answer: Any, name: str) -> Opinion:
         raise TypeError(f"guardrail `{name}` answered something that is no score")
     if not 0 <= score <= 1 or not isinstance(reason, str) or len(reason) > 64:
         raise TypeError(f"guardrail `{name}` answered a score that is not from 0 to 1, or no short reason")
-    return Opinion(float(score), "".join(c if c.isalnum() or c in "._-" else "_" for c in reason))
+    # It stands in events and records, and may be a piece of the text: what is no code for sure is not repeated.
+    return Opinion(float(score), reason if _CODE.fullmatch(reason) else "custom.score")
 
 
 class HttpJudge:
@@ -258,8 +270,8 @@ class HttpJudge:
         body = json.dumps({"text": text, "stage": stage}).encode()
         request = urllib.request.Request(self._url, body, self._headers, method="POST")  # noqa: S310 -- checked when loaded
         try:
-            with _opener().open(request, timeout=self._timeout) as response:
-                document = json.loads(response.read(_MAX_ANSWER))
+            with opener().open(request, timeout=self._timeout) as response:
+                document = json.loads(response.read(_MAX_ANSWER), object_pairs_hook=once)
             return Opinion(document["score"], str(document.get("reason", "custom")))
         except urllib.error.HTTPError as error:
             # It holds the connection.
@@ -272,16 +284,18 @@ class HttpJudge:
             raise StateUnavailable(f"the judge gave no answer: {type(error).__name__}") from None
 
 
-def _opener() -> Any:
+def opener() -> Any:
+    """What asks a server, and that server alone."""
     import urllib.request
 
     class NoRedirect(urllib.request.HTTPRedirectHandler):
-        """A judge that sends its questions elsewhere is not followed: the text would go along."""
+        """A server that sends its questions elsewhere is not followed: the text would go along."""
 
         def redirect_request(self, *_: Any) -> None:
             return None
 
-    return urllib.request.build_opener(NoRedirect)
+    # A proxy that the environment names would read the text too.
+    return urllib.request.build_opener(NoRedirect, urllib.request.ProxyHandler({}))
 
 
 def load_entry_point(name: str) -> Guardrail:

@@ -19,7 +19,7 @@ from sift_fast.errors import ConfigError, LimitExceeded, StateUnavailable
 from sift_fast.guard import _edits
 from sift_fast.guard._actions import Actions, open_kernel, remember
 from sift_fast.guard._checks import Call, Check
-from sift_fast.guard._json import drop_fields, render, rough_size
+from sift_fast.guard._json import drop_fields, has_fields, plain, render, rough_size
 from sift_fast.guard._memory import Memories, Refused
 from sift_fast.guard._plan import Plan, Plans, StagePlan, Stuff
 from sift_fast.guard._rules import make_scanner
@@ -312,12 +312,13 @@ class Guard:
 
     # --- the five stages -------------------------------------------------------------------------------------------
 
-    async def check_input(self, text: str, context: RequestContext) -> Verdict:
+    async def check_input(self, text: str, context: RequestContext, *, source: str = "") -> Verdict:
         """Check what a user says, before the model reads it.
 
         Args:
             text: the user's turn.
             context: who asks.
+            source: names a document or a tool whose text the turn brings with it; nothing of it is the user's word.
 
         Returns:
             A verdict; go on with its `text` if it is `allowed`.
@@ -325,11 +326,11 @@ class Guard:
         Raises:
             TypeError: `text` is no `str`.
         """
-        return await self._checked(_Job(self, "input", text, context))
+        return await self._checked(_Job(self, "input", text, context, source=source))
 
-    def check_input_sync(self, text: str, context: RequestContext) -> Verdict:
+    def check_input_sync(self, text: str, context: RequestContext, *, source: str = "") -> Verdict:
         """As `check_input`, for callers without an event loop; blocks while guardrails wait."""
-        return self._checked_sync(_Job(self, "input", text, context))
+        return self._checked_sync(_Job(self, "input", text, context, source=source))
 
     async def check_output(self, text: str, context: RequestContext) -> Verdict:
         """Check what the model says, before anybody sees it; personal data that was taken out is put back.
@@ -487,7 +488,7 @@ class Guard:
         job = _Job(self, stage, text, context, quiet=True)
         return job.state.scanner.redact(text, *job.operators()).text  # type: ignore[no-any-return]
 
-    def reread(self, text: str, context: RequestContext) -> str:
+    def reread(self, text: str, context: RequestContext, *, source: str = "") -> str:
         """A user's text of an earlier turn that is sent again, as a model may read it.
 
         Whoever keeps a refused turn in his history sends it with the next one, and what a history holds need never
@@ -497,6 +498,7 @@ class Guard:
         Args:
             text: the text.
             context: who asks.
+            source: as for `check_input`.
 
         Returns:
             The text as `input` would let it pass, or `<REMOVED>` if it would not, or did not when it was new.
@@ -505,7 +507,7 @@ class Guard:
             LimitExceeded: it cannot be read.
             TypeError: `text` is no `str`.
         """
-        job = _Job(self, "input", text, context, quiet=True)
+        job = _Job(self, "input", text, context, quiet=True, source=source)
         job.read_again()
         if job.tally.status != "ok" and job.tally.decision == "block":
             raise LimitExceeded("a text of an earlier turn cannot be read")
@@ -549,6 +551,13 @@ class Guard:
         if acl is None:
             raise ConfigError("the configuration has no guardrail of kind `acl`")
         return acl.condition(context)
+
+    def reads_fields(self, tool: str, context: RequestContext) -> bool:
+        """Whether a caller sees a result of a tool by its fields alone: some of them are hidden from him, or one must
+        say whose it is. What stands beside such a result is not to be shown.
+        """
+        tools = self._state.plans.of(context).tools
+        return tools is not None and (bool(tools.hidden(tool, context.role)) or tools.has_owner(tool))
 
     # --- how a text is checked -------------------------------------------------------------------------------------
 
@@ -644,11 +653,14 @@ class _Job:
 
     Args:
         quiet: part of something larger, which is recorded instead.
+        source: what a text of `input` is from, if no user said it.
     """
 
-    __slots__ = ("began", "call", "guard", "plan", "quiet", "size", "stage", "stage_plan", "state", "tally")
+    __slots__ = ("began", "brought", "call", "guard", "plan", "quiet", "size", "stage", "stage_plan", "state", "tally")
 
-    def __init__(self, guard: Guard, stage: Stage, text: str, context: RequestContext, *, quiet: bool = False) -> None:
+    def __init__(
+        self, guard: Guard, stage: Stage, text: str, context: RequestContext, *, quiet: bool = False, source: str = ""
+    ) -> None:
         self.began = time.perf_counter_ns()
         if not isinstance(text, str):
             raise TypeError("a text to be checked must be a str")
@@ -664,6 +676,7 @@ class _Job:
         self.tally = Tally()
         self.size = len(text)
         self.quiet = quiet
+        self.brought = source
 
     @property
     def slow(self) -> tuple[Any, ...]:
@@ -686,7 +699,7 @@ class _Job:
     def blocks(self) -> bool:
         """Whether reading it takes so long, or asks another process, that it is done on a thread."""
         actions = self.state.actions
-        if actions is None or self.stage not in {"retrieval", "tool_output"}:
+        if actions is None or not (self.brought or self.stage in {"retrieval", "tool_output"}):
             return self.size > self.stage_plan.inline
         return actions.remote or self.size > min(self.stage_plan.inline, _SHOWN)
 
@@ -784,18 +797,19 @@ class _Job:
 
     def remember(self) -> None:
         """Keep what later checks of the conversation need."""
+        if self.brought:
+            if not self.tally.stopped and not self.bring(self.call.text, self.brought, "", known_as=self.brought):
+                self.broken("kernel")
+            return
         if self.stage == "input" and self.plan.grounds and self.call.memory is not None:
             self.call.memory.remember_said(self.call.text, self.state.config.limits.source_chars)
         provenance = self.plan.provenance
         if provenance is not None and self.stage == "input":
-            prints = provenance.prints(self.call)
-            if prints is None:
-                return
             if any(result.reason.startswith(_ATTACKS) for result in self.tally.results):
                 # A page that was pasted in is said by the user; one that reads like an attack is no word of his.
-                prints.add(self.call.text, "turn")
+                provenance.add(self.call, self.call.text, "turn")
             else:
-                prints.say(self.call.text)
+                provenance.say(self.call, self.call.text)
 
     def bring(self, text: str, source: str, name: str, *, known_as: str) -> bool:
         """Keep what a document or a tool brought into the conversation, once the model may read it.
@@ -822,9 +836,7 @@ class _Job:
             return True
         provenance = self.plan.provenance
         if provenance is not None:
-            prints = provenance.prints(self.call)
-            if prints is not None:
-                prints.add(text, source)
+            provenance.add(self.call, text, source)
         if self.plan.grounds:
             memory.remember_source(text, name, self.state.config.limits.source_chars)
         return True
@@ -904,26 +916,28 @@ class _Job:
         return self.restored(text) if self.stage == "output" else text
 
     def restored(self, text: str) -> str:
-        """A text for the user, with the personal data that was taken out of his own turns."""
+        """A text for the user, with the personal data that was taken out of what he said, or of what was read on his
+        behalf: what he must not see, access control and the fields of a tool keep out of it.
+        """
         memory = self.call.memory
-        if memory is None or memory.vault is None:
-            return text
-        return memory.vault.restore(text)
+        vault = None if memory is None else memory.vault(self.call.context)
+        return text if vault is None else vault.restore(text)
 
     def operators(self) -> tuple[Any, Any]:
         """What is put in the place of findings, and the vault that keeps them."""
         plan, memory = self.stage_plan, self.call.memory
-        # What is put back for a user was taken from what he may see; in his own answer there is nothing to keep.
-        if memory is None or not plan.pseudonyms or self.stage == "output":
+        # What is put back for a user was taken from what he may see; in his own answer there is nothing to keep. And
+        # what is taken out of a tool's arguments would be put back with what placeholders in them stand for.
+        if memory is None or not plan.pseudonyms or self.stage in {"output", "tool_input"}:
             return plan.keyed, None
-        return plan.operators, memory.make_vault()
+        return plan.operators, memory.make_vault(self.call.context)
 
     def finish(self) -> Verdict:
         """The verdict, recorded."""
         tally, config = self.tally, self.state.config
         text: str | None = None
         value: Any = None
-        if tally.decision != "block":
+        if RANK[tally.decision] < RANK["escalate"]:
             try:
                 text, value = self.edited()
             except Exception:  # noqa: BLE001 -- a text that cannot be edited does not go on
@@ -951,7 +965,13 @@ class _Job:
         if self.quiet:
             return
         if self.stage == "input" and tally.reason not in _OF_CONVERSATION:
-            guard._refused.tell(self.call.text, self.call.context, allowed=verdict.allowed)
+            guard._refused.tell(
+                self.call.text,
+                self.call.context,
+                allowed=verdict.allowed,
+                # What was refused for the turns before it is harmless in any other conversation.
+                alone=not tally.reason.startswith("conversation."),
+            )
         recorder = self.state.recorder
         failed = recorder.failed
         if not failed and recorder.wants(verdict):
@@ -1062,24 +1082,35 @@ class _ToolJob(_Job):
 
     def prepare(self) -> None:
         """Bring the value into the form in which it is read."""
-        value = self.source
         # A result that is typed is read as what it is, also where it comes as text.
         tools = self.plan.tools if self.stage == "tool_output" else None
         try:
+            # Whoever gave it may change it meanwhile: what goes on is what was read.
+            value = self.given = plain(self.source)
             if tools is not None:
                 value, self.encoded = tools.decoded(self.call.tool, value)
+                part = self.encoded
+                if part is not None and part >= 0 and self.is_typed(tools) and not tools.is_alone(self.given, part):
+                    # What stands beside the text is no part of the typed result, and would not be read with it.
+                    self.take(tools, Signal("tools.result"))
             self.source = value
             # What is read is what would go on: a field that a role does not see is gone before anything looks at it.
             hidden = [] if tools is None else tools.hidden(self.call.tool, self.call.context.role)
             if hidden and tools is not None:
-                if tools.is_parts(value):
+                if tools.is_parts(value) or not has_fields(value, hidden):
                     # Text has no fields: what this role must not see may stand anywhere in it.
                     self.take(tools, Signal("tools.result"))
-                self.source, _ = drop_fields(value, hidden)
+                if self.state.config.mode == "enforce" and tools.table.mode == "enforce":
+                    self.source, _ = drop_fields(value, hidden)
             self.call.text = render(self.source)
             self.call.value = value if self.stage == "tool_output" else self.put_back(self.source)
         except (LimitExceeded, TypeError, StateUnavailable):
             self.broken("value")
+
+    def is_typed(self, tools: Any) -> bool:
+        """Whether this caller sees fields of the result only, or it must say whose it is."""
+        name = self.call.tool
+        return bool(tools.hidden(name, self.call.context.role)) or tools.has_owner(name)
 
     def fast(self) -> None:
         """As for a text; a result is remembered as a source once it may be read."""
@@ -1208,9 +1239,8 @@ class _ToolJob(_Job):
     def put_back(self, value: Any) -> Any:
         """Arguments with the values that placeholders stand for: a tool needs the address itself."""
         memory = self.call.memory
-        if memory is None or memory.vault is None:
-            return value
-        return memory.vault.restore_json(value, urls=True)
+        vault = None if memory is None else memory.vault(self.call.context)
+        return value if vault is None else vault.restore_json(value, urls=True)
 
     def edited(self) -> tuple[str | None, Any]:
         """Text for text, containers for containers."""
@@ -1220,8 +1250,7 @@ class _ToolJob(_Job):
             return self.edit_text(self.source), None
         value = self.source
         if self.tally.rescrub:
-            operators, vault = self.operators()
-            value = self.state.scanner.redact_json(value, operators, vault).value
+            value = self.state.scanner.redact_json(value, *self.operators()).value
         if self.encoded is not None:
             text = json.dumps(value, ensure_ascii=False)
             if self.encoded < 0:
@@ -1269,6 +1298,8 @@ class _RetrievalJob(_Job):
 
     def __init__(self, guard: Guard, documents: Iterable[Any], context: RequestContext) -> None:
         super().__init__(guard, "retrieval", "", context)
+        if isinstance(documents, str | bytes | Mapping):
+            raise TypeError("retrieved documents must be a list of them")
         self.documents = list(documents)
         self.inner: list[tuple[int, Document, _Job]] = []
 
@@ -1279,10 +1310,11 @@ class _RetrievalJob(_Job):
         acl, context = self.plan.acl, self.call.context
         most = self.state.config.limits.documents
         watched = self.state.config.mode == "monitor" or (acl is not None and acl.table.mode == "monitor")
-        for number, given in enumerate(self.documents):
+        # Those beyond the limit are dropped before anything looks at them.
+        for number, given in enumerate(self.documents[:most]):
             try:
                 document = as_document(given)
-                allowed = number < most and (acl is None or acl.allows(document, context))
+                allowed = acl is None or acl.allows(document, context)
             except Exception:  # noqa: BLE001 -- metadata that cannot be read allows nothing
                 document, allowed = None, False
             if document is None or not (allowed or watched):

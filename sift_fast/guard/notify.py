@@ -136,6 +136,8 @@ class Notifier:
         import urllib.error
         import urllib.request
 
+        from sift_fast.guard._slow import opener
+
         if number:
             time.sleep(min(8.0, 0.25 * 2**number))
         headers = {"content-type": "application/json"}
@@ -143,7 +145,7 @@ class Notifier:
             headers["sift-signature"] = sign(body, self._key, now_s=int(time.time()))
         request = urllib.request.Request(self._settings.webhook, body, headers, method="POST")  # noqa: S310 -- checked
         try:
-            with urllib.request.urlopen(request, timeout=_TIMEOUT_S):  # noqa: S310 -- same
+            with opener().open(request, timeout=_TIMEOUT_S):
                 return True
         except urllib.error.HTTPError as error:
             error.close()

@@ -38,9 +38,11 @@ Status: TypeAlias = Literal["ok", "error", "timeout", "skipped"]
 Stage: TypeAlias = Literal["input", "retrieval", "tool_input", "tool_output", "output"]
 
 STAGES: tuple[Stage, ...] = ("input", "retrieval", "tool_input", "tool_output", "output")
-#: Decisions merge by maximum.
+#: Most characters of a name of who asks: they are kept, and written down.
+_MOST_NAME = 512
 #: Stands for a turn that did not go on.
 REMOVED = "<REMOVED>"
+#: Decisions merge by maximum.
 RANK: dict[str, int] = {"allow": 0, "flag": 1, "redact": 2, "escalate": 3, "block": 4}
 _STATUS_RANK: dict[str, int] = {"ok": 0, "skipped": 1, "timeout": 2, "error": 3}
 
@@ -71,7 +73,7 @@ class RequestContext(Value):
         state: the conversation's state, for tools that are allowed in some states only.
 
     Raises:
-        ConfigError: `tenant` is empty, or something is no `str`.
+        ConfigError: `tenant` or `conversation` is empty, or something is no `str` or longer than 512 characters.
 
     Example:
         >>> RequestContext(tenant="acme", role="support", conversation="c1")
@@ -103,17 +105,24 @@ class RequestContext(Value):
         given: tuple[tuple[str, Any], ...] = (
             ("tenant", tenant), ("role", role), ("state", state),
             ("user", user), ("conversation", conversation), ("trace_id", trace_id),
+            ("model", model), ("model_version", model_version),
         )  # fmt: skip
         for number, (name, value) in enumerate(given):
             # The first three are always there.
             if not isinstance(value, str) and (number < 3 or value is not None):
                 raise ConfigError(f"`{name}` of a request must be a str")
+            if value is not None and len(value) > _MOST_NAME:
+                raise ConfigError(f"`{name}` of a request has more than {_MOST_NAME} characters")
         if not tenant:
             raise ConfigError("`tenant` of a request must not be empty")
+        if conversation == "":
+            # It would be one conversation of everybody who has none.
+            raise ConfigError("`conversation` of a request must not be empty; without one it is None")
         put = object.__setattr__
         put(self, "tenant", tenant)
         put(self, "role", role)
-        put(self, "user", user)
+        # Whoever says "" means that there is none: it is no user that all of them are.
+        put(self, "user", user or None)
         put(self, "conversation", conversation)
         put(self, "trace_id", trace_id)
         put(self, "model", model)

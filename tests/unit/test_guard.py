@@ -103,12 +103,12 @@ def test_edits_of_several_guardrails_are_joined(secret):
     assert verdict.text == "<GITHUB_TOKEN> and please <PROMPT_INJECTION> to <EMAIL_ADDRESS> then <GITHUB_TOKEN> end"
 
 
-def test_an_escalated_text_stays_redacted(secret):
+def test_an_escalated_text_does_not_go_on(secret):
     guard = make(guardrails={"words": {"words": ["merger"], "on_violation": "escalate"}})
     verdict = guard.check_input_sync(f"the merger key is {secret}", CONTEXT)
     assert verdict.decision == "escalate"
     assert not verdict.allowed
-    assert secret not in verdict.text
+    assert verdict.text is None
     record = guard.desk.get(verdict.escalation)
     assert (record.outcome, record.reason, record.tenant) == ("open", "words.denied", "acme")
     assert guard.desk.decide(record.id, approve=True, actor="ann").outcome == "approved"

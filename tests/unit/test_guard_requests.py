@@ -228,14 +228,24 @@ def test_litellm_texts_of_parts_keep_their_roles() -> None:
     ]
     messages = [said(ATTACK, "system"), {"role": "user", "content": parts}]
     assert litellm([ATTACK, "One", "Two"], messages) == [ATTACK, "One", "Two"]
+    parts[0]["text"] = ATTACK
     with pytest.raises(Blocked):
-        litellm(["Rules", ATTACK, "Two"], messages)
+        litellm([ATTACK, ATTACK, "Two"], messages)
+
+
+def test_litellm_roles_are_joined_to_texts_by_the_texts() -> None:
+    """A turn of nothing but calls has none, so that their numbers may agree by chance."""
+    parts = [{"type": "text", "text": "One"}, {"type": "text", "text": ATTACK}]
+    messages = [{"role": "user", "content": parts}, {"role": "assistant", "content": None}]
+    with pytest.raises(Blocked):
+        litellm(["One", ATTACK], messages)
 
 
 def test_litellm_turns_are_new_until_an_answer_follows() -> None:
     with pytest.raises(Blocked):
-        litellm([ATTACK, "Hello"], [said(ATTACK), HELLO])
-    assert litellm([ATTACK, "Hi", "Hello"], [said(ATTACK), SAID, HELLO]) == ["<REMOVED>", "Hi", "Hello"]
+        litellm([ATTACK, "Good morning"], [said(ATTACK), HELLO])
+    turns = [said(ATTACK), SAID, HELLO]
+    assert litellm([ATTACK, SAID["content"], "Good morning"], turns)[0] == "<REMOVED>"
     # Where nobody says whose a text is, none is trusted.
     assert litellm([ATTACK, "Hello"], []) == ["<REMOVED>", "Hello"]
 

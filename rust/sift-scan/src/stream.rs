@@ -236,7 +236,7 @@ impl Stream {
                 *hits += 1;
                 note(open, hold.patterns[pattern as usize], decided, from + end, hold.width);
             });
-            to - position.state.hold().min(to)
+            to - position.hold().min(to)
         };
         let mut frontier = match &mut self.undecided {
             None => advance(read, length),
@@ -249,7 +249,7 @@ impl Stream {
         #[cfg(feature = "faults")]
         match self.fault {
             Some(Fault::EarlyRelease) => frontier = (frontier + 1).min(length),
-            Some(Fault::LostRightContext) if self.position.state.hold() > 0 => {
+            Some(Fault::LostRightContext) if self.position.hold() > 0 => {
                 frontier = (frontier + sift_rules::MAX_AFTER).min(length);
             }
             Some(Fault::WrongOffset) => {

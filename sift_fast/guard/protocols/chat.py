@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from sift_fast.guard.protocols.openai import OPAQUE, check_tool_call
+from sift_fast.guard.protocols.openai import OPAQUE, alone, calls_of, check_tool_call, is_name
 from sift_fast.guard.protocols.sse import Events
 
 if TYPE_CHECKING:
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 __all__ = ["ChatEvents"]
 
 Documents = list[dict[str, Any]]
+#: How what is left of a text is put into a delta.
+_Shape = Callable[[Any], dict[str, Any]]
+_PARTED = (str, dict, list)
 _READ = {"delta", "text", "message", "logprobs"}
 
 
@@ -26,11 +29,10 @@ class ChatEvents(Events):
 
     named = False
 
-    def __init__(self, guard: Guard, context: RequestContext) -> None:
-        super().__init__(guard, context)
+    def __init__(self, guard: Guard, context: RequestContext, asked: Mapping[str, Any] | None = None) -> None:
+        super().__init__(guard, context, asked)
         self._shell: dict[str, Any] = {}
-        #: How what is left of a text is put into a delta.
-        self._shapes: dict[tuple[Any, ...], Callable[[str], dict[str, Any]]] = {}
+        self._shapes: dict[tuple[Any, ...], _Shape] = {}
         self._calls: dict[int, dict[int, dict[str, Any]]] = {}
         #: Choices, and whether they have a `text` in place of a delta.
         self._flat: dict[int, bool] = {}
@@ -78,38 +80,28 @@ class ChatEvents(Events):
         before += await self._rest(index)
         return before, {**out, **({"text": ""} if flat else {"delta": {}})}
 
-    async def _piece(self, path: tuple[Any, ...], value: Any) -> Any:
-        """What may be shown of a part of a delta: each of its strings is a piece of one text."""
-        key = path[1]
+    async def _piece(self, path: tuple[Any, ...], value: Any, put: _Shape | None = None) -> Any:
+        """What may be shown of a part of a delta, however deep: each of its strings is a piece of one text."""
+        key = path[-1]
+        put = put or (lambda part: {key: part})
         if isinstance(value, str):
-            if key in OPAQUE:
+            if key in OPAQUE and is_name(key, value):
                 return value
-            self._shapes[path] = lambda text: {key: text}
+            self._shapes[path] = put
             return await self._text(path).feed(value)
         if isinstance(value, dict):
-            return await self._parts(path, value, lambda part: {key: part})
+            told = {name: inner for name, inner in value.items() if name in OPAQUE or not isinstance(inner, _PARTED)}
+            return {
+                name: await self._piece((*path, name), inner, lambda part, name=name: put({**told, name: part}))  # type: ignore[misc]
+                for name, inner in value.items()
+            }
         if isinstance(value, list):
             out = []
             for at, item in enumerate(value):
-                if not isinstance(item, dict):
-                    raise ValueError("a list in a delta holds no objects")  # noqa: TRY004 -- one handler for all
-                number = item.get("index", at)
-                out.append(await self._parts((*path, number), item, lambda part: {key: [part]}))
+                number = item.get("index", at) if isinstance(item, dict) else at
+                out.append(await self._piece((*path, str(number)), item, lambda part: put([part])))
             return out
         return value
-
-    async def _parts(self, path: tuple[Any, ...], item: dict[str, Any], put: Callable[[Any], dict[str, Any]]) -> Any:
-        out = {}
-        told = {
-            name: value for name, value in item.items() if name in OPAQUE or not isinstance(value, str | dict | list)
-        }
-        for name, value in item.items():
-            if isinstance(value, str) and name not in OPAQUE:
-                self._shapes[*path, name] = lambda text, name=name: put({**told, name: text})  # type: ignore[misc]
-                out[name] = await self._text((*path, name)).feed(value)
-            else:
-                out[name] = self._scrub(value)
-        return out
 
     def _hold(self, index: int, number: int, call: dict[str, Any]) -> None:
         held = self._calls.setdefault(index, {}).setdefault(number, {})
@@ -137,6 +129,7 @@ class ChatEvents(Events):
         # If a call stops the answer, the text in front of it was still said.
         self._ready += out
         calls = []
+        alone(self._guard, calls_of({"tool_calls": list(self._calls.get(index, {}).values())}))
         for number, held in sorted(self._calls.pop(index, {}).items()):
             call = await check_tool_call(self._guard, held, self._context)
             if number < 0:

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from sift_fast.errors import LimitExceeded
 from sift_fast.guard.protocols.chat import ChatEvents
 from sift_fast.guard.protocols.messages import MessageEvents
 from sift_fast.guard.protocols.openai import Blocked, check_answer, check_request, scrub
@@ -130,7 +131,7 @@ class Gate:
             except Blocked as blocked:
                 await _refuse(send, blocked.verdict, form)
                 return
-            except TooLarge:
+            except (TooLarge, LimitExceeded):
                 await answer_json(send, 413, form(413, "the request is too large", "invalid_request"))
                 return
             except TimeoutError:
@@ -142,7 +143,7 @@ class Gate:
             except Exception:  # noqa: BLE001 -- what could not be checked does not reach the model
                 await answer_json(send, 503, form(503, "the request could not be checked", "guardrail_unavailable"))
                 return
-            answer = _Answer(self._guard, context, send, self._most, kind, form)
+            answer = _Answer(self._guard, context, send, self._most, kind, form, document)
             await self._pass(scope, receive, answer, json.dumps(document).encode())
         finally:
             if private and context is not None and context.conversation is not None:
@@ -188,10 +189,17 @@ class _Answer:
     """
 
     def __init__(
-        self, guard: Guard, context: RequestContext, send: Send, most: int, kind: type[Events], form: _Form
+        self,
+        guard: Guard,
+        context: RequestContext,
+        send: Send,
+        most: int,
+        kind: type[Events],
+        form: _Form,
+        asked: dict[str, Any],
     ) -> None:
         self._guard, self._context, self._send, self._most = guard, context, send, most
-        self._kind, self._form = kind, form
+        self._kind, self._form, self._asked = kind, form, asked
         self._start: Message = {}
         self._parts: list[bytes] = []
         self._size = 0
@@ -208,7 +216,7 @@ class _Answer:
             if headers.get(b"content-encoding", b"identity") != b"identity":
                 await self._unread()
             elif self._read() and headers.get(b"content-type", b"").lower().startswith(b"text/event-stream"):
-                self._events = self._kind(self._guard, self._context)
+                self._events = self._kind(self._guard, self._context, self._asked)
                 await self._begin()
         elif message["type"] == "http.response.body":
             last = not message.get("more_body", False)
@@ -265,7 +273,8 @@ class _Answer:
         if data:
             try:
                 if self._read():
-                    document = await check_answer(self._guard, _object(data), self._context)
+                    given = self._asked.get("instructions")
+                    document = await check_answer(self._guard, _object(data), self._context, given)
                     data = json.dumps(document).encode()
                 else:
                     data = self._failure(data)
@@ -304,7 +313,7 @@ def _object(data: bytes) -> dict[str, Any]:
 def behind(scope: Message, data: bytes) -> Message:
     """The scope for the application behind a guard, with the body it gets."""
     # Compressed answers could not be read, nor could files that the server sends by itself.
-    left = {b"content-length", b"transfer-encoding", b"accept-encoding"}
+    left = {b"content-encoding", b"content-length", b"transfer-encoding", b"accept-encoding"}
     kept = [pair for pair in scope["headers"] if pair[0].lower() not in left]
     headers = [*kept, (b"content-length", str(len(data)).encode()), (b"accept-encoding", b"identity")]
     return {**scope, "headers": headers, "extensions": {}}

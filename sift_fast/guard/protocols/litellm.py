@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sift_fast.guard._stream import OutputStream
-from sift_fast.guard.protocols.openai import UNKNOWN, Blocked, call_names, check_tool_call, earlier, last_said
+from sift_fast.guard.protocols.openai import Blocked, Calls, check_tool_call, earlier, last_said
 
 if TYPE_CHECKING:
     from sift_fast.guard.guard import Guard
@@ -42,19 +42,23 @@ class LiteLlmGuard:
             Blocked: one of them does not go on.
         """
         known = [message for message in messages or () if isinstance(message, Mapping)]
-        names = call_names(known)
-        turns: list[Mapping[str, Any]] = known if len(known) == len(texts) else _by_text(known)
-        last = last_said(turns)
-        if len(turns) != len(texts):
+        turns = _by_text(known)
+        last = last_said([turn for _, turn, _ in turns])
+        if [text for _, _, text in turns] != texts:
             # Nobody says whose a text is: the last one is new, and none of the others is trusted.
-            turns, last = [{"role": "user"}] * len(texts), len(texts) - 1
+            turns, last = [(0, {"role": "user"}, text) for text in texts], len(texts) - 1
+        calls, passed = Calls({}), 0
         out = []
-        for at, (text, turn) in enumerate(zip(texts, turns, strict=True)):
+        for at, (number, turn, text) in enumerate(turns):
             role = turn.get("role")
+            # Turns of nothing but calls have no text.
+            for made in known[passed:number]:
+                calls.made(made)
+            passed = max(passed, number)
             if role in {"system", "developer"}:
                 out.append(text)
             elif role in {"tool", "function"}:
-                name = names.get(str(turn.get("tool_call_id"))) or str(turn.get("name") or UNKNOWN)
+                name = calls.tool(turn.get("tool_call_id"), turn.get("name"))
                 out.append(_text(await self._guard.check_tool_output(name, text, context)))
             elif role != "assistant" and at >= last:
                 out.append(_text(await self._guard.check_input(text, context)))
@@ -102,15 +106,16 @@ class LiteLlmGuard:
         return True
 
 
-def _by_text(messages: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The message of each text: LiteLLM makes one of every part that has one."""
-    out: list[Mapping[str, Any]] = []
-    for message in messages:
+def _by_text(messages: list[Mapping[str, Any]]) -> list[tuple[int, Mapping[str, Any], str]]:
+    """The message of each text, and how many stand before it: LiteLLM makes one of every part that has one."""
+    out: list[tuple[int, Mapping[str, Any], str]] = []
+    for number, message in enumerate(messages):
         content = message.get("content")
-        if isinstance(content, str):
-            out.append(message)
-        elif isinstance(content, list):
-            out += [message for part in content if isinstance(part, Mapping) and isinstance(part.get("text"), str)]
+        parts = [{"text": content}] if isinstance(content, str) else content
+        for part in parts if isinstance(parts, list) else ():
+            text = part.get("text") if isinstance(part, Mapping) else None
+            if isinstance(text, str):
+                out.append((number, message, text))
     return out
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from sift_fast.guard.protocols.openai import OPAQUE, check_answer, check_call
+from sift_fast.guard.protocols.openai import OPAQUE, alone, calls_of, check_answer, check_call, check_strings
 from sift_fast.guard.protocols.sse import Events
 
 if TYPE_CHECKING:
@@ -25,14 +26,16 @@ _TEXTS = {
 class MessageEvents(Events):
     """Texts and thoughts pass as they grow; a block with an `input` comes out whole."""
 
-    def __init__(self, guard: Guard, context: RequestContext) -> None:
-        super().__init__(guard, context)
+    def __init__(self, guard: Guard, context: RequestContext, asked: Mapping[str, Any] | None = None) -> None:
+        super().__init__(guard, context, asked)
         #: Blocks whose beginning went out, and those that are held with their input.
         self._open: dict[int, None] = {}
         self._held: dict[int, tuple[dict[str, Any], list[str]]] = {}
         #: The number of the next block that goes out: clients count on it that none is left out.
         self._next = 0
         self._begun = False
+        #: Ids and tools of its calls.
+        self._calls: list[tuple[str, str]] = []
         self._usage: dict[str, Any] = {"output_tokens": 0}
 
     def _texts_of(self, document: dict[str, Any]) -> tuple[str, ...]:
@@ -72,7 +75,7 @@ class MessageEvents(Events):
                 if text:
                     out.append(self._piece(index, key, text))
             else:
-                block[key] = self._scrub(value)
+                block |= await check_strings(self._guard, {key: value}, self._context)
         self._open[index] = None
         self._next = index + 1
         return [{**document, "content_block": block}, *out]
@@ -109,6 +112,8 @@ class MessageEvents(Events):
         """A block with an input, checked."""
         document, pieces = self._held.pop(index)
         held = document["content_block"]
+        self._calls += calls_of({"content": [held]})
+        alone(self._guard, self._calls)
         block = {**self._scrub({key: value for key, value in held.items() if key != "input"}), "input": held["input"]}
         document = {**document, "content_block": block}
         arguments: Any = "".join(pieces) or block["input"]

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import binascii
 import json
-from collections.abc import Container, Iterable, Mapping
+import re
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
+
+from sift_fast._json import once
+from sift_fast.errors import LimitExceeded
 
 if TYPE_CHECKING:
     from sift_fast.guard.guard import Guard
@@ -17,7 +23,9 @@ __all__ = [
     "PARTS",
     "UNKNOWN",
     "Blocked",
-    "call_names",
+    "Calls",
+    "alone",
+    "calls_of",
     "check_answer",
     "check_call",
     "check_item",
@@ -27,15 +35,17 @@ __all__ = [
     "check_tool_call",
     "earlier",
     "every_string",
+    "is_name",
     "last_said",
     "scrub",
+    "walk",
 ]
 
 #: Keys whose strings are no text: names of the protocol, ids, signatures, bytes.
 OPAQUE = frozenset(
     {
-        "b64_json", "call_id", "container_id", "encrypted_content", "encrypted_index", "file_data", "file_id", "format",
-        "id", "item_id", "model", "object", "partial_image_b64", "role", "service_tier", "signature", "status",
+        "b64_json", "call_id", "container_id", "encrypted_content", "encrypted_index", "file_id", "format", "id",
+        "item_id", "model", "object", "partial_image_b64", "role", "service_tier", "signature", "status",
         "system_fingerprint", "tool_use_id", "type",
     }
 )  # fmt: skip
@@ -47,6 +57,8 @@ CALLS = {
     "shell_call": "action",
     "computer_call": "action",
     "apply_patch_call": "operation",
+    # A person or a program says yes to it, and the provider calls.
+    "mcp_approval_request": "arguments",
 }
 #: Where an item of a response has its parts.
 PARTS = ("summary", "content")
@@ -54,6 +66,27 @@ PARTS = ("summary", "content")
 UNKNOWN = "unknown tool"
 #: Keys of a message that are no texts.
 _SAID = {"tool_calls", "function_call"}
+#: Items of a request that hold what a tool of the client's returned.
+_OUTPUTS = {f"{kind}_output" for kind in CALLS}
+#: Items of a request that the model made, or the provider's own tools; every other one is a user's.
+_MADE = {
+    *CALLS, "code_interpreter_call", "compaction", "file_search_call", "image_generation_call", "item_reference",
+    "mcp_call", "mcp_list_tools", "reasoning", "web_search_call",
+}  # fmt: skip
+#: Where such an item has what a tool brought in.
+_BROUGHT = {"error", "output", "outputs", "results", "tools"}
+#: Beside a text of an answer, and no text of it: where it is from, what the provider's tools were asked.
+_ASIDE = {"action", "annotations", "citations", "input", "logprobs", "usage"}
+#: Keys of bytes in base64, as pictures and files are sent, and of addresses.
+_MEDIA = {"data", "file_data", "file_url", "image", "image_url", "url"}
+_DATA_URL = re.compile(r"data:[\w.+/;=-]{0,200};base64,")
+#: Shorter ones may be a key, and are read as they stand.
+_LEAST_BYTES = 256
+_ADDRESS = re.compile(r"https?://\S{1,8192}")
+#: Keys of a part that hold what is said in it; under others a name may stand.
+_TEXTS = {"content", "context", "data", "refusal", "text", "thinking", "title", "value"}
+#: Strings of one request or answer that are read.
+_MOST_STRINGS = 20_000
 #: Texts of earlier turns up to this many characters are read in the event loop, longer ones on a thread.
 _INLINE = 4_096
 #: Strings up to this many characters beside the texts are too short to hold a secret.
@@ -67,8 +100,10 @@ _READ = {
     "function_call", "response_format", "text", "stop", "stop_sequences", "previous_response_id", "conversation",
     "reasoning", "thinking", "service_tier", "user", "safety_identifier", "prompt_cache_key", "include", "modalities",
 }  # fmt: skip
-#: Texts that a request brings besides its turns.
-_MATERIAL = {"prediction", "documents"}
+#: Parts of a turn that are no words of its user.
+_PAGES = {"document", "file", "input_file", "search_result"}
+#: Keys of a request that hold what is asked.
+_TURNS = ("messages", "input", "prompt", "suffix")
 
 
 class Blocked(Exception):
@@ -100,44 +135,122 @@ async def check_request(guard: Guard, body: dict[str, Any], context: RequestCont
         Blocked: something in it does not go on.
     """
     body = dict(body)
-    for key in ("messages", "input", "prompt", "suffix"):
-        given = body.get(key)
-        if isinstance(given, str):
-            body[key] = _require(await guard.check_input(given, context)).text
-        elif isinstance(given, list):
-            last = last_said(given)
-            # With `previous_response_id` the call is not in the request: it was in the answer before.
-            names = {**guard.called(context), **call_names(given)}
-            turns = []
-            for at, item in enumerate(given):
-                turns.append(await _item(guard, item, context, names, new=at >= last))
-                # A history is long, and others wait for this loop.
-                await asyncio.sleep(0)
-            body[key] = turns
-        elif isinstance(given, Mapping) and key == "prompt":
-            # A template of the provider's: the values that are put into it are the user's.
-            body[key] = {**given, "variables": await _every(guard, given.get("variables"), context)}
-        elif given is not None:
-            raise ValueError(f"`{key}` is neither text nor a list")
+    _count(body)
+    if all(body.get(key) is None for key in _TURNS):
+        # Whatever it asks, it asks in words that nobody here knows.
+        raise ValueError("the request has no turns")
+    calls = Calls(guard.called(context))
+    for key in _TURNS:
+        if key in body:
+            body[key] = await _asked(guard, key, body[key], context, calls)
     for key, value in body.items():
-        if key in _MATERIAL:
-            body[key] = await _every(guard, value, context)
+        if key == "documents":
+            body[key] = await walk(value, _reader(guard, context, new=True, source="document"))
+        elif key == "prediction":
+            body[key] = await walk(value, _reader(guard, context, new=True))
         elif key not in _READ and isinstance(value, str | Mapping | list):
-            body[key] = scrub(guard, value, context, stage="input", key=key)
+            body[key] = await walk(value, _reader(guard, context, new=False), key)
     return body
 
 
-async def _every(guard: Guard, value: Any, context: RequestContext, key: str = "") -> Any:
-    """Containers with every string checked as what a user says, but for names of the protocol."""
+async def _asked(guard: Guard, key: str, given: Any, context: RequestContext, calls: Calls) -> Any:
+    """What is asked under one key of a request."""
+    if isinstance(given, str):
+        return _require(await guard.check_input(given, context)).text
+    if isinstance(given, list):
+        last = last_said(given)
+        turns = []
+        for at, item in enumerate(given):
+            turns.append(await _item(guard, item, context, calls, new=at >= last))
+            # A history is long, and others wait for this loop.
+            await asyncio.sleep(0)
+        return turns
+    if isinstance(given, Mapping) and key == "prompt":
+        # A template of the provider's: the values that are put into it are the user's.
+        return {**given, "variables": await walk(given.get("variables"), _reader(guard, context, new=True))}
+    if given is not None:
+        raise ValueError(f"`{key}` is neither text nor a list")
+    return None
+
+
+def _count(body: Any) -> None:
+    """Refuse what has more strings than are read: each costs some microseconds, however short it is.
+
+    Raises:
+        LimitExceeded: it has.
+    """
+    count, waiting = 0, [body]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, Mapping):
+            waiting += item.values()
+        elif isinstance(item, list):
+            waiting += item
+        elif isinstance(item, str) and len(item) > _SHORT:
+            count += 1
+    if count > _MOST_STRINGS:
+        raise LimitExceeded(f"a request or an answer has more than {_MOST_STRINGS} texts")
+
+
+#: Reads a string under a key; returns what may stand in its place.
+Reader = Callable[[str, str], Awaitable[str]]
+
+
+async def walk(value: Any, read: Reader, key: str = "") -> Any:
+    """Containers with every string read, but for names of the protocol and bytes.
+
+    Args:
+        value: containers as JSON has.
+        read: reads one, and says what may stand in its place.
+        key: under which it stood.
+    """
     if isinstance(value, str):
-        if key in OPAQUE or len(value) <= _SHORT:
+        if is_name(key, value):
             return value
-        return _require(await guard.check_input(value, context)).text
+        # Others wait for this loop.
+        await asyncio.sleep(0)
+        return await _medium(value, read) if key in _MEDIA else await read(value, key)
     if isinstance(value, Mapping):
-        return {name: await _every(guard, inner, context, name) for name, inner in value.items()}
+        return {name: await walk(inner, read, name) for name, inner in value.items()}
     if isinstance(value, list):
-        return [await _every(guard, inner, context) for inner in value]
+        # A name of the protocol is one string, never a list of them.
+        return [await walk(inner, read) for inner in value]
     return value
+
+
+def is_name(key: str, value: str) -> bool:
+    """Whether a string is too short for anything, or stands where a name of the protocol does and looks like one."""
+    return len(value) <= _SHORT or (key in OPAQUE and value.isascii() and len(value.split(None, 1)) == 1)
+
+
+async def _medium(value: str, read: Reader) -> str:
+    """A picture, a recording, a file: bytes stay, a text in their place is read."""
+    if len(value) < _LEAST_BYTES:
+        return await read(value, "url" if _ADDRESS.fullmatch(value) else "data")
+    head = _DATA_URL.match(value)
+    begun = head.end() if head else 0
+    try:
+        text = base64.b64decode(value[begun:], validate=True).decode()
+    except UnicodeDecodeError:
+        return value
+    except binascii.Error:
+        return await read(value, "url" if _ADDRESS.fullmatch(value) else "data")
+    if "\0" in text:
+        return value
+    checked = await read(text, "data")
+    return value if checked == text else value[:begun] + base64.b64encode(checked.encode()).decode()
+
+
+def _reader(guard: Guard, context: RequestContext, *, new: bool, said: bool = True, source: str = "") -> Reader:
+    """Reads strings of a turn, or of a source. A name or an address among them is no turn by itself."""
+
+    async def read(text: str, key: str) -> str:
+        if key == "url":
+            return guard.rescrub(text, context)
+        small = key not in _TEXTS and len(text.split(None, 1)) < 2
+        return await _text(guard, text, context, new=new and not small, said=said, source=source)
+
+    return read
 
 
 def last_said(turns: list[Any]) -> int:
@@ -148,30 +261,69 @@ def last_said(turns: list[Any]) -> int:
     return last
 
 
-def call_names(turns: Iterable[Any]) -> dict[str, str]:
-    """Names of the tools behind the ids of calls: a result names its call alone.
+class Calls:
+    """Which tool a result is of, while the turns of a request are read in their order: a result names its call alone.
 
     Args:
-        turns: of a request of any of the APIs; its calls are in earlier ones.
+        known: tools by the ids of calls in earlier answers: with `previous_response_id` they are not in the request.
 
     Example:
-        >>> call_names([{"tool_calls": [{"id": "call_1", "function": {"name": "search"}}]}])
-        {'call_1': 'search'}
+        >>> calls = Calls({})
+        >>> calls.made({"tool_calls": [{"id": "call_1", "function": {"name": "search"}}]})
+        >>> calls.tool("call_1")
+        'search'
     """
-    names: dict[str, str] = {}
-    for turn in turns:
-        if not isinstance(turn, Mapping):
-            continue
-        if turn.get("type") in CALLS:
-            names[str(turn.get("call_id"))] = str(turn.get("name") or turn["type"])
-        parts = turn.get("content")
-        for part in parts if isinstance(parts, list) else ():
-            if isinstance(part, Mapping) and part.get("type") == "tool_use":
-                names[str(part.get("id"))] = str(part.get("name"))
-        for call in turn.get("tool_calls") or ():
-            called = call.get("function") or call.get("custom") or {}
-            names[str(call.get("id"))] = str(called.get("name"))
-    return names
+
+    def __init__(self, known: Mapping[str, str]) -> None:
+        self._names = dict(known)
+        #: Calls of this request that have no result yet.
+        self._open: set[str] = set()
+
+    def made(self, turn: Any) -> None:
+        """Take the calls of a turn.
+
+        Raises:
+            ValueError: a call has the id of another tool's, and nobody could say whose the result is.
+        """
+        for number, name in calls_of(turn):
+            if number in self._open and self._names[number] != name:
+                raise ValueError("two calls have one id")
+            self._names[number] = name
+            self._open.add(number)
+
+    def tool(self, number: Any, name: Any = None) -> str:
+        """The tool of a result, by the id of its call, else by the name that it has itself."""
+        if isinstance(number, str) and number in self._names:
+            self._open.discard(number)
+            return self._names[number]
+        return name if isinstance(name, str) and name else UNKNOWN
+
+
+def calls_of(turn: Any) -> list[tuple[str, str]]:
+    """Ids and tools of the calls in a turn of any of the APIs."""
+    if not isinstance(turn, Mapping):
+        return []
+    found: list[tuple[Any, Any]] = []
+    if turn.get("type") in CALLS:
+        found.append((turn.get("call_id"), turn.get("name") or turn["type"]))
+    parts = turn.get("content")
+    uses = [part for part in (parts if isinstance(parts, list) else ()) if isinstance(part, Mapping)]
+    found += [(part.get("id"), part.get("name")) for part in uses if part.get("type") == "tool_use"]
+    for call in turn.get("tool_calls") or ():
+        called = call.get("function") or call.get("custom") or {}
+        found.append((call.get("id"), called.get("name")))
+    return [(number, str(name)) for number, name in found if isinstance(number, str) and number]
+
+
+def alone(guard: Guard, calls: Iterable[tuple[str, str]]) -> None:
+    """Refuse an answer in which two calls have one id: nobody could say whose a result is.
+
+    Raises:
+        Blocked: two have.
+    """
+    ids = [number for number, _ in calls]
+    if len(set(ids)) < len(ids):
+        raise Blocked(_unreadable(guard))
 
 
 def _is_user(item: Any) -> bool:
@@ -179,11 +331,11 @@ def _is_user(item: Any) -> bool:
     if not isinstance(item, Mapping):
         return isinstance(item, str)
     if item.get("role") is None:
-        return item.get("type") in {None, "message"}
+        return item.get("type") not in _MADE | _OUTPUTS
     return item["role"] not in _OTHERS
 
 
-async def _item(guard: Guard, item: Any, context: RequestContext, names: Mapping[str, str], *, new: bool) -> Any:
+async def _item(guard: Guard, item: Any, context: RequestContext, calls: Calls, *, new: bool) -> Any:
     if isinstance(item, str):
         return await _text(guard, item, context, new=new)
     if not isinstance(item, Mapping):
@@ -193,28 +345,44 @@ async def _item(guard: Guard, item: Any, context: RequestContext, names: Mapping
     if role in _OWN:
         return item
     if role in {"tool", "function"}:
-        name = names.get(str(item.get("tool_call_id"))) or str(item.get("name") or UNKNOWN)
-        return {**item, "content": await _result(guard, name, item.get("content"), context)}
-    if kind.endswith("_output"):
-        name = names.get(str(item.get("call_id")), UNKNOWN)
-        return {**item, "output": await _result(guard, name, item.get("output"), context)}
-    if role is None and not _is_user(item):
-        # What the model did and thought, sent again.
-        return scrub(guard, item, context, stage="input")
-    return await _turn(guard, item, context, names, new=new and role != "assistant")
+        return await _returned(guard, item, "content", calls.tool(item.get("tool_call_id"), item.get("name")), context)
+    if role is None and kind in _OUTPUTS:
+        return await _returned(guard, item, "output", calls.tool(item.get("call_id")), context)
+    calls.made(item)
+    if role is None and kind in _MADE:
+        # What the model did and thought, sent again, and what it was told.
+        told = {key: value for key, value in item.items() if key in _BROUGHT}
+        rest = {key: value for key, value in item.items() if key not in _BROUGHT}
+        return {
+            **await walk(rest, _reader(guard, context, new=False, said=False)),
+            **await walk(told, _reader(guard, context, new=False, source=f"tool:{item.get('name') or kind}")),
+        }
+    return await _turn(guard, item, context, calls, new=new and role != "assistant")
+
+
+async def _returned(
+    guard: Guard, item: Mapping[str, Any], key: str, name: str, context: RequestContext
+) -> dict[str, Any]:
+    """What a tool returned, and what stands beside it."""
+    rest = {other: value for other, value in item.items() if other != key}
+    out: dict[str, Any] = await walk(rest, _reader(guard, context, new=False, source=f"tool:{name}"))
+    if key in item:
+        out[key] = await _result(guard, name, item[key], context)
+    return out
 
 
 async def _turn(
-    guard: Guard, turn: Mapping[str, Any], context: RequestContext, names: Mapping[str, str], *, new: bool
+    guard: Guard, turn: Mapping[str, Any], context: RequestContext, calls: Calls, *, new: bool
 ) -> dict[str, Any]:
-    role, content = turn.get("role"), turn.get("content")
+    content, said = turn.get("content"), turn.get("role") != "assistant"
     # Tool calls hold what was put back for the tool.
     rest = {key: value for key, value in turn.items() if key != "content"}
-    out: dict[str, Any] = scrub(guard, rest, context, stage="input")
+    # What stands beside a turn is none; where there is no content, it is what is said.
+    out: dict[str, Any] = await walk(rest, _reader(guard, context, new=new and content is None, said=said))
     if isinstance(content, str):
-        out["content"] = await _text(guard, content, context, new=new, said=role != "assistant")
+        out["content"] = await _text(guard, content, context, new=new, said=said)
     elif isinstance(content, list):
-        out["content"] = [await _part(guard, part, context, names, new=new, role=role) for part in content]
+        out["content"] = [await _part(guard, part, context, calls, new=new, said=said) for part in content]
     elif content is None and "content" in turn:
         out["content"] = None
     elif content is not None:
@@ -222,42 +390,28 @@ async def _turn(
     return out
 
 
-async def _part(
-    guard: Guard, part: Any, context: RequestContext, names: Mapping[str, str], *, new: bool, role: Any
-) -> Any:
+async def _part(guard: Guard, part: Any, context: RequestContext, calls: Calls, *, new: bool, said: bool) -> Any:
     if isinstance(part, str):
-        return await _text(guard, part, context, new=new, said=role != "assistant")
+        return await _text(guard, part, context, new=new, said=said)
     if not isinstance(part, Mapping):
         raise ValueError("a part of a turn is no object")  # noqa: TRY004 -- one handler for what is no request
-    out = dict(part)
     if part.get("type") == "tool_result":
-        name = names.get(str(part.get("tool_use_id")), UNKNOWN)
-        out["content"] = await _result(guard, name, part.get("content"), context)
-        return out
-    for key, value in part.items():
-        if key in {"text", "data", "title", "context"} and isinstance(value, str) and _is_text(part):
-            out[key] = await _text(guard, value, context, new=new, said=role != "assistant")
-        elif key in {"source", "content"} and isinstance(value, Mapping):
-            out[key] = await _part(guard, value, context, names, new=new, role=role)
-        elif key == "content" and isinstance(value, list):
-            out[key] = [await _part(guard, inner, context, names, new=new, role=role) for inner in value]
-        else:
-            out[key] = scrub(guard, value, context, stage="input", key=key)
-    return out
+        return await _returned(guard, part, "content", calls.tool(part.get("tool_use_id")), context)
+    kind = str(part.get("type"))
+    # Pages that are shown to the model, by the user or by a tool of the provider's in the model's own turn.
+    source = "document" if kind in _PAGES else f"tool:{kind}" if kind.endswith("_tool_result") else ""
+    return await walk(part, _reader(guard, context, new=new, said=said, source=source))
 
 
-def _is_text(part: Mapping[str, Any]) -> bool:
-    """Whether `data` of a part is text; it may be a picture."""
-    return "data" not in part or part.get("type") == "text"
-
-
-async def _text(guard: Guard, text: str, context: RequestContext, *, new: bool, said: bool = True) -> str:
+async def _text(
+    guard: Guard, text: str, context: RequestContext, *, new: bool, said: bool = True, source: str = ""
+) -> str:
     if not new:
-        return await earlier(guard, text, context, said=said)
-    return _require(await guard.check_input(text, context)).text or ""
+        return await earlier(guard, text, context, said=said, source=source)
+    return _require(await guard.check_input(text, context, source=source)).text or ""
 
 
-async def earlier(guard: Guard, text: str, context: RequestContext, *, said: bool) -> str:
+async def earlier(guard: Guard, text: str, context: RequestContext, *, said: bool, source: str = "") -> str:
     """A text of an earlier turn, as a model may read it once more.
 
     Args:
@@ -265,12 +419,19 @@ async def earlier(guard: Guard, text: str, context: RequestContext, *, said: boo
         text: the text.
         context: who asks.
         said: whether a user said it, and not the model.
+        source: what it is from, if neither said it.
 
     Raises:
         LimitExceeded: it cannot be read.
     """
-    again = guard.reread if said else guard.rescrub
-    return await asyncio.to_thread(again, text, context) if len(text) > _INLINE else again(text, context)
+
+    def again() -> str:
+        if said or source:
+            return guard.reread(text, context, source=source)
+        return guard.rescrub(text, context)
+
+    # A source is told to the kernel, which may be another process.
+    return await asyncio.to_thread(again) if source or len(text) > _INLINE else again()
 
 
 async def _result(guard: Guard, tool: str, content: Any, context: RequestContext) -> Any:
@@ -292,9 +453,7 @@ def scrub(guard: Guard, value: Any, context: RequestContext, *, stage: Stage = "
         key: under which it stood.
     """
     if isinstance(value, str):
-        if key in OPAQUE or len(value) <= _SHORT:
-            return value
-        return guard.rescrub(value, context, stage=stage)
+        return value if is_name(key, value) else guard.rescrub(value, context, stage=stage)
     if isinstance(value, Mapping):
         return {name: scrub(guard, inner, context, stage=stage, key=name) for name, inner in value.items()}
     if isinstance(value, list):
@@ -303,22 +462,30 @@ def scrub(guard: Guard, value: Any, context: RequestContext, *, stage: Stage = "
     return value
 
 
-async def check_answer(guard: Guard, body: dict[str, Any], context: RequestContext) -> dict[str, Any]:
+async def check_answer(
+    guard: Guard, body: dict[str, Any], context: RequestContext, instructions: Any = None
+) -> dict[str, Any]:
     """A whole answer of a model, its texts checked and its tool calls too.
 
     Args:
         guard: decides.
         body: as the model's API answers.
         context: who asked.
+        instructions: what the request said under that name: whoever asked may read it again.
 
     Raises:
         Blocked: something in it does not go on.
     """
+    _count(body)
     known = [key for key in ("choices", "output", "content") if isinstance(body.get(key), list)]
     if not known:
         # No answer of an API that is known: every string of it may be one.
         return await every_string(guard, body, context)  # type: ignore[no-any-return]
     out: dict[str, Any] = scrub(guard, {key: value for key, value in body.items() if key not in known}, context)
+    if "instructions" in out:
+        out["instructions"] = instructions if body["instructions"] == instructions else None
+    alone(guard, [call for key in known if key != "choices" for call in calls_of({"content": body[key]})])
+    alone(guard, [call for item in body["output"] for call in calls_of(item)] if "output" in known else ())
     if "choices" in known:
         out["choices"] = [await _choice(guard, choice, context) for choice in body["choices"]]
     if "output" in known:
@@ -336,13 +503,11 @@ async def every_string(guard: Guard, value: Any, context: RequestContext, key: s
     Raises:
         Blocked: one of them does not go on.
     """
-    if isinstance(value, str):
-        return value if key in OPAQUE or len(value) <= _SHORT else await check_text(guard, value, context)
-    if isinstance(value, Mapping):
-        return {name: await every_string(guard, inner, context, name) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [await every_string(guard, inner, context) for inner in value]
-    return value
+
+    async def read(text: str, _key: str) -> str:
+        return await check_text(guard, text, context)
+
+    return await walk(value, read, key)
 
 
 async def _choice(guard: Guard, choice: Any, context: RequestContext) -> dict[str, Any]:
@@ -357,52 +522,67 @@ async def _choice(guard: Guard, choice: Any, context: RequestContext) -> dict[st
             out[key] = value
         else:
             out[key] = scrub(guard, value, context, key=key)
-    if any(out.get(key) != choice.get(key) for key in ("text", "message", "delta")):
-        # They would spell what was taken out.
-        out.pop("logprobs", None)
+    said = out.get("message") if isinstance(out.get("message"), dict) else out
+    same = all(out.get(key) == choice.get(key) for key in ("text", "message", "delta"))
+    if out.get("logprobs") is not None and not (same and _spells(out["logprobs"], said)):
+        # They would spell what was taken out, or something that nobody has read.
+        out.pop("logprobs")
+    elif "logprobs" in out:
+        out["logprobs"] = scrub(guard, out["logprobs"], context)
     return out
+
+
+def _spells(logprobs: Any, said: Any) -> bool:
+    """Whether the tokens of log-probabilities are those of the texts they stand beside."""
+    if not isinstance(logprobs, Mapping):
+        return False
+    spelled = {"text": logprobs.get("tokens")} if "tokens" in logprobs else {}
+    for key in ("content", "refusal"):
+        tokens = logprobs.get(key)
+        spelled[key] = [token["token"] for token in tokens] if tokens else None
+    return all(tokens is None or "".join(tokens) == (said.get(key) or "") for key, tokens in spelled.items())
 
 
 async def _message(guard: Guard, message: dict[str, Any], context: RequestContext) -> dict[str, Any]:
     out = await check_strings(guard, message, context, _SAID)
-    if isinstance(message.get("tool_calls"), list):
-        out["tool_calls"] = [await check_tool_call(guard, call, context) for call in message["tool_calls"]]
-    if isinstance(message.get("function_call"), dict):
-        call = await check_tool_call(guard, {"function": message["function_call"]}, context)
-        out["function_call"] = call["function"]
+    calls, function = message.get("tool_calls"), message.get("function_call")
+    if not isinstance(calls, list | None) or not isinstance(function, dict | None):
+        raise Blocked(_unreadable(guard))
+    if calls:
+        alone(guard, calls_of({"tool_calls": calls}))
+        out["tool_calls"] = [await check_tool_call(guard, call, context) for call in calls]
+    if function is not None:
+        out["function_call"] = (await check_tool_call(guard, {"function": function}, context))["function"]
     return out
 
 
 async def _block(guard: Guard, block: Any, context: RequestContext) -> dict[str, Any]:
     if block.get("type") != "tool_use":
         return await check_strings(guard, block, context)
-    return {**block, "input": await check_call(guard, str(block.get("name")), block.get("input"), context)}
+    given = await check_call(guard, str(block.get("name")), block.get("input"), context)
+    return {**scrub(guard, {key: value for key, value in block.items() if key != "input"}, context), "input": given}
 
 
 async def check_strings(
     guard: Guard, part: Mapping[str, Any], context: RequestContext, but: Container[str] = ()
 ) -> dict[str, Any]:
-    """A part of an answer whose strings are texts of it.
+    """A part of an answer whose strings are texts of it, however deep they stand.
 
     Args:
         guard: decides.
-        part: a message or a block.
+        part: a message, a block, an item.
         context: who asked.
-        but: keys that are left out here.
+        but: keys that are left as they are.
 
     Raises:
         Blocked: one of them does not go on.
     """
     out = dict(part)
     for key, value in part.items():
-        if key in but or key in OPAQUE:
-            continue
-        if isinstance(value, str):
-            out[key] = await check_text(guard, value, context)
-        elif isinstance(value, dict) and key == "audio":
-            out[key] = await check_strings(guard, value, context)
-        else:
-            out[key] = scrub(guard, value, context)
+        if key in _ASIDE:
+            out[key] = scrub(guard, value, context, key=key)
+        elif key not in but:
+            out[key] = await every_string(guard, value, context, key)
     if out.get("text") != part.get("text") or out.get("refusal") != part.get("refusal"):
         # They would spell what was taken out, and name places in another text.
         out.pop("logprobs", None)
@@ -417,14 +597,16 @@ async def check_tool_call(guard: Guard, call: Mapping[str, Any], context: Reques
     Raises:
         Blocked: it does not go on.
     """
-    if isinstance(call.get("custom"), Mapping):
-        custom = call["custom"]
-        given = {"input": custom.get("input", "")}
-        checked = await check_call(guard, str(custom.get("name")), given, context)
-        return {**call, "custom": {**custom, "input": checked["input"]}}
-    function = call.get("function") or {}
-    arguments = await check_call(guard, str(function.get("name")), function.get("arguments", ""), context)
-    return {**call, "function": {**function, "arguments": arguments}}
+    word, key = ("custom", "input") if isinstance(call.get("custom"), Mapping) else ("function", "arguments")
+    called = call.get(word) or {}
+    given = called.get(key, "")
+    if word == "custom":
+        given = (await check_call(guard, str(called.get("name")), {key: given}, context))[key]
+    else:
+        given = await check_call(guard, str(called.get("name")), given, context)
+    beside = scrub(guard, {name: value for name, value in call.items() if name != word}, context)
+    inner = scrub(guard, {name: value for name, value in called.items() if name != key}, context)
+    return {**beside, word: {**inner, key: given}}
 
 
 async def check_text(guard: Guard, text: str, context: RequestContext) -> str:
@@ -444,30 +626,27 @@ async def check_item(guard: Guard, item: Any, context: RequestContext) -> dict[s
     """
     kind = str(item.get("type"))
     key = CALLS.get(kind)
-    if key is not None:
-        name, given = str(item.get("name") or kind), item.get(key)
-        guard.note_call(str(item.get("call_id") or item.get("id") or ""), name, context)
-        if key == "input":
-            # A tool that takes a text.
-            return {**item, key: (await check_call(guard, name, {key: given}, context))[key]}
-        return {**item, key: await check_call(guard, name, given, context)}
-    out: dict[str, Any] = scrub(guard, {name: value for name, value in item.items() if name not in PARTS}, context)
-    for name in PARTS:
-        if isinstance(item.get(name), list):
-            out[name] = [await check_strings(guard, part, context) for part in item[name]]
-    return out
+    if key is None:
+        return await check_strings(guard, item, context)
+    name, given = str(item.get("name") or kind), item.get(key)
+    guard.note_call(str(item.get("call_id") or item.get("id") or ""), name, context)
+    beside = scrub(guard, {other: value for other, value in item.items() if other != key}, context)
+    if key == "input":
+        # A tool that takes a text.
+        return {**beside, key: (await check_call(guard, name, {key: given}, context))[key]}
+    return {**beside, key: await check_call(guard, name, given, context)}
 
 
 async def check_call(guard: Guard, name: str, arguments: Any, context: RequestContext) -> Any:
     """The arguments of a tool call, JSON or containers, as they may go on in the form they came in.
 
     Raises:
-        Blocked: the call does not go on, or its arguments are no JSON object.
+        Blocked: the call does not go on, or its arguments are no JSON object whose keys stand once.
     """
     encoded = isinstance(arguments, str)
     try:
-        value = json.loads(arguments or "{}") if encoded else arguments
-    except ValueError:
+        value = json.loads(arguments or "{}", object_pairs_hook=once) if encoded else arguments
+    except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
         # The tool would be called with something that nobody has read.

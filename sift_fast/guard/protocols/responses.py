@@ -5,9 +5,21 @@ What was shown of a text in pieces is what every later event says of it. An item
 
 from __future__ import annotations
 
+import base64
+import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from sift_fast.guard.protocols.openai import CALLS, OPAQUE, PARTS, check_item, check_text
+from sift_fast.guard.protocols.openai import (
+    CALLS,
+    OPAQUE,
+    PARTS,
+    alone,
+    calls_of,
+    check_item,
+    check_strings,
+    check_text,
+)
 from sift_fast.guard.protocols.sse import Events, Text
 
 if TYPE_CHECKING:
@@ -24,7 +36,11 @@ _LISTS = {"summary_index": "summary", "content_index": "content"}
 #: What a finished part says its text under.
 _WORDS = ("text", "refusal", "transcript", "code")
 #: What a response says again of what the service asked.
-_OWN = {"instructions", "tools", "text", "model", "object", "status", "service_tier"}
+_OWN = {"model", "object", "status", "service_tier"}
+#: Pieces of an item, by its type.
+_PIECE = re.compile(r"response\.(\w+?_call)_\w+\.(?:delta|done)")
+#: Events whose piece is a sound.
+_SOUND = {"response.audio.delta", "response.output_audio.delta"}
 
 
 class ResponseEvents(Events):
@@ -32,8 +48,8 @@ class ResponseEvents(Events):
 
     repeats = True
 
-    def __init__(self, guard: Guard, context: RequestContext) -> None:
-        super().__init__(guard, context)
+    def __init__(self, guard: Guard, context: RequestContext, asked: Mapping[str, Any] | None = None) -> None:
+        super().__init__(guard, context, asked)
         self._shell: dict[str, Any] = {}
         self._number: int | None = None
         #: Items that wait for their end; those whose beginning went out; parts whose beginning went out.
@@ -47,6 +63,8 @@ class ResponseEvents(Events):
         #: Finished items as they came and as they went out.
         self._items: dict[int, tuple[dict[str, Any], dict[str, Any]]] = {}
         self._next = 0
+        #: Ids and tools of its calls.
+        self._calls: list[tuple[str, str]] = []
 
     def _texts_of(self, document: dict[str, Any]) -> tuple[str, ...]:
         kind = str(document.get("type"))
@@ -63,6 +81,11 @@ class ResponseEvents(Events):
     async def _document(self, document: dict[str, Any]) -> Documents:
         if self._number is None and isinstance(document.get("sequence_number"), int):
             self._number = document["sequence_number"]
+        if sum(isinstance(document.get(key), dict | str) for key in ("response", "item", "part", "delta")) > 1:
+            raise ValueError("an event says two things")
+        piece = _PIECE.fullmatch(str(document.get("type")))
+        if piece is not None and piece[1] in CALLS and document.get("output_index") not in self._held:
+            raise ValueError("a call has pieces and no beginning")
         document = dict(document)
         # Both spell what is taken out, or how long it is.
         document.pop("obfuscation", None)
@@ -91,13 +114,16 @@ class ResponseEvents(Events):
         if kind.endswith(".done") and (word := _word(document)):
             text = self._text(_key(document))
             out = await self._rest(_key(document))
-            return [*out, {**document, word: await self._same(text, document[word])}]
+            others = [each for each in _WORDS if isinstance(document.get(each), str) and each != word]
+            more = {each: await check_text(self._guard, document[each], self._context) for each in others}
+            return [*out, {**document, **more, word: await self._same(text, document[word])}]
         return [document]
 
     # --- texts ------------------------------------------------------------------------------------------------------
 
     async def _delta(self, document: dict[str, Any]) -> Documents:
-        if "audio.delta" in document["type"] or "partial_image" in document["type"]:
+        if document["type"] in _SOUND:
+            base64.b64decode(document["delta"], validate=True)
             return [document]
         key = _key(document)
         self._keep(2 * len(document["delta"]))
@@ -132,15 +158,16 @@ class ResponseEvents(Events):
     async def _filled(self, key: Key, part: dict[str, Any]) -> dict[str, Any]:
         word = _word(part)
         if word is None:
-            return self._scrub(part)  # type: ignore[no-any-return]
-        out = self._scrub({name: value for name, value in part.items() if name != word})
+            return await check_strings(self._guard, part, self._context)
+        rest = {name: value for name, value in part.items() if name != word}
+        out = await check_strings(self._guard, rest, self._context)
         out[word] = await self._same(self._texts.get(key), part[word]) if part[word] else ""
         if out.get("logprobs"):
             out["logprobs"] = []
         if out[word] != part[word] and out.get("annotations"):
             # They name places in another text.
             out["annotations"] = []
-        return out  # type: ignore[no-any-return]
+        return out
 
     # --- items ------------------------------------------------------------------------------------------------------
 
@@ -156,6 +183,9 @@ class ResponseEvents(Events):
 
     async def _done(self, at: int, document: dict[str, Any]) -> Documents:
         out = [piece for key in list(self._texts) if key[0] == at for piece in await self._rest(key)]
+        if at not in self._items:
+            self._calls += calls_of(document["item"])
+            alone(self._guard, self._calls)
         item = await self._item(at, document["item"])
         self._keep(len(str(item)))
         self._items[at] = (document["item"], item)
@@ -186,11 +216,12 @@ class ResponseEvents(Events):
             return self._items[at][1]
         if item.get("type") in CALLS:
             return await check_item(self._guard, item, self._context)
-        out = self._scrub({name: value for name, value in item.items() if name not in PARTS})
+        rest = {name: value for name, value in item.items() if not isinstance(value, list) or name not in PARTS}
+        out = await check_strings(self._guard, rest, self._context)
         for name in PARTS:
-            if isinstance(item.get(name), list):
+            if name not in rest and name in item:
                 out[name] = [await self._filled((at, name, number), part) for number, part in enumerate(item[name])]
-        return out  # type: ignore[no-any-return]
+        return out
 
     async def _response(self, document: dict[str, Any]) -> Documents:
         response = {
@@ -204,6 +235,12 @@ class ResponseEvents(Events):
             out = [piece for key in list(self._texts) for piece in await self._rest(key)]
         if isinstance(response.get("output"), list):
             response["output"] = [await self._item(at, item) for at, item in enumerate(response["output"])]
+        said = self._asked.get("instructions")
+        if "instructions" in response and document["response"]["instructions"] != said:
+            # The service's own, which whoever asked need not know.
+            response["instructions"] = None
+        elif "instructions" in response:
+            response["instructions"] = said
         if isinstance(response.get("output_text"), str):
             # A convenience of some servers: the texts once more.
             del response["output_text"]

@@ -14,8 +14,8 @@ import hmac
 import json
 from typing import TYPE_CHECKING, Any
 
-from sift_fast.errors import SiftError
-from sift_fast.guard.protocols.gate import Gate, UpstreamBroken, answer_json
+from sift_fast.errors import ConfigError, SiftError
+from sift_fast.guard.protocols.gate import Gate, TooLarge, UpstreamBroken, answer_json, read_body
 from sift_fast.guard.protocols.litellm import LiteLlmGuard
 from sift_fast.guard.protocols.openai import Blocked
 from sift_fast.guard.verdict import RequestContext
@@ -32,6 +32,12 @@ __all__ = ["Door", "Service"]
 _OWN = {"/health", "/ready", "/metrics", "/v1/reload", "/beta/litellm_basic_guardrail_api"}
 _TOKENS = {b"authorization", b"x-api-key", b"x-sift-token"}
 _FIELDS = ("tenant", "role", "user", "conversation", "trace_id", "model", "model_version", "state")
+
+
+#: Seconds within which a request must have come.
+_BODY_S = 60.0
+#: Texts of one request of LiteLLM's.
+_MOST_TEXTS = 20_000
 
 
 class _Refused(Exception):
@@ -192,16 +198,14 @@ class Service:
         raise _Refused(404, "there is nothing here")
 
     async def _document(self, receive: Any) -> dict[str, Any]:
-        body = bytearray()
-        more = True
-        while more:
-            message = await receive()
-            body += message.get("body", b"")
-            more = message.get("more_body", False) and message["type"] == "http.request"
-            if len(body) > self._most:
-                raise _Refused(413, "the request is too large")
         try:
-            document = json.loads(bytes(body))
+            body = await read_body(receive, self._most, _BODY_S)
+        except TooLarge:
+            raise _Refused(413, "the request is too large") from None
+        except TimeoutError:
+            raise _Refused(408, "the request did not come in time") from None
+        try:
+            document = json.loads(body or b"")
         except (ValueError, RecursionError):
             document = None
         if not isinstance(document, dict):
@@ -209,16 +213,21 @@ class Service:
         return document
 
     async def _check(self, stage: str, document: dict[str, Any]) -> Verdict:
-        given = document.get("context") or {}
+        given = document.get("context", {})
         if not isinstance(given, dict) or set(given) - set(_FIELDS):
-            raise _Refused(400, f"`context` may have {', '.join(_FIELDS)}")
+            raise _Refused(400, f"`context` must be an object and may have {', '.join(_FIELDS)}")
         try:
             context = RequestContext(**given)
+        except ConfigError as error:
+            raise _Refused(400, str(error)) from None
+        try:
             if stage == "input":
                 return await self._guard.check_input(document["text"], context)
             if stage == "output":
                 return await self._guard.check_output(document["text"], context)
             if stage == "retrieval":
+                if not isinstance(document["documents"], list):
+                    raise TypeError
                 return await self._guard.check_retrieval(document["documents"], context)
             if stage == "tool_input":
                 return await self._guard.check_tool_input(document["tool"], document["args"], context)
@@ -230,15 +239,17 @@ class Service:
 
     async def _guardrail(self, document: dict[str, Any]) -> dict[str, Any]:
         """LiteLLM's generic guardrail: texts and tool calls in, an action out."""
-        data = document.get("request_data") or {}
+        data = _field(document, "request_data", dict, {})
+        texts = _texts(document)
+        calls = _field(document, "tool_calls", list, [])
+        if document.get("input_type") not in {"request", "response"}:
+            raise _Refused(400, "`input_type` is `request` or `response`")
         context = RequestContext(
             tenant=str(data.get("user_api_key_team_id") or data.get("user_api_key_org_id") or "default"),
             user=str(data.get("user_api_key_end_user_id") or "") or None,
             conversation=str(document.get("litellm_trace_id") or "") or None,
             trace_id=str(document.get("litellm_call_id") or "") or None,
         )
-        texts = [str(text) for text in document.get("texts") or ()]
-        calls = document.get("tool_calls") or []
         more: dict[str, Any] = {}
         try:
             if document.get("input_type") == "request":
@@ -251,9 +262,25 @@ class Service:
                     return {"action": "BLOCKED", "blocked_reason": self._guard.config.answers.block}
         except Blocked as blocked:
             return {"action": "BLOCKED", "blocked_reason": blocked.verdict.message}
-        except (AttributeError, KeyError, TypeError):
+        except (AttributeError, KeyError, TypeError, ValueError):
             raise _Refused(400, "a field has the wrong type") from None
         return {"action": "NONE" if out == texts else "GUARDRAIL_INTERVENED", "texts": out, **more}
+
+
+def _field(document: dict[str, Any], name: str, kind: type[Any], default: Any) -> Any:
+    value = document.get(name)
+    if not isinstance(value, kind | None):
+        raise _Refused(400, f"`{name}` has the wrong type")
+    return default if value is None else value
+
+
+def _texts(document: dict[str, Any]) -> list[str]:
+    texts = _field(document, "texts", list, [])
+    if not all(isinstance(text, str) for text in texts):
+        raise _Refused(400, "`texts` has the wrong type")
+    if len(texts) > _MOST_TEXTS:
+        raise _Refused(413, f"the request has more than {_MOST_TEXTS} texts")
+    return texts  # type: ignore[no-any-return]
 
 
 def _shown(verdict: Verdict) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sift_fast.errors import LimitExceeded
@@ -21,19 +21,22 @@ if TYPE_CHECKING:
     from sift_fast.guard.guard import Guard
     from sift_fast.guard.verdict import RequestContext, Verdict
 
-__all__ = ["Events", "Frames", "Text"]
+__all__ = ["Events", "Frames", "Text", "heads"]
 
 #: Most bytes of one event, and of the texts and arguments of one answer that must be kept.
 _MOST = 4 << 20
+#: Most lines of one event: each costs the same, however short it is.
+_MOST_LINES = 10_000
 #: Most texts of one answer: choices, parts, thoughts.
 _MOST_TEXTS = 1_000
 #: What ends a line. A carriage return at the end of what has come may be half of a line's end.
 _LINE_END = re.compile(rb"\r\n|\n|\r(?=[^\n])")
 #: Characters that are read in one go.
 _SLICE = 8_192
-_KEPT = (b"event:", b"id:", b"retry:", b":")
 #: What an event may call itself.
 _KIND = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
+#: Lines beside the data that go on. Some clients end a line where Unicode does, so others are not spelled out.
+_HEAD = re.compile(rb"event: ?[A-Za-z0-9_.:/-]{1,100}|id: ?[!-~]{0,256}|retry: ?[0-9]{1,9}|:[ -~]{0,256}")
 _NOT_CHECKED = "the answer could not be checked"
 
 
@@ -49,7 +52,9 @@ class Frames:
     def __init__(self) -> None:
         self._parts: list[bytes] = []
         self._lines: list[bytes] = []
+        #: Bytes that wait for the end of a line, and of whole lines that wait for the end of their event.
         self._size = 0
+        self._held = 0
         self._begun = False
         self._return = False
 
@@ -57,7 +62,7 @@ class Frames:
         """Take bytes; returns the events that are complete, each as its lines. An incomplete one never comes out.
 
         Raises:
-            LimitExceeded: one event is larger than 4 MiB.
+            LimitExceeded: one event is larger than 4 MiB, or has very many lines.
         """
         events: list[list[bytes]] = []
         self._parts.append(data)
@@ -65,6 +70,7 @@ class Frames:
         if self._return or b"\n" in data or b"\r" in data:
             *lines, rest = _LINE_END.split(b"".join(self._parts))
             self._parts = [rest]
+            self._size = len(rest)
             for line in lines:
                 if not self._begun:
                     self._begun = True
@@ -72,14 +78,24 @@ class Frames:
                     line = line.removeprefix(b"\xef\xbb\xbf")  # noqa: PLW2901 -- the same line
                 if line:
                     self._lines.append(line)
+                    self._held += len(line)
                 elif self._lines:
                     events.append(self._lines)
-                    self._lines = []
-            self._size = len(rest) + sum(map(len, self._lines))
+                    self._lines, self._held = [], 0
         self._return = data.endswith(b"\r")
-        if self._size > _MOST:
-            raise LimitExceeded("an event of the stream is larger than 4 MiB")
+        if self._size + self._held > _MOST or len(self._lines) > _MOST_LINES:
+            raise LimitExceeded(f"an event of the stream is larger than 4 MiB or has more than {_MOST_LINES} lines")
         return events
+
+
+def heads(lines: Iterable[bytes]) -> list[bytes]:
+    r"""Of an event's lines those that are no data and go on; of a comment that is not plain, that there is one.
+
+    Example:
+        >>> heads([b"id: 7", b": ping", b":\xe2\x80\xa8", b"data: {}", b"event: a b"])
+        [b'id: 7', b': ping', b':']
+    """
+    return [line if plain else b":" for line in lines if (plain := _HEAD.fullmatch(line)) or line.startswith(b":")]
 
 
 class Text:
@@ -168,6 +184,7 @@ class Events:
     Args:
         guard: decides.
         context: who asked.
+        asked: the request.
 
     Attributes:
         stopped: whether nothing more of the answer comes out; its source may be closed.
@@ -178,9 +195,10 @@ class Events:
     #: Whether a text that came in pieces is said once more as a whole.
     repeats = False
 
-    def __init__(self, guard: Guard, context: RequestContext) -> None:
+    def __init__(self, guard: Guard, context: RequestContext, asked: Mapping[str, Any] | None = None) -> None:
         self._guard = guard
         self._context = context
+        self._asked = asked or {}
         self._frames = Frames()
         self._texts: dict[Any, Text] = {}
         self._kept = 0
@@ -270,17 +288,12 @@ class Events:
         if self._kept > _MOST:
             raise LimitExceeded("an answer holds more than 4 MiB that must be kept")
 
-    def _head(self, line: bytes) -> bytes:
-        """A line that is no data, a comment among them."""
-        return str(self._scrub(line.decode("utf-8", "replace"))).encode().replace(b"\n", b" ").replace(b"\r", b" ")
-
     def _scrub(self, value: Any) -> Any:
         return scrub(self._guard, value, self._context)
 
     async def _read(self, lines: list[bytes]) -> bytes:
         data = [line[5:].removeprefix(b" ") for line in lines if line.startswith(b"data:")]
-        # Lines of no known field are nothing to a client.
-        head = [self._head(line) for line in lines if line.startswith(_KEPT)]
+        head = [self._scrub(line.decode()).encode() for line in heads(lines)]
         if not data:
             return b"".join(line + b"\n" for line in head) + b"\n" if head else b""
         joined = b"\n".join(data)

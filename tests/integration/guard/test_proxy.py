@@ -204,7 +204,7 @@ def test_errors_of_the_server_come_through(guard):
     sent = asyncio.run(asking(make(guard, model), PATHS["chat"], BODIES["chat"]))
     assert (sent[0]["status"], dict(sent[0]["headers"])[b"retry-after"]) == (429, b"7")
     redirect = Model(b"", status=307, headers=[("location", "http://elsewhere.example")])
-    assert ask(make(guard, redirect), PATHS["chat"], BODIES["chat"])[0] == 307
+    assert ask(make(guard, redirect), PATHS["chat"], BODIES["chat"])[0] == 502
     assert len(redirect.asked) == 1
 
 
@@ -409,3 +409,15 @@ def test_a_socket_a_token_and_a_reload(run, model, tmp_path):
         assert process.stderr.readline().startswith("not reloaded")
         assert client.get("/ready").json()["policy_version"] == after
     assert "sesame" not in str(model.asked)
+
+
+def test_beside_the_body_goes_what_the_api_has(guard, secret):
+    told = [("x-debug", secret), ("x-request-id", "r1"), ("content-type", "application/json")]
+    model = Model(b'{"choices": []}', headers=told[:2])
+    sent = asyncio.run(
+        asking(make(guard, model), PATHS["chat"], BODIES["chat"], query=f"beta=true&x={secret}".encode())
+    )
+    names = {name for name, _ in sent[0]["headers"]}
+    assert b"x-debug" not in names
+    assert b"x-request-id" in names
+    assert model.asked[0].url.query == b"beta=true"
