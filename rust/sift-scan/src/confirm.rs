@@ -32,7 +32,7 @@ enum Before {
     Border,
     /// One of these bytes, or the beginning of the text if the flag is set.
     Byte(Box<[bool; 256]>, bool),
-    Machine(Machine),
+    Machine(Box<Machine>),
 }
 
 impl Before {
@@ -43,7 +43,7 @@ impl Before {
         match hir.kind() {
             HirKind::Empty => Ok(Self::Nothing),
             HirKind::Look(Look::WordAscii) => Ok(Self::Border),
-            _ => Machine::build(hir, Direction::Backward).map(Self::Machine),
+            _ => Ok(Self::Machine(Box::new(Machine::build(hir, Direction::Backward)?))),
         }
     }
 
