@@ -341,6 +341,11 @@ class Acl(Check):
         super().__init__(name, table)
         self._acl = table
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Metadata keys that say whose a document is."""
+        return tuple(key for key in (self._acl.tenant_key, self._acl.roles_key, self._acl.users_key) if key)
+
     def allows(self, document: Document, context: RequestContext) -> bool:
         """Whether this caller may read it. What the metadata does not say is refused."""
         acl, metadata = self._acl, document.metadata

@@ -174,6 +174,10 @@ def _make(stuff: Stuff, name: str, table: tables.GuardrailConfig) -> _checks.Che
         known = {rule.id for rule in stuff.scanner.rules}
         if table.kind in {"secrets", "pii"} and any(entry in known for entry in table.exclude):
             raise ConfigError(f"guardrail `{name}`: `exclude` takes entity types here; rules are excluded in [scanner]")
+        if not any(rule.category == _checks.CATEGORIES[table.kind] for rule in stuff.scanner.rules):
+            raise ConfigError(
+                f"guardrail `{name}`: `[scanner] rules` has no rule that it could read: add `{table.kind}`"
+            )
         return _checks.ScanCheck(name, table, frozenset(stuff.owners))
     if isinstance(table, tables.WordsConfig):
         return _checks.ListCheck(name, table, frozenset(mine), "words.denied")

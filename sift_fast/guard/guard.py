@@ -19,7 +19,7 @@ from sift_fast.errors import ConfigError, LimitExceeded, StateUnavailable
 from sift_fast.guard import _edits
 from sift_fast.guard._actions import Actions, open_kernel, remember
 from sift_fast.guard._checks import Call, Check
-from sift_fast.guard._json import drop_fields, has_fields, plain, render, rough_size
+from sift_fast.guard._json import drop_fields, edited, has_fields, plain, render, rough_size, spoken
 from sift_fast.guard._memory import Memories, Refused
 from sift_fast.guard._plan import Plan, Plans, StagePlan, Stuff
 from sift_fast.guard._rules import make_scanner
@@ -1294,7 +1294,7 @@ class _ToolJob(_Job):
 class _RetrievalJob(_Job):
     """Documents: first whose they are, then what is in them."""
 
-    __slots__ = ("documents", "inner", "kept", "outer")
+    __slots__ = ("beside", "documents", "inner", "kept", "outer")
 
     def __init__(self, guard: Guard, documents: Iterable[Any], context: RequestContext) -> None:
         super().__init__(guard, "retrieval", "", context)
@@ -1302,6 +1302,8 @@ class _RetrievalJob(_Job):
             raise TypeError("retrieved documents must be a list of them")
         self.documents = list(documents)
         self.inner: list[tuple[int, Document, _Job]] = []
+        #: Of documents whose metadata says something: what reads it.
+        self.beside: dict[int, _Job] = {}
 
     def begin(self) -> list[_Job]:
         """A job for each document that this caller may read."""
@@ -1312,9 +1314,12 @@ class _RetrievalJob(_Job):
         watched = self.state.config.mode == "monitor" or (acl is not None and acl.table.mode == "monitor")
         # Those beyond the limit are dropped before anything looks at them.
         for number, given in enumerate(self.documents[:most]):
+            said = ""
             try:
                 document = as_document(given)
                 allowed = acl is None or acl.allows(document, context)
+                if allowed or watched:
+                    said = render(spoken(document.metadata, () if acl is None else acl.keys))
             except Exception:  # noqa: BLE001 -- metadata that cannot be read allows nothing
                 document, allowed = None, False
             if document is None or not (allowed or watched):
@@ -1324,18 +1329,22 @@ class _RetrievalJob(_Job):
             job = _Job(self.guard, "retrieval", document.text, context, quiet=True)
             job.call.memory = self.call.memory
             self.inner.append((number, document, job))
+            if said:
+                self.beside[number] = _Job(self.guard, "retrieval", said, context, quiet=True)
         refused = len(self.documents) - len(self.inner)
         if refused:
             # One result however many documents: their number is in `dropped`.
             check = acl if acl is not None else _Nobody()
             self.add(check, "redact", "redact", Signal("acl.refused"))
-        self.size = sum(job.size for _, _, job in self.inner)
-        return [job for _, _, job in self.inner]
+        jobs = [*(job for _, _, job in self.inner), *self.beside.values()]
+        self.size = sum(job.size for job in jobs)
+        return jobs
 
     @property
     def waits(self) -> bool:
         """Whether a document has to go to a person, and its record onto a disk."""
-        people = any(job.tally.decision == "escalate" for _, _, job in self.inner)
+        jobs = (*(job for _, _, job in self.inner), *self.beside.values())
+        people = any(job.tally.decision == "escalate" for job in jobs)
         return super().waits or (people and self.state.config.escalation.file is not None)
 
     def end(self, parts: Sequence[_Job]) -> Verdict:
@@ -1348,25 +1357,27 @@ class _RetrievalJob(_Job):
         kept: list[int] = []
         tally = self.tally
         person = False
-        for (number, document, job), verdict in zip(self.inner, verdicts, strict=True):
-            person = person or verdict.decision == "escalate"
-            for result in verdict.results:
-                self.guard.metrics.result(*result[:1], self.stage, result.decision, result.enforced, result.status)
-            tally.results += verdict.results
-            tally.status = worse(tally.status, verdict.status)
-            if RANK[verdict.decision] > RANK["allow"]:
-                capped: Decision = "flag" if verdict.decision == "flag" else "redact"
-                if RANK[capped] >= RANK[tally.decision]:
-                    tally.decision, tally.reason = capped, verdict.reason
-            if not verdict.allowed or verdict.text is None:
+        texts, others = verdicts[: len(self.inner)], verdicts[len(self.inner) :]
+        beside = dict(zip(self.beside, others, strict=True))
+        for (number, document, job), verdict in zip(self.inner, texts, strict=True):
+            about = beside.get(number)
+            for each in (verdict, about):
+                if each is not None:
+                    person = person or each.decision == "escalate"
+                    self.join(each)
+            if not verdict.allowed or verdict.text is None or (about is not None and not about.allowed):
                 continue
             name = document.id or f"{number + 1}"
-            if not job.bring(document.text, f"document:{name}", name, known_as="document"):
+            said = document.text if about is None else f"{document.text}\n{self.beside[number].call.text}"
+            if not job.bring(said, f"document:{name}", name, known_as="document"):
                 tally.status = "error"
                 tally.decision, tally.reason = stricter(tally.decision, "redact"), "guard.kernel"
                 continue
             kept.append(number)
-            out.append(Document(verdict.text, document.metadata, document.id))
+            metadata = document.metadata
+            if about is not None and about.text != self.beside[number].call.text:
+                metadata = self.redacted(metadata, about.text)
+            out.append(Document(verdict.text, metadata, document.id))
         verdict = Verdict(
             tally.decision,
             "retrieval",
@@ -1380,6 +1391,30 @@ class _RetrievalJob(_Job):
             self.escalate(verdict)
         self.close(verdict)
         return verdict
+
+    def join(self, verdict: Verdict) -> None:
+        """Join what was decided about a part of a document: at most, that part is missing."""
+        tally = self.tally
+        for result in verdict.results:
+            self.guard.metrics.result(*result[:1], self.stage, result.decision, result.enforced, result.status)
+        tally.results += verdict.results
+        tally.status = worse(tally.status, verdict.status)
+        if RANK[verdict.decision] > RANK["allow"]:
+            capped: Decision = "flag" if verdict.decision == "flag" else "redact"
+            if RANK[capped] >= RANK[tally.decision]:
+                tally.decision, tally.reason = capped, verdict.reason
+
+    def redacted(self, metadata: Mapping[str, Any], text: str | None) -> dict[str, Any]:
+        """Metadata as it may be read: each string edited by itself, or, where that gives another text than all of it
+        together, nothing but whose it is.
+        """
+        kept = () if self.plan.acl is None else self.plan.acl.keys
+        scanner, operators = self.state.scanner, self.operators()
+        out = {
+            key: value if key in kept else edited(value, lambda said: scanner.redact(said, *operators).text)
+            for key, value in metadata.items()
+        }
+        return out if render(spoken(out, kept)) == text else {key: out[key] for key in kept if key in out}
 
 
 class _Nobody(Check):
