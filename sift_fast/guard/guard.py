@@ -12,7 +12,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from sift_fast.errors import ConfigError, LimitExceeded, StateUnavailable
@@ -450,7 +450,7 @@ class Guard:
         return job.end(parts)
 
     def stream_output(
-        self, source: AsyncIterable[str] | Iterable[str], context: RequestContext, *, say: bool = True
+        self, source: AsyncIterable[str] | Iterable[str], context: RequestContext, *, say: bool = True, after: str = ""
     ) -> OutputStream:
         """Check an answer while it arrives.
 
@@ -462,13 +462,48 @@ class Guard:
             source: pieces of the answer.
             context: who asked.
             say: whether an answer that is stopped ends with the message for the user.
+            after: what was shown right before, where an answer comes in several texts that are read as one.
 
         Returns:
             An asynchronous iterator of pieces, with `verdict`.
         """
         from sift_fast.guard._stream import OutputStream
 
-        return OutputStream(self, self._state, source, context, say=say)
+        return OutputStream(self, self._state, source, context, say=say, after=after)
+
+    async def check_joined(self, texts: Sequence[str], context: RequestContext, *, stage: Stage) -> str | None:
+        """Check texts that go on one by one as the one text that they are read as.
+
+        Args:
+            texts: the parts of a turn, a result or an answer, as they came.
+            context: who asks.
+            stage: whose guardrails read it.
+
+        Returns:
+            None where they go on as they are; else the text that may stand in the place of all of them, `<REMOVED>`
+            where there is none.
+        """
+        import asyncio
+
+        if len(texts) < 2:
+            return None
+        jobs = [_Job(self, stage, glue.join(texts), context, quiet=True) for glue in ("", " ")]
+        for job, glue in zip(jobs, (0, 1), strict=True):
+            await (asyncio.to_thread(job.read_joined) if job.blocks else _done(job.read_joined))
+            if RANK[job.tally.decision] >= RANK["escalate"]:
+                return REMOVED
+            seams, at = [], 0
+            for text in texts[:-1]:
+                at += len(text) + glue
+                seams.append(at)
+            # Where the parts meet, something stands that none of them shows.
+            if any(
+                job.stage_plan.takes(found) and found.start < seam < found.end
+                for found in job.call.findings
+                for seam in seams
+            ):
+                return job.edit_text(job.call.text)
+        return None
 
     def rescrub(self, text: str, context: RequestContext, *, stage: Stage = "input") -> str:
         """A text without the secrets and personal data that a stage takes out. Nothing is decided or counted.
@@ -624,6 +659,10 @@ class Guard:
             self.metrics.waited(check.name, (time.perf_counter_ns() - began) / 1_000)
 
 
+async def _done(work: Callable[[], None]) -> None:
+    work()
+
+
 async def _finished(job: _Job) -> Verdict:
     if job.blocks or job.waits:
         import asyncio
@@ -769,6 +808,17 @@ class _Job:
             for check in plan.found:
                 self.ask(check)
         self.remember()
+
+    def read_joined(self) -> None:
+        """As `fast`, for parts that were read one by one: what only a text by itself can be is not asked again."""
+        try:
+            self.look()
+            if getattr(self.call.findings, "incomplete", ()):
+                self.failed("error", "limit", self.stage_plan.found, limit=True)
+            for check in self.stage_plan.joined:
+                self.ask(check)
+        except Exception:  # noqa: BLE001 -- whatever a check raises, the text is not checked
+            self.broken("check")
 
     def ask(self, check: Check) -> None:
         """Ask one guardrail that does not wait."""

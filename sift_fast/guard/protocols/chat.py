@@ -80,6 +80,9 @@ class ChatEvents(Events):
         before += await self._rest(index)
         return before, {**out, **({"text": ""} if flat else {"delta": {}})}
 
+    def _sort(self, key: Any) -> Any:
+        return key[0], key[1], key[-1]
+
     async def _piece(self, path: tuple[Any, ...], value: Any, put: _Shape | None = None) -> Any:
         """What may be shown of a part of a delta, however deep: each of its strings is a piece of one text."""
         key = path[-1]

@@ -31,6 +31,8 @@ _MOST_LINES = 10_000
 _MOST_TEXTS = 1_000
 #: What ends a line. A carriage return at the end of what has come may be half of a line's end.
 _LINE_END = re.compile(rb"\r\n|\n|\r(?=[^\n])")
+#: Characters of a text that are read again with the next one.
+_TAIL = 2_048
 #: Characters that are read in one go.
 _SLICE = 8_192
 #: What an event may call itself.
@@ -104,20 +106,23 @@ class Text:
     Args:
         stream: what checks it.
         kept: whether what came in and went out is kept, for protocols that say it once more.
+        after: the end of what was shown before it.
 
     Attributes:
         ended: whether it is complete.
+        tail: the end of what went out, of it and before it.
     """
 
-    __slots__ = ("_begun", "_kept", "_raw", "_shown", "_stream", "ended")
+    __slots__ = ("_begun", "_kept", "_raw", "_shown", "_stream", "ended", "tail")
 
-    def __init__(self, stream: OutputStream, *, kept: bool) -> None:
+    def __init__(self, stream: OutputStream, *, kept: bool, after: str = "") -> None:
         self._stream = stream
         self._kept = kept
         self._begun = False
         self._raw: list[str] = []
         self._shown: list[str] = []
         self.ended = False
+        self.tail = after
 
     @property
     def raw(self) -> str:
@@ -151,7 +156,9 @@ class Text:
                 return await self.finish()
         if self._kept:
             self._shown += out
-        return "".join(out)
+        joined = "".join(out)
+        self.tail = (self.tail + joined)[-_TAIL:]
+        return joined
 
     async def finish(self) -> str:
         """The rest of it, once.
@@ -171,6 +178,7 @@ class Text:
             raise Blocked(self._stream.verdict)
         if self._kept:
             self._shown.append(out)
+        self.tail = (self.tail + out)[-_TAIL:]
         return out
 
     def abort(self) -> None:
@@ -279,9 +287,18 @@ class Events:
         if text is None:
             if len(self._texts) >= _MOST_TEXTS:
                 raise LimitExceeded(f"an answer has more than {_MOST_TEXTS} texts")
-            text = Text(self._guard.stream_output((), self._context, say=False), kept=self.repeats)
+            # Texts of one sort are read one behind the other.
+            sort = self._sort(key)
+            before = next((self._texts[other] for other in reversed(self._texts) if self._sort(other) == sort), None)
+            after = before.tail if before is not None else ""
+            stream = self._guard.stream_output((), self._context, say=False, after=after)
+            text = Text(stream, kept=self.repeats, after=after)
             self._texts[key] = text
         return text
+
+    def _sort(self, key: Any) -> Any:
+        """What a client joins texts by."""
+        return key[1]
 
     def _keep(self, size: int) -> None:
         self._kept += size
