@@ -170,7 +170,7 @@ class OutputStream:
         """
         out = self._ending()
         if self._asks():
-            self._guard._background.run(self._guard._waited(self._job))
+            self._guard._wait(self._job)
         return self._close(out)
 
     async def finish_async(self) -> str:

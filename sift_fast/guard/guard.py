@@ -55,6 +55,8 @@ __all__ = ["Guard", "Tally"]
 
 #: Characters that are shown to a kernel in the event loop: 65 us a KiB.
 _SHOWN = 4 * 1024
+#: Seconds after the deadline in which guardrails that are given up must let go of their loop.
+_GRACE_S = 1.0
 #: How reasons begin that say that a text reads like an attack, whether it is stopped or not.
 _ATTACKS = ("injection.", "classifier.")
 #: Reasons that are about a conversation and not about the text that came last.
@@ -446,7 +448,7 @@ class Guard:
         _fast(parts)
         for part in parts:
             if part.slow:
-                self._background.run(self._waited(part))
+                self._wait(part)
         return job.end(parts)
 
     def stream_output(
@@ -612,7 +614,7 @@ class Guard:
     def _checked_sync(self, job: _Job) -> Verdict:
         job.read()
         if job.slow:
-            self._background.run(self._waited(job))
+            self._wait(job)
         if not job.acts:
             return job.finish()
         try:
@@ -623,6 +625,16 @@ class Guard:
             job.give_back()
             raise
         return verdict
+
+    def _wait(self, job: _Job) -> None:
+        """As `_waited`, for callers without an event loop."""
+        deadline = job.state.config.limits.deadline_ms / 1_000
+        try:
+            self._background.run(self._waited(job), deadline + _GRACE_S)
+        except TimeoutError:
+            job.failed("timeout", "deadline", job.stage_plan.slow)
+        except StateUnavailable:
+            job.failed("error", "error", job.stage_plan.slow)
 
     async def _waited(self, job: _Job) -> None:
         """Ask the guardrails that wait, all at once; the first that blocks cancels the others."""

@@ -15,7 +15,7 @@ import sift_fast as sf
 from sift_fast.cli._upstream import is_model_api
 from sift_fast.errors import LimitExceeded
 from sift_fast.guard.protocols.chat import ChatEvents
-from sift_fast.guard.protocols.gate import PATHS
+from sift_fast.guard.protocols.gate import PATHS, Gate
 from sift_fast.guard.protocols.messages import MessageEvents
 from sift_fast.guard.protocols.openai import Blocked, check_answer, check_request
 from sift_fast.guard.protocols.responses import ResponseEvents
@@ -450,3 +450,89 @@ def test_what_was_taken_out_of_half_a_stream_is_on_record(how: str) -> None:
 
     asyncio.run(run())
     assert [event["decision"] for event in sink.events] == ["redact"]
+
+
+# --- limits -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_picture_in_a_result_is_no_text() -> None:
+    picture = base64.b64encode(b"\x89PNG\r\n\x1a\n\0" + random.Random(734).randbytes(3_000)).decode()
+    image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": picture}}
+    content = [{"type": "text", "text": f"The key is {SECRET}"}, image]
+    mine = sf.Guard({"version": 1, "preset": "agent", "tools": {"echo": {}}})
+    turns = [called("echo"), {"role": "tool", "tool_call_id": "c1", "content": content}]
+    out = asyncio.run(check_request(mine, {"messages": turns}, CONTEXT))["messages"][1]["content"]
+    assert out[1] == image
+    assert SECRET not in json.dumps(out)
+
+
+@pytest.mark.parametrize(
+    "delta",
+    [
+        {"tool_calls": [{"index": 0, "note": list(range(100_000))}]},
+        {"tool_calls": [{"index": 0, "function": {"note": list(range(100_000))}}]},
+    ],
+)
+def test_what_is_held_of_a_stream_is_bounded(delta: dict[str, Any]) -> None:
+    out = streamed(ChatEvents, *([{"choices": [{"index": 0, "delta": delta}]}] * 10))
+    assert "guardrail_unavailable" in out
+    begin = {"type": "message_start", "message": {"id": "m", "content": []}}
+    block = {"type": "tool_use", "id": "t", "name": "n", "input": {"a": list(range(100_000))}}
+    blocks = [
+        {"type": "content_block_start", "index": at, "content_block": {**block, "id": f"t{at}"}} for at in range(10)
+    ]
+    assert "api_error" in streamed(MessageEvents, begin, *blocks)
+
+
+def test_an_event_of_very_many_texts_ends_the_stream() -> None:
+    assert "guardrail_unavailable" in streamed(ChatEvents, {"note": ["12345678"] * 30_000, "choices": []})
+
+
+# --- answers that come later ----------------------------------------------------------------------------------------------
+
+
+def through(method: str, path: str, answer: dict[str, Any], body: bytes = b"") -> tuple[int, str, list[bytes]]:
+    """Status and body of an answer through the gate, and what the application got."""
+    got: list[bytes] = []
+
+    async def app(_scope: Any, receive: Any, send: Any) -> None:
+        got.append((await receive()).get("body", b""))
+        headers = [(b"content-type", b"application/json")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": json.dumps(answer).encode()})
+
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": body}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": method, "path": path, "headers": []}
+    asyncio.run(Gate(app, guard())(scope, receive, send))
+    return sent[0]["status"], b"".join(each.get("body", b"") for each in sent[1:]).decode(), got
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/v1/responses/resp_1"),
+        ("POST", "/v1/responses/resp_1/cancel"),
+        ("GET", "/v1/responses/resp_1/input_items"),
+        ("GET", "/v1/chat/completions/c1"),
+    ],
+)
+def test_an_answer_that_is_fetched_is_one(method: str, path: str) -> None:
+    said = {"output": [{"type": "message", "content": [{"type": "output_text", "text": f"It is {SECRET}"}]}]}
+    status, out, got = through(method, path, said)
+    assert (status, got) == (200, [b""])
+    assert SECRET not in out
+    assert "It is" in out
+
+
+@pytest.mark.parametrize("method", ["QUERY", "post"])
+def test_a_method_of_another_name_asks_too(method: str) -> None:
+    body = json.dumps({"messages": [{"role": "user", "content": ATTACK}]}).encode()
+    status, _, got = through(method, "/v1/chat/completions", {}, body)
+    assert (status, got) == (400, [])

@@ -34,6 +34,7 @@ __all__ = [
     "check_strings",
     "check_text",
     "check_tool_call",
+    "count",
     "earlier",
     "every_string",
     "is_name",
@@ -136,7 +137,7 @@ async def check_request(guard: Guard, body: dict[str, Any], context: RequestCont
         Blocked: something in it does not go on.
     """
     body = dict(body)
-    _count(body)
+    count(body)
     if all(body.get(key) is None for key in _TURNS):
         # Whatever it asks, it asks in words that nobody here knows.
         raise ValueError("the request has no turns")
@@ -174,8 +175,11 @@ async def _asked(guard: Guard, key: str, given: Any, context: RequestContext, ca
     return None
 
 
-def _count(body: Any) -> None:
+def count(body: Any) -> None:
     """Refuse what has more strings than are read: each costs some microseconds, however short it is.
+
+    Args:
+        body: a request, an answer, an event.
 
     Raises:
         LimitExceeded: it has.
@@ -226,20 +230,47 @@ def is_name(key: str, value: str) -> bool:
 
 async def _medium(value: str, read: Reader) -> str:
     """A picture, a recording, a file: bytes stay, a text in their place is read."""
-    if len(value) < _LEAST_BYTES:
-        return await read(value, "url" if _ADDRESS.fullmatch(value) else "data")
-    head = _DATA_URL.match(value)
-    begun = head.end() if head else 0
-    try:
-        text = base64.b64decode(value[begun:], validate=True).decode()
-    except UnicodeDecodeError:
-        return value
-    except binascii.Error:
+    text = _decoded(value)
+    if text is None:
         return await read(value, "url" if _ADDRESS.fullmatch(value) else "data")
     if "\0" in text:
         return value
     checked = await read(text, "data")
+    head = _DATA_URL.match(value)
+    begun = head.end() if head else 0
     return value if checked == text else value[:begun] + base64.b64encode(checked.encode()).decode()
+
+
+def _decoded(value: str) -> str | None:
+    """What base64 holds, zero characters for bytes that are no text; None where it is none, or too short to tell."""
+    if len(value) < _LEAST_BYTES:
+        return None
+    head = _DATA_URL.match(value)
+    try:
+        return base64.b64decode(value[head.end() if head else 0 :], validate=True).decode()
+    except UnicodeDecodeError:
+        return "\0"
+    except binascii.Error:
+        return None
+
+
+def _swap(value: Any, kept: dict[str, str], *, out: bool, key: str = "") -> Any:
+    """Containers with bytes put aside under a mark, or put in again."""
+    if isinstance(value, str):
+        if key not in _MEDIA:
+            return value
+        if not out:
+            return kept.get(value, value)
+        if "\0" not in (_decoded(value) or ""):
+            return value
+        mark = f"bytes-{len(kept)}"
+        kept[mark] = value
+        return mark
+    if isinstance(value, Mapping):
+        return {name: _swap(inner, kept, out=out, key=name) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_swap(inner, kept, out=out, key=key) for inner in value]
+    return value
 
 
 def _reader(guard: Guard, context: RequestContext, *, new: bool, said: bool = True, source: str = "") -> Reader:
@@ -481,9 +512,12 @@ def _own_text(part: Any) -> str | None:
 async def _result(guard: Guard, tool: str, content: Any, context: RequestContext) -> Any:
     if content is None:
         return None
+    kept: dict[str, str] = {}
+    # A picture of a screen is no text, and longer than any.
+    content = _swap(content, kept, out=True)
     verdict = _require(await guard.check_tool_output(tool, content, context))
     if isinstance(content, list):
-        return await _joined(guard, content, verdict.value, context, "retrieval")
+        return _swap(await _joined(guard, content, verdict.value, context, "retrieval"), kept, out=False)
     return verdict.text if isinstance(content, str) else verdict.value
 
 
@@ -522,7 +556,7 @@ async def check_answer(
     Raises:
         Blocked: something in it does not go on.
     """
-    _count(body)
+    count(body)
     known = [key for key in ("choices", "output", "content") if isinstance(body.get(key), list)]
     if not known:
         # No answer of an API that is known: every string of it may be one.

@@ -14,7 +14,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sift_fast.errors import LimitExceeded
-from sift_fast.guard.protocols.openai import Blocked, scrub
+from sift_fast.guard._json import rough_size
+from sift_fast.guard.protocols.openai import Blocked, count, scrub
 
 if TYPE_CHECKING:
     from sift_fast.guard._stream import OutputStream
@@ -25,6 +26,8 @@ __all__ = ["Events", "Frames", "Text", "heads"]
 
 #: Most bytes of one event, and of the texts and arguments of one answer that must be kept.
 _MOST = 4 << 20
+#: What an entry takes besides what is in it, about.
+_ENTRY = 4
 #: Most lines of one event: each costs the same, however short it is.
 _MOST_LINES = 10_000
 #: Most texts of one answer: choices, parts, thoughts.
@@ -300,8 +303,9 @@ class Events:
         """What a client joins texts by."""
         return key[1]
 
-    def _keep(self, size: int) -> None:
-        self._kept += size
+    def _keep(self, value: Any) -> None:
+        """Count what is kept of an answer until its end."""
+        self._kept += _ENTRY + rough_size(value, _MOST)
         if self._kept > _MOST:
             raise LimitExceeded("an answer holds more than 4 MiB that must be kept")
 
@@ -320,6 +324,7 @@ class Events:
         document = json.loads(joined.decode("utf-8"))
         if not isinstance(document, dict):
             raise ValueError("an event is no JSON object")  # noqa: TRY004 -- one handler for all that is no event
+        count(document)
         kind = document.get("type")
         if self.named:
             if not isinstance(kind, str) or not _KIND.fullmatch(kind):
