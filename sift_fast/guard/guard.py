@@ -12,7 +12,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from sift_fast.errors import ConfigError, LimitExceeded, StateUnavailable
@@ -55,6 +55,8 @@ __all__ = ["Guard", "Tally"]
 
 #: Characters that are shown to a kernel in the event loop: 65 us a KiB.
 _SHOWN = 4 * 1024
+#: Seconds after the deadline in which guardrails that are given up must let go of their loop.
+_GRACE_S = 1.0
 #: How reasons begin that say that a text reads like an attack, whether it is stopped or not.
 _ATTACKS = ("injection.", "classifier.")
 #: Reasons that are about a conversation and not about the text that came last.
@@ -446,11 +448,11 @@ class Guard:
         _fast(parts)
         for part in parts:
             if part.slow:
-                self._background.run(self._waited(part))
+                self._wait(part)
         return job.end(parts)
 
     def stream_output(
-        self, source: AsyncIterable[str] | Iterable[str], context: RequestContext, *, say: bool = True
+        self, source: AsyncIterable[str] | Iterable[str], context: RequestContext, *, say: bool = True, after: str = ""
     ) -> OutputStream:
         """Check an answer while it arrives.
 
@@ -462,13 +464,48 @@ class Guard:
             source: pieces of the answer.
             context: who asked.
             say: whether an answer that is stopped ends with the message for the user.
+            after: what was shown right before, where an answer comes in several texts that are read as one.
 
         Returns:
             An asynchronous iterator of pieces, with `verdict`.
         """
         from sift_fast.guard._stream import OutputStream
 
-        return OutputStream(self, self._state, source, context, say=say)
+        return OutputStream(self, self._state, source, context, say=say, after=after)
+
+    async def check_joined(self, texts: Sequence[str], context: RequestContext, *, stage: Stage) -> str | None:
+        """Check texts that go on one by one as the one text that they are read as.
+
+        Args:
+            texts: the parts of a turn, a result or an answer, as they came.
+            context: who asks.
+            stage: whose guardrails read it.
+
+        Returns:
+            None where they go on as they are; else the text that may stand in the place of all of them, `<REMOVED>`
+            where there is none.
+        """
+        import asyncio
+
+        if len(texts) < 2:
+            return None
+        jobs = [_Job(self, stage, glue.join(texts), context, quiet=True) for glue in ("", " ")]
+        for job, glue in zip(jobs, (0, 1), strict=True):
+            await (asyncio.to_thread(job.read_joined) if job.blocks else _done(job.read_joined))
+            if RANK[job.tally.decision] >= RANK["escalate"]:
+                return REMOVED
+            seams, at = [], 0
+            for text in texts[:-1]:
+                at += len(text) + glue
+                seams.append(at)
+            # Where the parts meet, something stands that none of them shows.
+            if any(
+                job.stage_plan.takes(found) and found.start < seam < found.end
+                for found in job.call.findings
+                for seam in seams
+            ):
+                return job.edit_text(job.call.text)
+        return None
 
     def rescrub(self, text: str, context: RequestContext, *, stage: Stage = "input") -> str:
         """A text without the secrets and personal data that a stage takes out. Nothing is decided or counted.
@@ -584,7 +621,7 @@ class Guard:
     def _checked_sync(self, job: _Job) -> Verdict:
         job.read()
         if job.slow:
-            self._background.run(self._waited(job))
+            self._wait(job)
         if not job.acts:
             return job.finish()
         try:
@@ -595,6 +632,16 @@ class Guard:
             job.give_back()
             raise
         return verdict
+
+    def _wait(self, job: _Job) -> None:
+        """As `_waited`, for callers without an event loop."""
+        deadline = job.state.config.limits.deadline_ms / 1_000
+        try:
+            self._background.run(self._waited(job), deadline + _GRACE_S)
+        except TimeoutError:
+            job.failed("timeout", "deadline", job.stage_plan.slow)
+        except StateUnavailable:
+            job.failed("error", "error", job.stage_plan.slow)
 
     async def _waited(self, job: _Job) -> None:
         """Ask the guardrails that wait, all at once; the first that blocks cancels the others."""
@@ -629,6 +676,10 @@ class Guard:
                 job.take(check, signal)
         finally:
             self.metrics.waited(check.name, (time.perf_counter_ns() - began) / 1_000)
+
+
+async def _done(work: Callable[[], None]) -> None:
+    work()
 
 
 async def _finished(job: _Job) -> Verdict:
@@ -776,6 +827,17 @@ class _Job:
             for check in plan.found:
                 self.ask(check)
         self.remember()
+
+    def read_joined(self) -> None:
+        """As `fast`, for parts that were read one by one: what only a text by itself can be is not asked again."""
+        try:
+            self.look()
+            if getattr(self.call.findings, "incomplete", ()):
+                self.failed("error", "limit", self.stage_plan.found, limit=True)
+            for check in self.stage_plan.joined:
+                self.ask(check)
+        except Exception:  # noqa: BLE001 -- whatever a check raises, the text is not checked
+            self.broken("check")
 
     def ask(self, check: Check) -> None:
         """Ask one guardrail that does not wait."""
