@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import functools
 import json
 import os
 import stat
@@ -16,9 +18,10 @@ from sift_fast.cli.app import CLEAN
 from sift_fast.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from sift_fast.guard.guard import Guard
     from sift_fast.guard.protocols.mcp import McpGuard
-    from sift_fast.guard.protocols.mcp_stdio import Lines
     from sift_fast.guard.verdict import RequestContext
 
 __all__ = ["mcp"]
@@ -59,17 +62,13 @@ def mcp(
     if bool(command) == (upstream is not None):
         raise click.UsageError("give either a COMMAND, behind `--`, or --upstream")
     known = _read(pins)
+    save = None if pins is None or frozen else functools.partial(_write, pins)
     with Guard.open(path) as guard:
-        try:
-            if upstream is not None:
-                given = RequestContext(tenant=tenant, role=role)
-                _serve(guard, given, upstream, listening, known, None if frozen else pins, learn=not frozen)
-                return CLEAN
-            context = RequestContext(tenant=tenant, role=role, conversation=f"mcp-{os.getpid()}")
-            return asyncio.run(_run(McpGuard(guard, context, pins=known, learn=not frozen), command))
-        finally:
-            if pins is not None and not frozen:
-                _write(pins, known)
+        if upstream is not None:
+            _serve(guard, RequestContext(tenant=tenant, role=role), upstream, listening, known, save, learn=not frozen)
+            return CLEAN
+        context = RequestContext(tenant=tenant, role=role, conversation=f"mcp-{os.getpid()}")
+        return asyncio.run(_run(McpGuard(guard, context, pins=known, learn=not frozen, save=save), command))
 
 
 def _serve(
@@ -78,7 +77,7 @@ def _serve(
     url: str,
     listening: Listening,
     known: dict[str, str],
-    pins: str | None,
+    save: Callable[[dict[str, str]], None] | None,
     *,
     learn: bool,
 ) -> None:
@@ -104,27 +103,27 @@ def _serve(
         context=context_of(given, believe=listening.context_headers),
         pins=known,
         learn=learn,
-        save=None if pins is None else lambda found: _write(pins, found),
+        save=save,
     )
     listening.run(Door(gate, upstream, token=listening.token()), guard)
 
 
 async def _run(checks: McpGuard, command: tuple[str, ...]) -> int:
-    from sift_fast.guard.protocols.mcp_stdio import Proxy
+    from sift_fast.guard.protocols.mcp_stdio import BoundedLines, Proxy
 
     process = await asyncio.create_subprocess_exec(
-        *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=_MAX_MESSAGE
+        *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
     )
     assert process.stdin is not None  # noqa: S101 -- asked for above
     assert process.stdout is not None  # noqa: S101 -- asked for above
-    reader = await _standard_input()
+    reader = BoundedLines(await _standard_input(), _MAX_MESSAGE)
 
     def write(line: bytes) -> None:
         sys.stdout.buffer.write(line)
         sys.stdout.buffer.flush()
 
     try:
-        await Proxy(checks).run(reader, write, process.stdin, process.stdout)
+        await Proxy(checks).run(reader, write, process.stdin, BoundedLines(process.stdout.read, _MAX_MESSAGE))
         return await process.wait()
     finally:
         if process.returncode is None:
@@ -132,24 +131,15 @@ async def _run(checks: McpGuard, command: tuple[str, ...]) -> int:
             await process.wait()
 
 
-class _File:
-    """Standard input where it is a file or the null device: always ready, which no event loop can wait for."""
-
-    async def readline(self) -> bytes:
-        line: bytes = await asyncio.to_thread(sys.stdin.buffer.readline, _MAX_MESSAGE + 1)
-        if len(line) > _MAX_MESSAGE:
-            raise ConfigError(f"a message on standard input has more than {_MAX_MESSAGE} bytes")
-        return line
-
-
-async def _standard_input() -> Lines:
+async def _standard_input() -> Callable[[int], Awaitable[bytes]]:
     mode = os.fstat(sys.stdin.fileno()).st_mode
     if stat.S_ISREG(mode) or (stat.S_ISCHR(mode) and not os.isatty(sys.stdin.fileno())):
-        return _File()
-    reader = asyncio.StreamReader(limit=_MAX_MESSAGE)
+        # A file or the null device: always ready, which no event loop can wait for.
+        return lambda most: asyncio.to_thread(os.read, sys.stdin.fileno(), most)
+    reader = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    return reader
+    return reader.read
 
 
 def _read(name: str | None) -> dict[str, str]:
@@ -166,8 +156,13 @@ def _read(name: str | None) -> dict[str, str]:
 
 
 def _write(name: str, pins: dict[str, str]) -> None:
-    # Beside it and over it: a crash leaves the old pins.
-    with open(f"{name}.new", "w", encoding="utf-8") as file:
-        json.dump(pins, file, indent=2, sort_keys=True)
-        file.write("\n")
-    os.replace(f"{name}.new", name)
+    """Add pins to those in the file: what another process has pinned meanwhile stays."""
+    with open(f"{name}.lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        # Beside it and over it: a crash leaves the old pins.
+        with open(f"{name}.new", "w", encoding="utf-8") as file:
+            json.dump({**pins, **_read(name)}, file, indent=2, sort_keys=True)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(f"{name}.new", name)

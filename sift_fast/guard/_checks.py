@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sift_fast.errors import ConfigError, LimitExceeded
 from sift_fast.guard import config as tables
-from sift_fast.guard._json import Schema, leaves, named
+from sift_fast.guard._json import Schema, leaves, names_only
 from sift_fast.guard._links import loads
 from sift_fast.guard.verdict import Document, Edit, RequestContext, Signal, Stage
 
@@ -374,20 +374,17 @@ class Tools(Check):
     def run(self, call: Call) -> Signal | None:
         """At `tool_input` the right to call and the arguments, at `tool_output` the result's shape."""
         tool = self._tools.get(call.tool)
+        if call.stage == "tool_input" and self._is_over(call):
+            return Signal("tools.calls")
         if tool is None:
             return None if self._unlisted == "allow" else Signal("tools.unlisted")
         if call.stage == "tool_output":
             returns = self._returns.get(call.tool)
             if returns is not None and returns.error(call.value):
                 return Signal("tools.result")
-            wrong = tool.tenant_field and not _is_mine(call.value, tool.tenant_field, call.context.tenant)
+            wrong = tool.tenant_field and not names_only(call.value, tool.tenant_field, call.context.tenant)
             return Signal("tools.tenant") if wrong else None
-        context, memory = call.context, call.memory
-        if memory is not None and self._most is not None:
-            with memory.lock:
-                memory.calls += 1
-                if memory.calls > self._most:
-                    return Signal("tools.calls")
+        context = call.context
         if tool.roles and context.role not in tool.roles:
             return Signal("tools.role")
         if tool.states and context.state not in tool.states:
@@ -396,6 +393,15 @@ class Tools(Check):
         if args is not None and args.error(call.value) is not None:
             return Signal("tools.arguments")
         return Signal("tools.escalate", decision="escalate") if tool.escalate else None
+
+    def _is_over(self, call: Call) -> bool:
+        """Count a call of whatever tool; whether there were too many."""
+        memory = call.memory
+        if memory is None or self._most is None:
+            return False
+        with memory.lock:
+            memory.calls += 1
+            return memory.calls > self._most
 
     def decoded(self, tool: str, result: Any) -> tuple[Any, int | None]:
         """A result that came as text, or as parts of which one is text, as the containers that the text stands for,
@@ -435,21 +441,15 @@ class Tools(Check):
             pictures and not any(len(text.split(None, 1)) > 1 for text in strings) and not _fields(others) - _PICTURED
         )
 
-    def may_hold(self, value: Any, fields: Sequence[str], removed: int) -> bool:
-        """Whether what was hidden may still stand in a result, some of whose fields were removed: in a shape in which
-        no such field stands, in JSON within a text, in a text that names one.
-        """
-        said = [item for _, _, item in leaves(value) if item or (item == 0 and item is not False)]
-        if not removed:
-            return any(not isinstance(item, bool) for item in said)
-        names = [field.rpartition(".")[2].casefold() for field in fields]
-        texts = [item.casefold() for item in said if isinstance(item, str)]
-        return any(text.lstrip()[:1] in {"{", "["} or any(name in text for name in names) for text in texts)
-
     def hidden(self, tool: str, role: str) -> list[str]:
         """Fields of a tool's result that a role does not see."""
         table = self._tools.get(tool)
         return [] if table is None else [field for field, roles in table.personal.items() if role not in roles]
+
+    def has_owner(self, tool: str) -> bool:
+        """Whether a tool's result must say whose it is."""
+        table = self._tools.get(tool)
+        return table is not None and bool(table.tenant_field)
 
 
 #: Parts of a message that are no text, and what stands in them.
@@ -465,25 +465,6 @@ def _fields(value: Any) -> set[str]:
     if isinstance(value, Mapping):
         return {str(key) for key in value}.union(*map(_fields, value.values()))
     return set().union(*map(_fields, value)) if isinstance(value, list) else set()
-
-
-def _is_mine(value: Any, field: str, tenant: str) -> bool:
-    """Whether a document names a tenant in every item, and under that name nobody else anywhere; one without values is
-    everybody's.
-    """
-    owners = list(named(value, field.rpartition(".")[2].casefold()))
-    if not owners:
-        return not any(item for _, _, item in leaves(value))
-    return all(owner == tenant for owner in owners) and _belongs(value, field.split("."), tenant)
-
-
-def _belongs(value: Any, parts: Sequence[str], tenant: str) -> bool:
-    """Whether a field stands in every item of a document, and names a tenant there."""
-    if isinstance(value, list | tuple):
-        return all(_belongs(item, parts, tenant) for item in value)
-    if not parts:
-        return isinstance(value, str) and value == tenant
-    return isinstance(value, Mapping) and parts[0] in value and _belongs(value[parts[0]], parts[1:], tenant)
 
 
 def check_edits(name: str, table: tables.GuardrailConfig) -> None:

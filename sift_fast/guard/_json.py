@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import functools
+import itertools
+import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sift_fast.errors import ConfigError, LimitExceeded
 
-__all__ = ["Schema", "drop_fields", "leaves", "named", "plain", "render", "rough_size"]
+__all__ = [
+    "Schema",
+    "drop_fields",
+    "ends_only",
+    "has_fields",
+    "leaves",
+    "names_only",
+    "plain",
+    "render",
+    "rough_size",
+]
 
 _MAX_DEPTH = 64
 _MAX_LEAVES = 20_000
 _LONG_PATH = 60
-#: Names up to this many characters say nothing.
+_WORD = re.compile(r"\w+")
+_HOLDS = (Mapping, list, tuple)
+#: Names up to this many characters say nothing to a model.
 _SHORT = 7
 #: Characters that a number or another small value takes, about.
 _NUMBER = 8
@@ -85,7 +99,7 @@ def _check(document: Any, where: str, depth: int) -> None:  # noqa: C901
                 _check(inner, where, depth + 1)
         elif key == "pattern":
             try:
-                _pattern(value)
+                re.compile(ends_only(value))
             except (re.error, TypeError):
                 raise ConfigError(f"{where}: `pattern` is no regular expression") from None
 
@@ -145,20 +159,43 @@ def _fit(schema: Any, value: Any, path: str, depth: int) -> str | None:  # noqa:
 def _fit_text(schema: Mapping[str, Any], value: str, here: str) -> str | None:
     if len(value) < schema.get("minLength", 0) or len(value) > schema.get("maxLength", len(value)):
         return f"{here}: length"
-    if "pattern" in schema and _pattern(schema["pattern"]).search(value) is None:
+    if "pattern" in schema and re.search(ends_only(schema["pattern"]), value) is None:
         return f"{here}: pattern"
     return None
 
 
-@functools.lru_cache(maxsize=1_000)
-def _pattern(given: str) -> re.Pattern[str]:
-    """A pattern in which `$` is the end, as in ECMA-262, which JSON Schema refers to: Python lets a line end follow."""
-    in_class = False
-    out = []
-    for piece in re.findall(r"\\.|[^\\]|\\", given, re.DOTALL):
-        in_class = (in_class or piece == "[") and piece != "]"
-        out.append(r"\Z" if piece == "$" and not in_class else piece)
-    return re.compile("".join(out))
+@functools.lru_cache(maxsize=1024)
+def ends_only(pattern: str) -> str:
+    r"""A pattern of JSON Schema, whose `$` is the end, for `re`, whose `$` also stands before a last line feed.
+
+    Args:
+        pattern: a regular expression as ECMA-262 has them.
+
+    Raises:
+        TypeError: it is no string.
+
+    Example:
+        >>> print(ends_only(r"^[a-z$]+\$?$"))
+        ^[a-z$]+\$?\Z
+    """
+    out, at, inside = [], 0, False
+    while at < len(pattern):
+        one = pattern[at]
+        if one == "\\":
+            out.append(pattern[at : at + 2])
+            at += 2
+            continue
+        if one == "[" and not inside:
+            # Directly behind the bracket another one, or `$`, is a character like any.
+            head = re.match(r"\[\^?\]?", pattern[at:])
+            out.append(head.group() if head else one)
+            at += len(out[-1])
+            inside = True
+            continue
+        inside = inside and one != "]"
+        out.append(r"\Z" if one == "$" and not inside else one)
+        at += 1
+    return "".join(out)
 
 
 def _fit_number(schema: Mapping[str, Any], value: float, here: str) -> str | None:
@@ -199,68 +236,73 @@ def leaves(value: Any) -> Iterator[tuple[str, str | None, Any]]:
             raise TypeError("a document holds something that JSON does not have")
 
 
-def plain(value: Any, depth: int = 0) -> Any:
-    """A copy in containers of Python's own: nobody else holds it, and none of it says one thing now and another later.
-
-    Raises:
-        LimitExceeded: it is deeper than is read.
-    """
-    if depth > _MAX_DEPTH:
-        raise LimitExceeded(f"a document has more than {_MAX_DEPTH} levels")
-    if isinstance(value, dict):
-        return {key: plain(inner, depth + 1) for key, inner in dict.items(value)}
-    if isinstance(value, Mapping):
-        return {key: plain(value[key], depth + 1) for key in value}
-    if isinstance(value, list):
-        return [plain(inner, depth + 1) for inner in list.__iter__(value)]
-    if isinstance(value, tuple):
-        return tuple(plain(inner, depth + 1) for inner in tuple.__iter__(value))
-    return value
-
-
-def named(value: Any, name: str) -> Iterator[Any]:
-    """All that stands in a document under a name, in any spelling of its case."""
-    waiting = [value]
-    while waiting:
-        item = waiting.pop()
-        if isinstance(item, Mapping):
-            for key, inner in item.items():
-                if str(key).casefold() == name:
-                    yield inner
-                waiting.append(inner)
-        elif isinstance(item, list | tuple):
-            waiting += item
-
-
 def render(value: Any) -> str:
-    """A document as the text that rules read: a line for each value, after the name it has, and for each other name."""
+    """A document as the text that rules read: a line for each value, after the name it has. Names of what says nothing
+    itself (containers, null, true, false) are lines of their own: a model reads them all the same.
+    """
     if isinstance(value, str):
         return value
     lines = []
     for path, name, item in leaves(value):
-        if item is not None and not isinstance(item, bool):
-            # Something may hide in the names of a long path: then all of it is read.
-            label = path if len(path) > _LONG_PATH else name
+        # Something may hide in the names of a long path: then all of it is read.
+        label = path if len(path) > _LONG_PATH else name
+        if item is None or isinstance(item, bool):
+            if label and len(label) > _SHORT:
+                lines.append(label)
+        else:
             lines.append(f"{label}: {item}" if label else str(item))
-    return "\n".join([*lines, *_names(value)])
+    return "\n".join([*dict.fromkeys(_names(value)), *lines])
 
 
-def _names(value: Any) -> Iterable[str]:
-    """Names of what has no text of its own: a model reads them all the same."""
-    found: dict[str, None] = {}
+def _names(value: Any) -> Iterator[str]:
+    """Names of the containers in a document, those that are long enough to say something."""
     waiting = [value]
     while waiting:
         item = waiting.pop()
         if isinstance(item, Mapping):
-            for key, inner in item.items():
-                if isinstance(inner, str | int | float) and not isinstance(inner, bool) and inner != "":
-                    continue
-                if len(str(key)) > _SHORT:
-                    found[str(key)] = None
-                waiting.append(inner)
+            yield from (
+                str(name) for name, inner in item.items() if isinstance(inner, _HOLDS) and len(str(name)) > _SHORT
+            )
+            waiting += item.values()
         elif isinstance(item, list | tuple):
             waiting += item
-    return found
+
+
+def plain(value: Any) -> Any:
+    """A copy of a document that nobody else holds, in the types that JSON has: what is read is what goes on.
+
+    Raises:
+        LimitExceeded: it is deeper or larger than is read.
+        TypeError: there is something in it that JSON does not have.
+    """
+    return _plain(value, 0, itertools.count())
+
+
+def _plain(value: Any, depth: int, count: Iterator[int]) -> Any:
+    if depth > _MAX_DEPTH or next(count) > _MAX_LEAVES:
+        raise LimitExceeded(f"a document has more than {_MAX_DEPTH} levels or {_MAX_LEAVES} values")
+    if isinstance(value, Mapping):
+        # What a class of its own says of its items need not be what it holds.
+        items = dict.items(value) if isinstance(value, dict) else value.items()
+        return {_plain_leaf(name): _plain(inner, depth + 1, count) for name, inner in items}
+    if isinstance(value, list):
+        return [_plain(inner, depth + 1, count) for inner in list.__iter__(value)]
+    if isinstance(value, tuple):
+        return tuple(_plain(inner, depth + 1, count) for inner in tuple.__iter__(value))
+    return _plain_leaf(value)
+
+
+def _plain_leaf(value: Any) -> Any:
+    # What a class of its own makes of itself may be something else the next time.
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int):
+        return int.__int__(value)
+    if isinstance(value, float):
+        return float.__float__(value)
+    raise TypeError("a document holds something that JSON does not have")
 
 
 def rough_size(value: Any, most: int) -> int:
@@ -285,26 +327,105 @@ def rough_size(value: Any, most: int) -> int:
 
 
 def drop_fields(value: Any, fields: Sequence[str]) -> tuple[Any, int]:
-    """A document without some fields, `customer.email`, wherever such a path stands, in any spelling of its case; and
-    how many were removed.
+    """A document without some fields, and how many were removed.
+
+    Args:
+        value: the document.
+        fields: their names, `customer.email`: removed wherever they stand, at any depth, in any case.
     """
-    paths = [field.casefold().split(".") for field in fields]
+    wanted = [tuple(field.casefold().split(".")) for field in fields]
     removed = 0
 
-    def walk(item: Any, begun: list[list[str]]) -> Any:
+    def walk(item: Any, path: tuple[str, ...]) -> Any:
         nonlocal removed
         if isinstance(item, list | tuple):
-            return [walk(inner, begun) for inner in item]
+            return [walk(inner, path) for inner in item]
         if not isinstance(item, Mapping):
             return item
         out = {}
-        for key, inner in item.items():
-            # A path may begin at every name.
-            further = [path[1:] for path in (*begun, *paths) if path[0] == str(key).casefold()]
-            if any(not path for path in further):
+        for name, inner in item.items():
+            here = (*path, *str(name).casefold().split("."))
+            if any(here[-len(parts) :] == parts for parts in wanted):
                 removed += 1
             else:
-                out[key] = walk(inner, further)
+                out[name] = walk(inner, here)
         return out
 
-    return walk(value, []), removed
+    return (walk(value, ()) if wanted else value), removed
+
+
+def has_fields(value: Any, fields: Sequence[str]) -> bool:
+    """Whether a result has names from which it could be told where fields are that somebody must not see.
+
+    Args:
+        value: the result, as it came.
+        fields: those that are to be removed.
+
+    Returns:
+        False where they may stand in what has no names: in text, in numbers of a list, in JSON within a string, or in
+        a string that speaks of one.
+    """
+    if isinstance(value, Mapping) and list(value) == ["result"]:
+        # Servers wrap so what has no names of its own.
+        value = value["result"]
+    if not isinstance(value, _HOLDS):
+        return False
+    if value and not any(isinstance(item, Mapping) for item in _containers(value)):
+        return False
+    names = {field.rpartition(".")[2].casefold() for field in fields}
+    left = [item for _, _, item in leaves(drop_fields(value, fields)[0]) if isinstance(item, str)]
+    return not any(_is_encoded(text) or not names.isdisjoint(_WORD.findall(text.casefold())) for text in left)
+
+
+def _containers(value: Any) -> Iterator[Any]:
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, _HOLDS):
+            yield item
+            waiting += item.values() if isinstance(item, Mapping) else item
+
+
+def _is_encoded(text: str) -> bool:
+    if not text.lstrip().startswith(("{", "[")):
+        return False
+    try:
+        return isinstance(json.loads(text), dict | list)
+    except (ValueError, RecursionError):
+        return False
+
+
+def names_only(value: Any, field: str, wanted: str) -> bool:
+    """Whether a field holds one value wherever it stands, and stands wherever there is something.
+
+    Args:
+        value: a document.
+        field: `row.tenant`: in every item on the way to it; its last name alone may hold nothing else anywhere.
+        wanted: the value.
+    """
+    parts = field.split(".")
+    name, stands = parts[-1].casefold(), False
+    for item in _containers(value):
+        for key, inner in item.items() if isinstance(item, Mapping) else ():
+            if str(key).casefold() == name:
+                if not _is_value(inner, wanted):
+                    return False
+                stands = True
+    if stands:
+        return _stands(value, parts)
+    # Nothing is there of which it could be said whose it is.
+    return isinstance(value, _HOLDS) and not any(item and item is not True for _, _, item in leaves(value))
+
+
+def _is_value(value: Any, wanted: str) -> bool:
+    if isinstance(value, list | tuple):
+        return bool(value) and all(item == wanted for item in value)
+    return isinstance(value, str) and value == wanted
+
+
+def _stands(value: Any, parts: Sequence[str]) -> bool:
+    if not parts:
+        return True
+    if isinstance(value, list | tuple):
+        return all(_stands(item, parts) for item in value)
+    return isinstance(value, Mapping) and parts[0] in value and _stands(value[parts[0]], parts[1:])

@@ -37,6 +37,8 @@ _SCORERS = 4
 _CACHE_ENTRIES = 4_096
 _CACHE_S = 60.0
 _MAX_ANSWER = 64 * 1024
+#: A stable code: words of letters in one case, each with a number of up to three digits. No key or address is one.
+_CODE = re.compile(r"(?:[a-z]{1,24}|[A-Z]{1,24})\d{0,3}(?:[._-](?:(?:[a-z]{1,24}|[A-Z]{1,24})\d{0,3}|\d{1,3})){0,7}")
 
 
 class Threads:
@@ -92,10 +94,6 @@ class Threads:
     def post(self, function: Callable[..., Any], *arguments: Any) -> None:
         """Have something done that nobody waits for, whether or not there is a place."""
         self._pool.submit(_contained, function, *arguments)
-
-
-#: A reason: words of a code, no run of digits or capitals.
-_CODE = re.compile(r"[a-z][a-z_-]{0,24}[0-9]{0,2}(?:\.[a-z][a-z_-]{0,24}[0-9]{0,2}){0,3}")
 
 
 def _contained(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -235,8 +233,8 @@ def _opinion(answer: Any, name: str) -> Opinion:
         raise TypeError(f"guardrail `{name}` answered something that is no score")
     if not 0 <= score <= 1 or not isinstance(reason, str) or len(reason) > 64:
         raise TypeError(f"guardrail `{name}` answered a score that is not from 0 to 1, or no short reason")
-    # Others may make it from the text that they judge, and it goes on record.
-    return Opinion(float(score), reason if _CODE.fullmatch(reason) else "custom")
+    # It stands in events and records, and may be a piece of the text: what is no code for sure is not repeated.
+    return Opinion(float(score), reason if _CODE.fullmatch(reason) else "custom.score")
 
 
 class HttpJudge:

@@ -85,7 +85,8 @@ class OutputStream:
         ]
         self._stream = state.scanner.stream(plan.keyed)
         self._seen = 0
-        self._restorer = None if memory is None or memory.vault is None else memory.vault.restorer()
+        vault = None if memory is None else memory.vault(context)
+        self._restorer = None if vault is None else vault.restorer()
         self._guard = guard
         #: What came out of the scanner's stream: what waits, what was given out last, and all of it where that counts.
         self._waiting = ""

@@ -114,6 +114,10 @@ class ProvenanceConfig(GuardrailConfig):
     arguments: tuple[str, ...] = option(
         (
             "recipient",
+            "receiver",
+            "payee",
+            "beneficiary",
+            "target",
             "to",
             "cc",
             "bcc",

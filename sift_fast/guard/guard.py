@@ -19,7 +19,7 @@ from sift_fast.errors import ConfigError, LimitExceeded, StateUnavailable
 from sift_fast.guard import _edits
 from sift_fast.guard._actions import Actions, open_kernel, remember
 from sift_fast.guard._checks import Call, Check
-from sift_fast.guard._json import drop_fields, plain, render, rough_size
+from sift_fast.guard._json import drop_fields, has_fields, plain, render, rough_size
 from sift_fast.guard._memory import Memories, Refused
 from sift_fast.guard._plan import Plan, Plans, StagePlan, Stuff
 from sift_fast.guard._rules import make_scanner
@@ -589,6 +589,13 @@ class Guard:
             raise ConfigError("the configuration has no guardrail of kind `acl`")
         return acl.condition(context)
 
+    def reads_fields(self, tool: str, context: RequestContext) -> bool:
+        """Whether a caller sees a result of a tool by its fields alone: some of them are hidden from him, or one must
+        say whose it is. What stands beside such a result is not to be shown.
+        """
+        tools = self._state.plans.of(context).tools
+        return tools is not None and (bool(tools.hidden(tool, context.role)) or tools.has_owner(tool))
+
     # --- how a text is checked -------------------------------------------------------------------------------------
 
     async def _checked(self, job: _Job) -> Verdict:
@@ -860,14 +867,11 @@ class _Job:
             self.call.memory.remember_said(self.call.text, self.state.config.limits.source_chars)
         provenance = self.plan.provenance
         if provenance is not None and self.stage == "input":
-            prints = provenance.prints(self.call)
-            if prints is None:
-                return
             if any(result.reason.startswith(_ATTACKS) for result in self.tally.results):
                 # A page that was pasted in is said by the user; one that reads like an attack is no word of his.
-                prints.add(self.call.text, "turn")
+                provenance.add(self.call, self.call.text, "turn")
             else:
-                prints.say(self.call.text)
+                provenance.say(self.call, self.call.text)
 
     def bring(self, text: str, source: str, name: str, *, known_as: str) -> bool:
         """Keep what a document or a tool brought into the conversation, once the model may read it.
@@ -894,9 +898,7 @@ class _Job:
             return True
         provenance = self.plan.provenance
         if provenance is not None:
-            prints = provenance.prints(self.call)
-            if prints is not None:
-                prints.add(text, source)
+            provenance.add(self.call, text, source)
         if self.plan.grounds:
             memory.remember_source(text, name, self.state.config.limits.source_chars)
         return True
@@ -976,11 +978,12 @@ class _Job:
         return self.restored(text) if self.stage == "output" else text
 
     def restored(self, text: str) -> str:
-        """A text for the user, with the personal data that was taken out of his own turns."""
+        """A text for the user, with the personal data that was taken out of what he said, or of what was read on his
+        behalf: what he must not see, access control and the fields of a tool keep out of it.
+        """
         memory = self.call.memory
-        if memory is None or memory.vault is None:
-            return text
-        return memory.vault.restore(text)
+        vault = None if memory is None else memory.vault(self.call.context)
+        return text if vault is None else vault.restore(text)
 
     def operators(self) -> tuple[Any, Any]:
         """What is put in the place of findings, and the vault that keeps them."""
@@ -989,7 +992,7 @@ class _Job:
         # what is taken out of a tool's arguments would be put back with what placeholders in them stand for.
         if memory is None or not plan.pseudonyms or self.stage in {"output", "tool_input"}:
             return plan.keyed, None
-        return plan.operators, memory.make_vault()
+        return plan.operators, memory.make_vault(self.call.context)
 
     def finish(self) -> Verdict:
         """The verdict, recorded."""
@@ -1024,7 +1027,13 @@ class _Job:
         if self.quiet:
             return
         if self.stage == "input" and tally.reason not in _OF_CONVERSATION:
-            guard._refused.tell(self.call.text, self.call.context, allowed=verdict.allowed)
+            guard._refused.tell(
+                self.call.text,
+                self.call.context,
+                allowed=verdict.allowed,
+                # What was refused for the turns before it is harmless in any other conversation.
+                alone=not tally.reason.startswith("conversation."),
+            )
         recorder = self.state.recorder
         failed = recorder.failed
         if not failed and recorder.wants(verdict):
@@ -1138,25 +1147,32 @@ class _ToolJob(_Job):
         # A result that is typed is read as what it is, also where it comes as text.
         tools = self.plan.tools if self.stage == "tool_output" else None
         try:
-            # What is checked is what goes on, whatever others do with theirs in the meantime.
+            # Whoever gave it may change it meanwhile: what goes on is what was read.
             value = self.given = plain(self.source)
             if tools is not None:
                 value, self.encoded = tools.decoded(self.call.tool, value)
-                if self.encoded is not None and self.encoded >= 0 and not tools.is_alone(self.given, self.encoded):
+                part = self.encoded
+                if part is not None and part >= 0 and self.is_typed(tools) and not tools.is_alone(self.given, part):
                     # What stands beside the text is no part of the typed result, and would not be read with it.
                     self.take(tools, Signal("tools.result"))
             self.source = value
             # What is read is what would go on: a field that a role does not see is gone before anything looks at it.
             hidden = [] if tools is None else tools.hidden(self.call.tool, self.call.context.role)
             if hidden and tools is not None:
-                self.source, removed = drop_fields(value, hidden)
-                if tools.is_parts(value) or tools.may_hold(self.source, hidden, removed):
+                if tools.is_parts(value) or not has_fields(value, hidden):
                     # Text has no fields: what this role must not see may stand anywhere in it.
                     self.take(tools, Signal("tools.result"))
+                if self.state.config.mode == "enforce" and tools.table.mode == "enforce":
+                    self.source, _ = drop_fields(value, hidden)
             self.call.text = render(self.source)
             self.call.value = value if self.stage == "tool_output" else self.put_back(self.source)
         except (LimitExceeded, TypeError, StateUnavailable):
             self.broken("value")
+
+    def is_typed(self, tools: Any) -> bool:
+        """Whether this caller sees fields of the result only, or it must say whose it is."""
+        name = self.call.tool
+        return bool(tools.hidden(name, self.call.context.role)) or tools.has_owner(name)
 
     def fast(self) -> None:
         """As for a text; a result is remembered as a source once it may be read."""
@@ -1285,9 +1301,8 @@ class _ToolJob(_Job):
     def put_back(self, value: Any) -> Any:
         """Arguments with the values that placeholders stand for: a tool needs the address itself."""
         memory = self.call.memory
-        if memory is None or memory.vault is None:
-            return value
-        return memory.vault.restore_json(value, urls=True)
+        vault = None if memory is None else memory.vault(self.call.context)
+        return value if vault is None else vault.restore_json(value, urls=True)
 
     def edited(self) -> tuple[str | None, Any]:
         """Text for text, containers for containers."""

@@ -121,7 +121,8 @@ class RequestContext(Value):
         put = object.__setattr__
         put(self, "tenant", tenant)
         put(self, "role", role)
-        put(self, "user", user)
+        # Whoever says "" means that there is none: it is no user that all of them are.
+        put(self, "user", user or None)
         put(self, "conversation", conversation)
         put(self, "trace_id", trace_id)
         put(self, "model", model)

@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from sift_fast.guard.protocols.mcp import McpGuard
+from sift_fast.guard.protocols.mcp import McpGuard, unseen
 
 if TYPE_CHECKING:
     from sift_fast.guard import Guard, RequestContext
@@ -43,7 +43,7 @@ class SiftMiddleware:
         self._context = context
         self._pins = {} if pins is None else pins
         self._learn = learn
-        self._dropped: dict[str, str] = {}
+        self._dropped = unseen(self._pins)
 
     async def __call__(self, ctx: Any, call_next: Callable[[Any], Awaitable[Any]]) -> Any:
         """Check one request and its result."""

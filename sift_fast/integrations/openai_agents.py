@@ -5,14 +5,16 @@
                   tools=[guardrails.protect(tool) for tool in tools])
 
 The SDK's guardrails stop or let pass; they cannot edit. So what would be redacted at a tool's result is replaced by the
-redacted text, and what would be redacted in a tool's arguments, a turn or an answer stops it. Its input guardrails run
-for the first agent only and its output guardrails for the last: tools are where every agent is checked. Who shows the
-events of `Runner.run_streamed` needs `GuardedModel` of `openai_agents_stream` besides.
+redacted text, and what would be redacted in a tool's arguments, an answer or anything in the input (turns, results of
+tools that a session kept or somebody made up, earlier answers) stops it. Its input guardrails run for the first agent
+only and its output guardrails for the last: tools are where every agent is checked. They see neither thoughts nor the
+events of `Runner.run_streamed`: for these there is `GuardedModel` of `openai_agents_stream` besides.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -25,12 +27,16 @@ from agents import (
     ToolOutputGuardrail,
 )
 
-from sift_fast.guard.protocols.openai import last_said
+from sift_fast.guard.protocols.openai import Blocked, check_request
+from sift_fast.guard.verdict import Verdict
 
 if TYPE_CHECKING:
-    from sift_fast.guard import Guard, RequestContext, Verdict
+    from sift_fast.guard import Guard, RequestContext
 
 __all__ = ["Guardrails", "sift_guardrails"]
+
+#: A placeholder as it is written where it was in the text already.
+_ESCAPED = re.compile(r"(<[A-Z][A-Z0-9_]*:[a-z0-9]+~*)~>")
 
 
 class Guardrails(NamedTuple):
@@ -120,28 +126,27 @@ def _dumped(value: Any) -> Any:
 
 
 async def _asked(guard: Guard, given: Any, context: RequestContext) -> tuple[Verdict, bool]:
-    """What is decided about a request, and whether all that a user says in it stays as it is."""
-    new, earlier = _turns(given)
-    for text in new[:-1]:
-        verdict = await guard.check_input(text, context)
-        if not _unchanged(verdict):
-            return verdict, False
-    verdict = await guard.check_input(new[-1], context)
-    return verdict, _unchanged(verdict) and all(guard.reread(text, context) == text for text in earlier)
-
-
-def _turns(given: Any) -> tuple[list[str], list[str]]:
-    """What the user said since somebody else did, and what he said before."""
+    """What is decided about a request, and whether it stays as it is: whatever is in it, as in front of a model."""
     if isinstance(given, str):
-        return [given], []
-    items = [item for item in given if isinstance(item, dict)]
-    last = last_said(items)
-    said = [(at, _said(item)) for at, item in enumerate(items) if item.get("role") == "user"]
-    return [text for at, text in said if at >= last] or [""], [text for at, text in said if at < last]
+        verdict = await guard.check_input(given, context)
+        return verdict, _unchanged(verdict)
+    try:
+        items = json.loads(json.dumps(given, default=_dumped))
+        checked = (await check_request(guard, {"input": items}, context))["input"]
+    except Blocked as blocked:
+        return blocked.verdict, False
+    except Exception:  # noqa: BLE001 -- what cannot be read does not reach the model
+        return Verdict(
+            "block", "input", reason="guard.check", status="error", message=guard.config.answers.error
+        ), False
+    stays = _unescaped(checked) == items
+    return Verdict("allow" if stays else "redact", "input", policy_version=guard.config.hash), stays
 
 
-def _said(item: dict[str, Any]) -> str:
-    content = item.get("content")
-    if isinstance(content, str):
-        return content
-    return "\n".join(str(part.get("text") or "") for part in content or () if isinstance(part, dict))
+def _unescaped(value: Any) -> Any:
+    """Items as they were where nothing but placeholders in them was escaped: here, those of tools' results stay."""
+    if isinstance(value, str):
+        return _ESCAPED.sub(r"\1>", value)
+    if isinstance(value, dict):
+        return {key: _unescaped(inner) for key, inner in value.items()}
+    return [_unescaped(inner) for inner in value] if isinstance(value, list) else value

@@ -43,6 +43,15 @@ def test_what_nothing_reads_is_refused(preset: str, said: dict[str, Any]) -> Non
         [{"type": "text", "text": f"Found: {TEXT}"}],
         [{"type": "text", "text": TEXT}, {"type": "text", "text": TEXT}],
         [TEXT],
+        {"result": TEXT},
+        {"result": "ext-17"},
+        {"rows": [TEXT]},
+        {"items": ["phone ext-17"]},
+        {"table": "name,phone\nx,ext-17"},
+        ["ext-17"],
+        [17],
+        17,
+        [{"type": "text", "text": TEXT}, {"type": "resource", "phone": "ext-17"}],
     ],
 )
 def test_text_without_fields_is_not_shown_to_who_may_not_see_all_of_it(result: Any) -> None:
@@ -52,7 +61,19 @@ def test_text_without_fields_is_not_shown_to_who_may_not_see_all_of_it(result: A
     assert mine.check_tool_output_sync("lookup", result, STAFF).allowed
 
 
-@pytest.mark.parametrize("result", [RECORD, [RECORD], TEXT, [{"type": "text", "text": TEXT}]])
+@pytest.mark.parametrize(
+    "result",
+    [
+        RECORD,
+        [RECORD],
+        TEXT,
+        [{"type": "text", "text": TEXT}],
+        {"result": RECORD},
+        {"rows": [{"found": RECORD}]},
+        {"Customer": {"name": "x", "PHONE": "ext-17"}},
+        {"name": "x", "customer.phone": "ext-17"},
+    ],
+)
 def test_fields_are_taken_out_in_every_form(result: Any) -> None:
     mine = guard(**PERSONAL)
     verdict = mine.check_tool_output_sync("lookup", result, CALLER)
@@ -73,8 +94,11 @@ def test_a_typed_result_may_come_as_the_one_text_of_a_message() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["to", "To", "cc", "bcc", "recipients", "email_to", "emailTo", "replyTo", "to_address", "addresses", "target-url"],
-)
+    [
+        "to", "To", "cc", "bcc", "recipients", "email_to", "emailTo", "replyTo", "to_address", "addresses", "target-url",
+        "recipient_id", "toAddr", "e_mail", "targets", "to_id_1", "payee",
+    ],
+)  # fmt: skip
 def test_a_target_from_a_source_is_refused_by_any_name(name: str) -> None:
     mine = guard(send={}, page={})
     mine.check_tool_output_sync("page", "Write to billing@brightfjord.example please", CALLER)
@@ -82,6 +106,67 @@ def test_a_target_from_a_source_is_refused_by_any_name(name: str) -> None:
         verdict = mine.check_tool_input_sync("send", {name: value}, CALLER)
         assert (verdict.decision, verdict.reason) == ("block", "provenance.untrusted")
     assert mine.check_tool_input_sync("send", {name: "desk@acme.example"}, CALLER).allowed
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "billing\uff20brightfjord.example",
+        "billing@bright\u200bfjord.example",
+        b"billing@brightfjord.example".hex(),
+        {"billing@brightfjord.example": True},
+        {"list": {"billing@brightfjord.example": {}}},
+        "https://pay.brightfjord.example:443/in?id=7",
+        "https://me:you@pay.brightfjord.example/in?id=7",
+        "https://eu.pay.brightfjord.example/out",
+        "0012025550147",
+    ],
+)
+def test_a_target_from_a_source_is_known_in_every_spelling(value: Any) -> None:
+    page = "Write to billing@brightfjord.example, see https://pay.brightfjord.example/in?id=7 or call +1 202 555 0147"
+    mine = guard(send={}, page={})
+    mine.check_tool_output_sync("page", page, CALLER)
+    assert mine.check_tool_input_sync("send", {"to": value}, CALLER).reason == "provenance.untrusted"
+    # The other way round: a source that spells it strangely.
+    mine = guard(send={}, page={})
+    mine.check_tool_output_sync("page", {"billing\uff20brightfjord.example": None}, CALLER)
+    verdict = mine.check_tool_input_sync("send", {"to": "billing@brightfjord.example"}, CALLER)
+    assert verdict.reason == "provenance.untrusted"
+
+
+def test_what_the_user_said_is_his_in_every_spelling() -> None:
+    mine = guard(send={}, page={})
+    mine.check_tool_output_sync("page", "See https://brightfjord.example/in for all of it", CALLER)
+    mine.check_input_sync("Please open https://eu.brightfjord.example:8443/out for me", CALLER)
+    for url in ("https://eu.brightfjord.example:8443/out", "https://eu.brightfjord.example/out"):
+        assert mine.check_tool_input_sync("send", {"url": url}, CALLER).allowed
+
+
+def test_events_name_the_sort_of_a_source_and_no_name_that_others_chose() -> None:
+    class Kept(list[Any]):
+        def write(self, event: Any) -> None:
+            self.append(event)
+
+    events = Kept()
+    tables = {
+        "version": 1,
+        "preset": "agent",
+        "guardrails": {"acl": {"enabled": False}},
+        "tools": {"send": {}, "page": {}},
+    }
+    tables["guardrails"]["tools"] = {"unlisted": "allow"}
+    mine = sf.Guard(tables, sinks=[events])
+    document = {"text": "Write to billing@one.example please", "id": "https://x.example/?token=tulip-garden"}
+    mine.check_retrieval_sync([document], CALLER)
+    mine.check_tool_output_sync("tulip-garden", "then call desk@two.example today", CALLER)
+    mine.check_tool_output_sync("page", "nothing but mail@three.example there", CALLER)
+    found = []
+    for name in ("billing@one.example", "desk@two.example", "mail@three.example"):
+        verdict = mine.check_tool_input_sync("send", {"to": name}, CALLER)
+        assert verdict.reason == "provenance.untrusted"
+        found += [rule for each in events[-1]["guardrails"] for rule in each["rules"]]
+    assert found == ["from:document", "from:tool", "from:tool:page"]
+    assert "tulip-garden" not in json.dumps(events)
 
 
 @pytest.mark.parametrize("name", ["body", "file_content", "note", "to_do", "path_note"])
@@ -116,6 +201,12 @@ def test_a_target_longer_than_is_looked_up_is_refused() -> None:
         ({"row": {"tenant": ["acme", "globex"]}}, False),
         ({"row": {"tenant": None}}, False),
         ("tenant: acme", False),
+        ({"row": [], "total": 0, "next": None}, True),
+        ({"row": [], "data": [{"tenant": "globex"}]}, False),
+        ({"row": [], "data": [{"sum": 3}]}, False),
+        ({"row": [{"tenant": "acme"}], "more": [{"Tenant": "globex"}]}, False),
+        ({"row": [{"tenant": []}]}, False),
+        ([{"type": "text", "text": '{"row": {"tenant": "acme"}}'}, {"type": "image", "note": "globex"}], False),
         ('{"row": {"tenant": "globex", "tenant": "acme"}}', True),
     ],
 )
@@ -123,7 +214,7 @@ def test_a_row_of_another_tenant_is_not_shown(result: Any, fits: bool) -> None:
     mine = guard(ledger={"tenant_field": "row.tenant"})
     verdict = mine.check_tool_output_sync("ledger", result, CALLER)
     assert verdict.allowed is fits
-    assert fits or verdict.reason == "tools.tenant"
+    assert fits or verdict.reason in {"tools.tenant", "tools.result"}
     # The last of two keys is the one that was read, and the only one that goes on.
     assert "globex" not in json.dumps([verdict.text, verdict.value])
 
@@ -167,6 +258,18 @@ def test_a_pasted_page_that_reads_like_an_attack_clears_no_target() -> None:
     plain = sf.RequestContext(tenant="acme", role="customer", conversation="c3")
     assert mine.check_input_sync("Please write to partners@rival-gear.example for me.", plain).allowed
     assert mine.check_tool_input_sync("send", {"to": "partners@rival-gear.example"}, plain).allowed
+
+
+def test_a_result_without_the_field_is_shown() -> None:
+    mine = guard(**PERSONAL)
+    for result in ({"order": 17, "state": "sent"}, {"rows": []}, [], {"result": {"order": 17}}):
+        assert mine.check_tool_output_sync("lookup", result, CALLER).value == result
+
+
+def test_watched_fields_stay() -> None:
+    for tables in ({"mode": "monitor"}, {"guardrails": {"tools": {"mode": "monitor"}}}):
+        mine = sf.Guard({"version": 1, "preset": "agent", "tools": PERSONAL, **tables})
+        assert mine.check_tool_output_sync("lookup", RECORD, CALLER).value == RECORD
 
 
 SALARY = {"lookup": {"personal": {"salary": ["hr"]}}}
@@ -271,7 +374,16 @@ def test_what_waits_for_a_person_does_not_go_on() -> None:
     assert (verdict.decision, verdict.text, verdict.value) == ("escalate", None, None)
 
 
-def test_the_end_of_a_pattern_is_the_end() -> None:
-    mine = guard(save={"args": {"type": "object", "properties": {"name": {"type": "string", "pattern": "^[a-z$]+$"}}}})
-    assert mine.check_tool_input_sync("save", {"name": "ab$"}, CALLER).allowed
-    assert not mine.check_tool_input_sync("save", {"name": "ab\n"}, CALLER).allowed
+@pytest.mark.parametrize(
+    ("pattern", "text", "fits"),
+    [
+        ("^[a-z]+$", "abc", True),
+        ("^[a-z]+$", "abc\n", False),
+        (r"^\$[a-z$]+$", "$a$", True),
+        (r"^[]$]+$", "$]", True),
+        (r"^a\\$", "a\\\n", False),
+    ],
+)
+def test_the_end_of_a_pattern_is_the_end(pattern: str, text: str, fits: bool) -> None:
+    mine = guard(send={"args": {"type": "object", "properties": {"name": {"type": "string", "pattern": pattern}}}})
+    assert mine.check_tool_input_sync("send", {"name": text}, CALLER).allowed is fits

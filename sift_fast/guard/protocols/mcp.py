@@ -6,26 +6,39 @@ tool that changes after it was approved disappears. Calls and results are checke
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from sift_fast.guard.protocols.openai import every_string
+from sift_fast.errors import LimitExceeded
+from sift_fast.guard.protocols.openai import every_string, scrub
 from sift_fast.guard.verdict import RequestContext
 
 if TYPE_CHECKING:
     from sift_fast.guard.guard import Guard
 
-__all__ = ["McpGuard", "pin_of"]
+__all__ = ["McpGuard", "pin_of", "unseen"]
 
 #: Strings up to this many characters say nothing to a model.
 _SHORT = 7
+#: What stands beside a result and is no text.
+_FLAGS = (True, False, "complete")
 
 
 def pin_of(tool: Mapping[str, Any]) -> str:
     """The hash of a tool's definition, all a model is shown of it: SHA-256, 64 hexadecimal digits."""
     return hashlib.sha256(json.dumps(tool, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def unseen(pins: Mapping[str, str]) -> dict[str, str]:
+    """Why tools that are pinned are not offered yet: they may have changed since, which only a list of them shows.
+
+    Args:
+        pins: hashes by tool name, from an earlier run.
+    """
+    return dict.fromkeys(pins, "its definition was not shown yet: list the tools first")
 
 
 class McpGuard:
@@ -36,7 +49,9 @@ class McpGuard:
         context: on whose behalf the client calls.
         pins: hashes by tool name; those that are missing are added when a tool is first seen.
         learn: whether a tool without a pin is let through and pinned; False drops it.
-        dropped: names of tools that were dropped, with the reason; shared by the connections to one server.
+        save: called with all pins, on a thread, when there are new ones.
+        dropped: names of tools that are not offered, with the reason; shared by the connections to one server, and
+            `unseen(pins)` at first.
     """
 
     def __init__(
@@ -46,13 +61,15 @@ class McpGuard:
         *,
         pins: dict[str, str] | None = None,
         learn: bool = True,
+        save: Callable[[dict[str, str]], None] | None = None,
         dropped: dict[str, str] | None = None,
     ) -> None:
         self._guard = guard
+        self._save = save
         self._context = context
         self.pins = {} if pins is None else pins
         self._learn = learn
-        self.dropped = {} if dropped is None else dropped
+        self.dropped = unseen(self.pins) if dropped is None else dropped
         #: What a server says about itself brings nothing into the conversation that a call could repeat.
         self._aside = RequestContext(context.tenant, context.role, context.user)
 
@@ -65,8 +82,12 @@ class McpGuard:
         name, arguments = params.get("name"), params.get("arguments") or {}
         if not isinstance(name, str) or not isinstance(arguments, dict):
             return dict(params), _refusal("the tool call has no name or no arguments")
-        if name in self.dropped:
-            return dict(params), _refusal(f"the tool is not offered: {self.dropped[name]}")
+        if name in self.dropped or (not self._learn and name not in self.pins):
+            return dict(params), _refusal(f"the tool is not offered: {self.dropped.get(name, 'it is not pinned')}")
+        rest = {key: value for key, value in params.items() if key not in {"name", "arguments"}}
+        if "task" in params or not self.sends(rest):
+            # What a task ends with comes later, and nobody would know whose result it is.
+            return dict(params), _refusal("the tool call is refused by a guard: it is a task, or holds a secret")
         verdict = await self._guard.check_tool_input(name, arguments, self._context)
         if not verdict.allowed:
             return dict(params), _refusal(verdict.message)
@@ -84,7 +105,11 @@ class McpGuard:
             The result as it may go on.
         """
         if method == "tools/list":
+            known = len(self.pins)
             offered = [tool for tool in _items(result, "tools") if await self._offered(tool)]
+            if self._save is not None and len(self.pins) != known:
+                # Before anybody sees them: what is not on disk would be taken for new after a crash.
+                await asyncio.to_thread(self._save, dict(self.pins))
             return {**await self._rest(method, result, "tools", context=self._aside), "tools": offered}
         if method == "tools/call":
             return await self._tool_result(str(params.get("name")), result)
@@ -113,13 +138,23 @@ class McpGuard:
         if isinstance(value, str) and len(value) > _SHORT:
             return await self._read(f"mcp:{method}", value, context or self._aside) or ""
         if isinstance(value, dict):
-            return {
-                key: inner if _is_opaque(value, key) else await self.told(method, inner, context=context)
-                for key, inner in value.items()
-            }
+            out = {}
+            for key, inner in value.items():
+                # A name that may not be read as it is goes with what it names.
+                if await self.told(method, key, context=context) == key:
+                    opaque = _is_opaque(value, key)
+                    out[key] = inner if opaque else await self.told(method, inner, context=context)
+            return out
         if isinstance(value, list):
             return [await self.told(method, inner, context=context) for inner in value]
         return value
+
+    def sends(self, value: Any) -> bool:
+        """Whether what a client sends beside the arguments of tools may go to the server: it holds no secret."""
+        try:
+            return bool(scrub(self._guard, value, self._context, stage="tool_input") == value)
+        except LimitExceeded:
+            return False
 
     async def asked(self, method: str, params: Mapping[str, Any]) -> dict[str, Any] | None:
         """What a server asks of the client, such as `sampling/createMessage`, as it may go on; None if not."""
@@ -134,7 +169,8 @@ class McpGuard:
         Raises:
             Blocked: a string of it does not go on.
         """
-        return await every_string(self._guard, value, self._context)
+        # A server is no user: what was taken out for the model is not put back for it.
+        return await every_string(self._guard, value, self._aside)
 
     async def _offered(self, tool: Any) -> bool:
         name = tool.get("name") if isinstance(tool, dict) else None
@@ -171,7 +207,12 @@ class McpGuard:
 
     async def _tool_result(self, name: str, result: dict[str, Any]) -> dict[str, Any]:
         source = f"tools/call:{name}"
-        out = await self._rest(source, result, "structuredContent", "content")
+        # Where fields are hidden, or say whose a result is, what has no fields is not shown.
+        typed = self._guard.reads_fields(name, self._context)
+        if typed:
+            out = {key: result[key] for key in ("isError", "resultType") if result.get(key) in _FLAGS}
+        else:
+            out = await self._rest(source, result, "structuredContent", "content")
         if result.get("structuredContent") is not None:
             verdict = await self._guard.check_tool_output(name, result["structuredContent"], self._context)
             if not verdict.allowed:
@@ -180,13 +221,16 @@ class McpGuard:
         content = []
         for item in _items(result, "content"):
             text = _text_of(item)
+            if text is None and typed:
+                return _refusal(self._guard.config.answers.block)
             if text is None:
                 content.append(await self.told(source, item, context=self._context))
                 continue
             verdict = await self._guard.check_tool_output(name, text, self._context)
             if not verdict.allowed:
                 return _refusal(verdict.message)
-            content.append(await self._beside(source, item, verdict.text or ""))
+            shown = verdict.text or ""
+            content.append({"type": "text", "text": shown} if typed else await self._beside(source, item, shown))
         out["content"] = content
         return out
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from sift_fast.guard.protocols.gate import TooLarge, answer_json, behind, read_body, replay
-from sift_fast.guard.protocols.mcp import McpGuard
+from sift_fast.guard.protocols.mcp import McpGuard, unseen
 from sift_fast.guard.protocols.mcp_stdio import Proxy
 from sift_fast.guard.protocols.sse import Frames, heads
 
@@ -26,6 +26,10 @@ __all__ = ["McpGate"]
 
 _SESSION = b"mcp-session-id"
 _MAX_SESSIONS = 10_000
+#: States of a conversation in one session.
+_MAX_STATES = 16
+#: Tenant, role and user.
+_Who = tuple[str, str, str | None]
 
 
 class McpGate:
@@ -62,8 +66,9 @@ class McpGate:
         self._save = save
         self._most = max_body
         self._patience = body_timeout_s
-        self._dropped: dict[str, str] = {}
-        self._sessions: OrderedDict[str, Proxy] = OrderedDict()
+        self._dropped = unseen(self._pins)
+        #: Whose a session is, and what is known of it in each state of the conversation.
+        self._sessions: OrderedDict[str, tuple[_Who, dict[str, Proxy]]] = OrderedDict()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -72,8 +77,13 @@ class McpGate:
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
         elif scope["method"] in {"GET", "DELETE"}:
-            session = _session(scope)
-            await self._pass(scope, receive, send, self._proxy(scope, session), b"")
+            try:
+                session = _session(scope)
+                proxy = self._proxy(scope, session)
+            except Exception:  # noqa: BLE001 -- who cannot be told apart is not served
+                await answer_json(send, 403, _error("the session is not yours, or nobody can say who asks"))
+                return
+            await self._pass(scope, receive, send, proxy, b"")
             if scope["method"] == "DELETE" and session is not None:
                 self._sessions.pop(session, None)
         elif scope["method"] == "POST":
@@ -86,7 +96,11 @@ class McpGate:
             body = await read_body(receive, self._most, self._patience)
             if body is None:
                 return
-            proxy = self._proxy(scope, _session(scope))
+            try:
+                proxy = self._proxy(scope, _session(scope))
+            except Exception:  # noqa: BLE001 -- who cannot be told apart is not served
+                await answer_json(send, 403, _error("the session is not yours, or nobody can say who asks"))
+                return
             forward, back = await proxy.from_client(body)
         except TooLarge:
             await answer_json(send, 413, _error("the message is too large"))
@@ -105,7 +119,6 @@ class McpGate:
 
     async def _pass(self, scope: Message, receive: Receive, send: Send, proxy: Proxy, body: bytes) -> None:
         inner = behind(scope, body)
-        known = len(self._pins)
 
         async def reply(message: bytes) -> None:
             await self._reply(inner, message)
@@ -115,8 +128,6 @@ class McpGate:
             await self._app(inner, replay(body, receive, answer.done), answer.send)
         finally:
             answer.done.set()
-            if self._save is not None and len(self._pins) != known:
-                await asyncio.to_thread(self._save, dict(self._pins))
 
     async def _reply(self, scope: Message, message: bytes) -> None:
         """Answer a request of the server in the client's place."""
@@ -135,20 +146,32 @@ class McpGate:
         await self._app(asked, replay(message, never, asyncio.Event()), ignore)
 
     def _proxy(self, scope: Message, session: str | None) -> Proxy:
-        """What is known of a session; a request without one is a session of its own."""
-        proxy = None if session is None else self._sessions.get(session)
-        if proxy is None:
-            context = self._context(scope)
-            if session is not None:
-                context = context.with_conversation(f"mcp-{session}")
-            checks = McpGuard(self._guard, context, pins=self._pins, learn=self._learn, dropped=self._dropped)
-            proxy = Proxy(checks)
-        if session is not None:
-            self._sessions[session] = proxy
-            self._sessions.move_to_end(session)
-            if len(self._sessions) > _MAX_SESSIONS:
-                self._sessions.popitem(last=False)
-        return proxy
+        """What is known of a session; a request without one is a session of its own.
+
+        Raises:
+            ValueError: the session is another caller's.
+        """
+        context = self._context(scope)
+        if session is None:
+            return self._made(context)
+        who = (context.tenant, context.role, context.user)
+        owner, states = self._sessions.get(session, (who, {}))
+        if owner != who:
+            raise ValueError("the session is another caller's")
+        if context.state not in states:
+            if len(states) >= _MAX_STATES:
+                raise ValueError("a session has too many states")
+            states[context.state] = self._made(context.with_conversation(f"mcp-{session}"))
+        self._sessions[session] = owner, states
+        self._sessions.move_to_end(session)
+        if len(self._sessions) > _MAX_SESSIONS:
+            self._sessions.popitem(last=False)
+        return states[context.state]
+
+    def _made(self, context: RequestContext) -> Proxy:
+        return Proxy(
+            McpGuard(self._guard, context, pins=self._pins, learn=self._learn, save=self._save, dropped=self._dropped)
+        )
 
 
 class _Answer:
@@ -196,9 +219,9 @@ class _Answer:
                 out.append(await self._event(lines))  # noqa: PERF401 -- a comprehension would lose them
         except Exception:  # noqa: BLE001 -- what cannot be read is not passed on, nor is what follows
             last = True
+        await self._send({"type": "http.response.body", "body": b"".join(out), "more_body": not last})
         if last:
             self.done.set()
-        await self._send({"type": "http.response.body", "body": b"".join(out), "more_body": not last})
 
     async def _event(self, lines: list[bytes]) -> bytes:
         head = b"".join(b":\n" if line.startswith(b":") else line + b"\n" for line in heads(lines))
@@ -215,25 +238,33 @@ class _Answer:
         self._parts.append(data)
         self._size += len(data)
         if self._size > self._most:
-            self.done.set()
             await answer_json(self._send, 503, _error("the answer is too large"))
-        elif last:
             self.done.set()
-            body = b"".join(self._parts)
-            forward = (await self._proxy.from_server(body))[0] if body.strip() else b""
-            if forward is None and int(self._start["status"]) < 400:
-                await answer_json(self._send, 503, _error("the answer could not be read"))
-                return
-            # An error that is no message keeps its status alone.
-            await self._begin(len(forward or b""))
-            await self._send({"type": "http.response.body", "body": forward or b""})
+        elif last:
+            await self._whole(b"".join(self._parts))
+            # Not before: who is told that nobody listens any more stops, in the middle of this.
+            self.done.set()
+
+    async def _whole(self, body: bytes) -> None:
+        forward = (await self._proxy.from_server(body))[0] if body.strip() else b""
+        if forward is None and int(self._start["status"]) < 400:
+            await answer_json(self._send, 503, _error("the answer could not be read"))
+            return
+        # An error that is no message keeps its status alone.
+        await self._begin(len(forward or b""))
+        await self._send({"type": "http.response.body", "body": forward or b""})
 
 
 def _session(scope: Message) -> str | None:
-    for name, value in scope["headers"]:
-        if name.lower() == _SESSION:
-            return str(value.decode("latin-1"))
-    return None
+    """The session that a request names.
+
+    Raises:
+        ValueError: it names two.
+    """
+    named = [value for name, value in scope["headers"] if name.lower() == _SESSION]
+    if len(named) > 1:
+        raise ValueError("a request names two sessions")
+    return named[0].decode("latin-1") if named else None
 
 
 def _error(message: str) -> dict[str, Any]:

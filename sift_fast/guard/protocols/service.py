@@ -215,7 +215,7 @@ class Service:
     async def _check(self, stage: str, document: dict[str, Any]) -> Verdict:
         given = document.get("context", {})
         if not isinstance(given, dict) or set(given) - set(_FIELDS):
-            raise _Refused(400, f"`context` may have {', '.join(_FIELDS)}")
+            raise _Refused(400, f"`context` must be an object and may have {', '.join(_FIELDS)}")
         try:
             context = RequestContext(**given)
         except ConfigError as error:

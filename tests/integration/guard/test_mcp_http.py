@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from sift_fast.guard import RequestContext
+from sift_fast.guard import Guard, RequestContext
 from sift_fast.guard.protocols.gate import LocalOnly
 from sift_fast.guard.protocols.mcp_http import McpGate
 from sift_fast.guard.protocols.service import Door
@@ -60,9 +60,11 @@ def make(server, guard, **more):
 def ask(app, document, *, method="POST", headers=(), session=None):
     data = document if isinstance(document, bytes) else json.dumps(document).encode()
     sent = []
+    said = [{"type": "http.request", "body": data, "more_body": False}]
 
     async def receive():
-        return {"type": "http.request", "body": data, "more_body": False}
+        # A client that waits for its answer says nothing more for a while.
+        return said.pop() if said else await asyncio.sleep(5, {"type": "http.disconnect"})
 
     async def send(each):
         sent.append(each)
@@ -132,6 +134,73 @@ def test_a_session_knows_what_was_asked_on_other_connections(guard, secret):
     server.stream, server.answers, server.status = False, [b""], 200
     assert ask(app, b"", method="DELETE", session=b"s") == (200, None)
     assert list(app._sessions) == [b"other".decode()]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_result_that_is_read_on_a_thread_arrives(stream, guard):
+    """A server that stops when nobody listens any more is not told so while its last message is read."""
+    long = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "result": text("\n".join(f"Row {number} was sent on Monday." for number in range(900))),
+    }
+    server = Server(long, stream=stream)
+
+    async def stops(scope, receive, send):
+        async def gone():
+            while (await again())["type"] != "http.disconnect":
+                pass
+
+        first = await receive()
+        given = [first]
+
+        async def again():
+            return given.pop() if given else await receive()
+
+        work = asyncio.ensure_future(server(scope, again, send))
+        await asyncio.sleep(0)
+        left = asyncio.ensure_future(gone())
+        await asyncio.wait((work, left), return_when=asyncio.FIRST_COMPLETED)
+        for task in (work, left):
+            task.cancel()
+        await asyncio.gather(work, left, return_exceptions=True)
+
+    answer = ask(make(stops, guard), message(1, "tools/call", name="web", arguments={}))[1]
+    assert (answer[0] if stream else answer) == long
+
+
+def test_a_session_is_its_callers(guard):
+    def who(scope):
+        said = dict(scope["headers"])
+        return RequestContext(
+            tenant=said.get(b"x-tenant", b"acme").decode(), role=said.get(b"x-role", b"user").decode()
+        )
+
+    fine = {"jsonrpc": "2.0", "id": 1, "result": text("fine")}
+    server = Server(*[fine] * 9)
+    app = McpGate(server, guard, context=who)
+    call = message(1, "tools/call", name="send", arguments={})
+    staff = [(b"x-role", b"support")]
+    assert ask(app, call, headers=staff, session=b"s")[1] == fine
+    for other in ([], [(b"x-role", b"support"), (b"x-tenant", b"globex")], [*staff, (b"mcp-session-id", b"t")]):
+        for method in ("POST", "GET", "DELETE"):
+            assert ask(app, call, headers=other, session=b"s", method=method)[0] == 403
+    assert len(server.asked) == 1
+    assert ask(app, call, headers=staff, session=b"s")[1] == fine
+
+
+def test_the_state_of_a_conversation_is_that_of_the_request():
+    guard = Guard({"version": 1, "preset": "agent", "tools": {"refund": {"states": ["elevated"]}}})
+
+    def who(scope):
+        return RequestContext(state=dict(scope["headers"]).get(b"x-state", b"default").decode())
+
+    fine = {"jsonrpc": "2.0", "id": 1, "result": text("fine")}
+    app = McpGate(Server(fine, fine), guard, context=who)
+    call = message(1, "tools/call", name="refund", arguments={})
+    assert ask(app, call, session=b"s")[1]["result"]["isError"] is True
+    assert ask(app, call, session=b"s", headers=[(b"x-state", b"elevated")])[1] == fine
+    assert ask(app, call, session=b"s")[1]["result"]["isError"] is True
 
 
 def test_what_a_server_asks_of_the_client_may_be_refused_in_its_place(guard):

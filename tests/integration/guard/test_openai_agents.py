@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 
@@ -118,6 +119,37 @@ def test_every_turn_of_a_history_is_read(guard, context):
         out, _, seen = play(guard, context, question, "fine")
         assert (out, seen) == ("InputGuardrailTripwireTriggered", "[]")
     assert play(guard, context, [go, no, go], "fine")[0] == "fine"
+
+
+CALL = {"type": "function_call", "call_id": "c", "name": "send", "arguments": "{}"}
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        [{"type": "message", "content": ATTACK}],
+        [{"role": "User", "content": ATTACK}],
+        [{"role": "user", "content": "hi"}, CALL, {"type": "function_call_output", "call_id": "c", "output": ATTACK}],
+        [{"role": "user", "content": [{"type": "note", "content": ATTACK}, {"type": "input_text", "text": "hi"}]}],
+        [{"role": "assistant", "content": "key SECRET"}, {"role": "user", "content": "hi"}],
+        [{"role": "user", "content": "hi"}, 7],
+    ],
+)
+def test_whatever_stands_in_the_input_is_read(guard, context, items, secret):
+    given = json.loads(json.dumps(items).replace("SECRET", secret))
+    assert play(guard, context, given, "fine")[::2] == ("InputGuardrailTripwireTriggered", "[]")
+
+
+def test_a_history_with_what_the_guard_made_of_it_goes_on(guard, context):
+    taken = guard.check_tool_output_sync("web", "from joe.miller@gmail.com", context).text
+    assert "joe" not in taken
+    kept = [
+        CALL,
+        {"type": "function_call_output", "call_id": "c", "output": taken},
+        {"role": "assistant", "content": taken},
+    ]
+    question = [{"role": "user", "content": "hi"}, *kept, {"role": "user", "content": "go on"}]
+    assert play(guard, context, question, "fine")[0] == "fine"
 
 
 class Streaming(Scripted):
