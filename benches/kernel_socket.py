@@ -1,6 +1,6 @@
 """What a socket adds to a kernel: the same requests to one in this process and to one behind a socket, in turn.
 
-    python -m benches.kernel_socket [--requests 5000]
+    python -m benches.kernel_socket [--requests 5000] [--record]
 
 Each line gives P50 and P99 of one call from Python, in microseconds, and the difference of the medians. Requests are
 signed beforehand; the two kernels are asked in turn, so that a busy moment of the machine meets both. Requests of a
@@ -18,10 +18,12 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 import sift_fast as sf
+from benches.kernel import keep
 
 #: What both kernels are asked for: a read that charges one call, and a refund whose arguments are scanned.
 TOOLS = {"read_order": {"order": "o-1"}, "refund": {"order": "o-1", "cents": 1}}
@@ -67,8 +69,8 @@ class Asked:
         return sf.sign_request(request, self.key)
 
 
-def measure(both: list[Asked], tool: str, kind: str, count: int, work: Callable[..., None]) -> None:
-    """Ask in turn, and say what it took."""
+def measure(both: list[Asked], tool: str, kind: str, count: int, work: Callable[..., None]) -> dict[str, Any]:
+    """Ask in turn, and say what it took: P50 and P99 of each way, in microseconds."""
     times = np.zeros((2, count))
     for number in range(count):
         for place, asked in enumerate(both):
@@ -83,6 +85,8 @@ def measure(both: list[Asked], tool: str, kind: str, count: int, work: Callable[
         f"{name:<28} in-process {own[0]:8.1f} {own[1]:8.1f}   socket {socket[0]:8.1f} {socket[1]:8.1f}"
         f"   P50 {socket[0] - own[0]:+.1f} us"
     )
+    ways = (("in_process", own), ("socket", socket))
+    return {"name": name, **{way: [round(float(figure), 1) for figure in figures] for way, figures in ways}}
 
 
 def authorize(kernel: sf.Kernel, request: sf.ActionRequest, credential: sf.Credential) -> None:
@@ -103,7 +107,10 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--requests", type=int, default=5_000, help="of each kind (default: 5000)")
-    count = parser.parse_args().requests
+    parser.add_argument("--record", action="store_true", help="keep the result")
+    chosen = parser.parse_args()
+    count = chosen.requests
+    record = keep.begun("socket") | {"requests": count, "rows": []}
     with tempfile.TemporaryDirectory() as base:
         own, served = folder(Path(base) / "own", mode="single"), folder(Path(base) / "served", mode="socket")
         server = subprocess.Popen(sift("serve", "--kernel", str(served)), stdout=subprocess.PIPE)
@@ -115,11 +122,13 @@ def main() -> None:
                 print(f"{os.cpu_count()} cores, {count} requests of each kind, P50 and P99 in us")
                 for kind in ("session", "signed"):
                     for tool in TOOLS:
-                        measure(both, tool, kind, count, authorize)
-                measure(both, "read_order", "session", max(count // 10, 100), durable)
+                        record["rows"].append(measure(both, tool, kind, count, authorize))
+                record["rows"].append(measure(both, "read_order", "session", max(count // 10, 100), durable))
         finally:
             server.send_signal(signal.SIGTERM)
             server.wait()
+    if chosen.record:
+        print(keep.keep(record))
 
 
 if __name__ == "__main__":

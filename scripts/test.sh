@@ -20,6 +20,8 @@ step "rules check"
 step "stub against the built module"
 # From a folder without a source tree, so that the installed package is the one that is imported.
 (cd "$VENV" && bin/python -m mypy.stubtest --mypy-config-file "$ROOT/pyproject.toml" sift_fast._core)
+step "sql server"
+scripts/sql-server.sh
 step "cargo test"
 scripts/rust-test.sh
 step "pytest"

@@ -1163,8 +1163,8 @@ class _Verifier:
 def blinded_action(request: ActionRequest, opening: bytes) -> str:
     """What a receipt says of an action; `sift_fast.receipts.Statement.is_of` compares."""
 
-def opening_of(key: _Path, name: str, request: ActionRequest) -> str:
-    """The opening of the receipts of a name and an action; `sift_fast.receipts` has the one to use."""
+def opening_of(key: _Path, name: str, lease: str | None, request: ActionRequest) -> str:
+    """The opening of the receipts of a name, a lease and an action; `sift_fast.receipts` has the one to use."""
 
 def audit_ledger(
     folder: _Path, keys: Keys, origin: str | None, seen: list[str], now: int
@@ -1251,7 +1251,7 @@ def import_tools(definitions: str) -> str:
     """
 
 _Decision: TypeAlias = Literal["allow", "escalate", "deny"]
-_Ended: TypeAlias = tuple[Literal["settled", "cancelled", "unknown", "expired"], list[tuple[str, str, int]], bool]
+_Ended: TypeAlias = tuple[Literal["settled", "cancelled", "unknown", "expired"], list[tuple[str, str, int]], bool, bool]
 
 @final
 class SigningKey:
@@ -1830,7 +1830,7 @@ class _Kernel:
     def _pending(self) -> list[Approval]: ...
     def _approval(self, approval: str) -> Approval | None: ...
     def _sign_approval(self, approval: str, signature: ApprovalSignature) -> str: ...
-    def _revoke(self, kind: str, name: str, tenant: str, back: bool) -> None: ...
+    def _revoke(self, kind: str, name: str, tenant: str, agent: str, back: bool) -> None: ...
     def _proof(self, index: int) -> str: ...
     def _budgets(self) -> list[tuple[str, str, int, int, int, int]]: ...
 
@@ -1899,7 +1899,7 @@ class Permit:
 
     @property
     def action_hash(self) -> str:
-        """SHA-256 of the canonical action, hexadecimal."""
+        """What the receipt says of the action, hexadecimal; `Statement.is_of` compares."""
 
     @property
     def tool(self) -> str:
@@ -1924,10 +1924,6 @@ class Permit:
     @property
     def expires_at(self) -> int:
         """Milliseconds since 1970."""
-
-    @property
-    def index(self) -> int | None:
-        """Place of the receipt in the ledger; None for a permit that did not wait for it."""
 
 def verify_permit(
     permit: bytes, request: ActionRequest, keys: Keys, register: PermitRegister, audience: str | None

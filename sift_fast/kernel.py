@@ -155,19 +155,25 @@ class LeaseOutcome(Value):
     Args:
         state: `settled`, `cancelled` (nothing was charged), `unknown` or `expired` (all was charged).
         charged: amounts by budget and unit, in the unit's smallest part.
-        overrun: more was charged than was reserved.
+        overrun: it cost more than was reserved.
+        barred: it cost more than `overrun` of a limit charges for one action, so the agent gets nothing more out of
+            that limit until its window ends, or `kernel.reinstate(tenant=..., agent=...)`.
     """
 
-    __slots__ = ("state", "charged", "overrun")  # noqa: RUF023 -- the order of `repr`
+    __slots__ = ("state", "charged", "overrun", "barred")  # noqa: RUF023 -- the order of `repr`
 
     state: LeaseState
     charged: Mapping[tuple[str, str], int]
     overrun: bool
+    barred: bool
 
-    def __init__(self, state: LeaseState, charged: Mapping[tuple[str, str], int], overrun: bool) -> None:
+    def __init__(
+        self, state: LeaseState, charged: Mapping[tuple[str, str], int], overrun: bool, barred: bool = False
+    ) -> None:
         object.__setattr__(self, "state", state)
         object.__setattr__(self, "charged", charged)
         object.__setattr__(self, "overrun", overrun)
+        object.__setattr__(self, "barred", barred)
 
     __hash__ = None  # type: ignore[assignment]  # it holds a mapping
 
@@ -194,9 +200,9 @@ class Undone(Value):
         object.__setattr__(self, "denied", denied)
 
 
-def _outcome(ended: tuple[Any, list[tuple[str, str, int]], bool]) -> LeaseOutcome:
-    state, charged, overrun = ended
-    return LeaseOutcome(state, {(budget, unit): amount for budget, unit, amount in charged}, overrun)
+def _outcome(ended: tuple[Any, list[tuple[str, str, int]], bool, bool]) -> LeaseOutcome:
+    state, charged, overrun, barred = ended
+    return LeaseOutcome(state, {(budget, unit): amount for budget, unit, amount in charged}, overrun, barred)
 
 
 #: What was used in this process, for tools that do not bring a register.
@@ -737,7 +743,7 @@ class Kernel(_core._Kernel):
         Args:
             tenant: this tenant; with `agent`, that agent of it alone.
             agent: this agent, of every tenant unless `tenant` says of which.
-            session: this session.
+            session: this session of `agent` of `tenant`, which must both be named: others may use its name too.
             key: the key of this id, an agent's or an approver's.
 
         Raises:
@@ -755,6 +761,8 @@ class Kernel(_core._Kernel):
         key: str | None = None,
     ) -> None:
         """Take a revocation back; arguments as it was made with.
+
+        An agent is let at the limits again that it was barred from by what it settled.
 
         Raises:
             ConfigError: not exactly one thing is named.
@@ -878,17 +886,20 @@ def serve(folder: str | os.PathLike[str], *, socket: str | os.PathLike[str] | No
     return _core.KernelServer(folder, _scanner(), socket)
 
 
-def _subject(tenant: str | None, agent: str | None, session: str | None, key: str | None) -> tuple[str, str, str]:
+def _subject(tenant: str | None, agent: str | None, session: str | None, key: str | None) -> tuple[str, str, str, str]:
+    """Kind, name, tenant and agent of what is revoked."""
     match tenant, agent, session, key:
         case str(), None, None, None:
-            return "tenant", tenant, ""
+            return "tenant", tenant, "", ""
         case ((str() | None), str(), None, None):
-            return "agent", agent, tenant or ""
-        case None, None, str(), None:
-            return "session", session, ""
+            return "agent", agent, tenant or "", ""
+        case str(), str(), str(), None:
+            return "session", session, tenant, agent
         case None, None, None, str():
-            return "key", key, ""
-    raise ConfigError("name one of `tenant`, `agent` (with or without `tenant`), `session` and `key`")
+            return "key", key, "", ""
+    raise ConfigError(
+        "name one of `tenant`, `agent` (with or without `tenant`), `session` (with its `tenant` and `agent`) and `key`"
+    )
 
 
 def _receipt(auth: Authorization) -> Receipt | None:

@@ -350,7 +350,8 @@ def receipt_opening(key: _Path, statement: Statement, action: ActionRequest) -> 
     Raises:
         ConfigError: The key cannot be read.
     """
-    return _core.opening_of(key, statement.request_id, action)
+    lease = statement.predicate.get("lease")
+    return _core.opening_of(key, statement.request_id, lease if isinstance(lease, str) else None, action)
 
 
 def audit_ledger(

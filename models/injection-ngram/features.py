@@ -8,18 +8,21 @@ indices into a table of `2**BITS` weights, each at the byte where it ends:
 
 A word is a run of ASCII letters, digits and bytes above ASCII; of scripts that are written without spaces (first
 byte `E3` to `ED`: Chinese, Japanese, Korean) each character is one. The score of a window is the sum of its
-weights, divided by the square root of its length in bytes; the score of a text is the highest of its windows, which
-begin at each `BLOCK` bytes and are `BLOCKS` blocks long. `vectors.json` beside the Rust crate holds what both must
+weights, divided by the square root of its length in bytes, and a bias; the score of a text is the highest of its
+windows, which begin at each `BLOCK` bytes and are `BLOCKS` or `SHORT` blocks long. `vectors.jsonl` beside the Rust crate holds what both must
 say.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 BITS = 19
 BLOCK = 32
-BLOCKS = 8
+#: Blocks of a long window, and of a short one: what surrounds a short attack must not outweigh it.
+BLOCKS, SHORT = 8, 3
 WINDOW = BLOCK * BLOCKS
 #: A window counts as at least this long: two words are no text.
 SHORTEST = 48
@@ -135,9 +138,22 @@ def features(folded: bytes) -> tuple[np.ndarray, np.ndarray]:
 
 
 def windows(length: int) -> list[tuple[int, int]]:
-    """Begin and end, in bytes, of the windows of a folded text of `length` bytes."""
+    """Begin and end, in bytes, of the windows of a folded text of `length` bytes: the long ones, then the short."""
     blocks = max(1, -(-length // BLOCK))
-    return [(at * BLOCK, min(length, at * BLOCK + WINDOW)) for at in range(max(1, blocks - BLOCKS + 1))]
+    sizes = (BLOCKS, SHORT) if blocks > SHORT else (BLOCKS,)
+    return [(at * BLOCK, min(length, (at + size) * BLOCK)) for size in sizes for at in range(max(1, blocks - size + 1))]
+
+
+#: A text by itself, a long window of a text, a short one. A text has one chance to look like an attack for each of its
+#: windows, so each kind has a bias of its own.
+KINDS = 3
+
+
+def kind(begin: int, end: int, length: int) -> int:
+    """What a window is of a text of `length` bytes."""
+    if (begin, end) == (0, length):
+        return 0
+    return 1 if end - begin > SHORT * BLOCK else 2
 
 
 def scale(length: int) -> float:
@@ -145,13 +161,16 @@ def scale(length: int) -> float:
     return max(length, SHORTEST) ** -0.5
 
 
-def scores(folded: bytes, weights: np.ndarray, bias: float) -> np.ndarray:
-    """The score of each window of a folded text, in the order of `windows`."""
+def scores(folded: bytes, weights: np.ndarray, biases: Sequence[float]) -> np.ndarray:
+    """The score of each window of a folded text, in the order of `windows`; `biases` are by `kind`."""
     positions, indices = features(folded)
-    blocks = max(1, -(-len(folded) // BLOCK))
+    length = len(folded)
+    blocks = max(1, -(-length // BLOCK))
     sums = np.bincount(positions // BLOCK, weights=weights[indices], minlength=blocks)
     totals = np.concatenate([[0.0], np.cumsum(sums)])
-    spans = windows(len(folded))
     return np.array(
-        [(totals[min(a // BLOCK + BLOCKS, blocks)] - totals[a // BLOCK]) * scale(b - a) + bias for a, b in spans]
+        [
+            (totals[-(-end // BLOCK)] - totals[begin // BLOCK]) * scale(end - begin) + biases[kind(begin, end, length)]
+            for begin, end in windows(length)
+        ]
     )

@@ -24,6 +24,7 @@ _ALONE, _TO_READER = english.split(english.ALONE), english.split(english.TO_READ
 _TWINS, _QUOTES = english.split(english.TWINS), english.split(english.QUOTES)
 _AS_IF, _REQUESTS = english.split(english.AS_IF), english.split(english.REQUESTS)
 _EXTRACT, _SECRETS, _OVER = (english.split(table) for table in (attacks.EXTRACT, attacks.SECRETS, attacks.OVER))
+_PRAISE, _BREAKS = english.split(attacks.PRAISE), english.split(attacks.BREAKS)
 _HEADS, _ANSWERED, _SHORT = (english.split(table) for table in (attacks.HEADS, attacks.ANSWERED, attacks.SHORT))
 _OVERRIDES, _TO_AGENTS = english.split(phrases.OVERRIDES), english.split(phrases.TO_AGENTS)
 _TO_TOOLS, _INSTRUCTIONS = english.split(phrases.TO_TOOLS), english.split(phrases.INSTRUCTIONS)
@@ -35,7 +36,7 @@ _ROLE = [
     (english.split(attacks.START), 0, 2),
 ]
 _TRIGGER, _PROSE = english.split(harmless.TRIGGER), english.split(harmless.PROSE)
-_AGENTS = english.split(harmless.AGENTS)
+_AGENTS, _AGENTS_ELSEWHERE = english.split(harmless.AGENTS), english.split(harmless.AGENTS_ELSEWHERE)
 _SLOTS = {
     name: english.split(table)
     for tables in (english.SLOTS, english.TWIN_SLOTS, english.REQUEST_SLOTS, attacks.TABLES)
@@ -110,6 +111,9 @@ CONTAINERS = (
 )
 
 
+#: Share of real ones among harmless texts of people, where there are any.
+ASKED_SHARE = 0.35
+
 _ALIKE = str.maketrans("aceopxyKMHT", "асеорхуКМНТ")
 _HIDDEN = str.maketrans("aeiostAEIOST", "431057431057")
 
@@ -120,21 +124,25 @@ def vary(phrase: str, source: random.Random) -> str:
 
 
 class Generator:
-    """Texts from one seed; `documents` are harmless pieces that attacks are put into."""
+    """Texts from one seed; `documents` are harmless pieces that attacks are put into, `asked` what people asked."""
 
-    def __init__(self, seed: int, documents: Sequence[str]) -> None:
+    def __init__(self, seed: int, documents: Sequence[str], asked: Sequence[str] = ()) -> None:
         self.random = random.Random(seed)
         self.documents = documents
+        self.asked = asked
         #: What makes harmless texts, and how many of each for one of the first.
         self.harmless: tuple[tuple[Callable[[], str], float], ...] = (
             (self.twin, 1.0),
             (self.trigger, 1.0),
             (self.request, 1.0),
+            (self.chatter, 0.5),
             (self.instruction, 0.5),
             (self.contained, 0.8),
             (self.hidden, 0.6),
             (self.prose, 0.4),
             (self.manual, 0.5),
+            (self.ruled, 0.2),
+            (self.given, 0.3),
             (self.mail, 0.25),
             (self.quoted, 0.05),
         )
@@ -151,6 +159,8 @@ class Generator:
             (lambda: self.one(_ANSWERED), 0.03),
             (lambda: self.one(_OVERRIDES), 0.04),
             (lambda: self.one(_SHORT), 0.09),
+            (lambda: self.one(_PRAISE), 0.04),
+            (lambda: self.one(_BREAKS), 0.09),
         )
 
     def one(self, table: Sequence[str]) -> str:
@@ -171,6 +181,8 @@ class Generator:
             return body or self.direct()
         if name == "goal":
             return self.random.choice(_GOALS)
+        if name == "drop":
+            return self.drop()
         if name == "n":
             return "".join(self.random.choices(string.digits, k=self.random.randint(2, 8)))
         if name in attacks.TABLES:
@@ -294,13 +306,13 @@ class Generator:
     def attack(self) -> tuple[str, str]:
         """An attack by itself and what kind it is."""
         pick = self.random.random()
-        if pick < 0.42:
+        if pick < 0.40:
             return "direct", self.direct()
-        if pick < 0.50:
+        if pick < 0.47:
             return "turn", self.turn()
-        if pick < 0.67:
+        if pick < 0.63:
             return "indirect", self.to_reader()
-        if pick < 0.77:
+        if pick < 0.73:
             return "jailbreak", self.jailbreak()
         name = self.random.choice(sorted(languages.LANGUAGES))
         return "language", self.in_language(name)
@@ -325,6 +337,26 @@ class Generator:
         between = self.random.choice(["", " ", "\n", "\n\n"])
         return before + between, self.carried(attack), between + after
 
+    def _asked_beside(self) -> str:
+        """One or two harmless questions of people, now and then broken off."""
+        text = self.random.choice((" ", ". ", "? ", "\n")).join(
+            self.fill(self.random.choice(_REQUESTS)) if self.random.random() < 0.6 else self.twin()
+            for _ in range(self.random.choice((1, 1, 1, 2)))
+        )
+        return text if self.random.random() < 0.7 else text[: self.random.randint(5, max(6, len(text) - 1))]
+
+    def among(self, attack: str) -> tuple[str, str, str]:
+        """The attack between other questions, as people type it: before it, the attack, behind it."""
+        pick = self.random.random()
+        before = self._asked_beside() + self.random.choice(attacks.JOINTS) if pick < 0.85 else ""
+        after = self.random.choice(attacks.JOINTS) + self._asked_beside() if pick > 0.6 else ""
+        return before, attack, after
+
+    def chatter(self) -> str:
+        """Harmless questions in a row, joined as those around an attack are."""
+        parts = [self._asked_beside() for _ in range(self.random.choice((2, 2, 3)))]
+        return self.random.choice(attacks.JOINTS).join(parts)
+
     def twin(self) -> str:
         """A harmless sentence with the words of attacks."""
         pick = self.random.random()
@@ -344,6 +376,8 @@ class Generator:
 
     def innocent(self) -> str:
         """One harmless text of a kind that people type."""
+        if self.asked and self.random.random() < ASKED_SHARE:
+            return self.random.choice(self.asked)
         return self.random.choice((self.twin, self.trigger, self.trigger, self.request, self.instruction))()
 
     def contained(self) -> str:
@@ -360,15 +394,19 @@ class Generator:
             return "".join(chr(ord(letter) + 0xFEE0) if "!" <= letter <= "~" else letter for letter in text)
         if pick < 0.2:
             return text.translate(_ALIKE)
-        if pick < 0.45:
+        if pick < 0.38:
             gap = self.random.choice(("  ", "   ", " ", " / "))
             sign = self.random.choice((" ", " ", " ", ".", "-"))
             return gap.join(sign.join(word) for word in text[:250].split())
-        if pick < 0.62:
+        if pick < 0.5:
             return text.translate(_HIDDEN)
         if pick < 0.85:
             before, after = (self.random.choice(self.documents)[: self.random.randint(0, 120)] for _ in range(2))
-            return f"{before}<!-- {text} -->{after}"
+            tag = self.random.choice(("", "", "p", "p", "div", "li", "h2"))
+            if tag:
+                before, after = (f"<{tag}>{part}</{tag}>" for part in (before[:60], after[:60]))
+            sign = self.random.choice((" ", " ", "", "\n"))
+            return f"{before}<!--{sign}{text}{sign}-->{after}"
         if pick < 0.9:
             return text[::-1]
         if pick < 0.95:
@@ -384,9 +422,38 @@ class Generator:
 
     def manual(self) -> str:
         """What manuals and code of assistants say of their prompts and instructions."""
-        parts = [self.one(_AGENTS) for _ in range(self.random.choice((1, 2, 3, 5)))]
+        table = _AGENTS if self.random.random() < 0.85 else _AGENTS_ELSEWHERE
+        parts = [self.one(table) for _ in range(self.random.choice((1, 2, 3, 5)))]
         text = self.random.choice((". ", "\n", "\n\n", "\n- ")).join(parts)
         return text if self.random.random() < 0.6 else "".join(self.surrounded(text))
+
+    def ruled(self) -> str:
+        """A harmless document with lines of signs, as under headings: attacks that fake an end have such, too."""
+        sign = self.random.choice("'\"=-#*~^_.+%/)]}>`")
+        text, rule = self.random.choice(self.documents), sign * self.random.randint(3, 70)
+        title, _, rest = text[self.random.randint(0, len(text) // 2) :].partition("\n")
+        head = self.random.choice(("", f"{rule}\n"))
+        return f"{head}{title[:80]}\n{rule}\n{self.random.choice(('', chr(10)))}{rest[:600]}"
+
+    def given(self) -> str:
+        """A harmless request with what it is about in quotes, and an answer: quoted words are no order to say them."""
+        words = [self.fill("{word}").lower(), *self.twin().split()[: self.random.randint(2, 6)]]
+        quoted = self.random.choice(('"{}"', "'{}'", "{!r}", "Input: '{}'")).format(" ".join(words))
+        if self.random.random() < 0.3:
+            quoted = f"{self.random.choice(('words', 'items', 'lst', 'names'))} = {words!r}"
+        answer = self.random.choice(
+            (
+                "def f(text):\n    return text.split(' ')",
+                "words = text.lower().split()\n    return [word for word in words if word]",
+                "for (const word of text.split(' ')) { console.log(word); }",
+                f"echo '{words[0]}' > notes.txt",
+                f'print("{" ".join(words)}")',
+                self.random.choice(self.documents)[:200],
+            )
+        )
+        ask = self.one(_REQUESTS)
+        form = self.random.choice(("User: {}\n{}\nAssistant: {}", "{}\n{}\n\n{}", "{} {}\n{}"))
+        return form.format(ask, quoted, answer)
 
     def _said(self) -> str:
         phrase = vary(self.random.choice(_PROSE), self.random)

@@ -82,7 +82,39 @@ the [runner/loop/client/sdk] [sends/appends/keeps/drops] the [previous messages/
 [as described above/see above/listed above/from the previous step/in the section above/shown above], [enter the value again/copy it exactly/use the same name/the order matters/write it in capital letters]
 [the user/user/customer] (asks [about/for] {t_object}). [the assistant/assistant/agent] ([answers/gives a hint/asks for the name/confirms the order]). [then/afterwards] [the conversation ends/repeat the first step/go to payment]
 [how to/you can/we] [stream/log/trace/store/inspect] [messages/tool calls/responses/the system prompt/runs] [of the agent/with callbacks/in {t_place}/for debugging]
-[def/async def/class] [run_agent/ask/Assistant/build_prompt/respond] [(prompt, instructions)/(self, messages)/(user_input)]: [return llm(prompt)/"""Send the instructions to the model."""/pass]'''
+[def/async def/class] [run_agent/ask/Assistant/build_prompt/respond] [(prompt, instructions)/(self, messages)/(user_input)]: [return llm(prompt)/"""Send the instructions to the model."""/pass]
+[what/how] the [agent/llm/assistant/model] [sees/receives/knows] is [the conversation history/its instructions and tools/only what is in the messages/what you pass as context]. [to make data available/to add context/to do so], [add it to the instructions/expose it through tools/put it into the input/use retrieval]
+[you can/to/it is possible to] [customize/override/disable/subclass/replace] the [default/built-in] [prompt/handoff message/system message/tool description/guardrail/model] [with a function/by passing a string/in the settings/per run]
+[instructions/prompts] [can be/are often/may be] [a string/a function that receives the context and the agent/dynamic/generated/loaded from a file/known as the developer message or system prompt]
+[a handoff/a tool call/the final output/an interruption/an approval] [is represented as/appears to the model as/ends/pauses/resumes] [a tool/the loop/the run/a message/an event]
+[input_filter/on_handoff/tool_use_behavior/reset_tool_choice/output_type]: [a function/callback/flag] that [receives/filters/decides/changes] [the input/the previous conversation history/what the next agent sees/when the run stops]
+[we recommend/it helps/a good practice is] [including/adding/putting] [information about handoffs/examples/a role/the current date/rules] [in/to] [your agents' instructions/the system prompt/the prompt], [so that llms understand it/because models follow it better]
+[the moderator/a tripwire/the input guardrail/a cheap model] [checks/stops/flags] [off-topic requests/malicious usage/homework questions/injected instructions] [before the expensive model runs/in parallel with the agent/and raises an exception]
+[tracing/logs/sessions/memory] [records/stores/keeps/includes] [llm generations/tool calls/handoffs/prompts and completions/all previous items], [which may contain sensitive data/and can be disabled/by default/for each conversation]'''
+
+#: The same in Chinese, Japanese, Korean and German: manuals of assistants are translated more than other texts.
+AGENTS_ELSEWHERE = """[智能体/代理/助手/模型] [可以/会/应当] [调用工具/把任务交给其他智能体/遵循指令/返回结构化输出/保存会话状态]，[直到运行结束/如果需要/当用户同意时]
+[系统提示/指令/角色/提示模板] [参数/字段/选项] [用来设置/会覆盖/可以替换] [默认值/基础指令/智能体的行为]
+[输入/输出][护栏/防护] 在 [智能体/模型] [运行之前/回答之后] [执行/检查]，[出现问题时抛出异常/默认继续]
+[首先/然后/接着]，[创建/定义/配置/运行] [一个智能体/一个工具/一个会话/一个提示模板]，并 [设置名称和指令/传给运行器/为每个用户保存]
+[运行器/客户端/循环] [会发送/会保留/会丢弃] [之前的消息/对话历史/工具输出/系统消息]，[在每一轮/当上下文已满时/在请求之前]
+[语音/实时/流式] [智能体/会话] [支持中断/需要密钥/在后台运行]，[详见下文/示例如下/参见文档]
+[提示注入/越狱/指令覆盖] [是一种风险/会影响模型/需要防护]，[应把工具输出视为数据/不要把密钥写入提示/请限制工具的权限]
+[エージェント/アシスタント/モデル] は [ツールを呼び出し/他のエージェントに引き継ぎ/指示に従い/構造化された出力を返し]ます
+[システムプロンプト/指示/ロール/プロンプトテンプレート] [パラメーター/フィールド/オプション] は [既定値を設定/基本の指示を上書き/動作を変更]します
+[入力/出力] ガードレール は [エージェント/モデル] [の実行前に/の回答後に] [実行され/確認し/停止し]ます。[例外が発生します/詳しくは以下を参照してください]
+[まず/次に/その後]、[エージェント/ツール/セッション/プロンプト] を [作成し/定義し/設定し/実行し]、[名前と指示を付けます/ランナーに渡します]
+[ランナー/クライアント/ループ] は [以前のメッセージ/会話履歴/ツールの出力/システムメッセージ] を [送信/保持/破棄] します
+[プロンプトインジェクション/脱獄/指示の上書き] は [リスクの一つ/攻撃の一種] です。[ツールの出力はデータとして扱います/秘密をプロンプトに書かないでください]
+[音声/リアルタイム/ストリーミング] [エージェント/セッション] は [割り込みに対応しています/鍵が必要です/バックグラウンドで動作します]
+[에이전트/어시스턴트/모델]는 [도구를 호출하고/다른 에이전트에게 넘기고/지시를 따르고/구조화된 출력을 반환하고] [결과를 기록합니다/실행을 마칩니다]
+[시스템 프롬프트/지시/역할/프롬프트 템플릿] [매개변수/필드/옵션]는 [기본값을 설정합니다/기본 지시를 대체합니다/동작을 바꿉니다]
+[입력/출력] 가드레일은 [에이전트/모델] [실행 전에/응답 후에] [실행됩니다/검사합니다]. [예외가 발생합니다/자세한 내용은 아래를 참고하세요]
+[먼저/다음으로/그런 다음] [에이전트/도구/세션/프롬프트]를 [만들고/정의하고/설정하고] [이름과 지시를 지정합니다/러너에 전달합니다]
+[러너/클라이언트/루프]는 [이전 메시지/대화 기록/도구 출력/시스템 메시지]를 [보냅니다/유지합니다/버립니다]
+[프롬프트 인젝션/탈옥/지시 덮어쓰기]은 [위험 중 하나입니다/공격의 한 종류입니다]. [도구 출력은 데이터로 취급하세요/비밀을 프롬프트에 넣지 마세요]
+[der Agent/der Assistent/das Modell] [ruft Werkzeuge auf/folgt den Anweisungen/übergibt an einen anderen Agenten/gibt strukturierte Daten zurück], [bis der Lauf endet/wenn es nötig ist/sobald der Nutzer zustimmt]
+[der Systemprompt/die Rolle/die Anweisung/die Vorlage] [wird beim Start gesetzt/überschreibt die Vorgabe/steht in der Konfiguration/gilt für alle Sitzungen]"""
 
 #: Sentences of documentation, articles, tickets and mails about attacks. `{body}` is an attack that is quoted.
 PROSE = """[prompt injection/injection/instruction override] [is/remains/was long] [a/the] [class of attacks/vulnerability/risk/problem] in which [text/input/untrusted content/a document] [is read as an instruction/overrides the instructions of an application/changes what a model does]

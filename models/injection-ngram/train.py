@@ -32,20 +32,22 @@ import numpy as np
 from scipy import optimize, sparse
 
 SHIPPED = "shipped"
-MAGIC = b"sift-ngram\x00\x01"
+MAGIC = b"sift-ngram\x00\x02"
 SEED = 8
 #: Strength of the L2 penalty, per sample: chosen on jailbreaks and phrases held out of training, not of the test.
 PENALTY = 3e-6
 #: Rounds without any fold, and more of them from there on for each fold and for what is shipped.
-ROUNDS, AGAIN = 3, 2
+ROUNDS, AGAIN = 3, 1
 #: Steps of L-BFGS in a round, from nothing and from weights that are nearly right.
-STEPS, STEPS_AGAIN = 60, 35
+STEPS, STEPS_AGAIN = 60, 40
 #: Harmless windows above these log-odds count more in the next round, by this factor.
 NEAR, NEAR_WEIGHT = -4.0, 3.0
 #: Windows that are this far on the right side have next to no say: of them one in `THIN` is taken for all.
 EASY, THIN = 4.5, 8
 #: Share of the machine's texts that are read: more of them made no difference.
-LOCAL_SHARE = 0.6
+LOCAL_SHARE = 0.35
+#: Longest of what people asked that is put where attacks are.
+ASKED = 300
 #: Processes that compute features and fit folds.
 WORKERS = 2
 #: Families of harmless text that are few and hard count more.
@@ -61,6 +63,7 @@ class Windows:
         self.indices: list[np.ndarray] = []
         self.scales: list[float] = []
         self.text: list[int] = []
+        self.kinds: list[int] = []
 
     def add(self, folded: bytes, text: int, spans: list[tuple[int, int]]) -> None:
         """Adds the windows of one text."""
@@ -72,19 +75,23 @@ class Windows:
             self.indices.append(indices[low:high])
             self.scales.append(features.scale(end - begin))
             self.text.append(text)
+            self.kinds.append(features.kind(begin, end, len(folded)))
 
     def matrix(self) -> sparse.csr_matrix:
         """One row for a window, a value for each of its features."""
         starts = np.concatenate([[0], np.cumsum([len(row) for row in self.indices])])
         values = np.repeat(np.array(self.scales, dtype=np.float32), np.diff(starts))
         columns = np.concatenate(self.indices) if self.indices else np.zeros(0, dtype=np.int32)
-        return sparse.csr_matrix((values, columns, starts), shape=(len(self.indices), 1 << features.BITS))
+        grams = sparse.csr_matrix((values, columns, starts), shape=(len(self.indices), 1 << features.BITS))
+        kinds = sparse.csr_matrix(np.array(self.kinds)[:, None] == np.arange(1, features.KINDS), dtype=np.float32)
+        return sparse.hstack([grams, kinds], format="csr")
 
     def join(self, more: Windows) -> None:
         """Adds the windows of others, whose texts are numbered on."""
         first = self.text[-1] + 1 if self.text else 0
         self.indices += more.indices
         self.scales += more.scales
+        self.kinds += more.kinds
         self.text += [first + number for number in more.text]
 
 
@@ -125,8 +132,11 @@ def generated(maker: generate.Generator, count: int) -> Windows:
     source = random.Random(SEED + 1)
     for number in range(count):
         kind, attack = maker.attack()
-        if source.random() < (0.35 if kind != "indirect" else 0.1):
+        pick = source.random()
+        if pick < (0.35 if kind != "indirect" else 0.1):
             before, after = "", ""
+        elif pick < 0.55 and kind == "direct":
+            before, attack, after = maker.among(attack)
         else:
             before, attack, after = maker.surrounded(attack)
         head, body = features.fold(before), features.fold(attack)
@@ -178,6 +188,7 @@ def joined(kinds: Sequence[tuple[Windows, Sequence[float], bool]]) -> Part:
     for more, weights, chosen in kinds:
         windows.indices += more.indices
         windows.scales += more.scales
+        windows.kinds += more.kinds
         windows.text += [number + len(weight) for number in more.text]
         weight += weights
         mined += [chosen] * len(weights)
@@ -235,28 +246,31 @@ def best(scores: np.ndarray, texts: np.ndarray, most: int) -> np.ndarray:
     return order[np.arange(len(order)) - first < most]
 
 
-def quantise(x: np.ndarray) -> tuple[np.ndarray, float, float]:
-    """Weights as signed bytes, what one unit is worth, and the bias."""
-    unit = float(np.float32(np.quantile(np.abs(x[:-1]), 0.9999) / 127))
-    return np.clip(np.rint(x[:-1] / unit), -127, 127).astype(np.int8), unit, float(np.float32(x[-1]))
+def quantise(x: np.ndarray) -> tuple[np.ndarray, float, list[float]]:
+    """Weights as signed bytes, what one unit is worth, and the bias of each kind of window."""
+    table = x[: 1 << features.BITS]
+    unit = float(np.float32(np.quantile(np.abs(table), 0.9999) / 127))
+    more = x[1 << features.BITS : -1]
+    biases = [float(np.float32(x[-1] + value)) for value in (0.0, *more)]
+    return np.clip(np.rint(table / unit), -127, 127).astype(np.int8), unit, biases
 
 
-def weights_file(table: np.ndarray, unit: float, bias: float) -> bytes:
-    """The file that Rust reads: magic, bits, gram, block, blocks, shortest, unit and bias, then the weights."""
-    head = (features.BITS, features.GRAM, features.BLOCK, features.BLOCKS, features.SHORTEST)
-    return MAGIC + struct.pack("<5I2f", *head, unit, bias) + table.tobytes()
+def weights_file(table: np.ndarray, unit: float, biases: Sequence[float]) -> bytes:
+    """The file that Rust reads: magic, bits, gram, block, blocks, short, shortest, unit and biases, then the weights."""
+    head = (features.BITS, features.GRAM, features.BLOCK, features.BLOCKS, features.SHORT, features.SHORTEST)
+    return MAGIC + struct.pack(f"<6I{1 + features.KINDS}f", *head, unit, *biases) + table.tobytes()
 
 
 def write(out: Path, x: np.ndarray, texts: int, attacks: int) -> str:
     """Weights, their hash, which is given back, the manifest and the vectors."""
-    table, unit, bias = quantise(x)
-    raw = weights_file(table, unit, bias)
+    table, unit, biases = quantise(x)
+    raw = weights_file(table, unit, biases)
     digest = hashlib.sha256(raw).hexdigest()
     out.mkdir(parents=True, exist_ok=True)
     (out / "injection.bin").write_bytes(raw)
     (out / "injection.sha256").write_text(f"{digest}\n", encoding="utf-8")
     (out / "manifest.toml").write_text(manifest(digest, len(raw), texts, attacks), encoding="utf-8")
-    lines = [json.dumps(vector, ensure_ascii=True) for vector in vectors(table.astype(np.float64) * unit, bias)]
+    lines = [json.dumps(vector, ensure_ascii=True) for vector in vectors(table.astype(np.float64) * unit, biases)]
     (out / "vectors.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return digest
 
@@ -277,12 +291,12 @@ generated_attacks = {attacks}
 """
 
 
-def text_score(text: str, weights: np.ndarray, bias: float) -> float:
+def text_score(text: str, weights: np.ndarray, biases: Sequence[float]) -> float:
     """The logit of a text."""
-    return float(features.scores(features.fold(text), weights, bias).max())
+    return float(features.scores(features.fold(text), weights, biases).max())
 
 
-def vectors(weights: np.ndarray, bias: float) -> list[dict[str, object]]:
+def vectors(weights: np.ndarray, biases: Sequence[float]) -> list[dict[str, object]]:
     """Texts with their features and scores, for the tests of both sides."""
     maker = generate.Generator(SEED + 5, ["A page about bread. It rises.\nThen it is baked."])
     source = random.Random(SEED + 6)
@@ -299,7 +313,7 @@ def vectors(weights: np.ndarray, bias: float) -> list[dict[str, object]]:
         positions, indices = features.features(folded)
         pairs = sorted(zip(positions.tolist(), indices.tolist(), strict=True))
         digest = hashlib.sha256(b"".join(struct.pack("<II", *pair) for pair in pairs)).hexdigest()
-        out.append({"text": text, "features": len(pairs), "sha256": digest, "score": text_score(text, weights, bias)})
+        out.append({"text": text, "features": len(pairs), "sha256": digest, "score": text_score(text, weights, biases)})
     return out
 
 
@@ -311,8 +325,8 @@ def main() -> None:  # noqa: PLR0915 -- one recipe, from top to bottom
     parser.add_argument("--packages", action="append", default=[], help="more folders of installed Python packages")
     parser.add_argument("--out", type=Path, required=True, help="where weights and vectors go")
     parser.add_argument("--folds", type=Path, help="where weights for measuring go, one file for each fold")
-    parser.add_argument("--attacks", type=int, default=50_000)
-    parser.add_argument("--twins", type=int, default=18_000)
+    parser.add_argument("--attacks", type=int, default=40_000)
+    parser.add_argument("--twins", type=int, default=13_000)
     options = parser.parse_args()
     began = time.monotonic()
 
@@ -333,7 +347,9 @@ def main() -> None:  # noqa: PLR0915 -- one recipe, from top to bottom
     say(f"{len(found)} attacks that were found, {len(benign)} harmless texts")
 
     # What attacks are put into is in the training of all weights: none says anything of a fold.
-    maker = generate.Generator(SEED, [row.text for row in benign if row.fold == corpus.ALWAYS and len(row.text) > 200])
+    always = [row for row in benign if row.fold == corpus.ALWAYS]
+    asked = [row.text for row in always if row.family == "prompts" and len(row.text) <= ASKED]
+    maker = generate.Generator(SEED, [row.text for row in always if len(row.text) > 200], asked)
     attacks = generated(maker, options.attacks)
     made = [make() for make, share in maker.harmless for _ in range(int(options.twins * share))]
     plus = joined(
@@ -361,12 +377,12 @@ def main() -> None:  # noqa: PLR0915 -- one recipe, from top to bottom
         )
 
     def of_fold(number: int) -> Callable[[corpus.Row], bool]:
-        return lambda row: row.fold == number
+        return lambda row: corpus.held(row, number)
 
     def of_fifth(number: int) -> Callable[[corpus.Row], bool]:
         return lambda row: row.source == corpus.PEOPLE and fifths[row.text] == number
 
-    x = np.zeros((1 << features.BITS) + 1)
+    x = np.zeros((1 << features.BITS) + features.KINDS)
     x = rounds(plus, minus, kept(lambda row: row.fold != corpus.ALWAYS), x, ROUNDS)
     say(f"without any fold: bias {x[-1]:.2f}")
     held: dict[str, Callable[[corpus.Row], bool]] = {SHIPPED: lambda _: False}

@@ -130,11 +130,11 @@ impl Group {
 fn opening(opening: &Opening) -> String {
     match opening {
         Opening::At { place, sets } => format!("EmbeddedOpening::At(Place::{place:?}, &{sets:?}),"),
-        Opening::Sign { sign, far, left, sets } => {
-            format!("EmbeddedOpening::Sign({sign}, {far}, {left:?}, &{sets:?}),")
+        Opening::Sign { sign, near, far, left, sets } => {
+            format!("EmbeddedOpening::Sign({sign}, {near}, {far}, {left:?}, &{sets:?}),")
         }
-        Opening::Colons { far, core, stop } => {
-            format!("EmbeddedOpening::Colons({far}, {core:?}, {stop:?}),")
+        Opening::Colons { far, core, stop, lead } => {
+            format!("EmbeddedOpening::Colons({far}, {core:?}, {stop:?}, {lead:?}),")
         }
     }
 }

@@ -753,7 +753,24 @@ class TestRevocation:
         finally:
             kernel.reinstate(agent="support-bot")
 
-    @pytest.mark.parametrize("subject", [{}, {"tenant": "a", "key": "b"}, {"session": "a", "agent": "b"}])
+    def test_a_session_is_that_of_its_agent(self, kernel, key):
+        grant = sf.SessionGrant(session="revoked", tenant="acme", agent="support-bot", roles=["support"], seconds=60)
+        session = kernel.open_session(sf.sign_grant(grant, key))
+        asked = refund(1, session="revoked")
+        for tenant, agent, allowed in (
+            ("globex", "support-bot", True),
+            ("acme", "other-bot", True),
+            ("acme", "support-bot", False),
+        ):
+            kernel.revoke(tenant=tenant, agent=agent, session="revoked")
+            try:
+                assert kernel.authorize(*session.mac(asked)).allowed is allowed
+            finally:
+                kernel.reinstate(tenant=tenant, agent=agent, session="revoked")
+
+    @pytest.mark.parametrize(
+        "subject", [{}, {"tenant": "a", "key": "b"}, {"session": "a", "agent": "b"}, {"session": "a"}]
+    )
     def test_one_thing_is_named(self, kernel, subject):
         with pytest.raises(sf.ConfigError):
             kernel.revoke(**subject)

@@ -1,11 +1,13 @@
 //! Approvals: what waits for people, what they sign, and how it is used once.
 //!
 //! An approval is bound to the digest of the action, which leaves out nonce and times, so the same action can be
-//! asked for again when it was approved, and no other one can. Approvers get a copy of the action that is sealed
+//! asked for again when it was approved, and no other one can. What is stored and shown is a digest that nobody finds
+//! the action by (`opening`). Approvers get a copy of the action, with what the digest is checked with, that is sealed
 //! for their key; what they sign holds the digest of what they read.
 
 use sha2::{Digest, Sha256};
 use sift_ledger::keys::PrivateKey;
+use sift_ledger::receipt::blind_action;
 use zeroize::Zeroizing;
 
 use crate::error::{KernelError, Result};
@@ -100,7 +102,7 @@ pub struct Signed {
 pub struct ApprovalRecord {
     /// Random, 32 hexadecimal digits.
     pub id: String,
-    /// SHA-256 of the canonical action.
+    /// What its receipts say of the action: [`sift_ledger::receipt::blind_action`], with the opening of its `id`.
     pub action: Vec<u8>,
     /// Who asks.
     pub tenant: String,
@@ -133,9 +135,9 @@ pub struct ApprovalRecord {
 impl ApprovalRecord {
     /// What an approver signs.
     ///
-    /// Args: the kernel it is for, the digest of the action that was read, what is said.
+    /// Args: the kernel it is for; what [`Self::action`] should be, by what was read; what is said.
     pub fn preimage(&self, audience: &str, action: &[u8], verdict: Verdict) -> Vec<u8> {
-        Preimage::new("sift-approval-v1")
+        Preimage::new("sift-approval-v2")
             .text(audience)
             .text(&self.id)
             .bytes(action)
@@ -158,17 +160,28 @@ impl ApprovalRecord {
         key_id: &str,
         key: &PrivateKey,
     ) -> Result<Zeroizing<Vec<u8>>> {
+        self.read(audience, key_id, key).map(|(action, _)| action)
+    }
+
+    /// The action, and what receipts say of it.
+    fn read(
+        &self,
+        audience: &str,
+        key_id: &str,
+        key: &PrivateKey,
+    ) -> Result<(Zeroizing<Vec<u8>>, [u8; 32])> {
         let copy =
             self.sealed.iter().find(|sealed| sealed.approver == key_id).ok_or_else(|| {
                 KernelError::Invalid(format!("there is no copy of the action for key `{key_id}`"))
             })?;
-        let action = seal::open(&key.scalar(), &seal_label(audience, &self.id), &copy.bytes)?;
-        if digest(&action).as_slice() != self.action {
-            return Err(KernelError::Invalid(
-                "the copy is not the action that is to be approved".to_owned(),
-            ));
+        let copy = seal::open(&key.scalar(), &seal_label(audience, &self.id), &copy.bytes)?;
+        if let Some((opening, action)) = copy.split_first_chunk::<32>() {
+            let known = blind_action(opening, &digest(action));
+            if known.as_slice() == self.action {
+                return Ok((Zeroizing::new(action.to_vec()), known));
+            }
         }
-        Ok(action)
+        Err(KernelError::Invalid("the copy is not the action that is to be approved".to_owned()))
     }
 
     /// An approver's signature, over what was read and not over what the kernel says it is.
@@ -183,14 +196,14 @@ impl ApprovalRecord {
         key: &PrivateKey,
         verdict: Verdict,
     ) -> Result<[u8; 64]> {
-        let action = self.open(audience, key_id, key)?;
-        Ok(key.sign(&self.preimage(audience, &digest(&action), verdict)))
+        let (_, known) = self.read(audience, key_id, key)?;
+        Ok(key.sign(&self.preimage(audience, &known, verdict)))
     }
 }
 
 /// What a sealed copy belongs to.
 pub(crate) fn seal_label(audience: &str, id: &str) -> Vec<u8> {
-    Preimage::new("sift-approval-copy-v1").text(audience).text(id).finish()
+    Preimage::new("sift-approval-copy-v2").text(audience).text(id).finish()
 }
 
 /// The digest an action is known by: SHA-256 of its canonical JSON (RFC 8785).

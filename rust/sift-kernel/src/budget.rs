@@ -9,11 +9,15 @@
 //! durable and the rest is memory: a crash forgets what of `drawn` was not used, and so loses headroom, never
 //! grants it twice.
 //!
+//! What an action cost is its caller's word, and a limit may be shared. So an action is charged what it says, up to
+//! `overrun` times its reservation, and whoever says more gets nothing more out of that limit until its window ends:
+//! one settlement neither empties what others share, nor is it a way to spend past a cap again and again.
+//!
 //! No charge is above 2^53 - 1, the largest integer that a receipt can say, and no account goes beyond what its
 //! column holds: one that is full stays full.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -167,6 +171,10 @@ pub struct Limit {
     /// unless said otherwise.
     #[serde(default)]
     pub block: Option<i64>,
+    /// How many times its reservation an action is charged at most. An agent that says more gets nothing more out of
+    /// this limit until the window ends. 2 unless said otherwise.
+    #[serde(default = "twice")]
+    pub overrun: i64,
     /// Which actions are counted.
     #[serde(default)]
     pub only: Only,
@@ -210,6 +218,10 @@ fn one() -> i64 {
     1
 }
 
+fn twice() -> i64 {
+    2
+}
+
 impl Rate {
     /// Microseconds from one action to the next.
     fn interval_us(&self) -> i64 {
@@ -243,6 +255,12 @@ impl Budgets {
             if limit.cap < 0 || limit.block.is_some_and(|block| block < 1) {
                 return wrong(format!(
                     "limit `{}`: `cap` and `block` must be positive",
+                    limit.key()
+                ));
+            }
+            if limit.overrun < 1 {
+                return wrong(format!(
+                    "limit `{}`: `overrun` must be 1 or more: an action costs what it reserved at least",
                     limit.key()
                 ));
             }
@@ -332,10 +350,12 @@ impl LeaseState {
 pub struct Outcome {
     /// The state it is in now.
     pub state: LeaseState,
-    /// What was charged.
+    /// What it cost: what was charged, but where `barred` says that this was less.
     pub charged: Vec<Charge>,
-    /// More was charged than was reserved.
+    /// It cost more than was reserved.
     pub overrun: bool,
+    /// It cost more than a limit charges: its agent gets nothing more out of that one.
+    pub barred: bool,
 }
 
 /// What becomes of an action.
@@ -356,6 +376,8 @@ pub(crate) enum Ending {
 pub enum Refused {
     /// A cap would be exceeded: which limit.
     Exceeded(String),
+    /// The agent said of an action that it cost more than a limit charges: which limit.
+    Barred(String),
     /// Too many in this time: which rate.
     Rate(String),
     /// No limit caps what would be charged.
@@ -373,6 +395,16 @@ struct Place {
     limit: usize,
     scope: String,
     window_ms: i64,
+    what: Kept,
+}
+
+/// What is kept under a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Kept {
+    /// An account.
+    Account,
+    /// What an agent said beyond what is charged; the scope is `tenant/agent`.
+    Beyond,
 }
 
 #[derive(Debug, Default)]
@@ -416,6 +448,8 @@ struct Books {
     leases: HashMap<String, Lease>,
     expiry: BinaryHeap<Reverse<(i64, String)>>,
     ended: VecDeque<(i64, String)>,
+    /// Agents that get nothing more out of a limit.
+    barred: HashSet<Place>,
     /// Overruns that the store could not be told yet.
     owed: HashMap<Place, i64>,
     open: usize,
@@ -480,15 +514,65 @@ impl Ledgers {
             paying: Mutex::default(),
         };
         ledgers.forget_windows(now)?;
+        ledgers.load_barred()?;
         Ok(ledgers)
+    }
+
+    fn load_barred(&self) -> std::result::Result<(), StoreError> {
+        let mut books = lock(&self.books);
+        for (number, key) in self.keys.iter().enumerate() {
+            for account in self.store.accounts(&beyond(key))? {
+                books.barred.insert(Place {
+                    limit: number,
+                    scope: account.scope,
+                    window_ms: account.window_ms,
+                    what: Kept::Beyond,
+                });
+            }
+        }
+        Ok(())
     }
 
     /// Takes windows that are over out of the store, but for the last one of each limit.
     pub(crate) fn forget_windows(&self, now: Now) -> std::result::Result<(), StoreError> {
-        for (limit, key) in self.budgets.limit.iter().zip(&self.keys) {
+        for (number, (limit, key)) in self.budgets.limit.iter().zip(&self.keys).enumerate() {
             if let Some(window) = limit.window.ms() {
-                self.store.forget_windows(key, now.wall - now.wall.rem_euclid(window) - window)?;
+                let before = now.wall - now.wall.rem_euclid(window) - window;
+                self.store.forget_windows(key, before)?;
+                self.store.forget_windows(&beyond(key), before)?;
+                let over = |place: &Place| place.limit == number && place.window_ms < before;
+                lock(&self.books).barred.retain(|place| !over(place));
             }
+        }
+        Ok(())
+    }
+
+    /// Lets an agent at the limits again that it was barred from.
+    ///
+    /// Args: the tenant, empty for all; the agent.
+    pub(crate) fn forgive(&self, tenant: &str, agent: &str) -> std::result::Result<(), StoreError> {
+        let is = |place: &&Place| {
+            place
+                .scope
+                .split_once('/')
+                .is_some_and(|(one, name)| name == agent && (tenant.is_empty() || one == tenant))
+        };
+        let barred: Vec<Place> = lock(&self.books).barred.iter().filter(is).cloned().collect();
+        if barred.is_empty() {
+            return Ok(());
+        }
+        // What is owed would be written after it was forgiven.
+        self.pay()?;
+        let mut said = Vec::with_capacity(barred.len());
+        for place in &barred {
+            let key = self.store_key(place);
+            let amount = self.store.drawn(&key)?;
+            said.push((key, amount));
+        }
+        self.store.give_back(&said)?;
+        let mut books = lock(&self.books);
+        for place in &barred {
+            books.barred.remove(place);
         }
         Ok(())
     }
@@ -498,8 +582,12 @@ impl Ledgers {
     }
 
     fn store_key(&self, place: &Place) -> AccountKey {
+        let limit = self.keys.get(place.limit).map(String::as_str).unwrap_or_default();
         AccountKey {
-            limit: self.keys.get(place.limit).cloned().unwrap_or_default(),
+            limit: match place.what {
+                Kept::Account => limit.to_owned(),
+                Kept::Beyond => beyond(limit),
+            },
             scope: place.scope.clone(),
             window_ms: place.window_ms,
         }
@@ -527,7 +615,7 @@ impl Ledgers {
                 };
                 let window_ms =
                     limit.window.ms().map_or(0, |length| now.wall - now.wall.rem_euclid(length));
-                places.push(Place { limit: number, scope, window_ms });
+                places.push(Place { limit: number, scope, window_ms, what: Kept::Account });
             }
             if places.is_empty() || charge.amount < 0 {
                 return Err(Refused::Uncapped(format!("{}/{}", charge.budget, charge.unit)));
@@ -580,6 +668,17 @@ impl Ledgers {
                 let own = books.holders.get(&holder).copied().unwrap_or(0);
                 if own >= self.bounds.entries.saturating_sub(books.open) {
                     return Err(Refused::Full);
+                }
+                if !books.barred.is_empty() {
+                    let agent = format!("{}/{}", who.tenant, who.agent);
+                    for &place in wanted.keys() {
+                        let barred =
+                            Place { scope: agent.clone(), what: Kept::Beyond, ..place.clone() };
+                        if books.barred.contains(&barred) {
+                            let limit = self.budgets.limit.get(place.limit);
+                            return Err(Refused::Barred(limit.map(Limit::key).unwrap_or_default()));
+                        }
+                    }
                 }
                 let paid = self.pass_rates(&mut books, &rates, now)?;
                 for (&place, &amount) in &wanted {
@@ -728,7 +827,7 @@ impl Ledgers {
     /// Ends a lease that has not ended. Returns what must be charged to the store beyond what was drawn.
     fn end_in(&self, books: &mut Books, id: &str, ending: Ending, now: Now) -> Vec<(Place, i64)> {
         let mut beyond = Vec::new();
-        let Books { accounts, leases, ended, open, holders, .. } = books;
+        let Books { accounts, leases, ended, open, holders, barred, .. } = books;
         let Some(lease) = leases.get_mut(id).filter(|lease| lease.ended.is_none()) else {
             return beyond;
         };
@@ -741,7 +840,9 @@ impl Ledgers {
             },
             charged: Vec::with_capacity(lease.items.len()),
             overrun: false,
+            barred: false,
         };
+        let agent = lease.about.as_ref().map(|about| format!("{}/{}", about.tenant, about.agent));
         for (charge, places) in &lease.items {
             let amount = match &ending {
                 Ending::Settle(actual) => {
@@ -752,6 +853,23 @@ impl Ledgers {
             };
             outcome.overrun |= amount > charge.amount;
             for place in places {
+                let most = self
+                    .budgets
+                    .limit
+                    .get(place.limit)
+                    .map_or(i64::MAX, |limit| charge.amount.saturating_mul(limit.overrun));
+                let mut amount = amount;
+                // Where nobody can be barred any more the account pays it all.
+                if amount > most && barred.len() < self.bounds.entries {
+                    if let Some(agent) = &agent {
+                        let out =
+                            Place { scope: agent.clone(), what: Kept::Beyond, ..place.clone() };
+                        beyond.push((out.clone(), amount.saturating_sub(most)));
+                        barred.insert(out);
+                        outcome.barred = true;
+                        amount = most;
+                    }
+                }
                 let account = accounts.entry(place.clone()).or_default();
                 account.reserved = account.reserved.saturating_sub(charge.amount);
                 account.settled = account.settled.saturating_add(amount);
@@ -952,6 +1070,11 @@ impl Ledgers {
     }
 }
 
+/// What the store knows the agents by that a limit bars.
+fn beyond(limit: &str) -> String {
+    format!("{limit}/beyond")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -1092,10 +1215,94 @@ mod tests {
         assert_eq!(settled(&books), [(0, 600), (0, 300), (0, 900)]);
     }
 
+    fn cost(amount: i64) -> BTreeMap<String, i64> {
+        BTreeMap::from([("usd_micros".to_owned(), amount)])
+    }
+
+    #[test]
+    fn a_settlement_takes_twice_its_reservation_and_bars_whoever_says_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = SqliteStore::open(&folder.path().join("kernel.sqlite")).unwrap();
+        let stores: [Arc<dyn Store>; 2] = [Arc::new(MemoryStore::default()), Arc::new(file)];
+        for store in stores {
+            let books = ledgers(HIERARCHY, store.clone());
+            let lease = books.reserve(&who("acme", "a"), &[charge(10)], NOW).unwrap();
+            let ended = books.settle(&lease, cost(20), NOW).unwrap();
+            assert_eq!((ended.overrun, ended.barred), (true, false));
+            let lease = books.reserve(&who("acme", "a"), &[charge(10)], NOW).unwrap();
+            let ended = books.settle(&lease, cost(MAX_INTEGER), NOW).unwrap();
+            assert_eq!((ended.overrun, ended.barred), (true, true));
+            assert_eq!(ended.charged[0].amount, MAX_INTEGER, "what it said");
+            assert_eq!(settled(&books), [(0, 40), (0, 40)]);
+            // Others have what they had; so has the agent of this name elsewhere.
+            books.reserve(&who("acme", "b"), &[charge(600)], NOW).unwrap();
+            books.reserve(&who("other", "a"), &[charge(600)], NOW).unwrap();
+            let barred = |books: &Ledgers, now| {
+                let refused = books.reserve(&who("acme", "a"), &[charge(1)], now);
+                matches!(refused, Err(Refused::Barred(_)))
+            };
+            assert!(barred(&books, NOW));
+            books.close().unwrap();
+            // It is durable, and ends with the windows: an hour, then a day.
+            let books = ledgers(HIERARCHY, store.clone());
+            assert!(barred(&books, NOW) && barred(&books, later(3_600_000)));
+            books.reserve(&who("acme", "a"), &[charge(1)], later(86_400_000)).unwrap();
+            books.forget_windows(later(3 * 86_400_000)).unwrap();
+            assert!(lock(&books.books).barred.is_empty());
+            assert!(ledgers(HIERARCHY, store.clone()).books.lock().unwrap().barred.is_empty());
+        }
+    }
+
+    #[test]
+    fn who_is_barred_can_be_forgiven() {
+        let store = Arc::new(MemoryStore::default());
+        let books = ledgers(HIERARCHY, store.clone());
+        let bar = |tenant: &str| {
+            let lease = books.reserve(&who(tenant, "a"), &[charge(1)], NOW).unwrap();
+            assert!(books.settle(&lease, cost(5), NOW).unwrap().barred);
+        };
+        let barred = |books: &Ledgers, tenant: &str| {
+            books.reserve(&who(tenant, "a"), &[charge(1)], NOW).is_err()
+        };
+        for (tenant, who) in [("acme", "acme"), ("", "acme")] {
+            bar(who);
+            books.forgive("other", "a").unwrap();
+            books.forgive(tenant, "b").unwrap();
+            assert!(barred(&books, "acme"));
+            books.forgive(tenant, "a").unwrap();
+            assert!(!barred(&books, "acme") && !barred(&ledgers(HIERARCHY, store.clone()), "acme"));
+        }
+        bar("acme");
+        store.break_down(true);
+        assert!(books.forgive("acme", "a").is_err());
+        store.break_down(false);
+        assert!(barred(&books, "acme"), "it could not be written");
+    }
+
+    #[test]
+    fn who_is_barred_stays_so_when_that_could_not_be_written() {
+        let store = Arc::new(MemoryStore::default());
+        let books = ledgers(HIERARCHY, store.clone());
+        let lease = books.reserve(&who("acme", "a"), &[charge(1)], NOW).unwrap();
+        store.break_down(true);
+        assert!(matches!(books.settle(&lease, cost(9), NOW), Err(KernelError::Unavailable(_))));
+        assert!(books.reserve(&who("acme", "a"), &[charge(1)], NOW).is_err());
+        store.break_down(false);
+        assert!(books.settle(&lease, cost(9), NOW).unwrap().barred);
+        let again = ledgers(HIERARCHY, store);
+        let refused = again.reserve(&who("acme", "a"), &[charge(1)], NOW);
+        assert!(matches!(refused, Err(Refused::Barred(_))));
+    }
+
+    /// As `HIERARCHY`, where an action may cost any number of times what it reserved.
+    fn trusting() -> String {
+        HIERARCHY.replace("window", &format!("overrun = {MAX_INTEGER}\nwindow"))
+    }
+
     #[test]
     fn an_overrun_is_charged_and_blocks() {
         let store = Arc::new(MemoryStore::default());
-        let books = ledgers(HIERARCHY, store.clone());
+        let books = ledgers(&trusting(), store.clone());
         let lease = books.reserve(&who("acme", "a"), &[charge(500)], NOW).unwrap();
         let actual = BTreeMap::from([("usd_micros".to_owned(), 5_000)]);
         assert!(books.settle(&lease, actual, NOW).unwrap().overrun);
@@ -1115,7 +1322,7 @@ mod tests {
     #[test]
     fn an_overrun_that_could_not_be_written_is_written_later() {
         let store = Arc::new(MemoryStore::default());
-        let books = ledgers(HIERARCHY, store.clone());
+        let books = ledgers(&trusting(), store.clone());
         let lease = books.reserve(&who("acme", "a"), &[charge(500)], NOW).unwrap();
         let actual = BTreeMap::from([("usd_micros".to_owned(), 5_000)]);
         books.reserve(&who("other", "a"), &[charge(1)], NOW).unwrap();
@@ -1180,7 +1387,7 @@ mod tests {
     fn no_amount_fills_more_than_its_account() {
         let folder = tempfile::tempdir().unwrap();
         let store = Arc::new(SqliteStore::open(&folder.path().join("kernel.sqlite")).unwrap());
-        let books = ledgers(HIERARCHY, store.clone());
+        let books = ledgers(&trusting(), store.clone());
         let refused = books.reserve(&who("acme", "a"), &[charge(MAX_INTEGER + 1)], NOW);
         assert!(matches!(refused, Err(Refused::Exceeded(_))));
         let leases: Vec<_> =
@@ -1356,6 +1563,10 @@ mod tests {
             ("[[limit]]\nbudget='b'\nunit='u'\nscope='planet'\nwindow='1d'\ncap=1", "planet"),
             ("[[limit]]\nbudget='b'\nunit='u'\nscope='tenant'\nwindow='1x'\ncap=1", "1x"),
             ("[[limit]]\nbudget='b'\nunit='u'\nscope='tenant'\nwindow='1d'\ncap=1.5", "1.5"),
+            (
+                "[[limit]]\nbudget='b'\nunit='u'\nscope='tenant'\nwindow='1d'\ncap=1\noverrun=0",
+                "`overrun`",
+            ),
             ("[[rate]]\nname='r'\nscope='agent'\nlimit=0\nper='1m'", "positive"),
             ("[[rate]]\nname='r'\nscope='agent'\nlimit=1\nper='forever'", "positive"),
             ("[[rats]]\n", "rats"),

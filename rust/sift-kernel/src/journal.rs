@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
-use sift_ledger::log::{self, Log, LogConfig, LogError, Ticket};
+use sift_ledger::log::{self, Entry, Log, LogConfig, LogError, Ticket};
 
 use crate::error::{KernelError, Result};
 use crate::sync::{lock, read, write};
@@ -31,9 +31,6 @@ pub type Told = Box<dyn FnOnce(std::result::Result<Placed, JournalError>) + Send
 
 /// A receipt on its way.
 pub trait Pending: Send + Sync {
-    /// The place it will have if it becomes durable; a guess, that is for work to be done meanwhile.
-    fn expected(&self) -> u64;
-
     /// Waits until it is durable.
     ///
     /// Errors: the log failed, or took longer.
@@ -48,7 +45,7 @@ pub trait Journal: Send + Sync {
     /// Queues an entry.
     ///
     /// Errors: the log takes nothing any more.
-    fn append(&self, entry: Arc<[u8]>) -> std::result::Result<Arc<dyn Pending>, JournalError>;
+    fn append(&self, entry: Entry) -> std::result::Result<Arc<dyn Pending>, JournalError>;
 
     /// The `.tlog-proof` of an entry that is durable, as text.
     ///
@@ -119,10 +116,6 @@ fn placed(durable: log::Durable) -> Placed {
 }
 
 impl Pending for Ticket {
-    fn expected(&self) -> u64 {
-        self.index()
-    }
-
     fn wait(&self, timeout: Duration) -> std::result::Result<Placed, JournalError> {
         Ok(Ticket::wait(self, timeout).map(placed)?)
     }
@@ -133,7 +126,7 @@ impl Pending for Ticket {
 }
 
 impl Journal for LedgerJournal {
-    fn append(&self, entry: Arc<[u8]>) -> std::result::Result<Arc<dyn Pending>, JournalError> {
+    fn append(&self, entry: Entry) -> std::result::Result<Arc<dyn Pending>, JournalError> {
         self.with(|log| log.append(entry)).map(|ticket| Arc::new(ticket) as Arc<dyn Pending>)
     }
 
@@ -186,10 +179,6 @@ impl MemoryJournal {
 }
 
 impl Pending for Placed {
-    fn expected(&self) -> u64 {
-        self.index
-    }
-
     fn wait(&self, _timeout: Duration) -> std::result::Result<Placed, JournalError> {
         Ok(self.clone())
     }
@@ -200,12 +189,12 @@ impl Pending for Placed {
 }
 
 impl Journal for MemoryJournal {
-    fn append(&self, entry: Arc<[u8]>) -> std::result::Result<Arc<dyn Pending>, JournalError> {
+    fn append(&self, entry: Entry) -> std::result::Result<Arc<dyn Pending>, JournalError> {
         if self.broken.load(Ordering::SeqCst) {
             return Err(JournalError("the ledger was told to fail".to_owned()));
         }
         let mut entries = lock(&self.entries);
-        entries.push(entry);
+        entries.push(Arc::clone(entry.bytes()));
         let size = entries.len() as u64;
         Ok(Arc::new(Placed { index: size - 1, tree_size: size, checkpoint: Arc::from("") }))
     }

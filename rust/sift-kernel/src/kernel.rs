@@ -1,20 +1,21 @@
 //! The kernel: authenticate, evaluate, reserve, decide, record. In this order, and nowhere else.
 
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, RwLock};
 use std::time::Duration;
 
+use sift_ledger::dsse::{self, MAX_ENVELOPE};
 use sift_ledger::hex;
 use sift_ledger::jcs::Value as Json;
 use sift_ledger::keys::{Keyring, PrivateKey, PublicKey, Purpose};
-use sift_ledger::log::LogConfig;
-use sift_ledger::receipt::{self, Class, Fields, Statement};
-use sift_policy::json::{JsonLimits, Object, Value};
+use sift_ledger::log::{Entry, LogConfig};
+use sift_ledger::receipt::{self, Class, Fields, ReceiptError};
+use sift_policy::json::{JsonLimits, Value};
 use sift_policy::{Approver, ArgumentFinding, Effect, Policy, Request, Taint};
+use zeroize::Zeroizing;
 
 use crate::approval::{digest, seal_label, ApprovalRecord, ApprovalState, Sealed, Signed, Verdict};
 use crate::budget::{
@@ -27,14 +28,18 @@ use crate::decisions::Decisions;
 use crate::error::{file, KernelError, Result, StoreError};
 use crate::journal::{Journal, JournalError, LedgerJournal, Pending, Placed};
 use crate::nonce::{longest, Nonces, Reserved};
-use crate::opening::Openings;
-use crate::permit::Permit;
+use crate::opening::{opening_of, Openings};
+use crate::permit;
 use crate::process::Hold;
 use crate::request::{preimage, ActionRequest, Credential, Proof};
 use crate::revocation::{Revocations, Subject, SubjectKind};
 use crate::seal;
+use crate::seeds::{Seed, Seeds};
 use crate::session::{Elevation, Session, SignedElevation, SignedGrant};
-use crate::store::{Before, Mark, Noted, SqliteStore, Store, Trace, Undo};
+use crate::start::{
+    accept_after, check_charges, check_keys, check_ledger, check_store, CLOCK_INTERVAL,
+};
+use crate::store::{Mark, Noted, SqliteStore, Store, Trace, Undo, Waits};
 use crate::sync::{lock, read, write};
 use crate::wire::random;
 
@@ -131,10 +136,10 @@ pub struct Authorization {
     record: Option<Record>,
 }
 
-/// The receipt on its way, and what the permit will say.
+/// The receipt on its way, and what its permit is made of.
 #[derive(Clone)]
 struct Record {
-    receipt: Arc<[u8]>,
+    receipt: Entry,
     opening: [u8; 32],
     pending: Arc<dyn Pending>,
     permit: Option<Arc<Prepared>>,
@@ -143,11 +148,15 @@ struct Record {
 
 /// A permit that is not handed out yet, and maybe never.
 struct Prepared {
-    permit: Permit,
+    tenant: String,
+    agent: String,
     session: Option<String>,
     key_id: Option<String>,
-    /// Signed for the place that the receipt is expected to have.
-    signed: OnceLock<(i64, Vec<u8>)>,
+    lease: String,
+    secret: [u8; 32],
+    /// The statement, where the log alone signs the receipt: a permit is signed by itself.
+    statement: Option<Vec<u8>>,
+    made: OnceLock<Vec<u8>>,
 }
 
 impl Record {
@@ -273,7 +282,7 @@ pub struct Kernel {
     limits: JsonLimits,
     keys: RwLock<Arc<Keyring>>,
     policy: RwLock<Arc<Policy>>,
-    receipt_key: PrivateKey,
+    signer: Signer,
     openings: Openings,
     store: Arc<dyn Store>,
     journal: Arc<dyn Journal>,
@@ -294,8 +303,8 @@ pub struct Kernel {
     sessions: RwLock<HashMap<String, Arc<OpenSession>>>,
     elevations: RwLock<Vec<Held>>,
     ledgers: Ledgers,
-    /// Pending approvals by action: an action that is asked for again waits for the same people.
-    waiting: Mutex<HashMap<[u8; 32], String>>,
+    /// Pending approvals. Held while one is asked for or signed.
+    waiting: Mutex<HashSet<String>>,
     /// How to undo the actions of open leases, and until when that is kept.
     seeds: Mutex<Seeds>,
     scanner: Option<Arc<dyn ArgumentScanner>>,
@@ -307,14 +316,11 @@ pub struct Kernel {
     closed: AtomicBool,
 }
 
-/// How often the wall clock is noted in the store, milliseconds.
-const CLOCK_INTERVAL: i64 = 60_000;
-
 /// How long what was decided is kept in the store, milliseconds: approvals that are over, undos that nobody ran.
 const KEPT: i64 = 30 * 86_400_000;
 
-/// Most bytes of arguments that are held for actions that could have to be undone; no agent holds more than it leaves.
-const SEED_BYTES: usize = 256 << 20;
+/// Most bytes that a permit has and its receipt has not: a signature with the name of its key, the secret.
+const PERMIT_BYTES: usize = 1_024;
 
 /// The version that receipts name.
 const ENGINE: &str = concat!("sift-kernel ", env!("CARGO_PKG_VERSION"));
@@ -421,18 +427,16 @@ impl Kernel {
         store.note(&Noted { wall_ms: wall, steady_ms: steady, boot: clock.boot(), tree_size })?;
         tidy(store.as_ref(), wall)?;
         let revocations = Revocations::new(store.revoked()?);
-        let mut waiting = HashMap::new();
-        for approval in store.approvals(ApprovalState::Pending)? {
-            if let Ok(action) = <[u8; 32]>::try_from(approval.action.as_slice()) {
-                waiting.insert(action, approval.id);
-            }
-        }
+        let waiting =
+            store.approvals(ApprovalState::Pending)?.into_iter().map(|one| one.id).collect();
         let tolerance = skew.max(1_000);
         let bounds = Bounds {
             entries: config.lease.entries,
             lease_ms: config.lease.seconds.saturating_mul(1_000),
             memory_ms: config.lease.memory_seconds.saturating_mul(1_000),
         };
+        let mut seeds = Seeds::default();
+        seeds.share(&keys);
         let kernel = Self {
             limits: JsonLimits {
                 bytes: config.request.max_bytes,
@@ -454,11 +458,14 @@ impl Kernel {
             elevations: RwLock::default(),
             ledgers: Ledgers::new(budgets, Arc::clone(&store), bounds, now)?,
             waiting: Mutex::new(waiting),
-            seeds: Mutex::default(),
+            seeds: Mutex::new(seeds),
             keys: RwLock::new(Arc::new(keys)),
             policy: RwLock::new(Arc::new(policy)),
             openings: Openings::new(&receipt_key)?,
-            receipt_key,
+            signer: Signer {
+                key_id: config.receipt_key_id.as_str().into(),
+                key: Arc::new(receipt_key),
+            },
             store,
             journal,
             clock,
@@ -530,9 +537,9 @@ impl Kernel {
     /// Errors: as for [`Self::set_policy`] and [`Self::set_keys`].
     pub fn reload(&self, policy: Policy, keys: Keyring) -> Result<()> {
         self.check_usable()?;
-        check_keys(&keys, &self.config, &self.receipt_key)?;
+        check_keys(&keys, &self.config, &self.signer.key)?;
         check_charges(&policy, self.ledgers.budgets())?;
-        *write(&self.keys) = Arc::new(keys);
+        self.put_keys(keys);
         *write(&self.policy) = Arc::new(policy);
         Ok(())
     }
@@ -542,9 +549,14 @@ impl Kernel {
     /// Errors: as at the start; the old keys stay.
     pub fn set_keys(&self, keys: Keyring) -> Result<()> {
         self.check_usable()?;
-        check_keys(&keys, &self.config, &self.receipt_key)?;
-        *write(&self.keys) = Arc::new(keys);
+        check_keys(&keys, &self.config, &self.signer.key)?;
+        self.put_keys(keys);
         Ok(())
+    }
+
+    fn put_keys(&self, keys: Keyring) {
+        lock(&self.seeds).share(&keys);
+        *write(&self.keys) = Arc::new(keys);
     }
 
     /// Decides about an action.
@@ -928,25 +940,36 @@ impl Kernel {
     fn append(&self, fields: &Fields<'_>) -> Result<Queued> {
         let Mark { id, generation } = self.store.mark();
         let store = format!("{id}:{generation}");
-        let receipt: Arc<[u8]> = receipt::seal(
-            &Fields { store: Some(&store), engine: ENGINE, ..*fields },
-            (&self.config.receipt_key_id, &self.receipt_key),
-        )
-        .map_err(|error| KernelError::Unavailable(error.to_string()))?
-        .into();
-        let pending = self.journal.append(Arc::clone(&receipt)).map_err(not_recorded)?;
-        Ok((receipt, pending))
+        let fields = Fields { store: Some(&store), engine: ENGINE, ..*fields };
+        let unavailable = |error: ReceiptError| KernelError::Unavailable(error.to_string());
+        let statement = receipt::statement(&fields).map_err(unavailable)?;
+        let (receipt, statement) = match fields.class {
+            Class::Signed => (self.signer.later(statement), None),
+            Class::Batched => {
+                let entry = dsse::seal(receipt::PAYLOAD_TYPE, &statement, None);
+                (Entry::from(entry), Some(statement))
+            }
+        };
+        // A permit is somewhat longer, and must be read too.
+        if receipt.len() > MAX_ENVELOPE - PERMIT_BYTES {
+            return Err(unavailable(ReceiptError::TooLong));
+        }
+        let pending = self.journal.append(receipt.clone()).map_err(not_recorded)?;
+        Ok(Queued { receipt, statement, pending })
     }
 
-    /// What a receipt of this name says of an action.
-    fn blind(&self, name: &str, action: &[u8; 32]) -> [u8; 32] {
-        receipt::blind_action(&self.openings.opening(name, action), action)
+    /// What a receipt of this name and lease says of an action.
+    fn blind(&self, name: &str, lease: Option<&str>, action: &[u8; 32]) -> [u8; 32] {
+        receipt::blind_action(&self.openings.opening(name, lease, action), action)
     }
 
     /// A receipt of something that is not an authorization, on the disk when this returns.
     fn record_event(&self, fields: &Fields<'_>) -> Result<()> {
-        let (_, pending) = self.append(&Fields { class: self.class(), ..*fields })?;
-        pending.wait(Duration::from_millis(self.config.log.wait_ms)).map_err(not_recorded)?;
+        let queued = self.append(&Fields { class: self.class(), ..*fields })?;
+        queued
+            .pending
+            .wait(Duration::from_millis(self.config.log.wait_ms))
+            .map_err(not_recorded)?;
         Ok(())
     }
 
@@ -960,7 +983,9 @@ impl Kernel {
         answer: &Authorization,
     ) -> Result<Record> {
         let stamp = &credential.stamp;
-        let opening = self.openings.opening(&stamp.request_id, &caller.action);
+        let secret =
+            self.openings.secret(&stamp.request_id, answer.lease.as_deref(), &caller.action);
+        let opening = opening_of(&secret);
         let mut args = Vec::with_capacity(256);
         canonical::write(&request.args, &mut args)?;
         let rule_ids: Vec<&str> = answer.rule_ids.iter().map(String::as_str).collect();
@@ -978,6 +1003,7 @@ impl Kernel {
             request_id: &stamp.request_id,
             action_hash: receipt::blind_action(&opening, &caller.action),
             args_commitment: Some(receipt::commit_arguments(&opening, &args)),
+            audience: Some(&self.config.audience),
             tenant: &request.tenant,
             agent: &request.agent,
             role: &request.role,
@@ -1004,25 +1030,17 @@ impl Kernel {
             details: if answer.shadow.is_empty() { &[] } else { &details },
             ..Fields::default()
         };
-        let (receipt, pending) = self.append(&fields)?;
+        let Queued { receipt, statement, pending } = self.append(&fields)?;
         let permit = answer.lease.as_ref().map(|lease| {
-            let permit = Permit {
-                audience: self.config.audience.clone(),
-                request_id: stamp.request_id.clone(),
-                action: hex(&caller.action),
-                tool: request.tool.clone(),
+            Arc::new(Prepared {
                 tenant: request.tenant.clone(),
                 agent: request.agent.clone(),
-                lease: lease.clone(),
-                issued_at_ms: caller.now.wall,
-                expires_at_ms: expires,
-                index: None,
-            };
-            Arc::new(Prepared {
-                permit,
                 session: request.session.clone(),
                 key_id: caller.key.as_ref().map(|key| key.id.clone()),
-                signed: OnceLock::new(),
+                lease: lease.clone(),
+                secret,
+                statement,
+                made: OnceLock::new(),
             })
         });
         let queued = self.config.release == Release::Queued
@@ -1052,12 +1070,12 @@ impl Kernel {
         self.check_usable()?;
         let Some(record) = &answer.record else { return Ok(None) };
         let placed = if record.waits() {
-            self.prepare(record)?;
+            self.prepare(record);
             Some(self.wait(record)?)
         } else {
             None
         };
-        self.hand_out(record, placed).map(Some)
+        Ok(Some(self.hand_out(record, placed)))
     }
 
     /// Waits until the receipt of an answer is durable and keeps the permit back, so that [`Self::cancel`] still
@@ -1068,7 +1086,7 @@ impl Kernel {
         self.check_usable()?;
         let Some(record) = &answer.record else { return Ok(None) };
         let placed = self.wait(record)?;
-        let (receipt, opening) = (record.receipt.to_vec(), record.opening);
+        let (receipt, opening) = (record.receipt.bytes().to_vec(), record.opening);
         Ok(Some(Durable { receipt, opening, permit: None, placed: Some(placed) }))
     }
 
@@ -1087,8 +1105,7 @@ impl Kernel {
     ) -> bool {
         let Some(record) = &answer.record else { return false };
         if record.waits() {
-            // One that cannot be signed now cannot be signed later, and is reported then.
-            let _ = self.prepare(record);
+            self.prepare(record);
             record.pending.tell(Box::new(move |_| told()));
         } else {
             told();
@@ -1096,44 +1113,38 @@ impl Kernel {
         true
     }
 
-    /// Signs the permit while the disk works on the receipt. It stays here until that is durable.
-    fn prepare(&self, record: &Record) -> Result<()> {
-        let Some(prepared) = &record.permit else { return Ok(()) };
-        let Ok(index) = i64::try_from(record.pending.expected()) else { return Ok(()) };
-        if prepared.signed.get().is_none() {
-            let signed = self.sign_permit(&prepared.permit, Some(index))?;
-            // Somebody else may have been quicker with the same.
-            let _ = prepared.signed.set((index, signed));
+    /// Makes the permit while the disk works on the receipt. It stays here until that is durable.
+    fn prepare(&self, record: &Record) {
+        if let Some(prepared) = &record.permit {
+            self.permit(record, prepared);
         }
-        Ok(())
     }
 
-    fn sign_permit(&self, permit: &Permit, index: Option<i64>) -> Result<Vec<u8>> {
-        permit.sign(index, &self.config.receipt_key_id, &self.receipt_key)
+    fn permit<'a>(&self, record: &Record, prepared: &'a Prepared) -> &'a [u8] {
+        prepared.made.get_or_init(|| match &prepared.statement {
+            None => permit::of_receipt(record.receipt.bytes(), &prepared.secret),
+            Some(statement) => permit::of_receipt(&self.signer.sign(statement), &prepared.secret),
+        })
     }
 
-    fn hand_out(&self, record: &Record, placed: Option<Placed>) -> Result<Durable> {
-        let index = placed.as_ref().and_then(|placed| i64::try_from(placed.index).ok());
+    fn hand_out(&self, record: &Record, placed: Option<Placed>) -> Durable {
         let permit = match &record.permit {
             None => None,
             // Revoked meanwhile: it stays here, and its reservation is charged when its time is over.
             Some(prepared) if self.revoked(prepared) => None,
             Some(prepared) => {
-                let signed = match prepared.signed.get() {
-                    Some((expected, signed)) if Some(*expected) == index => signed.clone(),
-                    _ => self.sign_permit(&prepared.permit, index)?,
-                };
-                self.ledgers.hand_out(&prepared.permit.lease).then_some(signed)
+                let made = self.permit(record, prepared);
+                self.ledgers.hand_out(&prepared.lease).then(|| made.to_vec())
             }
         };
-        let (receipt, opening) = (record.receipt.to_vec(), record.opening);
-        Ok(Durable { receipt, opening, permit, placed })
+        let (receipt, opening) = (record.receipt.bytes().to_vec(), record.opening);
+        Durable { receipt, opening, permit, placed }
     }
 
     fn revoked(&self, prepared: &Prepared) -> bool {
-        let Prepared { permit, session, key_id, .. } = prepared;
+        let Prepared { tenant, agent, session, key_id, .. } = prepared;
         let (session, key_id) = (session.as_deref(), key_id.as_deref());
-        self.revocations.find(&permit.tenant, &permit.agent, session, key_id).is_some()
+        self.revocations.find(tenant, agent, session, key_id).is_some()
     }
 
     /// The proof that a receipt is in the log, a `.tlog-proof`.
@@ -1195,14 +1206,14 @@ impl Kernel {
     /// A receipt of how an action ended, or is said to have. Nobody waits for it, and the log alone signs it.
     fn record_end(&self, lease: &str, about: &About, outcome: &Outcome, now: Now) -> Result<()> {
         let charges: Vec<receipt::Charge<'_>> = outcome.charged.iter().map(charge).collect();
-        let overrun = [("overrun", Json::Bool(true))];
+        let details = [("barred", Json::Bool(true)), ("overrun", Json::Bool(true))];
         self.append(&Fields {
             event: match outcome.state {
                 LeaseState::Cancelled => "cancellation",
                 _ => "settlement",
             },
             request_id: &about.request_id,
-            action_hash: self.blind(&about.request_id, &about.action),
+            action_hash: self.blind(&about.request_id, Some(lease), &about.action),
             tenant: &about.tenant,
             role: &about.role,
             agent: &about.agent,
@@ -1215,7 +1226,11 @@ impl Kernel {
             charges: &charges,
             decided_at: now.wall,
             class: Class::Batched,
-            details: if outcome.overrun { &overrun } else { &[] },
+            details: match outcome {
+                Outcome { barred: true, .. } => &details,
+                Outcome { overrun: true, .. } => details.get(1..).unwrap_or_default(),
+                _ => &[],
+            },
             ..Fields::default()
         })?;
         Ok(())
@@ -1352,7 +1367,7 @@ impl Kernel {
         self.record_revocation("revocation", subject)
     }
 
-    /// Takes a revocation back.
+    /// Takes a revocation back. An agent is let at the limits again that it was barred from by what it settled.
     ///
     /// Errors: `Unavailable` when it or its receipt cannot be made durable; the revocation stays then.
     pub fn reinstate(&self, subject: &Subject) -> Result<()> {
@@ -1362,23 +1377,31 @@ impl Kernel {
         let _one = lock(&self.switch);
         self.record_revocation("reinstatement", subject)?;
         self.store.reinstate(subject)?;
+        if subject.kind == SubjectKind::Agent {
+            self.ledgers.forgive(&subject.tenant, &subject.name)?;
+        }
         self.revocations.remove(subject);
         Ok(())
     }
 
     fn record_revocation(&self, event: &str, subject: &Subject) -> Result<()> {
-        let Subject { kind, name, tenant } = subject;
+        let Subject { kind, name, tenant, agent } = subject;
         let text = |value: &str| Json::Str(value.to_owned());
         let named = |wanted| if *kind == wanted { name.as_str() } else { "" };
         self.record_event(&Fields {
             event,
             request_id: &hex(&random::<16>()?),
-            action_hash: digest(format!("{event}\0{}\0{tenant}\0{name}", kind.word()).as_bytes()),
+            action_hash: digest(
+                format!("{event}\0{}\0{tenant}\0{agent}\0{name}", kind.word()).as_bytes(),
+            ),
             tenant: match kind {
                 SubjectKind::Tenant => name,
                 _ => tenant,
             },
-            agent: named(SubjectKind::Agent),
+            agent: match kind {
+                SubjectKind::Agent => name,
+                _ => agent,
+            },
             session: Some(named(SubjectKind::Session)).filter(|name| !name.is_empty()),
             decision: event,
             reason: kind.word(),
@@ -1659,39 +1682,37 @@ impl Kernel {
         let now = caller.now.wall;
         let unavailable = |_| broken("store_unavailable");
         let mut waiting = lock(&self.waiting);
-        if let Some(id) = waiting.get(&caller.action) {
-            let known = self.store.approval(id).map_err(unavailable)?;
-            if known.is_some_and(|one| {
-                one.state == ApprovalState::Pending
-                    && now < one.expires_ms
-                    && one.rule == *rule.name
-            }) {
-                return Ok(id.clone());
-            }
-            waiting.remove(&caller.action);
+        let own = self.store.waiting(&request.tenant, &request.agent, now).map_err(unavailable)?;
+        // An action that is asked for again waits for the same people. Each is known by a digest of its own.
+        let same = |one: &&Waits| {
+            one.rule == *rule.name && one.action == self.blind(&one.id, None, &caller.action)
+        };
+        if let Some(one) = own.iter().find(same) {
+            return Ok(one.id.clone());
         }
         let bounds = &self.config.approval;
         if waiting.len() >= bounds.pending {
             self.expire(&mut waiting, now).map_err(unavailable)?;
         }
-        let own = self.store.waiting(&request.tenant, &request.agent, now).map_err(unavailable)?;
-        if waiting.len() >= bounds.pending || own >= bounds.pending_per_agent {
+        if waiting.len() >= bounds.pending || own.len() >= bounds.pending_per_agent {
             return Err(refuse("approvals_full"));
         }
         let id = hex(&random::<16>().map_err(|_| broken("no_randomness"))?);
         let label = seal_label(&self.config.audience, &id);
+        let opening = self.openings.opening(&id, None, &caller.action);
+        let copy = Zeroizing::new([opening.as_slice(), &caller.canonical].concat());
         let keys = self.keys();
         let mut sealed = Vec::new();
         for key in keys.of(Purpose::Approver) {
             if self.may_approve(key, &rule.group, request, caller.key.as_deref(), now) {
-                let bytes = seal::seal(&key.to_bytes(), &label, &caller.canonical)
+                let bytes = seal::seal(&key.to_bytes(), &label, &copy)
                     .map_err(|_| broken("approval_not_sealed"))?;
                 sealed.push(Sealed { approver: key.id.clone(), bytes });
             }
         }
         let approval = ApprovalRecord {
             id: id.clone(),
-            action: caller.action.to_vec(),
+            action: receipt::blind_action(&opening, &caller.action).to_vec(),
             tenant: request.tenant.clone(),
             agent: request.agent.clone(),
             session: request.session.clone(),
@@ -1707,7 +1728,7 @@ impl Kernel {
             signatures: Vec::new(),
         };
         self.store.add_approval(&approval).map_err(unavailable)?;
-        waiting.insert(caller.action, id.clone());
+        waiting.insert(id.clone());
         Ok(id)
     }
 
@@ -1742,7 +1763,7 @@ impl Kernel {
 
     fn expire(
         &self,
-        waiting: &mut HashMap<[u8; 32], String>,
+        waiting: &mut HashSet<String>,
         now_ms: i64,
     ) -> std::result::Result<(), crate::error::StoreError> {
         for approval in self.store.approvals(ApprovalState::Pending)? {
@@ -1752,7 +1773,7 @@ impl Kernel {
                     ApprovalState::Pending,
                     ApprovalState::Expired,
                 )?;
-                waiting.retain(|_, id| *id != approval.id);
+                waiting.remove(&approval.id);
             }
         }
         Ok(())
@@ -1770,7 +1791,7 @@ impl Kernel {
             .approval(id)
             .map_err(|_| broken("store_unavailable"))?
             .ok_or_else(|| refuse("approval_unknown"))?;
-        if record.action != caller.action
+        if record.action != self.blind(&record.id, None, &caller.action)
             || record.tenant != request.tenant
             || record.agent != request.agent
         {
@@ -1792,7 +1813,7 @@ impl Kernel {
         let mut by: Vec<Approver> = Vec::new();
         for signed in &record.signatures {
             let Ok(key) = keys.get(&signed.approver, Purpose::Approver) else { continue };
-            let bytes = record.preimage(&self.config.audience, &caller.action, signed.verdict);
+            let bytes = record.preimage(&self.config.audience, &record.action, signed.verdict);
             if signed.verdict != Verdict::Approve
                 || !self.may_approve(
                     key,
@@ -1908,7 +1929,7 @@ impl Kernel {
             return Err(gone());
         }
         if then != ApprovalState::Pending {
-            waiting.retain(|_, waits| waits != id);
+            waiting.remove(id);
         }
         Ok(then)
     }
@@ -1929,7 +1950,7 @@ impl Kernel {
         self.record_event(&Fields {
             event: "approval",
             request_id: &record.id,
-            action_hash: self.blind(&record.id, &action),
+            action_hash: action,
             tenant: &record.tenant,
             agent: &record.agent,
             tool: &record.tool,
@@ -2002,93 +2023,33 @@ struct Case {
     risk: Option<&'static str>,
 }
 
-/// Seeds of open leases, by number and bytes.
-#[derive(Default)]
-struct Seeds {
-    held: HashMap<String, (i64, Arc<Seed>)>,
-    bytes: usize,
-    /// How many bytes of them are of each tenant and agent.
-    owners: HashMap<(String, String), usize>,
+/// The receipt key. What it signs may be signed by another thread, so that no answer waits for it.
+#[derive(Clone)]
+struct Signer {
+    key_id: Arc<str>,
+    key: Arc<PrivateKey>,
 }
 
-impl Seeds {
-    /// As for leases: whoever holds as much as is left gets no more, so that one agent refuses nobody else.
-    fn fits(&self, seed: &Seed, most: usize) -> bool {
-        let own = self.owners.get(&seed.owner()).copied().unwrap_or(0);
-        self.held.len() < most
-            && own.saturating_add(seed.bytes) <= SEED_BYTES.saturating_sub(self.bytes)
+impl Signer {
+    fn sign(&self, statement: &[u8]) -> Vec<u8> {
+        dsse::seal(receipt::PAYLOAD_TYPE, statement, Some((&self.key_id, &self.key)))
     }
 
-    fn insert(&mut self, lease: &str, until: i64, seed: Seed) {
-        self.bytes = self.bytes.saturating_add(seed.bytes);
-        let own = self.owners.entry(seed.owner()).or_default();
-        *own = own.saturating_add(seed.bytes);
-        self.held.insert(lease.to_owned(), (until, Arc::new(seed)));
-    }
-
-    fn get(&self, lease: &str) -> Option<Arc<Seed>> {
-        self.held.get(lease).map(|(_, seed)| Arc::clone(seed))
-    }
-
-    fn remove(&mut self, lease: &str) {
-        let Some((_, seed)) = self.held.remove(lease) else { return };
-        self.bytes = self.bytes.saturating_sub(seed.bytes);
-        if let Entry::Occupied(mut own) = self.owners.entry(seed.owner()) {
-            *own.get_mut() = own.get().saturating_sub(seed.bytes);
-            if *own.get() == 0 {
-                own.remove();
-            }
-        }
-    }
-
-    fn sweep(&mut self, now_ms: i64) {
-        let over = |(lease, (until, _)): (&String, &(i64, Arc<Seed>))| {
-            (*until <= now_ms).then(|| lease.clone())
-        };
-        let gone: Vec<String> = self.held.iter().filter_map(over).collect();
-        for lease in gone {
-            self.remove(&lease);
-        }
+    /// A receipt that is signed by who waits for it, or by the thread that commits it.
+    fn later(&self, statement: Vec<u8>) -> Entry {
+        let length = dsse::sealed_length(receipt::PAYLOAD_TYPE, &statement, &self.key_id);
+        let signer = self.clone();
+        Entry::later(length, move || signer.sign(&statement))
     }
 }
 
-/// A receipt, and what tells when it is durable.
-type Queued = (Arc<[u8]>, Arc<dyn Pending>);
-
-/// What is needed to undo an action, before it is known how it went.
-struct Seed {
-    trace_id: String,
-    tenant: String,
-    agent: String,
-    request_id: String,
-    tool: String,
-    args: Vec<(String, String)>,
-    call: Value,
-    /// Of the action as canonical JSON, as a measure of what is held.
-    bytes: usize,
-}
-
-impl Seed {
-    fn owner(&self) -> (String, String) {
-        (self.tenant.clone(), self.agent.clone())
-    }
-
-    /// The arguments of the undoing call; nothing when they point to what is not there.
-    fn arguments(&self, result: &Value) -> Option<Value> {
-        if self.args.is_empty() {
-            return Some(self.call.clone());
-        }
-        let mut members = Vec::with_capacity(self.args.len());
-        for (name, pointer) in &self.args {
-            let value = match (pointer.strip_prefix("/args"), pointer.strip_prefix("/result")) {
-                (Some(rest), _) => self.call.pointer(rest)?,
-                (_, Some(rest)) => result.pointer(rest)?,
-                _ => return None,
-            };
-            members.push((name.as_str().into(), value.clone()));
-        }
-        Object::from_members(members).ok().map(Value::Object)
-    }
+/// A receipt in the ledger's queue.
+struct Queued {
+    receipt: Entry,
+    /// Where the log alone signs the receipt.
+    statement: Option<Vec<u8>>,
+    /// Tells when it is durable.
+    pending: Arc<dyn Pending>,
 }
 
 struct Granted {
@@ -2107,6 +2068,7 @@ fn budget_refusal(refused: Refused) -> Refusal {
     let with = |reason: &str, rule: String| Refusal { rules: vec![rule], ..refuse(reason) };
     match refused {
         Refused::Exceeded(limit) => with("budget_exceeded", format!("limit:{limit}")),
+        Refused::Barred(limit) => with("budget_overrun", format!("limit:{limit}")),
         Refused::Rate(rate) => with("rate_exceeded", format!("rate:{rate}")),
         Refused::Uncapped(budget) => with("budget_undeclared", format!("budget:{budget}")),
         Refused::Scope(limit) => with("budget_scope_missing", format!("limit:{limit}")),
@@ -2128,181 +2090,4 @@ fn not_recorded(error: JournalError) -> KernelError {
 fn tidy(store: &dyn Store, wall_ms: i64) -> std::result::Result<(), StoreError> {
     store.forget_approvals(wall_ms.saturating_sub(KEPT))?;
     store.forget_undos(wall_ms)
-}
-
-/// Whether store and ledger belong together: without the store's part revocations, used approvals and spent
-/// budgets would be forgotten, and nobody would notice.
-fn check_ledger(before: &Before, size: Option<u64>) -> Result<()> {
-    let Some(size) = size else { return Ok(()) };
-    let wrong = |what: &str| Err(KernelError::Unavailable(what.to_owned()));
-    match before {
-        Before::None if size > 0 => wrong(
-            "the store (`kernel.sqlite`) is new and the ledger is not: put the store back that belongs to the \
-             ledger, or begin with a new state folder, a new `origin` and new keys",
-        ),
-        Before::Closed { noted, .. } | Before::Crashed(noted) if size < noted.tree_size => wrong(
-            "the ledger is shorter than the store (`kernel.sqlite`) knows: put the ledger back that belongs to it",
-        ),
-        Before::Closed { noted, .. } if size > noted.tree_size => wrong(
-            "the store (`kernel.sqlite`) is older than the ledger: put the one back that belongs to it",
-        ),
-        _ => Ok(()),
-    }
-}
-
-/// Most receipts that are asked for the state of the store: they are queued in the order in which the store was
-/// changed, but for what threads do between the two.
-const TAIL: u64 = 32;
-
-/// Whether the store is the one that the newest receipts were made with, and knows of all that they know of.
-fn check_store(journal: &dyn Journal, mark: Mark<'_>) -> Result<()> {
-    let wrong = |what: &str| Err(KernelError::Unavailable(what.to_owned()));
-    for entry in journal.tail(TAIL).map_err(not_recorded)? {
-        let Ok(statement) = Statement::of(&entry) else {
-            return wrong("the ledger ends with what is no receipt: it is not that of a kernel");
-        };
-        let seen = statement.text("store").and_then(|seen| seen.rsplit_once(':'));
-        let Some((id, generation)) = seen else { continue };
-        if id != mark.id {
-            return wrong(
-                "the store (`kernel.sqlite`) is not the one that the ledger was written with: put that one back",
-            );
-        }
-        if generation.parse().is_ok_and(|seen: u64| seen > mark.generation) {
-            return wrong(
-                "the store (`kernel.sqlite`) is older than the ledger: put the one back that belongs to it",
-            );
-        }
-    }
-    Ok(())
-}
-
-/// Up to which time of issue requests may have been accepted before, milliseconds since 1970. Nonces are not
-/// durable, so those are refused.
-///
-/// Errors: a clock that is behind what the store knows.
-fn accept_after(before: &Before, clock: &dyn Clock, skew_ms: i64) -> Result<i64> {
-    // The steady clock first, and last where it is noted: whatever comes between two readings, no more time seems to
-    // have passed than has.
-    let (steady, wall) = (clock.steady_ms(), clock.wall_ms());
-    let noted = match before {
-        // Nothing that was issued before the first start was meant for it.
-        Before::None => return Ok(wall.saturating_sub(1)),
-        Before::Closed { noted, .. } | Before::Crashed(noted) => noted,
-    };
-    let elapsed = steady.saturating_sub(noted.steady_ms);
-    let same_run = !noted.boot.is_empty() && noted.boot == clock.boot() && elapsed >= 0;
-    // In the same run of the machine the steady clock tells what time it must be at least, but for what a daemon
-    // may slew.
-    let expected = if same_run {
-        noted.wall_ms.saturating_add(elapsed).saturating_sub(elapsed / 1_000 + 1)
-    } else {
-        noted.wall_ms
-    };
-    if wall < expected.saturating_sub(skew_ms) {
-        return Err(KernelError::Unavailable(
-            "the clock is behind the last time that the store knows: set it right".to_owned(),
-        ));
-    }
-    Ok(match before {
-        Before::Closed { issued_ms, .. } => *issued_ms,
-        // Before now, and issued `skew` later at most. In another run of the machine it may have gone on for an
-        // interval after the note, and the clock of now may be behind that.
-        _ if same_run => wall.max(expected).saturating_add(skew_ms),
-        _ => wall.max(noted.wall_ms.saturating_add(CLOCK_INTERVAL)).saturating_add(skew_ms),
-    })
-}
-
-fn check_keys(keys: &Keyring, config: &Config, receipt_key: &PrivateKey) -> Result<()> {
-    let wrong = |message: String| Err(KernelError::Config(format!("keys.toml: {message}")));
-    for key in keys.of(Purpose::Agent) {
-        if key.tenant.is_none() || key.agent.is_none() || roles(key).is_empty() {
-            return wrong(format!(
-                "agent key `{}` needs a `tenant`, an `agent` and at least one role",
-                key.id
-            ));
-        }
-    }
-    // Without it nobody knows that an agent's key and an approver's are of one person.
-    for key in keys.of(Purpose::Agent).chain(keys.of(Purpose::Approver)) {
-        if !key.name.as_deref().is_some_and(crate::request::is_label) {
-            return wrong(format!("key `{}` needs a `name`: the person behind it", key.id));
-        }
-    }
-    match keys.get(&config.receipt_key_id, Purpose::Receipt) {
-        Ok(key) if key.to_bytes() == receipt_key.public() => Ok(()),
-        Ok(_) => wrong(format!(
-            "key `{}` is not the public half of the receipt key that kernel.toml names",
-            config.receipt_key_id
-        )),
-        Err(_) => {
-            wrong(format!("receipt key `{}` of kernel.toml is missing", config.receipt_key_id))
-        }
-    }
-}
-
-/// What a tool charges must be capped somewhere: an uncapped budget is none.
-fn check_charges(policy: &Policy, budgets: &Budgets) -> Result<()> {
-    for tool in policy.tools() {
-        for charge in &tool.charges {
-            if !budgets.caps(&charge.budget, &charge.unit) {
-                return Err(KernelError::Config(format!(
-                    "budgets.toml: tool `{}` charges `{}` in `{}`, which no limit caps",
-                    tool.name, charge.budget, charge.unit
-                )));
-            }
-        }
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn seed(agent: &str, bytes: usize) -> Seed {
-        Seed {
-            trace_id: "t1".to_owned(),
-            tenant: "acme".to_owned(),
-            agent: agent.to_owned(),
-            request_id: "r1".to_owned(),
-            tool: "unbook".to_owned(),
-            args: Vec::new(),
-            call: Value::Null,
-            bytes,
-        }
-    }
-
-    #[test]
-    fn seeds_are_bounded_by_number_and_by_bytes() {
-        let mut seeds = Seeds::default();
-        let all = SEED_BYTES;
-        assert!(seeds.fits(&seed("a", all), 3) && !seeds.fits(&seed("a", all + 1), 3));
-        seeds.insert("a", 10, seed("a", all / 2));
-        seeds.insert("b", 20, seed("b", all / 2));
-        assert!(!seeds.fits(&seed("c", 1), 3) && !seeds.fits(&seed("c", 0), 2));
-        seeds.sweep(10);
-        assert!(seeds.get("a").is_none() && seeds.get("b").is_some());
-        assert!(seeds.fits(&seed("a", all / 2), 3));
-        seeds.remove("b");
-        seeds.remove("b");
-        assert_eq!((seeds.held.len(), seeds.bytes, seeds.owners.len()), (0, 0, 0));
-    }
-
-    #[test]
-    fn an_agent_fills_no_more_of_the_seeds_than_it_leaves() {
-        let seed = |agent: &str| seed(agent, 64 << 10);
-        let mut seeds = Seeds::default();
-        let fill = |seeds: &mut Seeds, agent: &str| {
-            let mut count = 0;
-            while seeds.fits(&seed(agent), 1_000_000) {
-                seeds.insert(&format!("{agent}{count}"), 10, seed(agent));
-                count += 1;
-            }
-            count * seed(agent).bytes
-        };
-        assert_eq!(fill(&mut seeds, "a"), SEED_BYTES / 2);
-        assert_eq!(fill(&mut seeds, "b"), SEED_BYTES / 4);
-        assert!(seeds.fits(&seed("c"), 1_000_000));
-    }
 }

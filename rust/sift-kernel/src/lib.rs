@@ -27,8 +27,10 @@ mod process;
 mod request;
 mod revocation;
 mod seal;
+mod seeds;
 mod session;
 pub mod socket;
+mod start;
 mod store;
 mod sync;
 mod taint;
@@ -52,9 +54,11 @@ pub use kernel::{
 };
 pub use nonce::NONCE_BYTES;
 pub use opening::Openings;
-pub use permit::{Permit, Register, PAYLOAD_TYPE as PERMIT_TYPE};
+pub use permit::{Permit, Register};
 pub use request::{sign, ActionRequest, Credential, Proof, Stamp};
 pub use revocation::{Subject, SubjectKind};
 pub use session::{Elevation, Session, SessionGrant, SignedElevation, SignedGrant};
-pub use store::{AccountKey, Before, Mark, MemoryStore, Noted, SqliteStore, Store, Trace, Undo};
+pub use store::{
+    AccountKey, Before, Mark, MemoryStore, Noted, SqliteStore, Store, Trace, Undo, Waits,
+};
 pub use taint::{TaintBounds, TaintMemory, PASSAGE};

@@ -1,8 +1,9 @@
 //! Permits: the signed proof of an `allow` that a tool checks for itself, in another process or service.
 //!
-//! A permit is a DSSE envelope around a small JSON object. It is bound to the digest of the action, so to tool,
-//! arguments, tenant and agent, and expires. Checking it says that a kernel allowed exactly this call; that it
-//! is the first call with it, a [`Register`] says.
+//! A permit is the receipt of an `allow` as the kernel signed it, with the secret that the receipt's digest is made
+//! with (`opening`) and that the ledger does not have: one signature for both. It is bound to the action, so to tool,
+//! arguments, tenant and agent, and expires. Checking it says that a kernel allowed exactly this call; that it is the
+//! first call with it, a [`Register`] says.
 
 use std::collections::HashMap;
 use std::fs::OpenOptions;
@@ -10,21 +11,20 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Mutex;
 
-use sift_ledger::dsse::{self, Envelope};
-use sift_ledger::hex;
-use sift_ledger::jcs::{self, JcsError, Value};
-use sift_ledger::keys::{Keyring, PrivateKey, Purpose};
+use sift_ledger::dsse::Envelope;
+use sift_ledger::jcs::Value;
+use sift_ledger::keys::{Keyring, Purpose};
+use sift_ledger::receipt::{blind_action, Statement};
+use sift_ledger::{from_hex_32, hex};
 
 use crate::config::check_place;
 use crate::error::{file, KernelError, Result};
+use crate::opening::opening_of;
 use crate::request::ActionRequest;
 use crate::sync::lock;
 
 /// Longest time that a permit may be good for, milliseconds: a kernel gives none for longer.
 const LONGEST_MS: i64 = 24 * 60 * 60 * 1_000;
-
-/// Media type of the payload.
-pub const PAYLOAD_TYPE: &str = "application/vnd.sift-fast.permit.v1+json";
 
 /// What a permit says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub struct Permit {
     pub audience: String,
     /// The request that was allowed.
     pub request_id: String,
-    /// SHA-256 of the canonical action, hexadecimal.
+    /// What the receipt says of the action, hexadecimal: [`blind_action`].
     pub action: String,
     /// The tool that may be called.
     pub tool: String,
@@ -47,57 +47,25 @@ pub struct Permit {
     pub issued_at_ms: i64,
     /// Milliseconds since 1970.
     pub expires_at_ms: i64,
-    /// Place of the receipt in the log; absent when the permit was given before the receipt was durable.
-    pub index: Option<i64>,
 }
 
 fn wrong(what: &str) -> KernelError {
     KernelError::Permit(format!("the permit {what}"))
 }
 
+/// Makes a permit of a receipt: its envelope, with the receipt key's signature, and the secret of its opening.
+///
+/// Args: the envelope as JSON, as `sift_ledger` writes it.
+pub(crate) fn of_receipt(envelope: &[u8], secret: &[u8; 32]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(envelope.len() + 80);
+    out.extend_from_slice(envelope.strip_suffix(b"}").unwrap_or(envelope));
+    out.extend_from_slice(b",\"secret\":\"");
+    out.extend_from_slice(hex(secret).as_bytes());
+    out.extend_from_slice(b"\"}");
+    out
+}
+
 impl Permit {
-    /// Signs it, for a place of the receipt in the log. Returns the envelope as JSON.
-    ///
-    /// Errors: a number that JSON does not hold.
-    pub(crate) fn sign(
-        &self,
-        index: Option<i64>,
-        key_id: &str,
-        key: &PrivateKey,
-    ) -> Result<Vec<u8>> {
-        let payload = self
-            .payload(index)
-            .map_err(|error| KernelError::Unavailable(format!("the permit has {error}")))?;
-        Ok(dsse::seal(PAYLOAD_TYPE, &payload, Some((key_id, key))))
-    }
-
-    /// In canonical form: members in the order of their names. Written at once, since each permit is waited for: by
-    /// way of a [`Value`] it took 4 us, a quarter of its signature.
-    fn payload(&self, index: Option<i64>) -> std::result::Result<Vec<u8>, JcsError> {
-        let mut out = Vec::with_capacity(512);
-        let text = |out: &mut Vec<u8>, name: &str, value: &str| {
-            out.extend_from_slice(name.as_bytes());
-            jcs::write_text(value, out);
-        };
-        text(&mut out, "{\"action\":", &self.action);
-        text(&mut out, ",\"agent\":", &self.agent);
-        text(&mut out, ",\"audience\":", &self.audience);
-        out.extend_from_slice(b",\"expires_at_ms\":");
-        jcs::write_integer(self.expires_at_ms, &mut out)?;
-        if let Some(index) = index {
-            out.extend_from_slice(b",\"index\":");
-            jcs::write_integer(index, &mut out)?;
-        }
-        out.extend_from_slice(b",\"issued_at_ms\":");
-        jcs::write_integer(self.issued_at_ms, &mut out)?;
-        text(&mut out, ",\"lease\":", &self.lease);
-        text(&mut out, ",\"request_id\":", &self.request_id);
-        text(&mut out, ",\"tenant\":", &self.tenant);
-        text(&mut out, ",\"tool\":", &self.tool);
-        out.push(b'}');
-        Ok(out)
-    }
-
     /// Checks that an envelope is a permit for this action now. That it is used for the first time is for a
     /// [`Register`] to say.
     ///
@@ -109,25 +77,26 @@ impl Permit {
     ///
     /// Errors: `Permit` for anything that is not right, `Signature` for the signature.
     pub fn verify(
-        envelope: &[u8],
+        permit: &[u8],
         request: &ActionRequest,
         keys: &Keyring,
         now_ms: i64,
         skew_ms: i64,
     ) -> Result<Self> {
         let envelope =
-            Envelope::parse(envelope).map_err(|error| wrong(&format!("is none: {error}")))?;
-        if envelope.payload_type != PAYLOAD_TYPE {
-            return Err(wrong("is something else"));
-        }
+            Envelope::parse(permit).map_err(|error| wrong(&format!("is none: {error}")))?;
+        let members = Value::parse(permit).map_err(|error| wrong(&format!("is none: {error}")))?;
+        let secret = members.get("secret").and_then(Value::as_str).and_then(from_hex_32);
         let [signature] = envelope.signatures.as_slice() else {
             return Err(wrong("has not exactly one signature"));
         };
         let bad = |error: sift_ledger::keys::KeyError| KernelError::Signature(error.to_string());
         let key = keys.get(&signature.keyid, Purpose::Receipt).map_err(bad)?;
         key.verify(&envelope.pae(), &signature.sig).map_err(bad)?;
-        let payload = envelope.payload_json().map_err(|error| wrong(&error.to_string()))?;
-        let permit = Self::read(&payload).ok_or_else(|| wrong("lacks a member"))?;
+        let statement =
+            Statement::read(&envelope).map_err(|error| wrong(&format!("is none: {error}")))?;
+        let permit =
+            Self::read(&statement).ok_or_else(|| wrong("is a receipt that allows nothing"))?;
         key.check_time(permit.issued_at_ms).map_err(bad)?;
         key.check_time(now_ms).map_err(bad)?;
         if key.to_size != u64::MAX {
@@ -145,26 +114,30 @@ impl Permit {
         if permit.issued_at_ms > now_ms.saturating_add(skew_ms) {
             return Err(wrong("is from the future: the clocks differ"));
         }
-        if permit.action != hex(&request.digest()?) {
+        let secret =
+            secret.ok_or_else(|| wrong("lacks the secret that a receipt does not have"))?;
+        if statement.action_hash != blind_action(&opening_of(&secret), &request.digest()?) {
             return Err(wrong("is for another action"));
         }
         Ok(permit)
     }
 
-    fn read(payload: &Value) -> Option<Self> {
-        let text = |name: &str| Some(payload.get(name)?.as_str()?.to_owned());
-        let number = |name: &str| payload.get(name)?.as_int();
+    fn read(statement: &Statement) -> Option<Self> {
+        let text = |name: &str| statement.text(name).map(str::to_owned);
+        let said = (statement.text("event"), statement.text("decision"));
+        if said != (Some("authorization"), Some("allow")) {
+            return None;
+        }
         Some(Self {
             audience: text("audience")?,
-            request_id: text("request_id")?,
-            action: text("action")?,
+            request_id: statement.request_id.clone(),
+            action: hex(&statement.action_hash),
             tool: text("tool")?,
             tenant: text("tenant")?,
             agent: text("agent")?,
             lease: text("lease")?,
-            issued_at_ms: number("issued_at_ms")?,
-            expires_at_ms: number("expires_at_ms")?,
-            index: number("index"),
+            issued_at_ms: statement.decided_at,
+            expires_at_ms: statement.predicate.get("expires_at")?.as_int()?,
         })
     }
 }
@@ -344,7 +317,8 @@ fn full() -> KernelError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sift_ledger::keys::PublicKey;
+    use sift_ledger::keys::{PrivateKey, PublicKey};
+    use sift_ledger::receipt::{self, Class, Fields};
     use sift_policy::json::{Object, Value as Json};
 
     fn request() -> ActionRequest {
@@ -369,28 +343,42 @@ mod tests {
         Permit {
             audience: "kernel.acme".to_owned(),
             request_id: "r1".to_owned(),
-            action: hex(&request().digest().unwrap()),
+            action: hex(&blind_action(&opening_of(&SECRET), &request().digest().unwrap())),
             tool: "refund".to_owned(),
             tenant: "acme".to_owned(),
             agent: "bot".to_owned(),
             lease: "l1".to_owned(),
             issued_at_ms: 1_000,
             expires_at_ms: 61_000,
-            index: Some(7),
         }
     }
 
-    #[test]
-    fn a_payload_is_canonical() {
-        let odd = Permit { tool: "a \"b\"\n\u{1f600}".to_owned(), ..permit() };
-        for (permit, index) in [(permit(), Some(7)), (odd, None)] {
-            let bytes = permit.payload(index).unwrap();
-            assert_eq!(jcs::to_vec(&Value::parse(&bytes).unwrap()), Ok(bytes.clone()));
-            let read = Permit::read(&Value::parse(&bytes).unwrap());
-            assert_eq!(read, Some(Permit { index, ..permit }));
+    const SECRET: [u8; 32] = [9; 32];
+
+    impl Permit {
+        /// Its receipt, with what a test changes of it.
+        fn receipt(&self, key: &PrivateKey, change: fn(&mut Fields<'_>)) -> Vec<u8> {
+            let mut fields = Fields {
+                event: "authorization",
+                decision: "allow",
+                request_id: &self.request_id,
+                action_hash: from_hex_32(&self.action).unwrap(),
+                audience: Some(&self.audience),
+                tool: &self.tool,
+                tenant: &self.tenant,
+                agent: &self.agent,
+                lease: Some(&self.lease),
+                decided_at: self.issued_at_ms,
+                expires_at: Some(self.expires_at_ms),
+                ..Fields::default()
+            };
+            change(&mut fields);
+            receipt::seal(&fields, ("k1", key)).unwrap()
         }
-        let late = Permit { expires_at_ms: jcs::MAX_INTEGER + 1, ..permit() };
-        assert_eq!(late.payload(None), Err(JcsError::Number));
+
+        fn sign(&self, key: &PrivateKey) -> Vec<u8> {
+            of_receipt(&self.receipt(key, |_| {}), &SECRET)
+        }
     }
 
     fn keys(purpose: Purpose) -> (PrivateKey, Keyring) {
@@ -403,7 +391,7 @@ mod tests {
     #[test]
     fn it_allows_this_call_now_and_no_other() {
         let (key, ring) = keys(Purpose::Receipt);
-        let bytes = permit().sign(Some(7), "k1", &key).unwrap();
+        let bytes = permit().sign(&key);
         let check =
             |request: &ActionRequest, now| Permit::verify(&bytes, request, &ring, now, 5_000);
         assert_eq!(check(&request(), 2_000).unwrap(), permit());
@@ -421,7 +409,7 @@ mod tests {
     #[test]
     fn a_key_that_is_not_good_now_permits_nothing_that_it_dates_back() {
         let (key, _) = keys(Purpose::Receipt);
-        let bytes = permit().sign(Some(7), "k1", &key).unwrap();
+        let bytes = permit().sign(&key);
         let check = |change: fn(&mut PublicKey)| {
             let mut public = PublicKey::new("k1", Purpose::Receipt, &key.public()).unwrap();
             change(&mut public);
@@ -447,7 +435,7 @@ mod tests {
     fn it_is_good_for_a_day_at_most() {
         let (key, ring) = keys(Purpose::Receipt);
         let check = |expires_at_ms| {
-            let bytes = Permit { expires_at_ms, ..permit() }.sign(Some(7), "k1", &key).unwrap();
+            let bytes = Permit { expires_at_ms, ..permit() }.sign(&key);
             Permit::verify(&bytes, &request(), &ring, 2_000, 5_000)
         };
         check(1_000 + LONGEST_MS).unwrap();
@@ -459,7 +447,7 @@ mod tests {
     #[test]
     fn no_byte_of_it_can_be_changed() {
         let (key, ring) = keys(Purpose::Receipt);
-        let bytes = permit().sign(Some(7), "k1", &key).unwrap();
+        let bytes = permit().sign(&key);
         for place in 0..bytes.len() {
             let mut changed = bytes.clone();
             changed[place] ^= 1;
@@ -468,13 +456,52 @@ mod tests {
             }
         }
         let other = PrivateKey::from_seed(&[8; 32]);
-        let forged = permit().sign(Some(7), "k1", &other).unwrap();
+        let forged = permit().sign(&other);
         assert!(matches!(
             Permit::verify(&forged, &request(), &ring, 2_000, 5_000),
             Err(KernelError::Signature(_))
         ));
         let (_, wrong_purpose) = keys(Purpose::Log);
         assert!(Permit::verify(&bytes, &request(), &wrong_purpose, 2_000, 5_000).is_err());
+    }
+
+    #[test]
+    fn no_receipt_makes_a_permit_without_its_secret() {
+        let (key, ring) = keys(Purpose::Receipt);
+        let check = |bytes: &[u8]| Permit::verify(bytes, &request(), &ring, 2_000, 5_000);
+        let receipt = permit().receipt(&key, |_| {});
+        check(&of_receipt(&receipt, &SECRET)).unwrap();
+        let error = check(&receipt).unwrap_err().to_string();
+        assert!(error.contains("secret"), "{error}");
+        // What opens the receipt is shown to auditors, and is none.
+        for wrong in [opening_of(&SECRET), [0; 32]] {
+            let error = check(&of_receipt(&receipt, &wrong)).unwrap_err().to_string();
+            assert!(error.contains("another action"), "{error}");
+        }
+        let two = of_receipt(&of_receipt(&receipt, &[0; 32]), &SECRET);
+        assert!(check(&two).is_err(), "one secret, not two");
+    }
+
+    #[test]
+    fn a_receipt_of_anything_else_allows_nothing() {
+        let (key, ring) = keys(Purpose::Receipt);
+        for change in [
+            (|fields| fields.decision = "deny") as fn(&mut Fields<'_>),
+            |fields| fields.decision = "escalate",
+            |fields| fields.event = "settlement",
+            |fields| fields.lease = None,
+            |fields| fields.audience = None,
+            |fields| fields.expires_at = None,
+        ] {
+            let bytes = of_receipt(&permit().receipt(&key, change), &SECRET);
+            let error = Permit::verify(&bytes, &request(), &ring, 2_000, 5_000).unwrap_err();
+            assert!(error.to_string().contains("allows nothing"), "{error}");
+        }
+        // One that only the log signs has no signature to look at.
+        let bytes = permit().receipt(&key, |fields| fields.class = Class::Batched);
+        let error = Permit::verify(&of_receipt(&bytes, &SECRET), &request(), &ring, 2_000, 5_000)
+            .unwrap_err();
+        assert!(error.to_string().contains("exactly one signature"), "{error}");
     }
 
     #[test]

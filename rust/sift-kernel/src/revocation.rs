@@ -47,25 +47,54 @@ pub struct Subject {
     pub kind: SubjectKind,
     /// Its name or id.
     pub name: String,
-    /// The tenant of an agent; empty for an agent of that name in every tenant, and for all other kinds.
+    /// The tenant of an agent or a session; empty for an agent of that name in every tenant, and for all other kinds.
     pub tenant: String,
+    /// The agent of a session; empty for all other kinds.
+    pub agent: String,
 }
 
 impl Subject {
-    /// Errors: a name that nothing can have, or a tenant of something that is not an agent.
+    /// Everything of a tenant.
+    pub fn tenant(name: &str) -> Self {
+        Self::new(SubjectKind::Tenant, name, "", "")
+    }
+
+    /// One agent of a tenant; of every tenant, where that is empty.
+    pub fn agent(tenant: &str, name: &str) -> Self {
+        Self::new(SubjectKind::Agent, name, tenant, "")
+    }
+
+    /// One session of an agent of a tenant: who opens a session chooses its name, so that others may have the same.
+    pub fn session(tenant: &str, agent: &str, name: &str) -> Self {
+        Self::new(SubjectKind::Session, name, tenant, agent)
+    }
+
+    /// One key, by its id.
+    pub fn key(id: &str) -> Self {
+        Self::new(SubjectKind::Key, id, "", "")
+    }
+
+    fn new(kind: SubjectKind, name: &str, tenant: &str, agent: &str) -> Self {
+        Self { kind, name: name.to_owned(), tenant: tenant.to_owned(), agent: agent.to_owned() }
+    }
+
+    /// Errors: a name that nothing can have, a tenant or an agent of something that has none, or a session without.
     pub(crate) fn check(&self) -> Result<()> {
-        let tenant =
-            self.tenant.is_empty() || self.kind == SubjectKind::Agent && is_name(&self.tenant);
-        // The ids of keys are no names of requests: they may hold a slash.
-        let name = match self.kind {
-            SubjectKind::Key => is_label(&self.name),
-            _ => is_name(&self.name),
+        let Self { kind, name, tenant, agent } = self;
+        let fits = match kind {
+            SubjectKind::Tenant => is_name(name) && tenant.is_empty() && agent.is_empty(),
+            SubjectKind::Agent => {
+                is_name(name) && (tenant.is_empty() || is_name(tenant)) && agent.is_empty()
+            }
+            SubjectKind::Session => is_name(name) && is_name(tenant) && is_name(agent),
+            // The ids of keys are no names of requests: they may hold a slash.
+            SubjectKind::Key => is_label(name) && tenant.is_empty() && agent.is_empty(),
         };
-        if name && tenant {
+        if fits {
             return Ok(());
         }
         Err(KernelError::Invalid(format!(
-            "no {} can have this name or tenant, so nothing would be revoked: look at how it is written",
+            "no {} can have this name, tenant or agent, so nothing would be revoked: look at how it is written",
             self.kind.word()
         )))
     }
@@ -105,19 +134,17 @@ impl Revocations {
             return None;
         }
         let all = read(&self.all);
-        let holds = |kind, name: &str, tenant: &str| {
-            all.contains(&Subject { kind, name: name.to_owned(), tenant: tenant.to_owned() })
-        };
-        if holds(SubjectKind::Tenant, tenant, "") {
+        if all.contains(&Subject::tenant(tenant)) {
             return Some(SubjectKind::Tenant);
         }
-        if holds(SubjectKind::Agent, agent, tenant) || holds(SubjectKind::Agent, agent, "") {
+        if all.contains(&Subject::agent(tenant, agent)) || all.contains(&Subject::agent("", agent))
+        {
             return Some(SubjectKind::Agent);
         }
-        if session.is_some_and(|session| holds(SubjectKind::Session, session, "")) {
+        if session.is_some_and(|name| all.contains(&Subject::session(tenant, agent, name))) {
             return Some(SubjectKind::Session);
         }
-        key.is_some_and(|key| holds(SubjectKind::Key, key, "")).then_some(SubjectKind::Key)
+        key.is_some_and(|id| all.contains(&Subject::key(id))).then_some(SubjectKind::Key)
     }
 }
 
@@ -125,47 +152,57 @@ impl Revocations {
 mod tests {
     use super::*;
 
-    fn subject(kind: SubjectKind, name: &str, tenant: &str) -> Subject {
-        Subject { kind, name: name.to_owned(), tenant: tenant.to_owned() }
-    }
-
     #[test]
     fn each_kind_is_found_and_nothing_else() {
-        for (kind, name, tenant) in [
-            (SubjectKind::Tenant, "acme", ""),
-            (SubjectKind::Agent, "bot", "acme"),
-            (SubjectKind::Agent, "bot", ""),
-            (SubjectKind::Session, "s1", ""),
-            (SubjectKind::Key, "k1", ""),
+        for subject in [
+            Subject::tenant("acme"),
+            Subject::agent("acme", "bot"),
+            Subject::agent("", "bot"),
+            Subject::session("acme", "bot", "s1"),
+            Subject::key("k1"),
         ] {
             let revoked = Revocations::new(Vec::new());
             assert_eq!(revoked.find("acme", "bot", Some("s1"), Some("k1")), None);
-            revoked.add(subject(kind, name, tenant));
-            assert_eq!(revoked.find("acme", "bot", Some("s1"), Some("k1")), Some(kind));
+            revoked.add(subject.clone());
+            let found = revoked.find("acme", "bot", Some("s1"), Some("k1"));
+            assert_eq!(found, Some(subject.kind));
             assert_eq!(revoked.find("other", "else", Some("s2"), Some("k2")), None);
-            revoked.remove(&subject(kind, name, tenant));
+            revoked.remove(&subject);
             assert_eq!(revoked.find("acme", "bot", Some("s1"), Some("k1")), None);
         }
     }
 
     #[test]
     fn what_nothing_can_be_called_is_refused() {
-        for (kind, name, tenant, fits) in [
-            (SubjectKind::Key, "team/bot-1", "", true),
-            (SubjectKind::Key, "k\n", "", false),
-            (SubjectKind::Agent, "bot", "acme", true),
-            (SubjectKind::Agent, "acme/bot", "", false),
-            (SubjectKind::Agent, "bot", "a/b", false),
-            (SubjectKind::Tenant, "acme", "acme", false),
-            (SubjectKind::Session, "", "", false),
+        for (subject, fits) in [
+            (Subject::key("team/bot-1"), true),
+            (Subject::key("k\n"), false),
+            (Subject::agent("acme", "bot"), true),
+            (Subject::agent("", "bot"), true),
+            (Subject::agent("", "acme/bot"), false),
+            (Subject::agent("a/b", "bot"), false),
+            (Subject { tenant: "acme".to_owned(), ..Subject::tenant("acme") }, false),
+            (Subject { agent: "bot".to_owned(), ..Subject::agent("acme", "bot") }, false),
+            (Subject::session("acme", "bot", "s1"), true),
+            (Subject::session("acme", "bot", ""), false),
+            (Subject::session("acme", "", "s1"), false),
+            (Subject::session("", "bot", "s1"), false),
         ] {
-            assert_eq!(subject(kind, name, tenant).check().is_ok(), fits, "{kind:?} {name:?}");
+            assert_eq!(subject.check().is_ok(), fits, "{subject:?}");
         }
     }
 
     #[test]
     fn an_agent_of_another_tenant_goes_on() {
-        let revoked = Revocations::new(vec![subject(SubjectKind::Agent, "bot", "acme")]);
+        let revoked = Revocations::new(vec![Subject::agent("acme", "bot")]);
         assert_eq!(revoked.find("other", "bot", None, None), None);
+    }
+
+    #[test]
+    fn a_session_of_the_same_name_goes_on_elsewhere() {
+        let revoked = Revocations::new(vec![Subject::session("acme", "bot", "s1")]);
+        for (tenant, agent) in [("other", "bot"), ("acme", "else")] {
+            assert_eq!(revoked.find(tenant, agent, Some("s1"), None), None);
+        }
     }
 }

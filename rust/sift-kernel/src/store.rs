@@ -44,6 +44,17 @@ pub struct Undo {
     pub args: Vec<u8>,
 }
 
+/// An approval that waits, as far as it says what it is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waits {
+    /// Its name.
+    pub id: String,
+    /// See [`ApprovalRecord::action`].
+    pub action: Vec<u8>,
+    /// The rule that asks for it.
+    pub rule: String,
+}
+
 /// Which steps of a trace are meant. Everybody chooses the names of traces, so that one may hold steps of several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Trace<'a> {
@@ -113,6 +124,8 @@ pub trait Store: Send + Sync {
     fn overrun(&self, account: &AccountKey, amount: i64) -> Result<(), StoreError>;
     /// What an account has drawn.
     fn drawn(&self, account: &AccountKey) -> Result<i64, StoreError>;
+    /// Accounts of a limit that have drawn something.
+    fn accounts(&self, limit: &str) -> Result<Vec<AccountKey>, StoreError>;
     /// Gives back what was drawn and not used, on a clean close.
     fn give_back(&self, unused: &[(AccountKey, i64)]) -> Result<(), StoreError>;
     /// Forgets the accounts of windows that began before this moment, the endless ones excepted.
@@ -146,8 +159,8 @@ pub trait Store: Send + Sync {
     fn approval(&self, id: &str) -> Result<Option<ApprovalRecord>, StoreError>;
     /// Those in a state.
     fn approvals(&self, state: ApprovalState) -> Result<Vec<ApprovalRecord>, StoreError>;
-    /// How many of an agent wait and have not expired.
-    fn waiting(&self, tenant: &str, agent: &str, now_ms: i64) -> Result<usize, StoreError>;
+    /// Those of an agent that wait and have not expired.
+    fn waiting(&self, tenant: &str, agent: &str, now_ms: i64) -> Result<Vec<Waits>, StoreError>;
     /// Forgets those that ended before this moment.
     fn forget_approvals(&self, before_ms: i64) -> Result<(), StoreError>;
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
 use sift_kernel::{
     Authorization, Budgets, Config, Decision, Kernel, KernelError, LedgerJournal, MemoryStore,
-    Parts, Status, Subject, SubjectKind, SystemClock,
+    Parts, Status, Subject, SystemClock,
 };
 use sift_ledger::keys::Keyring;
 use sift_ledger::log::{Log, LogConfig};
@@ -139,8 +139,7 @@ fn child() {
     }
     let after = ask(&kernel, &refund(1), None);
     assert_eq!((after.decision, after.reason.as_str()), (Decision::Deny, "ledger_unavailable"));
-    let subject =
-        Subject { kind: SubjectKind::Agent, name: "bot".to_owned(), tenant: "acme".to_owned() };
+    let subject = Subject::agent("acme", "bot");
     assert!(matches!(kernel.revoke(&subject), Err(KernelError::Unavailable(_))));
     assert_eq!(ask(&kernel, &refund(1), None).reason, "agent_revoked", "it holds all the same");
     // Room again: what is on the disk is not known, so nothing is taken before the next start.
@@ -388,8 +387,7 @@ fn a_store_or_a_ledger_that_is_put_back_after_a_crash_is_noticed() {
     // What a crash at this moment would leave, and one a little later.
     let early = image(folder.path());
     act(1);
-    let revoked =
-        Subject { kind: SubjectKind::Tenant, name: "other".to_owned(), tenant: String::new() };
+    let revoked = Subject::tenant("other");
     kernel.revoke(&revoked).unwrap();
     let late = image(folder.path());
     // The store has changed again, and knows how long the ledger was.

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use sift_kernel::{
-    sign, ActionRequest, ApprovalState, ArgumentScanner, Authorization, Before, Budgets, Clock,
-    Config, Credential, Decision, Elevation, Kernel, KernelError, LeaseState, ManualClock,
-    MemoryJournal, MemoryStore, Openings, Parts, Permit, Proof, Register, SessionGrant, Stamp,
-    Status, Store, Subject, SubjectKind, TaintBounds, TaintMemory, TaintSource, Trace, Verdict,
+    sign, ActionRequest, ApprovalRecord, ApprovalState, ArgumentScanner, Authorization, Before,
+    Budgets, Clock, Config, Credential, Decision, Elevation, Kernel, KernelError, LeaseState,
+    ManualClock, MemoryJournal, MemoryStore, Openings, Parts, Permit, Proof, Register,
+    SessionGrant, Stamp, Status, Store, Subject, TaintBounds, TaintMemory, TaintSource, Trace,
+    Verdict,
 };
 use sift_ledger::dsse::Envelope;
 use sift_ledger::hex;
@@ -250,7 +251,7 @@ fn an_action_from_request_to_settlement() {
     let durable = bench.kernel.durable(&answer).unwrap().unwrap();
     let permit =
         Permit::verify(&durable.permit.unwrap(), &request, &keys(), START + 1_000, 5_000).unwrap();
-    assert_eq!((permit.tool.as_str(), permit.index), ("refund", Some(0)));
+    assert_eq!(permit.tool, "refund");
     Register::in_memory(START, 10).redeem(&permit, START + 1_000).unwrap();
     let lease = answer.lease.unwrap();
     let outcome = bench
@@ -392,15 +393,37 @@ fn a_budget_is_not_exceeded_and_says_so() {
 }
 
 #[test]
+fn an_agent_that_says_too_much_is_barred_from_the_budget_until_it_is_reinstated() {
+    let bench = bench();
+    let answer = bench.ask(&refund(1));
+    let cost = BTreeMap::from([("usd_micros".to_owned(), (1_i64 << 53) - 1)]);
+    let outcome = bench.kernel.settle(answer.lease.as_deref().unwrap(), cost).unwrap();
+    assert!(outcome.overrun && outcome.barred);
+    let settled = Statement::of(bench.journal.entries().last().unwrap()).unwrap();
+    let details = settled.predicate.get("details").unwrap();
+    for name in ["barred", "overrun"] {
+        assert_eq!(details.get(name), Some(&sift_ledger::jcs::Value::Bool(true)));
+    }
+    let barred = bench.ask(&refund(1));
+    denied(&barred, "budget_overrun");
+    assert_eq!((barred.status, barred.rule_ids.len()), (Status::Ok, 1));
+    let Bench { kernel, clock, store, .. } = bench;
+    drop(kernel);
+    clock.advance(1);
+    let again = open_with(store, clock, CONFIG, None).unwrap();
+    denied(&again.ask(&refund(1)), "budget_overrun");
+    again.kernel.reinstate(&Subject::agent("acme", "bot")).unwrap();
+    assert_eq!(again.ask(&refund(1)).decision, Decision::Allow);
+}
+
+#[test]
 fn revocation_holds_from_the_next_request_and_after_a_restart() {
-    for (kind, name, reason) in [
-        (SubjectKind::Tenant, "acme", "tenant_revoked"),
-        (SubjectKind::Agent, "bot", "agent_revoked"),
-        (SubjectKind::Key, "bot-1", "key_revoked"),
+    for (subject, reason) in [
+        (Subject::tenant("acme"), "tenant_revoked"),
+        (Subject::agent("acme", "bot"), "agent_revoked"),
+        (Subject::key("bot-1"), "key_revoked"),
     ] {
         let bench = bench();
-        let tenant = if kind == SubjectKind::Agent { "acme" } else { "" };
-        let subject = Subject { kind, name: name.to_owned(), tenant: tenant.to_owned() };
         assert_eq!(bench.ask(&refund(1)).decision, Decision::Allow);
         bench.kernel.revoke(&subject).unwrap();
         denied(&bench.ask(&refund(1)), reason);
@@ -463,14 +486,11 @@ fn a_session_authenticates_by_mac_and_only_narrows() {
     let wider = SessionGrant { tools: None, ..grant(&bench) };
     let wider = wider.sign("kernel.acme", "bot-1", &private("bot-1")).unwrap();
     assert!(matches!(bench.kernel.open_session(&wider), Err(KernelError::Invalid(_))));
-    bench
-        .kernel
-        .revoke(&Subject {
-            kind: SubjectKind::Session,
-            name: "s1".to_owned(),
-            tenant: String::new(),
-        })
-        .unwrap();
+    // Others have sessions of this name too.
+    bench.kernel.revoke(&Subject::session("other", "bot", "s1")).unwrap();
+    bench.kernel.revoke(&Subject::session("acme", "else", "s1")).unwrap();
+    assert_eq!(ask(&in_session(refund(1))).decision, Decision::Allow);
+    bench.kernel.revoke(&Subject::session("acme", "bot", "s1")).unwrap();
     denied(&ask(&in_session(refund(1))), "session_revoked");
 }
 
@@ -556,6 +576,15 @@ fn an_approval_takes_two_people_and_is_used_once() {
     assert_eq!(readers, ["ann", "ben", "ben-phone"]);
     let action = record.open("kernel.acme", "ann", &private("ann")).unwrap();
     assert_eq!(action.as_slice(), request.canonical().unwrap());
+    // Who sees the list, and knows everything but a few bits of the action, cannot try those.
+    assert_ne!(record.action, request.digest().unwrap());
+    let opening = Openings::new(&private("kernel-1")).unwrap();
+    let opening = opening.opening(&id, None, &request.digest().unwrap());
+    assert_eq!(record.action, blind_action(&opening, &request.digest().unwrap()));
+    // A copy that is another action's is no copy.
+    let other = bench.kernel.approval(&bench.ask(&refund(6_002)).approval.unwrap()).unwrap();
+    let mixed = ApprovalRecord { action: other.unwrap().action, ..record.clone() };
+    assert!(mixed.sign("kernel.acme", "ann", &private("ann"), Verdict::Approve).is_err());
     assert!(bench.approve(&id, "owner", Verdict::Approve).is_err());
     let forced =
         private("owner").sign(&record.preimage("kernel.acme", &record.action, Verdict::Approve));
@@ -640,10 +669,11 @@ fn who_is_shown_the_opening_knows_which_action_a_receipt_is_of() {
     assert_ne!(said, commitment(r#"{"cents":6001,"order":"o-1"}"#));
     // Whoever has the receipt key makes them again, for every receipt of the action; nobody else does.
     let openings = Openings::new(&private("kernel-1")).unwrap();
-    assert_eq!(openings.opening(&used.request_id, &action), durable.opening);
+    let lease = used.lease.as_deref();
+    assert_eq!(openings.opening(&used.request_id, lease, &action), durable.opening);
     for statement in &statements {
         let opens = |openings: &Openings, action: &[u8; 32]| {
-            let opening = openings.opening(&statement.request_id, action);
+            let opening = openings.opening(&statement.request_id, statement.text("lease"), action);
             statement.action_hash == blind_action(&opening, action)
         };
         assert!(opens(&openings, &action) && !opens(&openings, &other));
@@ -713,10 +743,7 @@ fn an_approver_whose_key_is_revoked_does_not_count() {
     let id = bench.ask(&request).approval.unwrap();
     bench.approve(&id, "ben", Verdict::Approve).unwrap();
     bench.approve(&id, "ann", Verdict::Approve).unwrap();
-    bench
-        .kernel
-        .revoke(&Subject { kind: SubjectKind::Key, name: "ben".to_owned(), tenant: String::new() })
-        .unwrap();
+    bench.kernel.revoke(&Subject::key("ben")).unwrap();
     denied(
         &bench.kernel.authorize(&request, &bench.sign(&request), Some(&id)),
         "approval_not_enough",
@@ -753,7 +780,7 @@ fn every_failure_denies_and_says_so() {
     bench.store.break_down(true);
     broken(bench.ask(&refund(5_000)), "store_unavailable");
     broken(bench.ask(&refund(7_000)), "store_unavailable");
-    let subject = Subject { kind: SubjectKind::Key, name: "x".to_owned(), tenant: String::new() };
+    let subject = Subject::key("x");
     assert!(matches!(bench.kernel.revoke(&subject), Err(KernelError::Unavailable(_))));
     bench.store.break_down(false);
     let wall = START;
@@ -1191,11 +1218,7 @@ fn elevated() -> Bench {
 
 #[test]
 fn an_elevation_ends_with_its_approver() {
-    let key = |name: &str| Subject {
-        kind: SubjectKind::Key,
-        name: name.to_owned(),
-        tenant: String::new(),
-    };
+    let key = Subject::key;
     let bench = elevated();
     bench.kernel.revoke(&key("sam")).unwrap();
     denied(&bench.ask(&mail()), "session_tool");
@@ -1343,8 +1366,7 @@ fn leaving_the_conversation_out_hides_nothing() {
 #[test]
 fn what_is_revoked_in_memory_is_revoked_in_the_store() {
     let bench = bench();
-    let subject =
-        Subject { kind: SubjectKind::Agent, name: "bot".to_owned(), tenant: "acme".to_owned() };
+    let subject = Subject::agent("acme", "bot");
     for _ in 0..300 {
         std::thread::scope(|scope| {
             scope.spawn(|| bench.kernel.revoke(&subject).unwrap());
@@ -1409,8 +1431,7 @@ fn whatever_widens_narrows_or_ends_something_has_a_receipt() {
     let bench = elevated();
     let before = events(&bench, 0);
     assert_eq!(before, ["elevation elevated", "authorization allow"]);
-    let subject = |kind, name: &str| Subject { kind, name: name.to_owned(), tenant: String::new() };
-    let session = subject(SubjectKind::Session, "s-none");
+    let session = Subject::session("acme", "bot", "s-none");
     bench.kernel.revoke(&session).unwrap();
     bench.kernel.reinstate(&session).unwrap();
     let (one, two, three) = (bench.ask(&refund(1)), bench.ask(&refund(2)), bench.ask(&refund(3)));
@@ -1436,6 +1457,7 @@ fn whatever_widens_narrows_or_ends_something_has_a_receipt() {
     let entries = bench.journal.entries();
     let revoked = Statement::of(&entries[2]).unwrap();
     assert_eq!(revoked.text("session"), Some("s-none"));
+    assert_eq!((revoked.text("tenant"), revoked.text("agent")), (Some("acme"), Some("bot")));
     let settled = Statement::of(&entries[7]).unwrap();
     assert_eq!((settled.text("tenant"), settled.text("agent")), (Some("acme"), Some("bot")));
     assert_eq!(
@@ -1453,8 +1475,7 @@ fn what_cannot_be_recorded_widens_nothing_and_is_said_again() {
     let bench = elevated();
     let answer = bench.ask(&refund(1));
     let lease = answer.lease.unwrap();
-    let agent =
-        Subject { kind: SubjectKind::Agent, name: "bot".to_owned(), tenant: "acme".to_owned() };
+    let agent = Subject::agent("acme", "bot");
     bench.journal.break_down(true);
     for _ in 0..2 {
         let ended = bench.kernel.cancel(&lease);
@@ -1479,15 +1500,56 @@ fn what_cannot_be_recorded_widens_nothing_and_is_said_again() {
 fn a_permit_that_was_not_handed_out_yet_is_not_after_a_revocation() {
     let bench = bench();
     let answer = bench.ask(&refund(1));
-    let subject = |kind, name: &str| Subject { kind, name: name.to_owned(), tenant: String::new() };
-    for (kind, name) in
-        [(SubjectKind::Tenant, "acme"), (SubjectKind::Agent, "bot"), (SubjectKind::Key, "bot-1")]
-    {
-        bench.kernel.revoke(&subject(kind, name)).unwrap();
-        assert!(bench.kernel.durable(&answer).unwrap().unwrap().permit.is_none(), "{name}");
-        bench.kernel.reinstate(&subject(kind, name)).unwrap();
+    for subject in [Subject::tenant("acme"), Subject::agent("", "bot"), Subject::key("bot-1")] {
+        bench.kernel.revoke(&subject).unwrap();
+        assert!(bench.kernel.durable(&answer).unwrap().unwrap().permit.is_none(), "{subject:?}");
+        bench.kernel.reinstate(&subject).unwrap();
     }
     assert!(bench.kernel.durable(&answer).unwrap().unwrap().permit.is_some());
+}
+
+#[test]
+fn a_permit_is_its_receipt_with_one_signature_and_the_next_one_of_its_name_is_another() {
+    for receipts in ["signed", "batched"] {
+        let config = format!("receipts = \"{receipts}\"\n{CONFIG}");
+        let store = Arc::new(MemoryStore::default());
+        let bench = open_with(store, Arc::new(ManualClock::new(START)), &config, None).unwrap();
+        let request = refund(1);
+        let verify = |permit: &[u8]| Permit::verify(permit, &request, &keys(), START, 5_000);
+        let credential = bench.sign(&request);
+        let used = bench.kernel.authorize(&request, &credential, None);
+        let durable = bench.kernel.durable(&used).unwrap().unwrap();
+        let permit = durable.permit.unwrap();
+        let (inside, receipt) =
+            (Envelope::parse(&permit).unwrap(), Envelope::parse(&durable.receipt).unwrap());
+        assert_eq!(inside.payload, receipt.payload);
+        assert_eq!(inside.signatures.len(), 1);
+        assert_eq!(receipt.signatures.is_empty(), receipts == "batched");
+        let said = verify(&permit).unwrap();
+        assert_eq!(Some(said.lease), used.lease);
+        assert_eq!(said.request_id, credential.stamp.request_id);
+        // The same request again, with another nonce: its receipt with the secret of before is no permit.
+        let request_id = credential.stamp.request_id.clone();
+        let stamp = Stamp { request_id, ..bench.stamp() };
+        let again = sign(&request, "bot-1", &private("bot-1"), stamp).unwrap();
+        let second = bench.kernel.authorize(&request, &again, None);
+        assert_eq!(second.decision, Decision::Allow, "{}", second.reason);
+        let recorded = bench.kernel.recorded(&second).unwrap().unwrap();
+        let secret = |permit: &[u8]| {
+            let members = sift_ledger::jcs::Value::parse(permit).unwrap();
+            members.get("secret").unwrap().as_str().unwrap().to_owned()
+        };
+        let forge = |secret: &str| {
+            let text = String::from_utf8(recorded.receipt.clone()).unwrap();
+            format!("{},\"secret\":\"{secret}\"}}", text.strip_suffix('}').unwrap())
+        };
+        for wrong in [secret(&permit), hex(&recorded.opening)] {
+            assert!(verify(forge(&wrong).as_bytes()).is_err());
+        }
+        let own = bench.kernel.durable(&second).unwrap().unwrap().permit.unwrap();
+        verify(&own).unwrap();
+        assert_eq!(verify(forge(&secret(&own)).as_bytes()).is_ok(), receipts == "signed");
+    }
 }
 
 #[test]

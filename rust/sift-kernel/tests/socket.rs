@@ -14,7 +14,7 @@ use std::time::Duration;
 use sift_kernel::socket::{Call, Client, ClientBounds, Hello, Reply, Server, Welcome};
 use sift_kernel::{
     sign, ActionRequest, Answer, Credential, Decision, Gate, KernelError, LeaseState, Local,
-    Session, SessionGrant, Stamp, Status, Subject, SubjectKind, Trace, Verdict,
+    Session, SessionGrant, Stamp, Status, Subject, Trace, Verdict,
 };
 use sift_policy::json::Value;
 
@@ -135,8 +135,7 @@ fn whole(gate: &dyn Gate) {
     let credential = session.mac(&inside, now(), 60_000).unwrap();
     assert_eq!(gate.authorize(&inside, &credential, None).decision, Decision::Allow);
 
-    let subject =
-        Subject { kind: SubjectKind::Tenant, name: "acme".to_owned(), tenant: String::new() };
+    let subject = Subject::tenant("acme");
     gate.revoke(&subject).unwrap();
     assert_eq!(ask(gate, &refund(1)).reason, "tenant_revoked");
     gate.reinstate(&subject).unwrap();
@@ -397,11 +396,7 @@ fn a_peer_does_what_its_rights_say() {
         client.reload(),
         client.observe("acme", "c1", "web", "text"),
         client.undos(TRACE).map(drop),
-        client.revoke(&Subject {
-            kind: SubjectKind::Tenant,
-            name: "acme".to_owned(),
-            tenant: String::new(),
-        }),
+        client.revoke(&Subject::tenant("acme")),
     ] {
         let Err(KernelError::Config(message)) = refused else { panic!("it may") };
         assert!(message.contains("does not allow"), "{message}");

@@ -47,6 +47,13 @@ pub fn seal(payload_type: &str, payload: &[u8], signer: Option<(&str, &PrivateKe
     write(payload_type, payload, signature.into_iter())
 }
 
+/// How long the JSON of an envelope with one signature will be.
+pub fn sealed_length(payload_type: &str, payload: &[u8], keyid: &str) -> usize {
+    let signature: &[u8] = &[0; 64];
+    let without = write(payload_type, b"", std::iter::once((keyid, signature))).len();
+    without + payload.len().div_ceil(3) * 4
+}
+
 /// With standard base64 and in a fixed order.
 fn write<'a>(
     payload_type: &str,
@@ -192,6 +199,12 @@ mod tests {
         }
         let signed = Envelope::signed("t", vec![0, 1, 255], "k", &key);
         assert_eq!(seal("t", &[0, 1, 255], Some(("k", &key))), signed.to_json());
+        for (kind, length, keyid) in [("t", 0, "k"), ("t\"", 1, "k\n"), ("t", 2, ""), ("t", 3, "k")]
+        {
+            let payload = vec![7; length];
+            let sealed = seal(kind, &payload, Some((keyid, &key)));
+            assert_eq!(sealed_length(kind, &payload, keyid), sealed.len());
+        }
         let unsigned = Envelope::unsigned("t", vec![0, 1]);
         assert_eq!(seal("t", &[0, 1], None), unsigned.to_json());
     }

@@ -16,10 +16,12 @@ pub mod receipt;
 pub mod storage;
 pub mod tiles;
 
+mod entry;
+mod head;
 mod journal;
 mod recovery;
 mod text;
 mod tree;
 mod writer;
 
-pub use text::hex;
+pub use text::{from_hex_32, hex};

@@ -10,9 +10,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle, Thread, ThreadId};
 use std::time::{Duration, Instant};
 
+pub use crate::entry::Entry;
 use crate::journal;
 use crate::keys::{KeyError, Keyring, PrivateKey};
-use crate::merkle::{self, leaf_hash, Hash};
+use crate::merkle::{self, Hash};
 use crate::storage::{Directory, OpenError, Storage};
 use crate::tiles::{TlogProof, MAX_ENTRY};
 pub use crate::writer::Core;
@@ -104,6 +105,10 @@ impl LogConfig {
 
 /// Most bytes of entries in one commit.
 const MAX_BATCH: usize = 4 << 20;
+
+/// Bytes in line from which on whoever brings an entry makes it: a flood is slowed down by its own signatures, and not
+/// everybody else by the one thread that commits.
+const BUSY: usize = 1 << 20;
 
 /// When no more entries than this were in the commit before, and no more wait, all of one thread, then none is kept
 /// waiting for company: it would wait for itself. (To go by numbers alone holds 32 callers in commits of one or two
@@ -254,9 +259,7 @@ impl Ticket {
 }
 
 struct Waiting {
-    entries: Vec<Arc<[u8]>>,
-    // Their hashes, made by those who brought them: the committer is what everybody waits for.
-    leaves: Vec<Hash>,
+    entries: Vec<Entry>,
     bytes: usize,
     batch: Arc<Batch>,
     // Who brought the first entry, as long as nobody else brought one and they are few.
@@ -345,7 +348,7 @@ impl Log {
     /// # Errors
     /// [`LogError::TooLong`], [`LogError::Full`], [`LogError::Closed`] or [`LogError::Stopped`]: the entry was
     /// not taken.
-    pub fn append(&self, entry: impl Into<Arc<[u8]>>) -> Result<Ticket, LogError> {
+    pub fn append(&self, entry: impl Into<Entry>) -> Result<Ticket, LogError> {
         let entry = entry.into();
         if entry.len() > MAX_ENTRY {
             return Err(LogError::TooLong);
@@ -354,7 +357,6 @@ impl Log {
             return Err(LogError::Stopped(reason));
         }
         let cost = entry.len() + 2;
-        let leaf = leaf_hash(&entry);
         let caller = thread::current().id();
         let mut queue = lock(&self.shared.queue);
         if queue.closed {
@@ -369,7 +371,6 @@ impl Log {
         if !fits {
             queue.batches.push_back(Waiting {
                 entries: Vec::new(),
-                leaves: Vec::new(),
                 bytes: 0,
                 batch: Arc::default(),
                 caller: Some(caller),
@@ -378,18 +379,21 @@ impl Log {
         let Some(last) = queue.batches.back_mut() else { return Err(LogError::Closed) };
         let offset = last.entries.len() as u64;
         let batch = last.batch.clone();
-        last.entries.push(entry);
-        last.leaves.push(leaf);
+        last.entries.push(entry.clone());
         if last.entries.len() > FEW || last.caller != Some(caller) {
             last.caller = None;
         }
         last.bytes += cost;
         let index = queue.next;
         queue.next += 1;
+        let busy = queue.bytes > BUSY;
         drop(queue);
         if !fits {
             // Once for a batch: the committer takes what has gathered when it comes, and gathers without waking.
             self.shared.arrived.notify_one();
+        }
+        if busy {
+            entry.made();
         }
         Ok(Ticket { batch, offset, index })
     }
@@ -482,8 +486,10 @@ impl Shared {
     fn commits(&self) {
         let mut before = None;
         while let Some(waiting) = self.next_batch(before) {
-            let Waiting { entries, leaves, bytes, batch, caller } = waiting;
+            let Waiting { entries, bytes, batch, caller } = waiting;
             before = Some((Instant::now(), caller));
+            let (entries, leaves): (Vec<_>, Vec<_>) =
+                entries.iter().map(|entry| entry.made().clone()).unzip();
             let result = self.core.commit_hashed(&entries, leaves.into_iter());
             lock(&self.queue).bytes -= bytes;
             if let Ok(commit) = &result {

@@ -70,6 +70,8 @@ pub struct Fields<'a> {
     pub action_hash: Hash,
     /// Salted commitment to the arguments alone ([`commit_arguments`]).
     pub args_commitment: Option<Hash>,
+    /// The kernel that decided, by what requests to it are addressed to.
+    pub audience: Option<&'a str>,
     /// Who asked.
     pub tenant: &'a str,
     /// Which agent.
@@ -252,6 +254,7 @@ pub fn statement(fields: &Fields<'_>) -> Result<Vec<u8>, ReceiptError> {
     members.maybe("approval", fields.approval);
     members.texts("approvers", fields.approvers);
     members.hash("args_commitment", fields.args_commitment.as_ref());
+    members.maybe("audience", fields.audience);
     let charges = members.name("charges");
     charges.push(b'[');
     for (place, charge) in fields.charges.iter().enumerate() {
@@ -351,7 +354,11 @@ impl Statement {
         Statement::read(&Envelope::parse(entry)?)
     }
 
-    fn read(envelope: &Envelope) -> Result<Statement, ReceiptError> {
+    /// Reads one out of an envelope, without a look at who signed it.
+    ///
+    /// # Errors
+    /// [`ReceiptError`]: it is no receipt.
+    pub fn read(envelope: &Envelope) -> Result<Statement, ReceiptError> {
         let wrong = ReceiptError::Statement;
         if envelope.payload_type != PAYLOAD_TYPE {
             return Err(wrong("its payload is no in-toto statement"));
@@ -722,6 +729,7 @@ mod tests {
             request_id: "r-1",
             action_hash: [1; 32],
             args_commitment: Some([2; 32]),
+            audience: Some("kernel.acme"),
             tenant: "acme",
             agent: "a\"b",
             role: "support",

@@ -54,6 +54,8 @@ pub(crate) struct Recovered {
     pub(crate) segments: VecDeque<Segment>,
     pub(crate) spares: Vec<String>,
     pub(crate) last_segment: u64,
+    /// Nothing was there: neither a checkpoint nor a journal.
+    pub(crate) new: bool,
 }
 
 impl Recovery<'_> {
@@ -80,6 +82,7 @@ impl Recovery<'_> {
             }
         }
         numbers.sort_unstable();
+        found.new = found.checkpoint.is_empty() && numbers.is_empty();
         for number in numbers {
             self.replay(number, &mut found)?;
         }
@@ -124,6 +127,7 @@ impl Recovery<'_> {
             segments: VecDeque::new(),
             spares: Vec::new(),
             last_segment: 0,
+            new: false,
         };
         let note = match self.storage.read(CHECKPOINT, crate::note::MAX_NOTE) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(found),

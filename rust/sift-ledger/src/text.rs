@@ -59,7 +59,7 @@ pub(crate) fn push_hex(bytes: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Reads 32 bytes of lower-case hexadecimal.
-pub(crate) fn from_hex_32(text: &str) -> Option<[u8; 32]> {
+pub fn from_hex_32(text: &str) -> Option<[u8; 32]> {
     let digits = text.as_bytes();
     if digits.len() != 64 {
         return None;

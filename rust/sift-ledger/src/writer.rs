@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
+use crate::head::{Head, HEAD};
 use crate::journal;
 use crate::keys::is_note_name;
 use crate::log::{lock, Commit, LogConfig, LogError};
@@ -50,6 +51,7 @@ struct Journal {
     offset: u64,
     // The record, made in the same memory each time.
     buffer: Vec<u8>,
+    head: Head,
 }
 
 /// The log without its threads. [`crate::log::Log`] is what services use.
@@ -110,6 +112,9 @@ impl Core {
             storage.replace(&path, recovered.checkpoint.as_bytes()).map_err(stop)?;
             storage.replace(CHECKPOINT, recovered.checkpoint.as_bytes()).map_err(stop)?;
         }
+        let written_by: Vec<_> =
+            std::iter::once(&config.key).chain(config.retiring.as_ref()).collect();
+        let head = Head::open(&*storage, recovered.new, size, &written_by)?;
         // A new segment for each run: nothing is ever written over the end that a crash left.
         let number = recovered.last_segment + 1;
         let file = storage.create(&segment_path(number), config.segment_bytes).map_err(stop)?;
@@ -134,7 +139,13 @@ impl Core {
                 next_segment: number + 1,
                 stopped: None,
             }),
-            journal: Mutex::new(Journal { file, segment: number, offset: 0, buffer: Vec::new() }),
+            journal: Mutex::new(Journal {
+                file,
+                segment: number,
+                offset: 0,
+                buffer: Vec::new(),
+                head,
+            }),
             publishing: Mutex::new(()),
         };
         core.publish()?;
@@ -210,6 +221,7 @@ impl Core {
             .write_durably(journal.offset, journal.buffer.get(record).unwrap_or_default())
             .map_err(|error| self.stop(&error))?;
         journal.offset += length;
+        journal.head.note(size).map_err(|error| self.stop(&error))?;
         let mut state = lock(&self.state);
         Core::check(&state)?;
         state.entries.extend(entries.iter().cloned());
@@ -291,7 +303,8 @@ impl Core {
         };
         if old < new.tree_size {
             let size = new.tree_size;
-            let mut paths = Vec::with_capacity(files.len());
+            let mut paths = Vec::with_capacity(files.len() + 1);
+            paths.push(HEAD.to_owned());
             let written = files.into_iter().try_for_each(|(path, contents)| {
                 let bytes = contents.bytes().ok_or(std::io::ErrorKind::InvalidData)?;
                 self.storage.put(&path, &bytes)?;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use sift_ledger::keys::PrivateKey;
-use sift_ledger::log::{Log, LogConfig, LogError};
+use sift_ledger::log::{Entry, Log, LogConfig, LogError};
 use sift_ledger::storage::{File, Storage};
 
 mod sim;
@@ -154,4 +154,34 @@ fn a_token_left_by_somebody_else_answers_nobody() {
     assert_eq!(ticket.wait(Duration::from_millis(20)), Err(LogError::Timeout));
     gate.shut(false);
     assert_eq!(ticket.wait(WAIT).unwrap().index, 0);
+}
+
+#[test]
+fn entries_are_made_by_the_thread_that_commits_and_of_a_flood_by_who_brings_them() {
+    let (log, gate) = gated();
+    gate.shut(true);
+    let makers = Arc::new(Mutex::new(Vec::new()));
+    let append = |number: usize| {
+        let makers = Arc::clone(&makers);
+        log.append(Entry::later(60_000, move || {
+            makers.lock().unwrap().push(std::thread::current().id());
+            vec![u8::try_from(number).unwrap(); 60_000]
+        }))
+        .unwrap()
+    };
+    // Held at its flush, the first is in line as well until it is durable.
+    let first = append(0);
+    assert_eq!(first.wait(Duration::from_millis(50)), Err(LogError::Timeout));
+    let tickets: Vec<_> = (1..40).map(append).collect();
+    let own = std::thread::current().id();
+    let made =
+        |by_me: bool| makers.lock().unwrap().iter().filter(|&&one| (one == own) == by_me).count();
+    assert_eq!((made(false), made(true)), (1, 40 - (1 << 20) / 60_002));
+    gate.shut(false);
+    for (number, ticket) in tickets.iter().enumerate() {
+        let index = ticket.wait(WAIT).unwrap().index;
+        assert_eq!(index, number as u64 + 1);
+        assert_eq!(*log.entry(index).unwrap(), vec![u8::try_from(index).unwrap(); 60_000]);
+    }
+    assert_eq!(made(false) + made(true), 40);
 }

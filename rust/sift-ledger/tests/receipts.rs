@@ -14,7 +14,7 @@ use std::time::Duration;
 use sift_ledger::audit::{audit, Audit, AuditError};
 use sift_ledger::dsse::{Envelope, Signature};
 use sift_ledger::keys::{Keyring, PrivateKey, PublicKey, Purpose};
-use sift_ledger::log::{Core, Log, LogConfig};
+use sift_ledger::log::{Core, Log, LogConfig, LogError};
 use sift_ledger::merkle::leaf_hash;
 use sift_ledger::note::{cosign, Checkpoint};
 use sift_ledger::receipt::{seal, verify_receipt, Class, Fields, Verified, Verifier};
@@ -394,20 +394,45 @@ fn a_ledger_altered_without_its_key_is_told() {
     assert_eq!(look(&growing, &[]).unwrap().checkpoint.checkpoint.size, 700);
 }
 
-/// What nobody can tell from the journal alone: it is made of zeros, and ends where they begin.
+/// What nobody can tell from the journal alone: it is made of zeros, and ends where they begin. Whoever kept a copy of
+/// the head puts that back with it.
 #[test]
-fn a_journal_that_lost_its_end_is_told_by_a_kept_checkpoint() {
+fn a_journal_that_lost_its_end_is_told_by_its_head_or_by_a_kept_checkpoint() {
     let sim = Sim::new();
     let core = Core::open(Arc::new(sim.clone()), config(1)).unwrap();
     let commit = |entry: &str| core.commit(&[Arc::from(entry.as_bytes())]).unwrap();
-    let notes: Vec<String> =
-        ["a", "b", "c"].iter().map(|entry| commit(entry).checkpoint.to_string()).collect();
+    let mut notes = vec![commit("a").checkpoint.to_string()];
+    let head = sim.read("journal/head", 1 << 20).unwrap();
+    notes.extend(["b", "c"].map(|entry| commit(entry).checkpoint.to_string()));
     drop(core);
-    let segment = format!("journal/{}", sim.list("journal").unwrap()[0]);
+    let segments = sim.list("journal").unwrap();
+    let segment = segments.iter().find(|name| name.ends_with(".seg")).unwrap();
+    let segment = format!("journal/{segment}");
     sim.tamper(&segment, |bytes| {
         let last_two = bytes.chunks_mut(4096).rev().filter(|page| page.iter().any(|b| *b != 0));
         last_two.take(2).for_each(|page| page.fill(0));
     });
+    let damage = |sim: &Sim| match Core::open(Arc::new(sim.clone()), config(1)) {
+        Err(LogError::Damaged(what)) => what,
+        _ => panic!("opened"),
+    };
+    let said = damage(&sim.copy());
+    assert!(said.contains("entries 1 to 2 were acknowledged"), "{said}");
+    // Without its key the head can be taken away or spoilt, and neither says that nothing is missing.
+    let gone = sim.copy();
+    gone.remove_file("journal/head");
+    assert!(damage(&gone).contains("gone"));
+    let spoilt = sim.copy();
+    for (slot, what) in [(0, "entries 1 to"), (4096, "was changed")] {
+        spoilt.tamper("journal/head", |bytes| bytes[slot + 20] ^= 1);
+        let said = damage(&spoilt);
+        assert!(said.contains(what), "{said}");
+    }
+    // The other slot's is no copy of it.
+    let swapped = sim.copy();
+    swapped.tamper("journal/head", |bytes| bytes[..8192].rotate_left(4096));
+    assert!(damage(&swapped).contains("was changed"));
+    sim.tamper("journal/head", |bytes| bytes.copy_from_slice(&head));
     Core::open(Arc::new(sim.clone()), config(1)).unwrap();
     assert_eq!(look(&sim, &notes[..1]).unwrap().checkpoint.checkpoint.size, 1);
     assert_eq!(look(&sim, &notes), Err(AuditError::Cut { size: 1, seen: 3 }));

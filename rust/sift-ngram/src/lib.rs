@@ -11,8 +11,8 @@
 //! | the best window of the best view | [`Scorer`] |
 //! | words that are hidden: spaced, in digits, backwards, turned by 13 | `veils` |
 //!
-//! The score of a text is that of its best **window** of 256 folded bytes, so a long document does not dilute a
-//! short attack; and of its best **view**: the folded text, and all that is encoded in it
+//! The score of a text is that of its best **window** of 256 or 96 folded bytes, so neither a long document nor the
+//! sentences beside it dilute a short attack; and of its best **view**: the folded text, and all that is encoded in it
 //! ([`sift_text::decode`]). Scores are logits; which of them is too high is for whoever calibrates.
 //!
 //! Integer sums and two rounded operations make a score the same on every machine. Nothing is allocated once a

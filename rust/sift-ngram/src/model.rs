@@ -9,14 +9,17 @@ use crate::features::{BITS, GRAM};
 /// Bytes of a block, the step from one window to the next.
 pub(crate) const BLOCK: usize = 32;
 
-/// Blocks of a window.
+/// Blocks of a long window.
 pub(crate) const BLOCKS: usize = 8;
+
+/// Blocks of a short one: what surrounds a short attack must not outweigh it.
+pub(crate) const SHORT: usize = 3;
 
 /// A window counts as at least this many bytes long.
 pub(crate) const SHORTEST: usize = 48;
 
-const MAGIC: &[u8] = b"sift-ngram\x00\x01";
-const HEAD: usize = MAGIC.len() + 28;
+const MAGIC: &[u8] = b"sift-ngram\x00\x02";
+const HEAD: usize = MAGIC.len() + 40;
 
 /// Trained by `models/injection-ngram/train.py`.
 static BUILTIN: &[u8] = include_bytes!("../data/injection.bin");
@@ -39,8 +42,31 @@ pub struct Model {
     weights: Vec<i8>,
     /// What a weight of 1 is worth.
     unit: f32,
-    bias: f32,
+    /// One for each kind of window.
+    biases: [f32; 3],
     hash: String,
+}
+
+/// What a window is of its text. A text has one chance to look like an attack for each of its windows, so each kind
+/// has a bias of its own.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Whole,
+    Long,
+    Short,
+}
+
+impl Kind {
+    /// The kind of a window, in bytes of a text of `length`.
+    pub(crate) fn of(start: usize, end: usize, length: usize) -> Self {
+        if start == 0 && end == length {
+            Self::Whole
+        } else if end - start > SHORT * BLOCK {
+            Self::Long
+        } else {
+            Self::Short
+        }
+    }
 }
 
 impl Model {
@@ -73,21 +99,23 @@ impl Model {
             (GRAM, "its grams have another length"),
             (BLOCK, "its blocks have another length"),
             (BLOCKS, "its windows have another length"),
+            (SHORT, "its short windows have another length"),
             (SHORTEST, "its shortest window has another length"),
         ] {
             if u32::from_le_bytes(next()) as usize != wanted {
                 return Err(ModelError::Format(what));
             }
         }
-        let (unit, bias) = (f32::from_le_bytes(next()), f32::from_le_bytes(next()));
-        if !unit.is_finite() || !bias.is_finite() || unit <= 0.0 {
+        let unit = f32::from_le_bytes(next());
+        let biases = [(); 3].map(|()| f32::from_le_bytes(next()));
+        if !unit.is_finite() || !biases.iter().all(|bias| bias.is_finite()) || unit <= 0.0 {
             return Err(ModelError::Format("a number in its head is not finite"));
         }
         if weights.len() != 1 << BITS {
             return Err(ModelError::Format("its weights are cut short or followed by something"));
         }
         let weights = weights.iter().map(|&byte| i8::from_le_bytes([byte])).collect();
-        Ok(Self { weights, unit, bias, hash })
+        Ok(Self { weights, unit, biases, hash })
     }
 
     /// SHA-256 of the file, in hexadecimal digits.
@@ -102,8 +130,14 @@ impl Model {
 
     /// The logit of a window of `length` bytes whose weights have this sum.
     #[inline]
-    pub(crate) fn logit(&self, sum: i64, length: usize) -> f32 {
+    pub(crate) fn logit(&self, sum: i64, length: usize, kind: Kind) -> f32 {
         let root = (length.max(SHORTEST) as f64).sqrt();
-        (sum as f64 * f64::from(self.unit) / root + f64::from(self.bias)) as f32
+        let [whole, long, short] = self.biases;
+        let bias = match kind {
+            Kind::Whole => whole,
+            Kind::Long => long,
+            Kind::Short => short,
+        };
+        (sum as f64 * f64::from(self.unit) / root + f64::from(bias)) as f32
     }
 }

@@ -4,7 +4,7 @@ use sift_text::decode::{self, Encodings, Limits, Nesting, Reading, Window};
 use sift_text::{fold, map_spans};
 
 use crate::features::{grams, prepare, words, Chain};
-use crate::model::{Model, BLOCK, BLOCKS};
+use crate::model::{Kind, Model, BLOCK, BLOCKS, SHORT};
 use crate::veils::Veils;
 
 /// What a text scores, and which part of it does.
@@ -161,17 +161,25 @@ fn best(
         }
     });
 
-    let mut sum: i64 = view.blocks.iter().take(BLOCKS).map(|&block| i64::from(block)).sum();
     let mut best = Best { logit: f32::NEG_INFINITY, start: 0, end: 0 };
-    for first in 0..=count.saturating_sub(BLOCKS) {
-        let (start, end) = (first * BLOCK, length.min(first * BLOCK + BLOCK * BLOCKS));
-        let logit = model.logit(sum, end - start);
-        if logit > best.logit {
-            best = Best { logit, start, end };
-        }
-        let leaves = view.blocks.get(first).copied().unwrap_or_default();
-        let comes = view.blocks.get(first + BLOCKS).copied().unwrap_or_default();
-        sum += i64::from(comes) - i64::from(leaves);
+    better(model, &view.blocks, BLOCKS, length, &mut best);
+    if count > SHORT {
+        better(model, &view.blocks, SHORT, length, &mut best);
     }
     best
+}
+
+/// The best window of so many blocks, if it is better than the one known.
+fn better(model: &Model, blocks: &[i32], size: usize, length: usize, best: &mut Best) {
+    let mut sum: i64 = blocks.iter().take(size).map(|&block| i64::from(block)).sum();
+    for first in 0..=blocks.len().saturating_sub(size) {
+        let (start, end) = (first * BLOCK, length.min((first + size) * BLOCK));
+        let logit = model.logit(sum, end - start, Kind::of(start, end, length));
+        if logit > best.logit {
+            *best = Best { logit, start, end };
+        }
+        let leaves = blocks.get(first).copied().unwrap_or_default();
+        let comes = blocks.get(first + size).copied().unwrap_or_default();
+        sum += i64::from(comes) - i64::from(leaves);
+    }
 }

@@ -185,19 +185,51 @@ fn other_weights_are_refused() {
         use sha2::{Digest, Sha256};
         Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
     };
-    for (cut, from) in [(0, 5), (0, 40), (1, bytes.len()), (0, bytes.len() - 1)] {
+    for (cut, from) in [(0, 5), (0, 40), (0, 52), (1, bytes.len()), (0, bytes.len() - 1)] {
         let piece = &bytes[cut..from];
         assert!(
             matches!(Model::load(piece, &sha(piece)), Err(ModelError::Format(_))),
             "{cut}..{from}"
         );
     }
-    for field in 0..7 {
+    for field in 0..10 {
         let mut altered = bytes.to_vec();
         altered[12 + 4 * field..16 + 4 * field].copy_from_slice(&0x7fc0_0000_u32.to_le_bytes());
         assert!(
             matches!(Model::load(&altered, &sha(&altered)), Err(ModelError::Format(_))),
             "{field}"
         );
+    }
+}
+
+/// A model whose weights are all nothing says of a text the highest bias of its windows.
+#[test]
+fn each_kind_of_window_has_a_bias_of_its_own() {
+    let with = |biases: [f32; 3]| {
+        let mut bytes = include_bytes!("../data/injection.bin").to_vec();
+        for (at, bias) in biases.into_iter().enumerate() {
+            bytes[40 + 4 * at..44 + 4 * at].copy_from_slice(&bias.to_le_bytes());
+        }
+        bytes[52..].fill(0);
+        use sha2::{Digest, Sha256};
+        let hash: String =
+            Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        Model::load(&bytes, &hash).unwrap()
+    };
+    let of = |model: &Model, length: usize| {
+        let score =
+            Scorer::default().score(model, "ab ".repeat(length.div_ceil(3))[..length].as_bytes());
+        (score.logit, score.end - score.start)
+    };
+    let (long, short) = (with([3.0, 2.0, 1.0]), with([0.0, 1.0, 2.0]));
+    for (length, of_long, of_short) in [
+        (7, (3.0, 7), (0.0, 7)),
+        (96, (3.0, 96), (0.0, 96)),
+        (97, (3.0, 97), (2.0, 96)),
+        (256, (3.0, 256), (2.0, 96)),
+        (257, (2.0, 256), (2.0, 96)),
+        (9000, (2.0, 256), (2.0, 96)),
+    ] {
+        assert_eq!((of(&long, length), of(&short, length)), (of_long, of_short), "{length}");
     }
 }

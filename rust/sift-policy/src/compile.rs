@@ -6,11 +6,12 @@
 //! [`Stop::AskCedar`]. Errors are where Cedar has them: a missing attribute, an operand of another type, an overflow.
 
 use crate::facts::{Facts, Rec, SetVal, Uid, Val};
+use crate::policy::most_operators;
 use cedar_policy::pst::{BinaryOp, Clause, Expr, Literal, PatternElem, UnaryOp, Var};
 use cedar_policy::{Entities, EvalResult, Expression};
 use std::str::FromStr;
 
-/// Levels of an expression; deeper ones are left to Cedar, which guards its own stack.
+/// Levels of an expression; deeper ones are left to Cedar ([`crate::stack::evaluating`]).
 const MAX_DEPTH: usize = 48;
 /// Comparisons of one set against another; more are left to Cedar, whose sets are ordered.
 const MAX_COMPARISONS: usize = 4096;
@@ -32,6 +33,7 @@ pub(crate) struct Conditions {
     conjuncts: Vec<Conjunct>,
     /// Whether every conjunct is compiled.
     compiled: bool,
+    operators: usize,
 }
 
 /// One operand of the conjunction that a policy's `when` and `unless` make.
@@ -95,7 +97,13 @@ impl Conditions {
             }
         }
         let compiled = conjuncts.iter().all(|conjunct| conjunct.code.is_some());
-        Self { conjuncts, compiled }
+        let operators = conjuncts.iter().map(|one| most_operators(&one.text) + 1).sum();
+        Self { conjuncts, compiled, operators }
+    }
+
+    /// How many operators and brackets there are, which is as deep as they nest at most.
+    pub(crate) fn operators(&self) -> usize {
+        self.operators
     }
 
     pub(crate) fn conjuncts(&self) -> &[Conjunct] {

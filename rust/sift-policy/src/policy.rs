@@ -8,7 +8,7 @@ use crate::manifest::{Manifest, Tool};
 use crate::names::is_name;
 use crate::request::{Evaluation, Outcome, Reason, Request, ShadowResult};
 use crate::rule::Rule;
-use crate::stack::deep;
+use crate::stack::{deep, evaluating};
 use crate::tally::{deny, Tally};
 use cedar_policy::{
     AuthorizationError, Authorizer, Entities, PolicySet, Schema, ValidationMode, Validator,
@@ -392,10 +392,9 @@ impl Policy {
         mut take: impl FnMut(&'p Rule, Evaluation),
     ) -> Option<()> {
         let (request, entities) = self.cedar(facts)?;
-        let responses = self
-            .whole
-            .each_ref()
-            .map(|set| self.authorizer.is_authorized(&request, set, &entities));
+        let responses = self.whole.each_ref().map(|set| {
+            evaluating(MAX_OPERATORS, || self.authorizer.is_authorized(&request, set, &entities))
+        });
         let of = |error: &AuthorizationError, rule: &Rule| match error {
             AuthorizationError::PolicyEvaluationError(error) => {
                 *error.policy_id() == rule.policy_id
@@ -420,7 +419,9 @@ impl Policy {
         rule: &Rule,
         (request, entities): &(cedar_policy::Request, Entities),
     ) -> Evaluation {
-        let response = self.authorizer.is_authorized(request, &rule.alone, entities);
+        let response = evaluating(rule.conditions.operators(), || {
+            self.authorizer.is_authorized(request, &rule.alone, entities)
+        });
         let diagnostics = response.diagnostics();
         if diagnostics.errors().next().is_some() {
             Evaluation::Error
@@ -433,7 +434,7 @@ impl Policy {
 }
 
 /// Operators and opening brackets of the policy that has most, outside strings and comments.
-fn most_operators(text: &str) -> usize {
+pub(crate) fn most_operators(text: &str) -> usize {
     let (mut most, mut count) = (0, 0);
     let mut bytes = text.bytes().peekable();
     while let Some(byte) = bytes.next() {

@@ -5,7 +5,7 @@
 mod support;
 
 use sift_policy::json::{parse, JsonLimits};
-use sift_policy::{draft_manifest, run_cases, Effect, OwnedRequest, Policy};
+use sift_policy::{draft_manifest, run_cases, Effect, Engine, OwnedRequest, Policy};
 use support::{case, json, MANIFEST};
 
 /// Random numbers: xorshift64*, Vigna 2016.
@@ -132,6 +132,13 @@ fn mutated_policies_manifests_and_cases_load_or_say_why() {
     assert!(loaded > 20, "{loaded}");
 }
 
+fn with_stack<T: Send>(bytes: usize, work: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(bytes);
+        thread.spawn_scoped(scope, work).unwrap().join().unwrap()
+    })
+}
+
 #[test]
 fn a_policy_has_a_bound_of_operators_and_what_is_below_it_does_no_harm() {
     let load = |condition: &str| {
@@ -147,13 +154,22 @@ fn a_policy_has_a_bound_of_operators_and_what_is_below_it_does_no_harm() {
         |n| format!("{}true{} || true", "[".repeat(n), "].isEmpty()".repeat(n)),
     ];
     for (number, shape) in shapes.iter().enumerate() {
-        for n in [10, 190] {
+        for n in [10, 50, 190] {
             if let Ok(policy) = load(&shape(n)) {
-                assert_eq!(
-                    case("refund", r#"{"cents": 0}"#).decide(&policy).effect,
-                    Effect::Allow,
-                    "{number} {n}"
-                );
+                // What a thread has left of its stack is not asked: neither of the whole set, nor of one policy.
+                for (engine, kib) in [
+                    (Engine::Compiled, 256),
+                    (Engine::Sliced, 256),
+                    (Engine::Whole, 256),
+                    (Engine::Compiled, 16 << 10),
+                ] {
+                    let effect = with_stack(kib << 10, || {
+                        case("refund", r#"{"cents": 0}"#)
+                            .with(&policy, |request| policy.decide_by(engine, request))
+                            .effect
+                    });
+                    assert_eq!(effect, Effect::Allow, "{number} {n} {engine:?} {kib}");
+                }
             }
         }
         let error = load(&shape(100_000)).unwrap_err();

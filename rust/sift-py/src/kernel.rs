@@ -978,8 +978,8 @@ impl core::ArgumentScanner for Contents {
     }
 }
 
-/// Ends of leases: state, charges `(budget, unit, amount)`, overrun.
-type Ended = (&'static str, Vec<(String, String, i64)>, bool);
+/// Ends of leases: state, charges `(budget, unit, amount)`, overrun, barred.
+type Ended = (&'static str, Vec<(String, String, i64)>, bool, bool);
 
 fn ended(outcome: core::Outcome) -> Ended {
     let charged = outcome
@@ -987,7 +987,7 @@ fn ended(outcome: core::Outcome) -> Ended {
         .into_iter()
         .map(|charge| (charge.budget, charge.unit, charge.amount))
         .collect();
-    (outcome.state.word(), charged, outcome.overrun)
+    (outcome.state.word(), charged, outcome.overrun, outcome.barred)
 }
 
 /// An account: limit, scope, start of the window, drawn, reserved, settled.
@@ -1220,11 +1220,12 @@ impl Kernel {
         kind: &str,
         name: String,
         tenant: String,
+        agent: String,
         back: bool,
     ) -> PyResult<()> {
         let kind = core::SubjectKind::from_word(kind)
             .ok_or_else(|| errors::config("tenant, agent, session or key can be revoked"))?;
-        let subject = core::Subject { kind, name, tenant };
+        let subject = core::Subject { kind, name, tenant, agent };
         run(py, || if back { self.core.reinstate(&subject) } else { self.core.revoke(&subject) })
     }
 
@@ -1390,11 +1391,6 @@ impl Permit {
     #[getter]
     fn expires_at(&self) -> i64 {
         self.core.expires_at_ms
-    }
-
-    #[getter]
-    fn index(&self) -> Option<i64> {
-        self.core.index
     }
 
     fn __repr__(&self) -> String {

@@ -134,12 +134,17 @@ pub(crate) fn blinded_action(request: &ActionRequest, opening: [u8; 32]) -> PyRe
     Ok(sift_ledger::hex(&blind_action(&opening, &request.digest()?)))
 }
 
-/// The opening of the receipts of a name and an action, made again with the kernel's private key.
+/// The opening of the receipts of a name, a lease and an action, made again with the kernel's private key.
 #[pyfunction]
-pub(crate) fn opening_of(key: PathBuf, name: &str, request: &ActionRequest) -> PyResult<String> {
+pub(crate) fn opening_of(
+    key: PathBuf,
+    name: &str,
+    lease: Option<&str>,
+    request: &ActionRequest,
+) -> PyResult<String> {
     let key = PrivateKey::read(&key).map_err(|error| errors::config(error.to_string()))?;
     let openings = Openings::new(&key).map_err(|error| errors::kernel(&error))?;
-    Ok(sift_ledger::hex(&openings.opening(name, &request.digest()?)))
+    Ok(sift_ledger::hex(&openings.opening(name, lease, &request.digest()?)))
 }
 
 /// What is returned of an audit: size, origin, log keys, kept checkpoints that agree, the witness answer,

@@ -42,10 +42,12 @@ pub enum Opening {
         /// Sets of bytes.
         sets: Vec<ByteSet>,
     },
-    /// The group has a sign at most `far` bytes from its beginning.
+    /// The group has a sign `near` to `far` bytes from its beginning.
     Sign {
-        /// `@`, or `(` with a digit one to three bytes behind it.
+        /// `@`, `(` with a digit one to three bytes behind it, or `.` with a letter behind it.
         sign: u8,
+        /// Fewest bytes left of it.
+        near: usize,
         /// Most bytes left of it.
         far: usize,
         /// Bytes that can stand left of it, in the group.
@@ -61,6 +63,8 @@ pub enum Opening {
         core: ByteSet,
         /// Bytes that can follow the last byte of `core`.
         stop: ByteSet,
+        /// Bytes that can stand before the group, where it is not the beginning of the text.
+        lead: ByteSet,
     },
 }
 
@@ -79,7 +83,7 @@ pub enum Place {
     Linked(u32),
     /// Groups of digits between points.
     Dotted,
-    /// A `+` with a digit near.
+    /// A `+` or `(` with a digit near.
     Opening,
 }
 
@@ -98,10 +102,54 @@ fn openings(parts: &Parts) -> Option<Vec<Opening>> {
     if let Some(sign) = signed(parts) {
         return Some(vec![sign]);
     }
-    let (bytes, may_be_empty) = edge_bytes(&parts.before, Side::Last);
-    let apart =
-        !may_be_empty && !(0..=255_u8).any(|b| b.is_ascii_alphanumeric() && bytes[b as usize]);
-    arms(&parts.group).iter().map(|arm| begin(arm, apart)).collect()
+    let lead = lead(&parts.before);
+    let apart = !(0..=255_u8).any(|b| b.is_ascii_alphanumeric() && has_byte(&lead, b));
+    let begins: Option<Vec<_>> = arms(&parts.group).iter().map(|arm| begin(arm, apart)).collect();
+    // Points are common: the last thing to go by.
+    begins.or_else(|| Some(vec![pointed(parts)?]))
+}
+
+/// The bytes that can stand before a group, where it is not the beginning of the text.
+fn lead(before: &Hir) -> ByteSet {
+    let mut all = [0; 4];
+    let arms = match before.kind() {
+        HirKind::Alternation(arms) => arms.as_slice(),
+        _ => std::slice::from_ref(before),
+    };
+    for arm in arms {
+        if matches!(arm.kind(), HirKind::Look(Look::StartLF)) {
+            insert(&mut all, b'\n');
+            continue;
+        }
+        let (bytes, may_be_empty) = edge_bytes(arm, Side::Last);
+        if may_be_empty {
+            return [u64::MAX; 4];
+        }
+        (0..=255_u8).filter(|&b| bytes[b as usize]).for_each(|b| insert(&mut all, b));
+    }
+    all
+}
+
+/// A group all of whose words have a point with a letter behind it, perhaps behind others.
+fn pointed(parts: &Parts) -> Option<Opening> {
+    let elements = elements(&parts.group);
+    let (mut near, mut far, mut left) = (0, 0, [0; 4]);
+    for (i, element) in elements.iter().enumerate() {
+        if matches!(element.kind(), HirKind::Literal(literal) if literal.0.as_ref() == b".") {
+            let rest = Hir::concat(elements[i + 1..].iter().map(|e| (*e).clone()).collect());
+            let sets = prefix(&rest, MAX_BEHIND);
+            if sets.first().is_some_and(|set| within(set, |b| b.is_ascii_alphabetic())) {
+                return Some(Opening::Sign { sign: b'.', near, far, left, sets });
+            }
+        }
+        near += element.properties().minimum_len()?;
+        far += element.properties().maximum_len().filter(|most| *most <= MAX_FAR)?;
+        if far > MAX_FAR {
+            return None;
+        }
+        unite(&mut left, &bytes_of(element));
+    }
+    None
 }
 
 /// A group all of whose words have a sign that nothing left of it has.
@@ -120,7 +168,8 @@ fn signed(parts: &Parts) -> Option<Opening> {
             if escapes(&tail, true, &core, &mut stop) {
                 stop = [u64::MAX; 4];
             }
-            return (far <= MAX_FAR).then_some(Opening::Colons { far, core, stop });
+            let lead = lead(&parts.before);
+            return (far <= MAX_FAR).then_some(Opening::Colons { far, core, stop, lead });
         }
         let HirKind::Literal(literal) = element.kind() else { continue };
         let (&sign, more) = literal.0.split_first()?;
@@ -132,7 +181,8 @@ fn signed(parts: &Parts) -> Option<Opening> {
         let behind = Hir::concat(vec![Hir::literal(more.to_vec()), rest()]);
         let sets = prefix(&behind, MAX_BEHIND);
         if sign == b'@' || sets.iter().take(3).any(|set| within(set, |b| b.is_ascii_digit())) {
-            return Some(Opening::Sign { sign, far, left, sets });
+            let near = elements[..i].iter().filter_map(|e| e.properties().minimum_len()).sum();
+            return Some(Opening::Sign { sign, near, far, left, sets });
         }
     }
     None
@@ -166,7 +216,7 @@ fn begin(arm: &Hir, apart: bool) -> Option<Opening> {
     let alnum = |at: usize| is(at, |b| b.is_ascii_alphanumeric());
     let number = |b: u8| b.is_ascii_digit() || b" ()+-./".contains(&b);
     let at = |place| Some(Opening::At { place, sets: sets.clone() });
-    if is(0, |b| b == b'+') && digit_near(arm) {
+    if is(0, |b| matches!(b, b'+' | b'(')) && digit_near(arm) {
         return at(Place::Opening);
     }
     if !apart || !alnum(0) {
@@ -420,6 +470,8 @@ mod tests {
         assert_eq!(places(r"\b([a-f]{2}(?:[:-][a-f]{2}){2})\b"), [Place::Linked(1 << 2 | 1 << 5)]);
         assert_eq!(places(r"\b(\d{1,3}(?:\.\d{1,3}){3})\b"), [Place::Dotted]);
         assert_eq!(places(r"(\+ ?\(?[1-9]\d{3,9})"), [Place::Opening]);
+        let both = places(r"(?:(?m:^)|[^\w+])(\(\+?\d{3}\) \d{3}|\d{8})\b");
+        assert_eq!(both, [Place::Opening, Place::Number]);
     }
 
     #[test]
@@ -438,7 +490,7 @@ mod tests {
     #[test]
     fn signs_and_what_may_stand_left_of_them() {
         let all = opening(r"([a-z.]{1,20}@[a-z]{2,9}\.d)").unwrap();
-        let [Opening::Sign { sign: b'@', far: 20, left, sets }] = all.as_slice() else {
+        let [Opening::Sign { sign: b'@', near: 1, far: 20, left, sets }] = all.as_slice() else {
             panic!("not one sign")
         };
         assert!(has_byte(left, b'.') && !has_byte(left, b'@') && sets.len() == 4);
@@ -451,13 +503,33 @@ mod tests {
     }
 
     #[test]
+    fn points_with_a_letter_behind() {
+        let all = opening(r"\b([a-z][a-z.]{0,20}\.[a-z]{2,9})\b").unwrap();
+        let [Opening::Sign { sign: b'.', near: 1, far: 21, left, sets }] = all.as_slice() else {
+            panic!("not one sign")
+        };
+        assert!(has_byte(left, b'.') && !has_byte(left, b'-') && sets.len() == 2);
+        // Every number with a point, or a name without an end.
+        assert_eq!(opening(r"\b([a-z]{1,20}\.[a-z0-9]{2})\b"), None);
+        assert_eq!(opening(r"\b([a-z]{1,200}\.[a-z]{2})\b"), None);
+    }
+
+    #[test]
+    fn what_stands_before_groups_between_colons() {
+        let all = opening(r"(?:(?m:^)|[^\w:])((?:[a-f]{1,4}:){3}[a-f]{1,4})").unwrap();
+        let [Opening::Colons { lead, .. }] = all.as_slice() else { panic!("not colons") };
+        assert!(has_byte(lead, b'\n') && !has_byte(lead, b'_') && !has_byte(lead, b':'));
+    }
+
+    #[test]
     fn what_ends_groups_between_colons() {
         let all = opening(r"((?:[a-f]{1,4}:){3}[a-f]{1,4}(?:/\d)?)(?:[^\w:/]|:\s|\z)").unwrap();
-        let [Opening::Colons { far: 15, core, stop }] = all.as_slice() else {
+        let [Opening::Colons { far: 15, core, stop, lead }] = all.as_slice() else {
             panic!("not colons")
         };
         assert!(has_byte(core, b'a') && has_byte(core, b':') && !has_byte(core, b'g'));
         assert!(has_byte(stop, b'/') && has_byte(stop, b' ') && !has_byte(stop, b'g'));
+        assert_eq!(lead, &[u64::MAX; 4]);
         // Without a right border anything may follow.
         let all = opening(r"((?:[a-f]{1,4}:){3}[a-f]{1,4})").unwrap();
         let [Opening::Colons { stop, .. }] = all.as_slice() else { panic!("not colons") };

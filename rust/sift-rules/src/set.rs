@@ -231,6 +231,19 @@ impl Pattern {
         once(&self.parts, parse).as_ref().map_err(Clone::clone)
     }
 
+    /// Whether a group may go on in a body.
+    #[must_use]
+    pub fn has_body(&self) -> bool {
+        self.body.is_some()
+    }
+
+    /// Whether another pattern has the same candidates: they differ in what is made of them.
+    #[must_use]
+    pub fn is_twin(&self, other: &Self) -> bool {
+        (&self.text, self.group, &self.body, &self.end, self.view)
+            == (&other.text, other.group, &other.body, &other.end, other.view)
+    }
+
     /// The pattern as it is written in the document, family words filled in.
     pub fn text(&self) -> &str {
         &self.text

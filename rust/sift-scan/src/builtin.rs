@@ -95,18 +95,18 @@ impl EmbeddedShape {
 /// An [`Opening`] of this build.
 enum EmbeddedOpening {
     At(Place, &'static [ByteSet]),
-    Sign(u8, usize, ByteSet, &'static [ByteSet]),
-    Colons(usize, ByteSet, ByteSet),
+    Sign(u8, usize, usize, ByteSet, &'static [ByteSet]),
+    Colons(usize, ByteSet, ByteSet, ByteSet),
 }
 
 impl EmbeddedOpening {
     fn opening(&self) -> Opening {
         match *self {
             Self::At(place, sets) => Opening::At { place, sets: sets.to_vec() },
-            Self::Sign(sign, far, left, sets) => {
-                Opening::Sign { sign, far, left, sets: sets.to_vec() }
+            Self::Sign(sign, near, far, left, sets) => {
+                Opening::Sign { sign, near, far, left, sets: sets.to_vec() }
             }
-            Self::Colons(far, core, stop) => Opening::Colons { far, core, stop },
+            Self::Colons(far, core, stop, lead) => Opening::Colons { far, core, stop, lead },
         }
     }
 }

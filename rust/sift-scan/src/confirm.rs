@@ -4,7 +4,7 @@
 //! every end; `after` runs forwards from an end and only has to say yes. They are built at a pattern's
 //! first hit: most patterns of a set never have one in the life of a process.
 
-use regex_syntax::hir::{Hir, HirKind};
+use regex_syntax::hir::{Class, Hir, HirKind, Look};
 use sift_rules::Parts;
 
 use crate::machine::{Direction, Machine};
@@ -12,7 +12,7 @@ use crate::machine::{Direction, Machine};
 /// The automata of one pattern.
 #[derive(Debug)]
 pub(crate) struct Automata {
-    before: Option<Machine>,
+    before: Before,
     group: Machine,
     after: Option<Machine>,
     body: Option<(Machine, usize)>,
@@ -21,6 +21,73 @@ pub(crate) struct Automata {
     first: Box<[bool; 256]>,
     /// Bytes `before` can end with; all true when it may be empty.
     last: Box<[bool; 256]>,
+}
+
+/// What must stand left of a group. Most rules say so by one byte or a border, and starting an automaton for that
+/// took as long as reading ten bytes with it.
+#[derive(Debug)]
+enum Before {
+    Nothing,
+    /// `\b`.
+    Border,
+    /// One of these bytes, or the beginning of the text if the flag is set.
+    Byte(Box<[bool; 256]>, bool),
+    Machine(Machine),
+}
+
+impl Before {
+    fn build(hir: &Hir) -> Result<Self, String> {
+        if let Some((bytes, beginning)) = one_byte(hir) {
+            return Ok(Self::Byte(bytes, beginning));
+        }
+        match hir.kind() {
+            HirKind::Empty => Ok(Self::Nothing),
+            HirKind::Look(Look::WordAscii) => Ok(Self::Border),
+            _ => Machine::build(hir, Direction::Backward).map(Self::Machine),
+        }
+    }
+
+    #[inline]
+    fn ends_at(&self, text: &[u8], at: usize, steps: &mut u64) -> bool {
+        let left = || at.checked_sub(1).and_then(|left| text.get(left));
+        let word =
+            |byte: Option<&u8>| byte.is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
+        match self {
+            Self::Nothing => true,
+            Self::Border => word(left()) != word(text.get(at)),
+            Self::Byte(bytes, beginning) => left().map_or(*beginning, |b| bytes[usize::from(*b)]),
+            Self::Machine(machine) => machine.ends_at(text, at, steps),
+        }
+    }
+}
+
+/// If a language is one byte of some, or the beginning of a line: the bytes, and whether it may be that of the text.
+fn one_byte(hir: &Hir) -> Option<(Box<[bool; 256]>, bool)> {
+    let mut all = Box::new([false; 256]);
+    let mut beginning = false;
+    let arms = match hir.kind() {
+        HirKind::Alternation(arms) => arms.as_slice(),
+        _ => std::slice::from_ref(hir),
+    };
+    for arm in arms {
+        match arm.kind() {
+            HirKind::Class(Class::Bytes(class)) => {
+                for range in class.ranges() {
+                    all[usize::from(range.start())..=usize::from(range.end())].fill(true);
+                }
+            }
+            HirKind::Literal(literal) => match literal.0.as_ref() {
+                [byte] => all[usize::from(*byte)] = true,
+                _ => return None,
+            },
+            HirKind::Look(Look::StartLF) => {
+                beginning = true;
+                all[usize::from(b'\n')] = true;
+            }
+            _ => return None,
+        }
+    }
+    Some((all, beginning))
 }
 
 /// How far one step of a body got.
@@ -41,13 +108,14 @@ impl Automata {
             _ => Machine::build(hir, direction).map(Some),
         };
         let group = Machine::build(&parts.group, Direction::Forward)?;
-        let before = part(&parts.before, Direction::Backward)?;
+        let before = Before::build(&parts.before)?;
         let after = part(&parts.after, Direction::Forward)?;
         let first = group.first_bytes();
         let last = match &before {
-            Some(machine) if parts.before.properties().minimum_len() > Some(0) => {
+            Before::Machine(machine) if parts.before.properties().minimum_len() > Some(0) => {
                 machine.first_bytes()
             }
+            Before::Byte(bytes, _) => bytes.clone(),
             _ => Box::new([true; 256]),
         };
         let sized = |hir: &Hir| {
@@ -75,10 +143,8 @@ impl Automata {
         ends: &mut Vec<usize>,
         steps: &mut u64,
     ) -> Option<usize> {
-        if let Some(before) = &self.before {
-            if !before.ends_at(text, at, steps) {
-                return None;
-            }
+        if !self.before.ends_at(text, at, steps) {
+            return None;
         }
         match &self.after {
             None => longest(&self.group, text, at, steps).0,

@@ -109,6 +109,55 @@ pub(crate) enum Operation {
     Redact,
 }
 
+/// Patterns of the same candidates, of which the first is looked for: the telephone numbers of 23 countries are
+/// written alike, and what a stream has under way is determinised for all patterns together.
+struct Twins {
+    groups: Vec<Vec<u32>>,
+    /// By pattern: its group, or [`Twins::ALONE`].
+    of: Box<[u32]>,
+}
+
+impl Twins {
+    const ALONE: u32 = u32::MAX;
+
+    fn new(rules: &RuleSet, keep: &[bool]) -> Self {
+        let mut groups: Vec<Vec<u32>> = Vec::new();
+        for (index, pattern) in (0_u32..).zip(rules.patterns()) {
+            let category = rules.rules()[pattern.rule].category;
+            // No others have twins, and comparing a thousand patterns would cost a start more than it saves.
+            if category != Category::Pii || pattern.has_body() || !kept(pattern, keep) {
+                continue;
+            }
+            let twin = |group: &&mut Vec<u32>| {
+                group
+                    .first()
+                    .is_some_and(|&first| rules.patterns()[first as usize].is_twin(pattern))
+            };
+            match groups.iter_mut().find(twin) {
+                Some(group) => group.push(index),
+                None => groups.push(vec![index]),
+            }
+        }
+        groups.retain(|group| group.len() > 1);
+        let mut of = vec![Self::ALONE; rules.patterns().len()];
+        for (number, group) in (0..).zip(&groups) {
+            group.iter().for_each(|&pattern| of[pattern as usize] = number);
+        }
+        Self { groups, of: of.into() }
+    }
+
+    /// Whether a pattern is looked for, alone or for its twins.
+    fn leads(&self, pattern: u32) -> bool {
+        self.of(&pattern).first() == Some(&pattern)
+    }
+
+    /// The patterns that a candidate of this one is judged for.
+    fn of<'a>(&'a self, pattern: &'a u32) -> &'a [u32] {
+        let group = self.of[*pattern as usize];
+        self.groups.get(group as usize).map_or(std::slice::from_ref(pattern), Vec::as_slice)
+    }
+}
+
 /// A view with the engines that read it.
 struct Stage {
     view: View,
@@ -128,6 +177,7 @@ pub struct Scanner {
     database_bytes: usize,
     automata: Vec<OnceLock<Result<Automata, String>>>,
     keep: Vec<bool>,
+    twins: Twins,
     hold: OnceLock<Result<Hold, String>>,
     /// Veils that are lifted: none without rules for injections.
     veils: Encodings,
@@ -210,6 +260,7 @@ impl Scanner {
     /// the options ([`ScanError::Option`]).
     pub fn new(rules: Arc<RuleSet>, options: Options) -> Result<Self, ScanError> {
         let keep = selected(&rules, &options)?;
+        let twins = Twins::new(&rules, &keep);
         let engine = builtin::choose(options.engine)?;
         let (mut stages, mut database_bytes) = (Vec::new(), 0);
         let injection = |(rule, keep): (&sift_rules::Rule, &bool)| {
@@ -222,7 +273,7 @@ impl Scanner {
         for view in [View::Identity, View::Folded] {
             let wanted: Vec<u32> = (0_u32..)
                 .zip(rules.patterns())
-                .filter(|(_, p)| p.view == view && kept(p, &keep))
+                .filter(|(i, p)| p.view == view && kept(p, &keep) && twins.leads(*i))
                 .map(|(i, _)| i)
                 .collect();
             let cues = if view == View::Folded { veils } else { Encodings::default() };
@@ -250,6 +301,7 @@ impl Scanner {
             database_bytes,
             automata,
             keep,
+            twins,
             hold: OnceLock::new(),
             veils,
         };
@@ -441,7 +493,9 @@ impl Scanner {
         let hold = once(&self.hold, || {
             let patterns: Vec<u32> = (0_u32..)
                 .zip(self.rules.patterns())
-                .filter(|(_, p)| is_edited(&self.rules, p) && kept(p, &self.keep))
+                .filter(|(i, p)| {
+                    is_edited(&self.rules, p) && kept(p, &self.keep) && self.twins.leads(*i)
+                })
                 .map(|(i, _)| i)
                 .collect();
             let parts = patterns
@@ -581,7 +635,7 @@ impl Scanner {
                 continue;
             }
             let width = self.width(index)?;
-            let mut cursor = 0;
+            let (mut cursor, mut reached) = (0, Vec::new());
             for hit in group {
                 if deadline.is_some_and(|at| Instant::now() > at) {
                     scan.incomplete.insert(Incomplete::TIME);
@@ -596,6 +650,7 @@ impl Scanner {
                     from,
                     end,
                     mode,
+                    &mut reached,
                     ends,
                     &mut scan.work.steps,
                     &mut |candidate| candidates.push(candidate),
@@ -623,7 +678,8 @@ impl Scanner {
     }
 
     /// Looks at every place in `from..to` (offsets of the text, as far as `text` holds it) where a group
-    /// of the pattern could begin. Returns where to go on: an accepted candidate may end beyond `to`.
+    /// of the pattern could begin, and judges it for each of its twins. Returns where to go on: an accepted
+    /// candidate may end beyond `to`. `reached` says which twins had one, and where it ended.
     #[expect(
         clippy::too_many_arguments,
         reason = "shared by the whole text and streams, which own different buffers"
@@ -635,6 +691,7 @@ impl Scanner {
         from: usize,
         to: usize,
         mode: Mode<'_>,
+        reached: &mut Vec<(u32, usize)>,
         ends: &mut Vec<usize>,
         steps: &mut u64,
         accept: &mut dyn FnMut(Candidate),
@@ -644,7 +701,8 @@ impl Scanner {
             return Ok(from);
         }
         let automata = self.automata(index)?;
-        let pattern = &self.rules.patterns()[index];
+        let index = index as u32;
+        let twins = self.twins.of(&index);
         let (mut at, to) = (from - text.base, to - text.base);
         while at < to {
             if !automata.may_begin(text.bytes, at) {
@@ -655,49 +713,66 @@ impl Scanner {
                 at += 1;
                 continue;
             };
-            match self.judge(pattern, text.bytes, at, end, mode) {
-                Judged::Kept { rule, score } => {
-                    let mut candidate = Candidate {
-                        start: text.base + at,
-                        group_end: text.base + end,
-                        rule: rule as u32,
-                        pattern: index as u32,
-                        tier: self.rules.rules()[rule].tier,
-                        score,
-                        extent: if automata.has_body() {
-                            Extent::Open(text.base + end)
-                        } else {
-                            Extent::Closed(text.base + end)
-                        },
-                        decoded: Chain::default(),
-                        seen: 0,
-                        run: None,
-                    };
-                    self.extend(&mut candidate, text, mode, steps)?;
-                    let extent = candidate.extent;
-                    accept(candidate);
-                    // What begins inside a body is part of it: following each beginning to the same end
-                    // was quadratic.
-                    match extent {
-                        Extent::Closed(reach) => at = reach - text.base,
-                        Extent::Open(reach) => return Ok(reach),
-                    }
+            let start = text.base + at;
+            let mut next = usize::MAX;
+            for &twin in twins {
+                let inside = |(pattern, reach): &&(u32, usize)| *pattern == twin && *reach > start;
+                if let Some((_, reach)) = reached.iter().find(inside) {
+                    next = next.min(*reach);
+                    continue;
                 }
-                Judged::Dropped { rule, reason } => {
-                    if let Some(lines) = dropped {
-                        lines.push(Explained {
+                let pattern = &self.rules.patterns()[twin as usize];
+                match self.judge(pattern, text.bytes, at, end, mode) {
+                    Judged::Kept { rule, score } => {
+                        let group_end = text.base + end;
+                        let mut candidate = Candidate {
+                            start,
+                            group_end,
                             rule: rule as u32,
-                            start: text.base + at,
-                            end: text.base + end,
-                            score: 0.0,
-                            view: pattern.view,
+                            pattern: twin,
+                            tier: self.rules.rules()[rule].tier,
+                            score,
+                            extent: if automata.has_body() {
+                                Extent::Open(group_end)
+                            } else {
+                                Extent::Closed(group_end)
+                            },
                             decoded: Chain::default(),
-                            outcome: Outcome::Dropped(reason),
-                        });
+                            seen: 0,
+                            run: None,
+                        };
+                        self.extend(&mut candidate, text, mode, steps)?;
+                        let extent = candidate.extent;
+                        accept(candidate);
+                        match extent {
+                            // What begins inside a body is part of it: following each beginning to the same
+                            // end was quadratic.
+                            Extent::Closed(reach) => next = next.min(reach),
+                            // A pattern with a body has no twins.
+                            Extent::Open(reach) => return Ok(reach),
+                        }
+                        if twins.len() > 1 {
+                            reached.retain(|(_, reach)| *reach > start);
+                            reached.push((twin, extent.reach()));
+                        }
                     }
-                    at += 1;
+                    Judged::Dropped { rule, reason } => {
+                        if let Some(lines) = dropped {
+                            lines.push(Explained {
+                                rule: rule as u32,
+                                start,
+                                end: text.base + end,
+                                score: 0.0,
+                                view: pattern.view,
+                                decoded: Chain::default(),
+                                outcome: Outcome::Dropped(reason),
+                            });
+                        }
+                        next = start + 1;
+                    }
                 }
             }
+            at = next - text.base;
         }
         Ok(text.base + at)
     }
@@ -837,11 +912,14 @@ fn kept(pattern: &Pattern, keep: &[bool]) -> bool {
     }
 }
 
-/// Whether `word` stands in `text` with no letter or digit at its sides; ASCII case ignored.
+/// Whether `word` stands in `text` with no letter or digit at its sides; ASCII case ignored. Most places are ruled
+/// out by one byte.
 fn has_word(text: &[u8], word: &[u8]) -> bool {
     let joins = |b: Option<&u8>| b.is_some_and(u8::is_ascii_alphanumeric);
-    text.windows(word.len().max(1)).enumerate().any(|(i, part)| {
-        part.eq_ignore_ascii_case(word)
+    let Some((first, rest)) = word.split_first() else { return false };
+    text.iter().enumerate().any(|(i, byte)| {
+        byte.eq_ignore_ascii_case(first)
+            && text[i + 1..].get(..rest.len()).is_some_and(|part| part.eq_ignore_ascii_case(rest))
             && !joins(i.checked_sub(1).and_then(|left| text.get(left)))
             && !joins(text.get(i + word.len()))
     })

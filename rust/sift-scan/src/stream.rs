@@ -59,11 +59,13 @@ pub enum Fault {
 }
 
 /// Hits of one pattern that touch: groups of it may begin in `cursor..last`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct OpenHit {
     pattern: u32,
     cursor: usize,
     last: usize,
+    /// Which of its twins had a candidate, and where that ends.
+    reached: Vec<(u32, usize)>,
     /// A body of the pattern is open: nothing of it begins before that has ended.
     body: bool,
 }
@@ -234,7 +236,7 @@ impl Stream {
                 *hits += 1;
                 note(open, hold.patterns[pattern as usize], decided, from + end, hold.width);
             });
-            to - position.state.hold().min(to)
+            to - position.hold().min(to)
         };
         let mut frontier = match &mut self.undecided {
             None => advance(read, length),
@@ -247,7 +249,7 @@ impl Stream {
         #[cfg(feature = "faults")]
         match self.fault {
             Some(Fault::EarlyRelease) => frontier = (frontier + 1).min(length),
-            Some(Fault::LostRightContext) if self.position.state.hold() > 0 => {
+            Some(Fault::LostRightContext) if self.position.hold() > 0 => {
                 frontier = (frontier + sift_rules::MAX_AFTER).min(length);
             }
             Some(Fault::WrongOffset) => {
@@ -332,6 +334,7 @@ impl Stream {
                 hit.cursor,
                 to,
                 mode,
+                &mut hit.reached,
                 &mut self.ends,
                 &mut self.work.steps,
                 &mut |candidate| {
@@ -341,7 +344,10 @@ impl Stream {
                 &mut None,
             )?;
         }
-        self.open.retain(|hit| hit.body || hit.cursor.max(hit.last) > frontier);
+        self.open.retain(|hit| {
+            let reached = hit.reached.iter().map(|(_, reach)| *reach).max().unwrap_or(0);
+            hit.body || hit.cursor.max(hit.last).max(reached) > frontier
+        });
         if self.characters {
             self.queue[known..].iter_mut().for_each(|c| widen(c, part));
         }
@@ -476,6 +482,9 @@ fn note(open: &mut Vec<OpenHit>, pattern: u32, decided: usize, end: usize, width
         // The cursor stays: what lies between the two hits is one load a byte, and a second entry would
         // have to know how far the first one's last candidate reaches.
         Some(hit) => hit.last = end,
-        None => open.push(OpenHit { pattern, cursor: from, last: end, body: false }),
+        None => {
+            let reached = Vec::new();
+            open.push(OpenHit { pattern, cursor: from, last: end, reached, body: false });
+        }
     }
 }

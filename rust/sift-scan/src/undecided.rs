@@ -181,7 +181,7 @@ impl Ahead {
         let mut advance = |from: usize, to: usize| {
             let part = view.get(from..to).unwrap_or_default();
             automaton.advance(position, part, |_, _| ended = true);
-            to - position.state.hold().min(to)
+            to - position.hold().min(to)
         };
         let unit = self.seen.finder.held(view.len()).unit;
         let frontier = self.seen.take(view, 0, from, unit, &mut advance);

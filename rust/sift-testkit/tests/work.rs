@@ -64,21 +64,21 @@ fn texts(scanner: &Scanner) -> Vec<(&'static str, Vec<u8>)> {
 const MAX_STEPS: u64 = 40;
 const MAX_HITS: u64 = 4;
 
-fn check(name: &str, mode: &str, work: Work) {
+fn check(name: &str, mode: &str, size: usize, work: Work) {
     println!(
         "{mode} {name}: {:.1} steps, {:.2} hits a byte",
-        work.steps as f64 / SIZE as f64,
-        work.hits as f64 / SIZE as f64
+        work.steps as f64 / size as f64,
+        work.hits as f64 / size as f64
     );
-    assert!(work.steps / (SIZE as u64) <= MAX_STEPS, "{mode} of {name} reads too much");
-    assert!(work.hits / (SIZE as u64) <= MAX_HITS, "{mode} of {name} has too many hits");
+    assert!(work.steps / (size as u64) <= MAX_STEPS, "{mode} of {name} reads too much");
+    assert!(work.hits / (size as u64) <= MAX_HITS, "{mode} of {name} has too many hits");
 }
 
 #[test]
 fn work_per_byte_is_bounded() {
     let scanner = scanner();
     for (name, text) in texts(&scanner) {
-        check(name, "scan", scanner.scan(&text).unwrap().work);
+        check(name, "scan", SIZE, scanner.scan(&text).unwrap().work);
     }
 }
 
@@ -95,8 +95,41 @@ fn work_per_byte_is_bounded_in_streams_and_memory_too() {
             most = most.max(stream.memory());
         }
         stream.finish(&|_| false, &mut sink).unwrap();
-        check(name, "stream", stream.work());
+        check(name, "stream", SIZE, stream.work());
         println!("stream {name}: {most} bytes");
         assert!(most <= 64 * 1024, "{name} makes a stream hold {most} bytes");
+    }
+}
+
+/// Digits and the signs between them, under the rules of all countries: nearly every place begins a number of
+/// many. 190 to 280 bytes were read for each byte when the telephone numbers of 23 countries, which are written
+/// alike, were looked for one by one.
+#[test]
+fn numbers_of_all_countries_are_bounded() {
+    const BYTES: usize = 16 << 10;
+    let rules = Arc::new(RuleSet::select(&["pii-all"], &[]).unwrap());
+    let scanner = Arc::new(Scanner::new(rules, Options::default()).unwrap());
+    let plan = replace_plan(scanner.rules());
+    let mut rng = Rng::new(7);
+    let groups = ["1", "12", "123", "1234", "-", " ", ".", "/"];
+    let mut texts: Vec<(String, String)> =
+        ["1 ", "1.", "1-", "1/2/", "(1) ", "+1 (0)", "0123456789"]
+            .map(|unit| (unit.to_owned(), unit.repeat(BYTES / unit.len())))
+            .into();
+    texts.push(("groups".to_owned(), (0..BYTES).map(|_| groups[rng.below(8)]).collect()));
+    for letters in ["0123456789", "0123456789 ", "0123456789 .-/()+:"] {
+        let text = (0..BYTES).map(|_| char::from(letters.as_bytes()[rng.below(letters.len())]));
+        texts.push((format!("of {letters}"), text.collect()));
+    }
+    for (name, text) in texts {
+        let size = text.len();
+        check(&name, "scan", size, scanner.scan(text.as_bytes()).unwrap().work);
+        let mut stream = scanner.stream(false).unwrap();
+        let mut sink = PlanSink::new(&plan);
+        for piece in text.as_bytes().chunks(64) {
+            stream.feed(piece, &|_| false, &mut sink).unwrap();
+        }
+        stream.finish(&|_| false, &mut sink).unwrap();
+        check(&name, "stream", size, stream.work());
     }
 }

@@ -17,8 +17,8 @@ __all__ = ["ChatEvents"]
 Documents = list[dict[str, Any]]
 #: How what is left of a text is put into a delta.
 _Shape = Callable[[Any], dict[str, Any]]
-#: What a choice takes in the end, about.
-_CHOICE = " " * 500
+#: Bytes that the end of a choice takes, about.
+_CHOICE = 500
 _PARTED = (str, dict, list)
 _READ = {"delta", "text", "message", "logprobs"}
 
@@ -67,7 +67,7 @@ class ChatEvents(Events):
     async def _choice(self, index: int, choice: dict[str, Any]) -> tuple[Documents, dict[str, Any]]:
         if index not in self._flat:
             # Each is ended by name, whether or not it said anything.
-            self._keep(_CHOICE)
+            self._keep("", _CHOICE)
         flat = self._flat.setdefault(index, "delta" not in choice and "text" in choice)
         delta = {"text": choice["text"]} if flat else dict(choice.get("delta") or {})
         # A `message` in a piece of a stream is no part of the API: it would be the answer once more, unread.

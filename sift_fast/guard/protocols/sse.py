@@ -303,9 +303,9 @@ class Events:
         """What a client joins texts by."""
         return key[1]
 
-    def _keep(self, value: Any) -> None:
-        """Count what is kept of an answer until its end."""
-        self._kept += _ENTRY + rough_size(value, _MOST)
+    def _keep(self, value: Any, besides: int = _ENTRY) -> None:
+        """Count what is kept of an answer until its end, and what that takes besides, in bytes or characters."""
+        self._kept += besides + rough_size(value, _MOST)
         if self._kept > _MOST:
             raise LimitExceeded("an answer holds more than 4 MiB that must be kept")
 

@@ -12,11 +12,17 @@ pub(crate) fn za_id(value: &[u8]) -> Outcome {
     strong(dated && digits[10] <= 2 && matches!(digits[11], 8 | 9) && luhn(&digits))
 }
 
-/// Registration number of a South African company: year, six digits, form.
+/// Registration number of a South African company: year, six digits, form; or letters, year and six digits.
 pub(crate) fn za_company(value: &[u8]) -> Outcome {
-    let Some(digits) = digits::<12>(value) else { return Outcome::Drop("shape") };
-    let form = matches!(pair(&digits, 10), 6..=12 | 20..=26 | 30 | 31);
-    shape(matches!(number(&digits[..4]), 1800..=2099) && form)
+    let numbers = value.iter().skip_while(|byte| byte.is_ascii_alphabetic());
+    let mut year = [0; 4];
+    for (slot, byte) in year.iter_mut().zip(numbers) {
+        let Some(digit) = byte.checked_sub(b'0').filter(|digit| *digit < 10) else {
+            return Outcome::Drop("shape");
+        };
+        *slot = digit;
+    }
+    shape(matches!(number(&year), 1800..=2099))
 }
 
 /// Nigerian identity number: Verhoeff.
@@ -39,7 +45,9 @@ mod tests {
             (ZaId, "8001015009187", false),
             (ZaCompany, "2008/123456/07", true),
             (ZaCompany, "1700/123456/07", false),
-            (ZaCompany, "2008/123456/99", false),
+            (ZaCompany, "2008/123456/99", true),
+            (ZaCompany, "CK1998/123456", true),
+            (ZaCompany, "CK98/123456", false),
             (NgNin, "12345678902", true),
             (NgNin, "12345678903", false),
         ]);

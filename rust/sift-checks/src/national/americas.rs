@@ -47,7 +47,12 @@ pub(crate) fn aba_routing(value: &[u8]) -> Outcome {
     let Some(digits) = digits::<9>(value) else { return Outcome::Drop("shape") };
     let prefix = matches!(pair(&digits, 0), 0..=12 | 21..=32 | 61..=72 | 80);
     let sum = weighted(&digits, &[3, 7, 1, 3, 7, 1, 3, 7, 1]);
-    weak(prefix && sum > 0 && sum.is_multiple_of(10), value)
+    let valid = sum > 0 && sum.is_multiple_of(10);
+    match (valid, prefix) {
+        // A prefix that no bank has is a number of something else, or of a test.
+        (true, false) => Outcome::Set(0.05),
+        _ => weak(valid, value),
+    }
 }
 
 /// Registration number of the Drug Enforcement Administration: registrant type, letter, check digit.
@@ -114,6 +119,14 @@ pub(crate) fn br_cpf(value: &[u8]) -> Outcome {
 mod tests {
     use crate::national::testing::holds;
     use crate::Check::{AbaRouting, BrCpf, CaSin, Dea, UsEin, UsItin, UsNpi, UsSsn};
+    use crate::{Outcome, Subject};
+
+    #[test]
+    fn a_routing_number_of_no_bank_scores_little() {
+        let run = |value: &[u8]| AbaRouting.run(&Subject { value, before: b"" });
+        assert_eq!(run(b"511000010"), Outcome::Set(0.05));
+        assert_eq!(run(b"511000011"), Outcome::Drop("checksum"));
+    }
 
     #[test]
     fn numbers_of_the_americas() {
@@ -139,7 +152,6 @@ mod tests {
             (AbaRouting, "121000374", true),
             (AbaRouting, "121000375", false),
             (AbaRouting, "000000000", false),
-            (AbaRouting, "511000014", false),
             (Dea, "AB1234563", true),
             (Dea, "A91234563", true),
             (Dea, "AB1234564", false),

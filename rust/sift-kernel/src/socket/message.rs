@@ -480,6 +480,7 @@ impl Call {
                     .text(subject.kind.word())
                     .text(&subject.name)
                     .text(&subject.tenant)
+                    .text(&subject.agent)
                     .flag(*back);
             }),
             Self::Reload => frame(out, 16, |_| {}),
@@ -542,6 +543,7 @@ impl Call {
                     kind: word(reader.str()?, SubjectKind::from_word)?,
                     name: reader.text()?,
                     tenant: reader.text()?,
+                    agent: reader.text()?,
                 },
                 back: reader.flag()?,
             },
@@ -727,7 +729,8 @@ impl Reply {
                     .list(outcome.charged.iter(), |writer, charge| {
                         writer.text(&charge.budget).text(&charge.unit).number(charge.amount);
                     })
-                    .flag(outcome.overrun);
+                    .flag(outcome.overrun)
+                    .flag(outcome.barred);
             }),
             Self::Flag(flag) => frame(out, 104, |writer| {
                 writer.flag(*flag);
@@ -801,6 +804,7 @@ impl Reply {
                     })
                 })?,
                 overrun: reader.flag()?,
+                barred: reader.flag()?,
             }),
             104 => Self::Flag(reader.flag()?),
             105 => Self::Done,
@@ -871,7 +875,7 @@ mod tests {
         let stamp = Stamp::new("k", 5, 10).unwrap();
         let text = || "x".to_owned();
         let steps = || Steps { trace_id: text(), tenant: Some(text()), agent: None };
-        let subject = Subject { kind: SubjectKind::Agent, name: text(), tenant: String::new() };
+        let subject = Subject::session("acme", "bot", &text());
         let mut calls: Vec<Call> = [
             Proof::Signature { key_id: text(), signature: [1; 64] },
             Proof::Mac { session: text(), tag: [2; 32] },
@@ -970,6 +974,7 @@ mod tests {
                 state: LeaseState::Expired,
                 charged: vec![Charge { budget: text(), unit: text(), amount: 5 }],
                 overrun: true,
+                barred: true,
             }),
             Reply::Flag(true),
             Reply::Done,

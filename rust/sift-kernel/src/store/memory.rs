@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use super::{AccountKey, Before, Mark, Noted, Store, Undo};
+use super::{AccountKey, Before, Mark, Noted, Store, Undo, Waits};
 use crate::approval::{ApprovalRecord, ApprovalState, Signed};
 use crate::error::StoreError;
 use crate::revocation::Subject;
@@ -94,6 +94,13 @@ impl Store for MemoryStore {
         self.state("read a budget", |state| state.drawn.get(account).copied().unwrap_or(0))
     }
 
+    fn accounts(&self, limit: &str) -> Result<Vec<AccountKey>, StoreError> {
+        self.state("read the accounts of a budget", |state| {
+            let drawn = state.drawn.iter().filter(|(key, drawn)| key.limit == limit && **drawn > 0);
+            drawn.map(|(key, _)| key.clone()).collect()
+        })
+    }
+
     fn give_back(&self, unused: &[(AccountKey, i64)]) -> Result<(), StoreError> {
         self.state("close the budgets", |state| {
             for (account, amount) in unused {
@@ -178,10 +185,14 @@ impl Store for MemoryStore {
         })
     }
 
-    fn waiting(&self, tenant: &str, agent: &str, now_ms: i64) -> Result<usize, StoreError> {
-        let pending = self.approvals(ApprovalState::Pending)?;
-        let own = pending.iter().filter(|one| one.tenant == tenant && one.agent == agent);
-        Ok(own.filter(|one| one.expires_ms > now_ms).count())
+    fn waiting(&self, tenant: &str, agent: &str, now_ms: i64) -> Result<Vec<Waits>, StoreError> {
+        let own = |one: &ApprovalRecord| {
+            one.tenant == tenant && one.agent == agent && one.expires_ms > now_ms
+        };
+        let pending = self.approvals(ApprovalState::Pending)?.into_iter().filter(own);
+        Ok(pending
+            .map(|ApprovalRecord { id, action, rule, .. }| Waits { id, action, rule })
+            .collect())
     }
 
     fn forget_approvals(&self, before_ms: i64) -> Result<(), StoreError> {

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use rusqlite::{params, Connection, OpenFlags, OptionalExtension, Row};
 
-use super::{AccountKey, Before, Mark, Noted, Store, Undo};
+use super::{AccountKey, Before, Mark, Noted, Store, Undo, Waits};
 use crate::approval::{ApprovalRecord, ApprovalState, Sealed, Signed, Verdict};
 use crate::error::StoreError;
 use crate::revocation::{Subject, SubjectKind};
@@ -20,7 +20,7 @@ use crate::sync::lock;
 
 /// Says that a file is ours (`SIFT` in ASCII), and which tables it has.
 const APPLICATION: i64 = 0x5349_4654;
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 const TABLES: &str = "
 create table account (
@@ -28,8 +28,8 @@ create table account (
     drawn integer not null,
     primary key (limit_name, scope, window_ms)) strict, without rowid;
 create table revocation (
-    kind text not null, name text not null, tenant text not null, at_ms integer not null,
-    primary key (kind, tenant, name)) strict, without rowid;
+    kind text not null, name text not null, tenant text not null, agent text not null, at_ms integer not null,
+    primary key (kind, tenant, agent, name)) strict, without rowid;
 create table approval (
     id text primary key, action blob not null, tenant text not null, agent text not null,
     session text, requester text not null, tool text not null, rule text not null, m integer not null,
@@ -282,6 +282,21 @@ impl Store for SqliteStore {
         })
     }
 
+    fn accounts(&self, limit: &str) -> Result<Vec<AccountKey>, StoreError> {
+        self.look("read the accounts of a budget", |connection| {
+            connection
+                .prepare_cached(
+                    "select scope, window_ms from account where limit_name = ? and drawn > 0
+                     order by scope, window_ms",
+                )?
+                .query_map([limit], |row| {
+                    let (scope, window_ms) = (row.get(0)?, row.get(1)?);
+                    Ok(AccountKey { limit: limit.to_owned(), scope, window_ms })
+                })?
+                .collect()
+        })
+    }
+
     fn give_back(&self, unused: &[(AccountKey, i64)]) -> Result<(), StoreError> {
         self.run("close the budgets", |transaction| {
             let mut update = transaction.prepare_cached(
@@ -309,10 +324,16 @@ impl Store for SqliteStore {
         self.run("revoke", |transaction| {
             transaction
                 .prepare_cached(
-                    "insert into revocation (kind, name, tenant, at_ms) values (?, ?, ?, ?)
+                    "insert into revocation (kind, name, tenant, agent, at_ms) values (?, ?, ?, ?, ?)
                      on conflict do nothing",
                 )?
-                .execute(params![subject.kind.word(), subject.name, subject.tenant, at_ms])
+                .execute(params![
+                    subject.kind.word(),
+                    subject.name,
+                    subject.tenant,
+                    subject.agent,
+                    at_ms
+                ])
                 .map(drop)
         })
     }
@@ -321,9 +342,14 @@ impl Store for SqliteStore {
         self.run("reinstate", |transaction| {
             transaction
                 .prepare_cached(
-                    "delete from revocation where kind = ? and name = ? and tenant = ?",
+                    "delete from revocation where kind = ? and name = ? and tenant = ? and agent = ?",
                 )?
-                .execute(params![subject.kind.word(), subject.name, subject.tenant])
+                .execute(params![
+                    subject.kind.word(),
+                    subject.name,
+                    subject.tenant,
+                    subject.agent
+                ])
                 .map(drop)
         })
     }
@@ -331,13 +357,14 @@ impl Store for SqliteStore {
     fn revoked(&self) -> Result<Vec<Subject>, StoreError> {
         self.look("read revocations", |connection| {
             connection
-                .prepare_cached("select kind, name, tenant from revocation")?
+                .prepare_cached("select kind, name, tenant, agent from revocation")?
                 .query_map([], |row| {
                     let kind: String = row.get(0)?;
                     Ok(Subject {
                         kind: SubjectKind::from_word(&kind).ok_or_else(|| unknown(&kind))?,
                         name: row.get(1)?,
                         tenant: row.get(2)?,
+                        agent: row.get(3)?,
                     })
                 })?
                 .collect()
@@ -433,18 +460,19 @@ impl Store for SqliteStore {
         })
     }
 
-    fn waiting(&self, tenant: &str, agent: &str, now_ms: i64) -> Result<usize, StoreError> {
-        let count = self.look("count approvals", |connection| {
+    fn waiting(&self, tenant: &str, agent: &str, now_ms: i64) -> Result<Vec<Waits>, StoreError> {
+        self.look("look for approvals", |connection| {
             connection
                 .prepare_cached(
-                    "select count(*) from approval
-                     where tenant = ? and agent = ? and state = ? and expires_ms > ?",
+                    "select id, action, rule from approval
+                     where tenant = ? and agent = ? and state = ? and expires_ms > ?
+                     order by created_ms, id",
                 )?
-                .query_row(params![tenant, agent, ApprovalState::Pending.word(), now_ms], |row| {
-                    row.get::<_, i64>(0)
-                })
-        })?;
-        Ok(usize::try_from(count).unwrap_or(usize::MAX))
+                .query_map(params![tenant, agent, ApprovalState::Pending.word(), now_ms], |row| {
+                    Ok(Waits { id: row.get(0)?, action: row.get(1)?, rule: row.get(2)? })
+                })?
+                .collect()
+        })
     }
 
     fn forget_approvals(&self, before_ms: i64) -> Result<(), StoreError> {
@@ -682,7 +710,7 @@ mod tests {
             }
             store.give_back(&[(account.clone(), 1)]).unwrap();
             assert_eq!(store.drawn(&account).unwrap(), i64::MAX - 1);
-            // Approvals that wait are counted by agent.
+            // Approvals that wait are found by agent.
             for (id, agent, expires, state) in [
                 ("a", "bot", 100, ApprovalState::Pending),
                 ("b", "bot", 100, ApprovalState::Rejected),
@@ -691,8 +719,10 @@ mod tests {
             ] {
                 store.add_approval(&approval(id, agent, expires, state)).unwrap();
             }
-            assert_eq!(store.waiting("acme", "bot", 10).unwrap(), 1);
-            assert_eq!(store.waiting("other", "bot", 10).unwrap(), 0);
+            let one = approval("a", "bot", 100, ApprovalState::Pending);
+            let waits = Waits { id: one.id, action: one.action, rule: one.rule };
+            assert_eq!(store.waiting("acme", "bot", 10).unwrap(), [waits]);
+            assert_eq!(store.waiting("other", "bot", 10).unwrap(), []);
             // An elevation stays with its agent.
             store.add_elevation("e", "bot", 100, b"signed").unwrap();
             store.add_elevation("e", "else", 100, b"signed").unwrap();
