@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import grp
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -22,7 +24,8 @@ __all__ = ["Listening", "context_of", "listen_options", "secret", "trusted"]
 _LOCAL = {"127.0.0.1", "::1", "localhost"}
 _CONTEXT = ("tenant", "role", "user", "conversation", "state", "trace-id")
 _OPTIONS = (
-    click.option("--unix", help="A Unix socket to listen on, instead of an address."),
+    click.option("--unix", help="A Unix socket to listen on, instead of an address; for this user alone."),
+    click.option("--unix-group", help="A group whose members may connect to it as well."),
     click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on."),
     click.option("--port", default=8787, show_default=True, help="The port; 0 takes a free one."),
     click.option("--token-env", help="Environment variable with the token that callers must send."),
@@ -53,6 +56,7 @@ class Listening(NamedTuple):
     """Where a command listens, and what it may ask behind itself."""
 
     unix: str | None
+    unix_group: str | None
     host: str
     port: int
     token_env: str | None
@@ -90,7 +94,6 @@ class Listening(NamedTuple):
             application,
             host=self.host,
             port=self.port,
-            uds=self.unix,
             ssl_certfile=self.tls_cert,
             ssl_keyfile=self.tls_key,
             log_level="warning",
@@ -101,7 +104,51 @@ class Listening(NamedTuple):
             timeout_graceful_shutdown=30,
         )
         signal.signal(signal.SIGHUP, lambda *_: threading.Thread(target=_reload, args=(guard,)).start())
-        _announcing(uvicorn.Server)(config).run()
+        server = _announcing(uvicorn.Server)(config)
+        if self.unix is None:
+            server.run()
+            return
+        with _unix(self.unix, self.unix_group) as socket:
+            server.run(sockets=[socket])
+
+
+@contextlib.contextmanager
+def _unix(path: str, group: str | None) -> Iterator[Any]:
+    """A socket that others than this user, and a group, cannot connect to at any moment; gone at the end.
+
+    Raises:
+        UsageError: it cannot be made, or there is no such group.
+    """
+    import socket
+    import stat
+
+    try:
+        number = -1 if group is None else grp.getgrnam(group).gr_gid
+    except KeyError:
+        raise click.UsageError(f"there is no group `{group}`") from None
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        # Of an earlier run; what is no socket is not touched.
+        with contextlib.suppress(FileNotFoundError):
+            if stat.S_ISSOCK(os.lstat(path).st_mode):
+                os.unlink(path)
+        old = os.umask(0o177)
+        try:
+            made.bind(path)
+        finally:
+            os.umask(old)
+        if group is not None:
+            os.chown(path, -1, number)
+            os.chmod(path, 0o660)
+    except OSError as error:
+        made.close()
+        raise click.UsageError(f"the socket cannot be made: {(error.strerror or 'not possible').lower()}") from None
+    try:
+        yield made
+    finally:
+        made.close()
+        with contextlib.suppress(OSError):
+            os.unlink(path)
 
 
 def secret(variable: str | None) -> str | None:

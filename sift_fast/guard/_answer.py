@@ -28,7 +28,7 @@ class AnswerSchema(Check):
         model: a pydantic model that was given; it comes before that of the table.
 
     Raises:
-        ConfigError: the schema cannot be read, the model cannot be imported or is none, or there are both.
+        ConfigError: the schema cannot be read, the model cannot be imported or is none, or there are both or neither.
     """
 
     def __init__(self, name: str, table: SchemaConfig, config: GuardConfig, model: Any = None) -> None:
@@ -36,6 +36,10 @@ class AnswerSchema(Check):
         self._retries = table.retries
         if model is None and table.model:
             model = _imported(name, table.model)
+        if model is None and not table.schema and not table.schema_file:
+            raise ConfigError(
+                f"guardrail `{name}`: there is neither a `schema` nor a `model`, so every answer would fit"
+            )
         if model is not None and (table.schema or table.schema_file):
             raise ConfigError(f"guardrail `{name}`: an answer has a schema or a model, not both")
         self._fits: Callable[[str], bool] = _model(name, model) if model is not None else _schema(name, table, config)

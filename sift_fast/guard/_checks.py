@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sift_fast.errors import ConfigError, LimitExceeded
 from sift_fast.guard import config as tables
 from sift_fast.guard._json import Schema, leaves, names_only
+from sift_fast.guard._links import loads
 from sift_fast.guard.verdict import Document, Edit, RequestContext, Signal, Stage
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ __all__ = [
 class Call:
     """One text on its way through a stage, with what its checks share."""
 
-    __slots__ = ("context", "findings", "hidden", "labels", "memory", "stage", "text", "tool", "value")
+    __slots__ = ("context", "findings", "goes_on", "hidden", "labels", "memory", "stage", "text", "tool", "value")
 
     def __init__(
         self,
@@ -54,6 +55,8 @@ class Call:
         self.context = context
         self.memory = memory
         self.findings = findings
+        #: Whether the text is what has come of a stream, and more follows.
+        self.goes_on = False
         #: What the scan found as well, and gave up for a finding that overlaps it.
         self.hidden: Sequence[Hidden] = ()
         #: Arguments that repeat a source, once somebody has looked.
@@ -243,37 +246,24 @@ class Links(Check):
     def __init__(self, name: str, table: tables.LinksConfig) -> None:
         super().__init__(name, table)
         self._hosts = tuple(host.casefold() for host in table.hosts)
-        self._patterns = (_ANY_LINK if table.links else _IMAGE, _DEFINITION)
+        self._links = table.links
         self._reason = "links.host" if table.links else "links.image"
 
     def run(self, call: Call) -> Signal | None:
         """The first host that is not listed decides."""
-        text = call.text
-        # What shows nothing from outside has neither of the two.
-        if "//" not in text and "\\\\" not in text:
+        # What shows nothing from outside has none of these; most texts cost no more than this search.
+        if _CONSTRUCT.search(call.text) is None and not (self._links and "//" in call.text):
             return None
-        for pattern in self._patterns:
-            for match in pattern.finditer(text):
-                host = match.group(1).rpartition("@")[2].casefold()
-                if not any(host == mine or host.endswith("." + mine) for mine in self._hosts):
-                    return Signal(self._reason)
-            # A definition counts where an image refers to one.
-            if _BY_NAME.search(text) is None:
-                break
+        for hosts, shown, linked in loads(call.text, goes_on=call.goes_on):
+            if (shown or (linked and self._links)) and not all(map(self._is_mine, hosts)):
+                return Signal(self._reason)
         return None
 
+    def _is_mine(self, host: str) -> bool:
+        return any(host == mine or host.endswith("." + mine) for mine in self._hosts)
 
-_HOST = r"[/\\]{2}([^\s/?#\\)\"'<>:]{1,255})(?=[\s/?#\\)\"'<>:])"
-_IMAGE = re.compile(
-    r"(?:!\[[^\]]{0,300}\]\(\s{0,8}<?|url\(\s{0,8}[\"']?"
-    r"|<(?:img|image|video|audio|source|embed|object|link|iframe)\b[^>]{0,300}?"
-    r"(?:src|srcset|href|data|poster)\s{0,8}=\s{0,8}[\"']?\s{0,8})"
-    r"(?:https?:|ftp:)?" + _HOST,
-    re.IGNORECASE,
-)
-_ANY_LINK = re.compile(r"(?:https?:|ftp:)" + _HOST, re.IGNORECASE)
-_BY_NAME = re.compile(r"!\[[^\]]{0,300}\](?!\()")
-_DEFINITION = re.compile(r"^\s{0,3}\[[^\]]{1,100}\]:\s{0,8}<?(?:https?:|ftp:)?" + _HOST, re.IGNORECASE | re.MULTILINE)
+
+_CONSTRUCT = re.compile(r"!\[|<[a-z]|url\(|@import", re.IGNORECASE)
 
 
 class Split:
@@ -340,6 +330,11 @@ class Acl(Check):
     def __init__(self, name: str, table: tables.AclConfig) -> None:
         super().__init__(name, table)
         self._acl = table
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Metadata keys that say whose a document is."""
+        return tuple(key for key in (self._acl.tenant_key, self._acl.roles_key, self._acl.users_key) if key)
 
     def allows(self, document: Document, context: RequestContext) -> bool:
         """Whether this caller may read it. What the metadata does not say is refused."""

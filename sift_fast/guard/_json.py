@@ -7,7 +7,7 @@ import itertools
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sift_fast.errors import ConfigError, LimitExceeded
@@ -15,6 +15,7 @@ from sift_fast.errors import ConfigError, LimitExceeded
 __all__ = [
     "Schema",
     "drop_fields",
+    "edited",
     "ends_only",
     "has_fields",
     "leaves",
@@ -22,6 +23,7 @@ __all__ = [
     "plain",
     "render",
     "rough_size",
+    "spoken",
 ]
 
 _MAX_DEPTH = 64
@@ -303,6 +305,52 @@ def _plain_leaf(value: Any) -> Any:
     if isinstance(value, float):
         return float.__float__(value)
     raise TypeError("a document holds something that JSON does not have")
+
+
+def spoken(metadata: Mapping[str, Any], but: Sequence[str]) -> dict[str, Any]:
+    """The strings of metadata that are long enough to say something to a model that is shown them, and their names.
+
+    Args:
+        metadata: of a document; it may hold values that JSON does not have.
+        but: keys that are left out.
+    """
+    out: dict[str, Any] = {}
+    for number, (key, value) in enumerate(metadata.items()):
+        if key in but:
+            continue
+        said = _spoken(value, 0)
+        if said is not None:
+            out[str(key)] = said
+        elif len(str(key)) > _SHORT:
+            out[str(key)] = None
+        if number > _MAX_LEAVES:
+            raise LimitExceeded(f"metadata has more than {_MAX_LEAVES} values")
+    return out
+
+
+def _spoken(value: Any, depth: int) -> Any:
+    if depth > _MAX_DEPTH:
+        raise LimitExceeded(f"metadata has more than {_MAX_DEPTH} levels")
+    if isinstance(value, str):
+        return value if len(value) > _SHORT else None
+    if isinstance(value, Mapping):
+        return {str(key): _spoken(inner, depth + 1) for key, inner in value.items()} or None
+    if isinstance(value, list | tuple | set | frozenset):
+        return [said for inner in value if (said := _spoken(inner, depth + 1)) is not None] or None
+    return None
+
+
+def edited(value: Any, edit: Callable[[str], str]) -> Any:
+    """A document with every string edited; what JSON does not have stays."""
+    if isinstance(value, str):
+        return edit(value)
+    if isinstance(value, Mapping):
+        return {key: edited(inner, edit) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [edited(inner, edit) for inner in value]
+    if isinstance(value, set | frozenset):
+        return {edited(inner, edit) for inner in value}
+    return value
 
 
 def rough_size(value: Any, most: int) -> int:

@@ -27,6 +27,8 @@ __all__ = ["Plan", "StagePlan", "Stuff"]
 #: that before.
 _INLINE = 8 * 1024
 _INLINE_SCORED = 4 * 1024
+#: Kinds that read parts of a text, wherever in it they stand.
+_JOINED = {"classifier", "links", "prompt_leak"}
 
 
 class Stuff:
@@ -60,8 +62,8 @@ class StagePlan:
     """The checks of one stage, in the order in which they run: the cheap ones first."""
 
     __slots__ = (
-        "_rules", "_scanner", "again", "always", "before", "found", "inline", "keyed", "operators", "pseudonyms",
-        "rescrubs", "slow",
+        "_rules", "_scanner", "again", "always", "before", "found", "inline", "joined", "keyed", "operators",
+        "pseudonyms", "rescrubs", "slow",
     )  # fmt: skip
 
     def __init__(self, checks: Iterable[_checks.Check], scanner: Scanner, *, enforced: bool = True) -> None:
@@ -77,6 +79,8 @@ class StagePlan:
         self.always = tuple(check for check in fast if not check.needs_findings and check not in self.before)
         #: Asked about earlier turns that are sent again: what counts turns has counted them.
         self.again = tuple(check for check in self.always if not check.adds_up)
+        #: Asked about the parts of a text together.
+        self.joined = (*self.found, *(check for check in self.always if check.table.kind in _JOINED))
         # Where nothing is enforced nothing is edited, in streams and in earlier turns either.
         self.rescrubs = tuple(
             check
@@ -90,11 +94,15 @@ class StagePlan:
         self.inline = _INLINE_SCORED if any(isinstance(check, Injection) for check in fast) else _INLINE
         self.pseudonyms = any(check.table.operator == "pseudonym" for check in self.rescrubs)  # type: ignore[attr-defined]
 
+    def takes(self, finding: Any) -> bool:
+        """Whether a finding is taken out by the scanner."""
+        return any(check.wants(finding) for check in self.rescrubs)
+
     def hidden(self, text: str, findings: Iterable[Any]) -> Sequence[_checks.Hidden]:
         """What a scan gave up for other findings, where those stay in the text: one that nobody here reads, or that is
         only noted, must not stand before one that stops it. What is taken out takes what it overlaps with it.
         """
-        if all(any(check.wants(finding) for check in self.rescrubs) for finding in findings):
+        if all(map(self.takes, findings)):
             return ()
         return _checks.hidden_in(self._scanner, text, self._rules)
 
@@ -174,6 +182,10 @@ def _make(stuff: Stuff, name: str, table: tables.GuardrailConfig) -> _checks.Che
         known = {rule.id for rule in stuff.scanner.rules}
         if table.kind in {"secrets", "pii"} and any(entry in known for entry in table.exclude):
             raise ConfigError(f"guardrail `{name}`: `exclude` takes entity types here; rules are excluded in [scanner]")
+        if not any(rule.category == _checks.CATEGORIES[table.kind] for rule in stuff.scanner.rules):
+            raise ConfigError(
+                f"guardrail `{name}`: `[scanner] rules` has no rule that it could read: add `{table.kind}`"
+            )
         return _checks.ScanCheck(name, table, frozenset(stuff.owners))
     if isinstance(table, tables.WordsConfig):
         return _checks.ListCheck(name, table, frozenset(mine), "words.denied")

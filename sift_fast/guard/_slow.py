@@ -356,8 +356,20 @@ class Background:
         self._thread: threading.Thread | None = None
         self._owner = 0
 
-    def run(self, coroutine: Any) -> Any:
-        """Run a coroutine to its end from any thread."""
+    def run(self, coroutine: Any, within_s: float | None = None) -> Any:
+        """Run a coroutine to its end from any thread but the loop's own.
+
+        Args:
+            coroutine: it.
+            within_s: seconds after which it is given up, and the loop with it: something in it blocks.
+
+        Raises:
+            StateUnavailable: it is asked from the loop itself, which would wait for its own end.
+            TimeoutError: it is given up.
+        """
+        if threading.current_thread() is self._thread:
+            coroutine.close()
+            raise StateUnavailable("a guardrail that waits asks the guard without waiting: use the methods that wait")
         with self._lock:
             alive = self._owner == os.getpid() and self._thread is not None and self._thread.is_alive()
             if self._loop is None or not alive:
@@ -368,8 +380,12 @@ class Background:
             loop = self._loop
         future = asyncio.run_coroutine_threadsafe(coroutine, loop)
         try:
-            return future.result()
-        except BaseException:
+            return future.result(within_s)
+        except BaseException as error:
+            if isinstance(error, TimeoutError) and not future.done():
+                with self._lock:
+                    # Whoever comes next has another loop.
+                    self._loop = None if self._loop is loop else self._loop
             # Interrupted: what nobody waits for any more ends.
             future.cancel()
             raise

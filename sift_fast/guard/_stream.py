@@ -53,6 +53,7 @@ class OutputStream:
         *,
         say: bool,
         quiet: bool = False,
+        after: str = "",
     ) -> None:
         from sift_fast.guard.guard import _Job
 
@@ -89,7 +90,7 @@ class OutputStream:
         self._guard = guard
         #: What came out of the scanner's stream: what waits, what was given out last, and all of it where that counts.
         self._waiting = ""
-        self._behind = ""
+        self._behind = after[-_LOOK_BEHIND:]
         self._known: set[tuple[str, int]] = set()
         self._at = 0
         self._all: list[str] = []
@@ -134,15 +135,21 @@ class OutputStream:
                         yield out
                 if self.is_stopped():
                     break
-        except Exception:
-            # What the model's side raises is its own; what is held is not given out.
-            self._stream.abort()
+        except BaseException:
+            # What the model's side raises is its own, and whoever listened may have gone; what is held is not given
+            # out, and what was decided until then is on record.
+            self.abort()
             raise
         finally:
             # A model that is not listened to any more is told to stop.
             if close is not None:
                 await close()
-        if out := await self.finish_async():
+        try:
+            out = await self.finish_async()
+        except BaseException:
+            self.abort()
+            raise
+        if out:
             yield out
 
     def feed(self, piece: str) -> str:
@@ -164,7 +171,7 @@ class OutputStream:
         """
         out = self._ending()
         if self._asks():
-            self._guard._background.run(self._guard._waited(self._job))
+            self._guard._wait(self._job)
         return self._close(out)
 
     async def finish_async(self) -> str:
@@ -256,7 +263,9 @@ class OutputStream:
     def _read(self, window: str, *, last: bool) -> int:
         """Judge what is new in a window; returns how many characters at its end must wait for what follows them."""
         for check in self._windowed:
-            self._job.ask_about(check, Call("output", window, self._job.call.context, None))
+            call = Call("output", window, self._job.call.context, None)
+            call.goes_on = not last
+            self._job.ask_about(check, call)
         found = self._job.state.scanner.scan(window)
         if found.incomplete:
             self._job.failed("error", "limit", self._gated, limit=True)

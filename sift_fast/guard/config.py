@@ -446,6 +446,12 @@ class GuardConfig:
         if config.kernel.folder is not None and config.kernel.socket is not None:
             raise ConfigError(f"{where}: `kernel` has a `folder` or a `socket`, not both")
         config._check_tools(where)
+        for name, table in tables.items():
+            if table.enabled:
+                _check_table(name, table, where)
+        lists = [name for name, table in tables.items() if table.kind == "acl" and table.enabled]
+        if len(lists) > 1:
+            raise ConfigError(f"{where}: `{lists[0]}` and `{lists[1]}` are both of kind `acl`: say in one who may read")
         put(config, "hash", config._digest())
         return config
 
@@ -494,21 +500,16 @@ class GuardConfig:
 
     def _check_tools(self, where: str) -> None:
         """Refuse what is said about tools where nothing reads it: whoever wrote it relies on it."""
-        if any(table.kind == "tools" and table.enabled for table in self.guardrails.values()):
-            return
+        readers = [table for table in self.guardrails.values() if table.kind == "tools" and table.enabled]
+        stages = {stage for table in readers for stage in table.stages}
         for name, tool in self.tools.items():
-            if (
-                tool.roles
-                or tool.states
-                or tool.escalate
-                or tool.args
-                or tool.returns
-                or tool.personal
-                or tool.tenant_field
+            called = tool.roles or tool.states or tool.escalate or tool.args
+            if (called and "tool_input" not in stages) or (
+                (tool.returns or tool.personal or tool.tenant_field) and "tool_output" not in stages
             ):
                 raise ConfigError(
                     f"{where}: `tools.{name}` says who may call it or what it takes and returns, and no guardrail "
-                    "reads that: add `[guardrails.tools]`, or use the preset `agent`"
+                    "reads that at its stage: add `[guardrails.tools]`, or use the preset `agent`"
                 )
 
     def offline(self) -> GuardConfig:
@@ -588,6 +589,22 @@ def _guardrail(name: str, table: Any, where: str) -> GuardrailConfig:
     if kind == "external" and not config.url.startswith(("https://", "http://")):  # type: ignore[attr-defined]
         raise ConfigError(f"{where}: guardrail `{name}`: `url` must begin with https:// or http://")
     return config
+
+
+def _check_table(name: str, table: GuardrailConfig, where: str) -> None:
+    """Refuse what could never find or do anything: whoever wrote it relies on it.
+
+    Raises:
+        ConfigError: it could not.
+    """
+    for key in ("escalate_at", "block_at"):
+        score = getattr(table, key)
+        if score is not None and score < table.min_score:
+            raise ConfigError(f"{where}: guardrail `{name}`: below `min_score` no score counts: raise `{key}`")
+    if isinstance(table, WordsConfig) and not table.words and not table.file:
+        raise ConfigError(f"{where}: guardrail `{name}` has neither `words` nor a `file` of them")
+    if isinstance(table, TopicsConfig) and not table.deny and not table.allow:
+        raise ConfigError(f"{where}: guardrail `{name}` has neither topics to `deny` nor to `allow`")
 
 
 # Kinds that need what only their stages have.

@@ -12,14 +12,14 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from sift_fast.errors import ConfigError, LimitExceeded, StateUnavailable
 from sift_fast.guard import _edits
 from sift_fast.guard._actions import Actions, open_kernel, remember
 from sift_fast.guard._checks import Call, Check
-from sift_fast.guard._json import drop_fields, has_fields, plain, render, rough_size
+from sift_fast.guard._json import drop_fields, edited, has_fields, plain, render, rough_size, spoken
 from sift_fast.guard._memory import Memories, Refused
 from sift_fast.guard._plan import Plan, Plans, StagePlan, Stuff
 from sift_fast.guard._rules import make_scanner
@@ -55,6 +55,8 @@ __all__ = ["Guard", "Tally"]
 
 #: Characters that are shown to a kernel in the event loop: 65 us a KiB.
 _SHOWN = 4 * 1024
+#: Seconds after the deadline in which guardrails that are given up must let go of their loop.
+_GRACE_S = 1.0
 #: How reasons begin that say that a text reads like an attack, whether it is stopped or not.
 _ATTACKS = ("injection.", "classifier.")
 #: Reasons that are about a conversation and not about the text that came last.
@@ -446,11 +448,11 @@ class Guard:
         _fast(parts)
         for part in parts:
             if part.slow:
-                self._background.run(self._waited(part))
+                self._wait(part)
         return job.end(parts)
 
     def stream_output(
-        self, source: AsyncIterable[str] | Iterable[str], context: RequestContext, *, say: bool = True
+        self, source: AsyncIterable[str] | Iterable[str], context: RequestContext, *, say: bool = True, after: str = ""
     ) -> OutputStream:
         """Check an answer while it arrives.
 
@@ -462,13 +464,48 @@ class Guard:
             source: pieces of the answer.
             context: who asked.
             say: whether an answer that is stopped ends with the message for the user.
+            after: what was shown right before, where an answer comes in several texts that are read as one.
 
         Returns:
             An asynchronous iterator of pieces, with `verdict`.
         """
         from sift_fast.guard._stream import OutputStream
 
-        return OutputStream(self, self._state, source, context, say=say)
+        return OutputStream(self, self._state, source, context, say=say, after=after)
+
+    async def check_joined(self, texts: Sequence[str], context: RequestContext, *, stage: Stage) -> str | None:
+        """Check texts that go on one by one as the one text that they are read as.
+
+        Args:
+            texts: the parts of a turn, a result or an answer, as they came.
+            context: who asks.
+            stage: whose guardrails read it.
+
+        Returns:
+            None where they go on as they are; else the text that may stand in the place of all of them, `<REMOVED>`
+            where there is none.
+        """
+        import asyncio
+
+        if len(texts) < 2:
+            return None
+        jobs = [_Job(self, stage, glue.join(texts), context, quiet=True) for glue in ("", " ")]
+        for job, glue in zip(jobs, (0, 1), strict=True):
+            await (asyncio.to_thread(job.read_joined) if job.blocks else _done(job.read_joined))
+            if RANK[job.tally.decision] >= RANK["escalate"]:
+                return REMOVED
+            seams, at = [], 0
+            for text in texts[:-1]:
+                at += len(text) + glue
+                seams.append(at)
+            # Where the parts meet, something stands that none of them shows.
+            if any(
+                job.stage_plan.takes(found) and found.start < seam < found.end
+                for found in job.call.findings
+                for seam in seams
+            ):
+                return job.edit_text(job.call.text)
+        return None
 
     def rescrub(self, text: str, context: RequestContext, *, stage: Stage = "input") -> str:
         """A text without the secrets and personal data that a stage takes out. Nothing is decided or counted.
@@ -584,7 +621,7 @@ class Guard:
     def _checked_sync(self, job: _Job) -> Verdict:
         job.read()
         if job.slow:
-            self._background.run(self._waited(job))
+            self._wait(job)
         if not job.acts:
             return job.finish()
         try:
@@ -595,6 +632,16 @@ class Guard:
             job.give_back()
             raise
         return verdict
+
+    def _wait(self, job: _Job) -> None:
+        """As `_waited`, for callers without an event loop."""
+        deadline = job.state.config.limits.deadline_ms / 1_000
+        try:
+            self._background.run(self._waited(job), deadline + _GRACE_S)
+        except TimeoutError:
+            job.failed("timeout", "deadline", job.stage_plan.slow)
+        except StateUnavailable:
+            job.failed("error", "error", job.stage_plan.slow)
 
     async def _waited(self, job: _Job) -> None:
         """Ask the guardrails that wait, all at once; the first that blocks cancels the others."""
@@ -629,6 +676,10 @@ class Guard:
                 job.take(check, signal)
         finally:
             self.metrics.waited(check.name, (time.perf_counter_ns() - began) / 1_000)
+
+
+async def _done(work: Callable[[], None]) -> None:
+    work()
 
 
 async def _finished(job: _Job) -> Verdict:
@@ -776,6 +827,17 @@ class _Job:
             for check in plan.found:
                 self.ask(check)
         self.remember()
+
+    def read_joined(self) -> None:
+        """As `fast`, for parts that were read one by one: what only a text by itself can be is not asked again."""
+        try:
+            self.look()
+            if getattr(self.call.findings, "incomplete", ()):
+                self.failed("error", "limit", self.stage_plan.found, limit=True)
+            for check in self.stage_plan.joined:
+                self.ask(check)
+        except Exception:  # noqa: BLE001 -- whatever a check raises, the text is not checked
+            self.broken("check")
 
     def ask(self, check: Check) -> None:
         """Ask one guardrail that does not wait."""
@@ -1294,7 +1356,7 @@ class _ToolJob(_Job):
 class _RetrievalJob(_Job):
     """Documents: first whose they are, then what is in them."""
 
-    __slots__ = ("documents", "inner", "kept", "outer")
+    __slots__ = ("beside", "documents", "inner", "kept", "outer")
 
     def __init__(self, guard: Guard, documents: Iterable[Any], context: RequestContext) -> None:
         super().__init__(guard, "retrieval", "", context)
@@ -1302,6 +1364,8 @@ class _RetrievalJob(_Job):
             raise TypeError("retrieved documents must be a list of them")
         self.documents = list(documents)
         self.inner: list[tuple[int, Document, _Job]] = []
+        #: Of documents whose metadata says something: what reads it.
+        self.beside: dict[int, _Job] = {}
 
     def begin(self) -> list[_Job]:
         """A job for each document that this caller may read."""
@@ -1312,9 +1376,12 @@ class _RetrievalJob(_Job):
         watched = self.state.config.mode == "monitor" or (acl is not None and acl.table.mode == "monitor")
         # Those beyond the limit are dropped before anything looks at them.
         for number, given in enumerate(self.documents[:most]):
+            said = ""
             try:
                 document = as_document(given)
                 allowed = acl is None or acl.allows(document, context)
+                if allowed or watched:
+                    said = render(spoken(document.metadata, () if acl is None else acl.keys))
             except Exception:  # noqa: BLE001 -- metadata that cannot be read allows nothing
                 document, allowed = None, False
             if document is None or not (allowed or watched):
@@ -1324,18 +1391,22 @@ class _RetrievalJob(_Job):
             job = _Job(self.guard, "retrieval", document.text, context, quiet=True)
             job.call.memory = self.call.memory
             self.inner.append((number, document, job))
+            if said:
+                self.beside[number] = _Job(self.guard, "retrieval", said, context, quiet=True)
         refused = len(self.documents) - len(self.inner)
         if refused:
             # One result however many documents: their number is in `dropped`.
             check = acl if acl is not None else _Nobody()
             self.add(check, "redact", "redact", Signal("acl.refused"))
-        self.size = sum(job.size for _, _, job in self.inner)
-        return [job for _, _, job in self.inner]
+        jobs = [*(job for _, _, job in self.inner), *self.beside.values()]
+        self.size = sum(job.size for job in jobs)
+        return jobs
 
     @property
     def waits(self) -> bool:
         """Whether a document has to go to a person, and its record onto a disk."""
-        people = any(job.tally.decision == "escalate" for _, _, job in self.inner)
+        jobs = (*(job for _, _, job in self.inner), *self.beside.values())
+        people = any(job.tally.decision == "escalate" for job in jobs)
         return super().waits or (people and self.state.config.escalation.file is not None)
 
     def end(self, parts: Sequence[_Job]) -> Verdict:
@@ -1348,25 +1419,27 @@ class _RetrievalJob(_Job):
         kept: list[int] = []
         tally = self.tally
         person = False
-        for (number, document, job), verdict in zip(self.inner, verdicts, strict=True):
-            person = person or verdict.decision == "escalate"
-            for result in verdict.results:
-                self.guard.metrics.result(*result[:1], self.stage, result.decision, result.enforced, result.status)
-            tally.results += verdict.results
-            tally.status = worse(tally.status, verdict.status)
-            if RANK[verdict.decision] > RANK["allow"]:
-                capped: Decision = "flag" if verdict.decision == "flag" else "redact"
-                if RANK[capped] >= RANK[tally.decision]:
-                    tally.decision, tally.reason = capped, verdict.reason
-            if not verdict.allowed or verdict.text is None:
+        texts, others = verdicts[: len(self.inner)], verdicts[len(self.inner) :]
+        beside = dict(zip(self.beside, others, strict=True))
+        for (number, document, job), verdict in zip(self.inner, texts, strict=True):
+            about = beside.get(number)
+            for each in (verdict, about):
+                if each is not None:
+                    person = person or each.decision == "escalate"
+                    self.join(each)
+            if not verdict.allowed or verdict.text is None or (about is not None and not about.allowed):
                 continue
             name = document.id or f"{number + 1}"
-            if not job.bring(document.text, f"document:{name}", name, known_as="document"):
+            said = document.text if about is None else f"{document.text}\n{self.beside[number].call.text}"
+            if not job.bring(said, f"document:{name}", name, known_as="document"):
                 tally.status = "error"
                 tally.decision, tally.reason = stricter(tally.decision, "redact"), "guard.kernel"
                 continue
             kept.append(number)
-            out.append(Document(verdict.text, document.metadata, document.id))
+            metadata = document.metadata
+            if about is not None and about.text != self.beside[number].call.text:
+                metadata = self.redacted(metadata, about.text)
+            out.append(Document(verdict.text, metadata, document.id))
         verdict = Verdict(
             tally.decision,
             "retrieval",
@@ -1380,6 +1453,30 @@ class _RetrievalJob(_Job):
             self.escalate(verdict)
         self.close(verdict)
         return verdict
+
+    def join(self, verdict: Verdict) -> None:
+        """Join what was decided about a part of a document: at most, that part is missing."""
+        tally = self.tally
+        for result in verdict.results:
+            self.guard.metrics.result(*result[:1], self.stage, result.decision, result.enforced, result.status)
+        tally.results += verdict.results
+        tally.status = worse(tally.status, verdict.status)
+        if RANK[verdict.decision] > RANK["allow"]:
+            capped: Decision = "flag" if verdict.decision == "flag" else "redact"
+            if RANK[capped] >= RANK[tally.decision]:
+                tally.decision, tally.reason = capped, verdict.reason
+
+    def redacted(self, metadata: Mapping[str, Any], text: str | None) -> dict[str, Any]:
+        """Metadata as it may be read: each string edited by itself, or, where that gives another text than all of it
+        together, nothing but whose it is.
+        """
+        kept = () if self.plan.acl is None else self.plan.acl.keys
+        scanner, operators = self.state.scanner, self.operators()
+        out = {
+            key: value if key in kept else edited(value, lambda said: scanner.redact(said, *operators).text)
+            for key, value in metadata.items()
+        }
+        return out if render(spoken(out, kept)) == text else {key: out[key] for key in kept if key in out}
 
 
 class _Nobody(Check):

@@ -11,11 +11,13 @@ in the events, the model's calls stand as it made them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
 
 import agents
 
+from sift_fast.guard.protocols.openai import CALLS, Blocked, check_item, scrub
 from sift_fast.integrations.openai_agents import _info
 
 if TYPE_CHECKING:
@@ -29,10 +31,14 @@ Key = tuple[int, str, int]
 
 #: Lists of parts of an item, and under which number an event names one.
 _LISTS = {"summary": "summary_index", "content": "content_index"}
+#: Items whose texts stand in parts.
+_WITH_PARTS = {"message", "reasoning"}
 #: Events with which an answer ends.
 _ENDS = {"response.completed", "response.incomplete", "response.failed"}
 #: What a part says its text under.
-_WORDS = ("text", "refusal")
+_WORDS = ("text", "refusal", "transcript", "code")
+#: Events that bring a piece of a call's arguments, or of a sound.
+_NO_TEXT = re.compile(r"response\.(?:\w*(?:arguments|_input|diff)|audio|output_audio)\.(?:delta|done)")
 
 
 class GuardedModel(agents.Model):  # type: ignore[misc]
@@ -119,12 +125,20 @@ class _Answer:
         if hasattr(event, "response"):
             out = await self.finished(lambda _: kind in _ENDS)
             items = [await self.item(item, number) for number, item in enumerate(event.response.output or ())]
-            response = event.response.model_copy(update={"output": items})
+            # The service's own instructions are nobody's who is shown an answer.
+            update = {"output": items, "instructions": None}
+            if "output_text" in (getattr(event.response, "model_extra", None) or {}):
+                # A convenience of some servers: the texts once more.
+                update["output_text"] = None
+            response = event.response.model_copy(update=update)
             return [*out, event.model_copy(update={"response": response})]
-        return [event]
+        if _NO_TEXT.fullmatch(kind):
+            return [event]
+        # Texts of an item that has no parts: what is said, or the code that is run.
+        return await self._of_part(event, kind, (at, kind.rpartition(".")[0], 0))
 
     async def _of_part(self, event: Any, kind: str, key: Key) -> list[Any]:
-        if kind.endswith(".delta"):
+        if kind.endswith(".delta") and isinstance(getattr(event, "delta", None), str):
             text = self._pieces.get(key)
             if text is None:
                 text = self._pieces[key] = _Text(self._guard.stream_output((), self._context, say=False))
@@ -163,12 +177,37 @@ class _Answer:
 
     async def item(self, item: Any, at: int) -> Any:
         """An item with its texts checked, or as they were shown."""
+        kind = item.get("type") if isinstance(item, dict) else getattr(item, "type", None)
+        if isinstance(item, dict) or (kind not in _WITH_PARTS and kind not in CALLS):
+            return await self._dumped(item)
         update = {}
         for name in _LISTS:
             parts = getattr(item, name, None)
             if isinstance(parts, list):
                 update[name] = [await self._part(part, (at, name, number)) for number, part in enumerate(parts)]
         return item.model_copy(update=update) if update else item
+
+    async def _dumped(self, item: Any) -> Any:
+        """An item of another sort as the gate would show it."""
+        given = item if isinstance(item, dict) else item.model_dump(mode="json", exclude_unset=True)
+        try:
+            shown = given if given.get("type") in CALLS else await check_item(self._guard, given, self._context)
+        except Blocked as blocked:
+            _require(blocked.verdict)
+            raise
+        if shown == given:
+            return item
+        return shown if isinstance(item, dict) else type(item).model_validate(shown)
+
+    def _clean(self, beside: Any) -> Any:
+        """What stands beside a text, without secrets and personal data."""
+        if isinstance(beside, list):
+            return [self._clean(each) for each in beside]
+        if hasattr(beside, "model_dump"):
+            given = beside.model_dump(mode="json", exclude_unset=True)
+            shown = scrub(self._guard, given, self._context)
+            return beside if shown == given else type(beside).model_validate(shown)
+        return scrub(self._guard, beside, self._context)
 
     async def _part(self, part: Any, key: Key) -> Any:
         """A part, or an event that ends one, with the text that was shown of it."""
@@ -178,6 +217,11 @@ class _Answer:
             if isinstance(said, str):
                 pieces = self._pieces.get(key)
                 update[word] = await self._checked(said) if pieces is None else pieces.shown
+        for beside in ("annotation", "annotations"):
+            if getattr(part, beside, None):
+                # Where a text was edited they name places in another one.
+                edited = any(update.get(word, said) != said for word in _WORDS if (said := getattr(part, word, None)))
+                update[beside] = [] if edited and beside == "annotations" else self._clean(getattr(part, beside))
         return part.model_copy(update=update) if update else part
 
     async def _checked(self, text: str) -> str:

@@ -407,7 +407,7 @@ def test_without_the_vault_nothing_passes(stage, is_async):
     guard = make({"pii": {"on_violation": "redact", "operator": "pseudonym"}})
     upstream = Upstream()
     guard.check_input_sync("I am joe.miller@gmail.com", CONTEXT)
-    guard._memories.get("acme", "c1")._vault = Vault()
+    guard._memories.get("acme", "c1")._vaults[CONTEXT.role, CONTEXT.user] = Vault()
     verdict = upstream(run(guard, stage, "write to ann.smith@gmail.com", is_async=is_async))
     assert upstream.calls == 0
     assert (verdict.decision, verdict.status, verdict.text, verdict.value) == ("block", "error", None, None)

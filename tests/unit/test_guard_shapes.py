@@ -15,7 +15,7 @@ import sift_fast as sf
 from sift_fast.cli._upstream import is_model_api
 from sift_fast.errors import LimitExceeded
 from sift_fast.guard.protocols.chat import ChatEvents
-from sift_fast.guard.protocols.gate import PATHS
+from sift_fast.guard.protocols.gate import PATHS, Gate
 from sift_fast.guard.protocols.messages import MessageEvents
 from sift_fast.guard.protocols.openai import Blocked, check_answer, check_request
 from sift_fast.guard.protocols.responses import ResponseEvents
@@ -256,6 +256,13 @@ def test_calls_of_no_known_shape_do_not_go_on(message: dict[str, Any]) -> None:
         answered({"choices": [{"message": message}]})
 
 
+@pytest.mark.parametrize("kind", ["function", "custom", "note"])
+def test_a_call_of_two_tools_is_none(kind: str) -> None:
+    two = {"function": {"name": "web", "arguments": "{}"}, "custom": {"name": "echo", "input": "x"}}
+    with pytest.raises(Blocked):
+        answered({"choices": [{"message": {"tool_calls": [{"id": "t", "type": kind, **two}]}}]})
+
+
 def test_log_probabilities_that_spell_the_answer_stay() -> None:
     body = {"choices": [{"message": {"content": "Yes."}, "logprobs": {"content": [{"token": "Yes"}, {"token": "."}]}}]}
     assert answered(body) == body
@@ -353,3 +360,179 @@ def test_an_event_of_very_many_lines_is_none() -> None:
     with pytest.raises(LimitExceeded):
         for _ in range(30_000):
             frames.feed(b"data:\n")
+
+
+# --- one text in many parts -------------------------------------------------------------------------------------------
+
+
+def cut(text: str, size: int = 6) -> list[dict[str, Any]]:
+    return [{"type": "text", "text": text[at : at + size]} for at in range(0, len(text), size)]
+
+
+def test_a_turn_in_parts_is_read_as_one() -> None:
+    with pytest.raises(Blocked):
+        asked(parts(*cut(ATTACK)))
+    with pytest.raises(Blocked):
+        asked(parts(*({"type": "text", "text": word} for word in ATTACK.split())))
+    out = asked({"messages": [{"role": "user", "content": cut(ATTACK)}, {"role": "assistant", "content": "No"}, HELLO]})
+    assert [part["text"] for part in out["messages"][0]["content"]][:2] == ["<REMOVED>", ""]
+    kept = parts({"type": "text", "text": "Is this a shoe? It is"}, {"type": "text", "text": "brown and small."})
+    assert asked(kept) == kept
+
+
+def test_a_secret_over_two_parts_is_taken_out() -> None:
+    first, second = halves(SECRET)
+    shown = json.dumps(asked(parts({"type": "text", "text": f"The key is {first}"}, {"type": "text", "text": second})))
+    assert first not in shown
+    assert second not in shown
+    assert "The key is" in shown
+
+
+def test_a_result_in_parts_is_read_as_one() -> None:
+    out = play(called("echo"), {"role": "tool", "tool_call_id": "c1", "content": cut(ATTACK)})
+    assert "previ" not in out
+    assert "<REMOVED>" in out
+
+
+@pytest.mark.parametrize("text", [f"It is {CANARY} today", IMAGE])
+def test_an_answer_in_parts_is_read_as_one(text: str) -> None:
+    for body in ({"content": cut(text)}, {"output": [{"type": "message", "content": cut(text)}]}):
+        with pytest.raises(Blocked):
+            answered(body)
+    begin = {"type": "message_start", "message": {"id": "m", "content": []}}
+    events = [begin]
+    for index, block in enumerate(cut(text)):
+        events += [
+            {"type": "content_block_start", "index": index, "content_block": {"type": "text", "text": ""}},
+            {"type": "content_block_delta", "index": index, "delta": {"type": "text_delta", "text": block["text"]}},
+            {"type": "content_block_stop", "index": index},
+        ]
+    assert "refusal" in streamed(MessageEvents, *events)
+    fine = {"content": cut("The weather is fine today, and will be tomorrow.")}
+    assert answered(fine) == fine
+
+
+# --- streams that nobody hears to their end -----------------------------------------------------------------------------
+
+
+class Kept:
+    """A sink in memory."""
+
+    def __init__(self) -> None:
+        self.events: list[Any] = []
+
+    def write(self, event: Any) -> None:
+        self.events.append(event)
+
+
+@pytest.mark.parametrize("how", ["leaves", "breaks", "is cancelled"])
+def test_what_was_taken_out_of_half_a_stream_is_on_record(how: str) -> None:
+    sink = Kept()
+    mine = sf.Guard({"version": 1, "preset": "chat"}, sinks=[sink])
+
+    async def source() -> Any:
+        yield f"The key is {SECRET} and that is it. " * 3
+        if how == "breaks":
+            raise OSError("the server broke off")
+        await asyncio.sleep(60)
+
+    async def listen() -> None:
+        async for _ in mine.stream_output(source(), CONTEXT):
+            if how == "leaves":
+                break
+
+    async def run() -> None:
+        task = asyncio.ensure_future(listen())
+        await asyncio.sleep(0.05)
+        if how == "is cancelled":
+            task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(run())
+    assert [event["decision"] for event in sink.events] == ["redact"]
+
+
+# --- limits -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_picture_in_a_result_is_no_text() -> None:
+    picture = base64.b64encode(b"\x89PNG\r\n\x1a\n\0" + random.Random(734).randbytes(3_000)).decode()
+    image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": picture}}
+    content = [{"type": "text", "text": f"The key is {SECRET}"}, image]
+    mine = sf.Guard({"version": 1, "preset": "agent", "tools": {"echo": {}}})
+    turns = [called("echo"), {"role": "tool", "tool_call_id": "c1", "content": content}]
+    out = asyncio.run(check_request(mine, {"messages": turns}, CONTEXT))["messages"][1]["content"]
+    assert out[1] == image
+    assert SECRET not in json.dumps(out)
+
+
+@pytest.mark.parametrize(
+    "delta",
+    [
+        {"tool_calls": [{"index": 0, "note": list(range(100_000))}]},
+        {"tool_calls": [{"index": 0, "function": {"note": list(range(100_000))}}]},
+    ],
+)
+def test_what_is_held_of_a_stream_is_bounded(delta: dict[str, Any]) -> None:
+    out = streamed(ChatEvents, *([{"choices": [{"index": 0, "delta": delta}]}] * 10))
+    assert "guardrail_unavailable" in out
+    begin = {"type": "message_start", "message": {"id": "m", "content": []}}
+    block = {"type": "tool_use", "id": "t", "name": "n", "input": {"a": list(range(100_000))}}
+    blocks = [
+        {"type": "content_block_start", "index": at, "content_block": {**block, "id": f"t{at}"}} for at in range(10)
+    ]
+    assert "api_error" in streamed(MessageEvents, begin, *blocks)
+
+
+def test_an_event_of_very_many_texts_ends_the_stream() -> None:
+    assert "guardrail_unavailable" in streamed(ChatEvents, {"note": ["12345678"] * 30_000, "choices": []})
+
+
+# --- answers that come later ----------------------------------------------------------------------------------------------
+
+
+def through(method: str, path: str, answer: dict[str, Any], body: bytes = b"") -> tuple[int, str, list[bytes]]:
+    """Status and body of an answer through the gate, and what the application got."""
+    got: list[bytes] = []
+
+    async def app(_scope: Any, receive: Any, send: Any) -> None:
+        got.append((await receive()).get("body", b""))
+        headers = [(b"content-type", b"application/json")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": json.dumps(answer).encode()})
+
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": body}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": method, "path": path, "headers": []}
+    asyncio.run(Gate(app, guard())(scope, receive, send))
+    return sent[0]["status"], b"".join(each.get("body", b"") for each in sent[1:]).decode(), got
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/v1/responses/resp_1"),
+        ("POST", "/v1/responses/resp_1/cancel"),
+        ("GET", "/v1/responses/resp_1/input_items"),
+        ("GET", "/v1/chat/completions/c1"),
+    ],
+)
+def test_an_answer_that_is_fetched_is_one(method: str, path: str) -> None:
+    said = {"output": [{"type": "message", "content": [{"type": "output_text", "text": f"It is {SECRET}"}]}]}
+    status, out, got = through(method, path, said)
+    assert (status, got) == (200, [b""])
+    assert SECRET not in out
+    assert "It is" in out
+
+
+@pytest.mark.parametrize("method", ["QUERY", "post"])
+def test_a_method_of_another_name_asks_too(method: str) -> None:
+    body = json.dumps({"messages": [{"role": "user", "content": ATTACK}]}).encode()
+    status, _, got = through(method, "/v1/chat/completions", {}, body)
+    assert (status, got) == (400, [])

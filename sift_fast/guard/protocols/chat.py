@@ -17,6 +17,8 @@ __all__ = ["ChatEvents"]
 Documents = list[dict[str, Any]]
 #: How what is left of a text is put into a delta.
 _Shape = Callable[[Any], dict[str, Any]]
+#: Bytes that the end of a choice takes, about.
+_CHOICE = 500
 _PARTED = (str, dict, list)
 _READ = {"delta", "text", "message", "logprobs"}
 
@@ -63,6 +65,9 @@ class ChatEvents(Events):
         return [*before, {**rest, "choices": kept}] if kept else before
 
     async def _choice(self, index: int, choice: dict[str, Any]) -> tuple[Documents, dict[str, Any]]:
+        if index not in self._flat:
+            # Each is ended by name, whether or not it said anything.
+            self._keep("", _CHOICE)
         flat = self._flat.setdefault(index, "delta" not in choice and "text" in choice)
         delta = {"text": choice["text"]} if flat else dict(choice.get("delta") or {})
         # A `message` in a piece of a stream is no part of the API: it would be the answer once more, unread.
@@ -79,6 +84,9 @@ class ChatEvents(Events):
         self._ready += before
         before += await self._rest(index)
         return before, {**out, **({"text": ""} if flat else {"delta": {}})}
+
+    def _sort(self, key: Any) -> Any:
+        return key[0], key[1], key[-1]
 
     async def _piece(self, path: tuple[Any, ...], value: Any, put: _Shape | None = None) -> Any:
         """What may be shown of a part of a delta, however deep: each of its strings is a piece of one text."""
@@ -110,12 +118,13 @@ class ChatEvents(Events):
             if key in {"function", "custom"} and isinstance(value, dict):
                 inner = held.setdefault(key, {})
                 for name, part in value.items():
+                    self._keep(part)
                     if isinstance(part, str):
-                        self._keep(len(part))
                         inner[name] = inner.get(name, "") + part
                     else:
                         inner[name] = part
             elif key != "index" and value is not None:
+                self._keep(value)
                 held[key] = value
 
     async def _rest(self, index: int) -> Documents:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
@@ -56,6 +57,11 @@ PATHS: dict[str, type[Events]] = {
 }
 
 
+#: What stands below them, and gives answers.
+_BELOW = re.compile(r"/(responses|chat/completions)/[^/]+(?:/[a-z_]+)?$")
+#: Methods that ask a model nothing, and those whose answers have no text either.
+_ASKS_NOTHING = {"GET", "HEAD", "OPTIONS", "DELETE"}
+_ASKED_NOTHING = {"HEAD", "OPTIONS", "DELETE"}
 _LOCAL = {"127.0.0.1", "::1", "localhost"}
 
 
@@ -104,15 +110,20 @@ class Gate:
         # Applications take a path with a slash behind it for the same.
         path = str(scope.get("path", "")).rstrip("/")
         end = max((end for end in self._paths if path.endswith(end)), key=len, default=None)
-        if end is None or scope["type"] == "lifespan":
+        # An answer that is fetched later is an answer: of a response in the background, of a stored completion.
+        below = _BELOW.search(path) if end is None else None
+        if (end is None and below is None) or scope["type"] == "lifespan" or scope.get("method") in _ASKED_NOTHING:
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
             # The same API over a socket would pass unread.
             await send({"type": "websocket.close", "code": 1008})
-        elif scope["method"] in {"POST", "PUT", "PATCH"}:
-            await self._guarded(scope, receive, send, PATHS[end])
-        else:
+        elif end is None:
+            kind = ResponseEvents if below is not None and below[1] == "responses" else ChatEvents
+            await self._guarded(scope, receive, send, kind)
+        elif scope["method"] in _ASKS_NOTHING:
             await self._app(scope, receive, send)
+        else:
+            await self._guarded(scope, receive, send, PATHS[end])
 
     async def _guarded(self, scope: Message, receive: Receive, send: Send, kind: type[Events]) -> None:
         form = _anthropic if kind is MessageEvents else _openai
@@ -127,7 +138,9 @@ class Gate:
                 body = await read_body(receive, self._most, self._patience)
                 if body is None:
                     return
-                document = await check_request(self._guard, _object(body), context)
+                # Who fetches or stops an answer asks nothing.
+                nothing = not body and _BELOW.search(str(scope["path"]).rstrip("/"))
+                document = {} if nothing else await check_request(self._guard, _object(body), context)
             except Blocked as blocked:
                 await _refuse(send, blocked.verdict, form)
                 return
@@ -144,7 +157,7 @@ class Gate:
                 await answer_json(send, 503, form(503, "the request could not be checked", "guardrail_unavailable"))
                 return
             answer = _Answer(self._guard, context, send, self._most, kind, form, document)
-            await self._pass(scope, receive, answer, json.dumps(document).encode())
+            await self._pass(scope, receive, answer, json.dumps(document).encode() if document else b"")
         finally:
             if private and context is not None and context.conversation is not None:
                 self._guard.forget(context.tenant, context.conversation)

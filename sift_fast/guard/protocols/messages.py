@@ -65,6 +65,7 @@ class MessageEvents(Events):
     async def _start(self, document: dict[str, Any]) -> Documents:
         index, block = int(document["index"]), dict(document["content_block"])
         if "input" in block:
+            self._keep(block)
             self._held[index] = (document, [])
             return []
         out: Documents = []
@@ -84,7 +85,7 @@ class MessageEvents(Events):
         index, delta = int(document["index"]), dict(document["delta"])
         if delta.get("type") == "input_json_delta":
             piece = delta["partial_json"]
-            self._keep(len(piece))
+            self._keep(piece)
             self._held[index][1].append(piece)
             return []
         shown, out = {}, []

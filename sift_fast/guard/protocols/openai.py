@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from sift_fast._json import once
 from sift_fast.errors import LimitExceeded
+from sift_fast.guard.verdict import REMOVED, Verdict
 
 if TYPE_CHECKING:
     from sift_fast.guard.guard import Guard
-    from sift_fast.guard.verdict import RequestContext, Stage, Verdict
+    from sift_fast.guard.verdict import RequestContext, Stage
 
 __all__ = [
     "CALLS",
@@ -33,6 +34,7 @@ __all__ = [
     "check_strings",
     "check_text",
     "check_tool_call",
+    "count",
     "earlier",
     "every_string",
     "is_name",
@@ -135,7 +137,7 @@ async def check_request(guard: Guard, body: dict[str, Any], context: RequestCont
         Blocked: something in it does not go on.
     """
     body = dict(body)
-    _count(body)
+    count(body)
     if all(body.get(key) is None for key in _TURNS):
         # Whatever it asks, it asks in words that nobody here knows.
         raise ValueError("the request has no turns")
@@ -173,8 +175,11 @@ async def _asked(guard: Guard, key: str, given: Any, context: RequestContext, ca
     return None
 
 
-def _count(body: Any) -> None:
+def count(body: Any) -> None:
     """Refuse what has more strings than are read: each costs some microseconds, however short it is.
+
+    Args:
+        body: a request, an answer, an event.
 
     Raises:
         LimitExceeded: it has.
@@ -225,20 +230,47 @@ def is_name(key: str, value: str) -> bool:
 
 async def _medium(value: str, read: Reader) -> str:
     """A picture, a recording, a file: bytes stay, a text in their place is read."""
-    if len(value) < _LEAST_BYTES:
-        return await read(value, "url" if _ADDRESS.fullmatch(value) else "data")
-    head = _DATA_URL.match(value)
-    begun = head.end() if head else 0
-    try:
-        text = base64.b64decode(value[begun:], validate=True).decode()
-    except UnicodeDecodeError:
-        return value
-    except binascii.Error:
+    text = _decoded(value)
+    if text is None:
         return await read(value, "url" if _ADDRESS.fullmatch(value) else "data")
     if "\0" in text:
         return value
     checked = await read(text, "data")
+    head = _DATA_URL.match(value)
+    begun = head.end() if head else 0
     return value if checked == text else value[:begun] + base64.b64encode(checked.encode()).decode()
+
+
+def _decoded(value: str) -> str | None:
+    """What base64 holds, zero characters for bytes that are no text; None where it is none, or too short to tell."""
+    if len(value) < _LEAST_BYTES:
+        return None
+    head = _DATA_URL.match(value)
+    try:
+        return base64.b64decode(value[head.end() if head else 0 :], validate=True).decode()
+    except UnicodeDecodeError:
+        return "\0"
+    except binascii.Error:
+        return None
+
+
+def _swap(value: Any, kept: dict[str, str], *, out: bool, key: str = "") -> Any:
+    """Containers with bytes put aside under a mark, or put in again."""
+    if isinstance(value, str):
+        if key not in _MEDIA:
+            return value
+        if not out:
+            return kept.get(value, value)
+        if "\0" not in (_decoded(value) or ""):
+            return value
+        mark = f"bytes-{len(kept)}"
+        kept[mark] = value
+        return mark
+    if isinstance(value, Mapping):
+        return {name: _swap(inner, kept, out=out, key=name) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_swap(inner, kept, out=out, key=key) for inner in value]
+    return value
 
 
 def _reader(guard: Guard, context: RequestContext, *, new: bool, said: bool = True, source: str = "") -> Reader:
@@ -382,7 +414,8 @@ async def _turn(
     if isinstance(content, str):
         out["content"] = await _text(guard, content, context, new=new, said=said)
     elif isinstance(content, list):
-        out["content"] = [await _part(guard, part, context, calls, new=new, said=said) for part in content]
+        parts = [await _part(guard, part, context, calls, new=new, said=said) for part in content]
+        out["content"] = await _joined(guard, content, parts, context, "input", new=new) if said else parts
     elif content is None and "content" in turn:
         out["content"] = None
     elif content is not None:
@@ -434,10 +467,57 @@ async def earlier(guard: Guard, text: str, context: RequestContext, *, said: boo
     return await asyncio.to_thread(again) if source or len(text) > _INLINE else again()
 
 
+async def _joined(
+    guard: Guard, given: list[Any], parts: list[Any], context: RequestContext, stage: Stage, *, new: bool = False
+) -> list[Any]:
+    """Parts that were read one by one, read together: a model is shown them as one text.
+
+    Args:
+        guard: decides.
+        given: as they came.
+        parts: as they may go on by themselves.
+        context: who asks.
+        stage: whose guardrails read them.
+        new: whether it is a turn that is new: then it does not go on where it would be removed.
+
+    Raises:
+        Blocked: it does not go on.
+    """
+    texts = [text for part in given if (text := _own_text(part)) is not None]
+    instead = await guard.check_joined(texts, context, stage=stage)
+    if instead is None:
+        return parts
+    if new and instead == REMOVED:
+        for glue in ("", " "):
+            _require(await guard.check_input(glue.join(texts), context))
+    out = []
+    for part in parts:
+        if _own_text(part) is not None:
+            out.append(instead if isinstance(part, str) else {**part, "text": instead})
+            # All of it stands in the first one.
+            instead = ""
+        else:
+            out.append(part)
+    return out
+
+
+def _own_text(part: Any) -> str | None:
+    """The text of a part; None for one that has none, or is a page by itself."""
+    if isinstance(part, str):
+        return part
+    text = part.get("text") if isinstance(part, Mapping) and part.get("type") not in _PAGES else None
+    return text if isinstance(text, str) else None
+
+
 async def _result(guard: Guard, tool: str, content: Any, context: RequestContext) -> Any:
     if content is None:
         return None
+    kept: dict[str, str] = {}
+    # A picture of a screen is no text, and longer than any.
+    content = _swap(content, kept, out=True)
     verdict = _require(await guard.check_tool_output(tool, content, context))
+    if isinstance(content, list):
+        return _swap(await _joined(guard, content, verdict.value, context, "retrieval"), kept, out=False)
     return verdict.text if isinstance(content, str) else verdict.value
 
 
@@ -476,7 +556,7 @@ async def check_answer(
     Raises:
         Blocked: something in it does not go on.
     """
-    _count(body)
+    count(body)
     known = [key for key in ("choices", "output", "content") if isinstance(body.get(key), list)]
     if not known:
         # No answer of an API that is known: every string of it may be one.
@@ -493,8 +573,24 @@ async def check_answer(
         # A convenience of some servers: the texts once more.
         out.pop("output_text", None)
     if "content" in known:
-        out["content"] = [await _block(guard, block, context) for block in body["content"]]
+        blocks = [await _block(guard, block, context) for block in body["content"]]
+        await _said_whole(guard, body["content"], context)
+        out["content"] = blocks
     return out
+
+
+async def _said_whole(guard: Guard, parts: list[Any], context: RequestContext) -> None:
+    """Read the parts of an answer together.
+
+    Raises:
+        Blocked: together they do not go on; where something lies across two of them, which no place in one is, neither.
+    """
+    texts = [text for part in parts if (text := _own_text(part)) is not None]
+    if await guard.check_joined(texts, context, stage="output") is not None:
+        for glue in ("", " "):
+            _require(await guard.check_output(glue.join(texts), context))
+        verdict = Verdict("block", "output", reason="guard.split", message=guard.config.answers.block)
+        raise Blocked(verdict)
 
 
 async def every_string(guard: Guard, value: Any, context: RequestContext, key: str = "") -> Any:
@@ -545,6 +641,8 @@ def _spells(logprobs: Any, said: Any) -> bool:
 
 async def _message(guard: Guard, message: dict[str, Any], context: RequestContext) -> dict[str, Any]:
     out = await check_strings(guard, message, context, _SAID)
+    if isinstance(message.get("content"), list):
+        await _said_whole(guard, message["content"], context)
     calls, function = message.get("tool_calls"), message.get("function_call")
     if not isinstance(calls, list | None) or not isinstance(function, dict | None):
         raise Blocked(_unreadable(guard))
@@ -598,6 +696,9 @@ async def check_tool_call(guard: Guard, call: Mapping[str, Any], context: Reques
         Blocked: it does not go on.
     """
     word, key = ("custom", "input") if isinstance(call.get("custom"), Mapping) else ("function", "arguments")
+    if ("custom" in call and call.get("function") is not None) or call.get("type") not in {None, word}:
+        # Clients would take one of the two, and nobody knows which.
+        raise Blocked(_unreadable(guard))
     called = call.get(word) or {}
     given = called.get(key, "")
     if word == "custom":
@@ -627,7 +728,10 @@ async def check_item(guard: Guard, item: Any, context: RequestContext) -> dict[s
     kind = str(item.get("type"))
     key = CALLS.get(kind)
     if key is None:
-        return await check_strings(guard, item, context)
+        out = await check_strings(guard, item, context)
+        if isinstance(item.get("content"), list):
+            await _said_whole(guard, item["content"], context)
+        return out
     name, given = str(item.get("name") or kind), item.get(key)
     guard.note_call(str(item.get("call_id") or item.get("id") or ""), name, context)
     beside = scrub(guard, {other: value for other, value in item.items() if other != key}, context)
@@ -658,6 +762,4 @@ async def check_call(guard: Guard, name: str, arguments: Any, context: RequestCo
 
 
 def _unreadable(guard: Guard) -> Verdict:
-    from sift_fast.guard.verdict import Verdict
-
     return Verdict("block", "tool_input", reason="tools.arguments", status="error", message=guard.config.answers.error)

@@ -126,7 +126,7 @@ class ResponseEvents(Events):
             base64.b64decode(document["delta"], validate=True)
             return [document]
         key = _key(document)
-        self._keep(2 * len(document["delta"]))
+        self._keep([document["delta"]] * 2)
         told = {name: value for name, value in document.items() if name not in {"delta", "sequence_number"}}
         self._told[key] = told
         text = await self._text(key).feed(document["delta"])
@@ -174,6 +174,7 @@ class ResponseEvents(Events):
     async def _added(self, at: int, document: dict[str, Any]) -> Documents:
         item = document["item"]
         if item.get("type") in CALLS:
+            self._keep(document)
             self._held[at] = document
             return []
         shown = {**document, "item": await self._item(at, item)}
@@ -187,7 +188,7 @@ class ResponseEvents(Events):
             self._calls += calls_of(document["item"])
             alone(self._guard, self._calls)
         item = await self._item(at, document["item"])
-        self._keep(len(str(item)))
+        self._keep(item)
         self._items[at] = (document["item"], item)
         self._open.pop(at, None)
         if at in self._held:

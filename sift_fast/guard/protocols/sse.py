@@ -14,7 +14,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sift_fast.errors import LimitExceeded
-from sift_fast.guard.protocols.openai import Blocked, scrub
+from sift_fast.guard._json import rough_size
+from sift_fast.guard.protocols.openai import Blocked, count, scrub
 
 if TYPE_CHECKING:
     from sift_fast.guard._stream import OutputStream
@@ -25,12 +26,16 @@ __all__ = ["Events", "Frames", "Text", "heads"]
 
 #: Most bytes of one event, and of the texts and arguments of one answer that must be kept.
 _MOST = 4 << 20
+#: What an entry takes besides what is in it, about.
+_ENTRY = 4
 #: Most lines of one event: each costs the same, however short it is.
 _MOST_LINES = 10_000
 #: Most texts of one answer: choices, parts, thoughts.
 _MOST_TEXTS = 1_000
 #: What ends a line. A carriage return at the end of what has come may be half of a line's end.
 _LINE_END = re.compile(rb"\r\n|\n|\r(?=[^\n])")
+#: Characters of a text that are read again with the next one.
+_TAIL = 2_048
 #: Characters that are read in one go.
 _SLICE = 8_192
 #: What an event may call itself.
@@ -104,20 +109,23 @@ class Text:
     Args:
         stream: what checks it.
         kept: whether what came in and went out is kept, for protocols that say it once more.
+        after: the end of what was shown before it.
 
     Attributes:
         ended: whether it is complete.
+        tail: the end of what went out, of it and before it.
     """
 
-    __slots__ = ("_begun", "_kept", "_raw", "_shown", "_stream", "ended")
+    __slots__ = ("_begun", "_kept", "_raw", "_shown", "_stream", "ended", "tail")
 
-    def __init__(self, stream: OutputStream, *, kept: bool) -> None:
+    def __init__(self, stream: OutputStream, *, kept: bool, after: str = "") -> None:
         self._stream = stream
         self._kept = kept
         self._begun = False
         self._raw: list[str] = []
         self._shown: list[str] = []
         self.ended = False
+        self.tail = after
 
     @property
     def raw(self) -> str:
@@ -151,7 +159,9 @@ class Text:
                 return await self.finish()
         if self._kept:
             self._shown += out
-        return "".join(out)
+        joined = "".join(out)
+        self.tail = (self.tail + joined)[-_TAIL:]
+        return joined
 
     async def finish(self) -> str:
         """The rest of it, once.
@@ -171,6 +181,7 @@ class Text:
             raise Blocked(self._stream.verdict)
         if self._kept:
             self._shown.append(out)
+        self.tail = (self.tail + out)[-_TAIL:]
         return out
 
     def abort(self) -> None:
@@ -279,12 +290,22 @@ class Events:
         if text is None:
             if len(self._texts) >= _MOST_TEXTS:
                 raise LimitExceeded(f"an answer has more than {_MOST_TEXTS} texts")
-            text = Text(self._guard.stream_output((), self._context, say=False), kept=self.repeats)
+            # Texts of one sort are read one behind the other.
+            sort = self._sort(key)
+            before = next((self._texts[other] for other in reversed(self._texts) if self._sort(other) == sort), None)
+            after = before.tail if before is not None else ""
+            stream = self._guard.stream_output((), self._context, say=False, after=after)
+            text = Text(stream, kept=self.repeats, after=after)
             self._texts[key] = text
         return text
 
-    def _keep(self, size: int) -> None:
-        self._kept += size
+    def _sort(self, key: Any) -> Any:
+        """What a client joins texts by."""
+        return key[1]
+
+    def _keep(self, value: Any, besides: int = _ENTRY) -> None:
+        """Count what is kept of an answer until its end, and what that takes besides, in bytes or characters."""
+        self._kept += besides + rough_size(value, _MOST)
         if self._kept > _MOST:
             raise LimitExceeded("an answer holds more than 4 MiB that must be kept")
 
@@ -303,6 +324,7 @@ class Events:
         document = json.loads(joined.decode("utf-8"))
         if not isinstance(document, dict):
             raise ValueError("an event is no JSON object")  # noqa: TRY004 -- one handler for all that is no event
+        count(document)
         kind = document.get("type")
         if self.named:
             if not isinstance(kind, str) or not _KIND.fullmatch(kind):

@@ -156,7 +156,7 @@ def litellm_http(guard, context, stage, text):
     turns = TURNS["chat"](text)
     document = {
         "input": {"input_type": "request", "texts": [text]},
-        "tool_output": {"input_type": "request", "texts": ["I call.", text], "structured_messages": turns},
+        "tool_output": {"input_type": "request", "texts": [text], "structured_messages": turns},
         "output": {"input_type": "response", "texts": [text]},
         "tool_input": {"input_type": "response", "texts": [], **CALLS["chat"](TOOL, json.dumps({"to": text}))},
     }[stage]
@@ -177,7 +177,7 @@ def litellm(guard, context, stage, text):
 
     inputs = {
         "input": {"texts": [text]},
-        "tool_output": {"texts": ["I call.", text], "structured_messages": TURNS["chat"](text)},
+        "tool_output": {"texts": [text], "structured_messages": TURNS["chat"](text)},
         "output": {"texts": [text]},
         "tool_input": {"texts": [], **CALLS["chat"](TOOL, json.dumps({"to": text}))},
     }[stage]

@@ -6,6 +6,7 @@ import asyncio
 import json
 
 import pytest
+from pydantic import BaseModel, ConfigDict
 
 pytest.importorskip("agents", reason="openai-agents is not installed")
 
@@ -262,3 +263,39 @@ def test_a_streamed_run_without_it_shows_an_answer_before_it_is_checked(guard, c
     events, error = asyncio.run(listen(agent))
     assert isinstance(error, OutputGuardrailTripwireTriggered)
     assert secret in deltas(events)
+
+
+class Anything(BaseModel):
+    """An event, an item or a part with whatever a server of a model puts into it."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"type": "response.audio.transcript.delta", "delta": "TEXT "},
+        {"type": "response.code_interpreter_call_code.delta", "output_index": 0, "delta": "TEXT "},
+        {"item": {"type": "code_interpreter_call", "code": "TEXT", "outputs": [{"type": "logs", "logs": "TEXT"}]}},
+        {"item": {"type": "mcp_call", "name": "x", "arguments": "{}", "output": "TEXT"}},
+        {"type": "response.x.added", "output_index": 0, "content_index": 0, "annotation": {"title": "TEXT"}},
+        {"type": "response.x.added", "content_index": 0, "part": {"text": "ok", "annotations": [{"title": "TEXT"}]}},
+        {"type": "response.x.done", "content_index": 0, "part": {"type": "x", "transcript": "TEXT"}},
+        {"type": "response.completed", "response": {"output": [], "instructions": "TEXT"}},
+    ],
+)
+def test_a_guarded_model_reads_what_has_no_parts(guard, context, secret, event):
+    given = json.loads(json.dumps(event).replace("TEXT", f"The key is {secret}"))
+    inner = {key: Anything(**value) for key, value in given.items() if key in {"item", "part", "response"}}
+    event = Anything(**{"type": "response.output_item.done", "output_index": 0, **given, **inner})
+
+    class Model(Streaming):
+        async def events(self):
+            yield event
+
+    async def run():
+        return [each async for each in GuardedModel(Model([]), guard, context).stream_response()]
+
+    shown = "".join(each.model_dump_json() for each in asyncio.run(run()))
+    assert secret not in shown
+    assert "The key is" in shown or "instructions" in event.model_dump_json()

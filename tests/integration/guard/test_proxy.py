@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import grp
 import json
 import os
 import signal
+import socket
+import stat
 import subprocess
 import sys
 import threading
@@ -393,7 +396,11 @@ def test_as_a_program(protocol, run, model, secret):
 def test_a_socket_a_token_and_a_reload(run, model, tmp_path):
     server = f"http://127.0.0.1:{model.server_address[1]}"
     options = ("--unix", "s", "--upstream", server, "--token-env", "TOKEN", "--context-headers")
+    # One that an earlier process left behind.
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(tmp_path / "s"))
     process, place = run(*options, TOKEN="sesame")
+    assert stat.S_IMODE((tmp_path / place).stat().st_mode) == 0o600
     transport = httpx2.HTTPTransport(uds=str(tmp_path / place))
     token = {"authorization": "Bearer sesame"}
     with httpx2.Client(base_url="http://sift", transport=transport, timeout=60, headers=token) as client:
@@ -409,6 +416,16 @@ def test_a_socket_a_token_and_a_reload(run, model, tmp_path):
         assert process.stderr.readline().startswith("not reloaded")
         assert client.get("/ready").json()["policy_version"] == after
     assert "sesame" not in str(model.asked)
+    process.send_signal(signal.SIGTERM)
+    process.wait(timeout=60)
+    assert not (tmp_path / place).exists()
+
+
+def test_members_of_a_group_may_connect_to_a_socket(run, model, tmp_path):
+    group = grp.getgrgid(os.getgid()).gr_name
+    _, place = run("--unix", "s", "--unix-group", group, "--upstream", f"http://127.0.0.1:{model.server_address[1]}")
+    made = (tmp_path / place).stat()
+    assert (stat.S_IMODE(made.st_mode), made.st_gid) == (0o660, os.getgid())
 
 
 def test_beside_the_body_goes_what_the_api_has(guard, secret):
