@@ -13,13 +13,14 @@ _BACK = 1_500
 #: Characters in which it ends.
 _TAIL = 64
 _GAP = r"[\t\r\n]*"
-_SCHEME = "|".join(_GAP.join(name) + _GAP for name in ("https?", "ftp", "wss?")).replace(f"s{_GAP}?", f"s?{_GAP}")
-#: Browsers take any number of slashes, either way round, and drop tabs and line ends.
-_ADDRESS = re.compile(
-    rf"(?:\b(?:{_SCHEME}):(?P<slashes>[/\\\t\r\n]*+)|(?<![/\\])(?P<relative>[/\\]{_GAP}[/\\][/\\]*+))"
-    r"(?P<authority>[^\s/?#\\<>]++)(?=(?P<end>[\s/?#\\<>]))",
-    re.IGNORECASE,
+_SCHEME = re.compile(
+    rf"\b(?:{'|'.join(_GAP.join(name) for name in ('https', 'http', 'ftp', 'wss', 'ws'))}){_GAP}\Z", re.IGNORECASE
 )
+#: Browsers take any number of slashes, either way round, and drop tabs and line ends.
+_BEGIN = re.compile(rf":(?P<slashes>[/\\\t\r\n]*+)|(?<![/\\])[/\\]{_GAP}[/\\][/\\]*+")
+_AUTHORITY = re.compile(r"([^\s/?#\\<>]++)(?=([\s/?#\\<>]))")
+#: Characters in which a scheme stands.
+_NAME = 32
 _REST = re.compile(r"[^\s/?#<>]++")
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#x[0-9a-f]{1,6}|[a-z]{2,31});?", re.IGNORECASE)
 _ENDS = re.compile(r"[\"'()\]`]")
@@ -51,17 +52,35 @@ def loads(text: str, *, goes_on: bool = False) -> Iterator[tuple[tuple[str, ...]
         text = _ENTITY.sub(_decoded, text)
     if not goes_on:
         text += "\n"
-    for match in _ADDRESS.finditer(text):
-        before = text[max(0, match.start() - _BACK) : match.start()]
-        shown, linked = _place(before, text)
-        plain = "/" in (match["slashes"] or "").replace("\\", "/")
+    for begun, slashes, authority in _addresses(text):
+        shown, linked = _place(text[max(0, begun - _BACK) : begun], text)
+        plain = "/" in slashes.replace("\\", "/")
         if shown or linked or plain:
-            authority = match["authority"]
-            if match["end"] == "\\":
-                # The end for a browser, and for Markdown perhaps nothing but a mark in front of the next character.
-                rest = _REST.match(text, match.end())
-                authority += "@" + (rest[0].replace("\\", "") if rest else "")
             yield _hosts(authority), shown, linked or (plain and not shown)
+
+
+def _addresses(text: str) -> Iterator[tuple[int, str, str]]:
+    """Where an address begins, the slashes behind its scheme, and its authority, once it has an end."""
+    read = 0
+    for begin in _BEGIN.finditer(text):
+        begun = begin.start()
+        scheme = None
+        if begin["slashes"] is not None:
+            scheme = _SCHEME.search(text, max(0, begun - _NAME), begun)
+            if scheme is None:
+                continue
+            begun = scheme.start()
+        # Not within the host of the address before it.
+        match = _AUTHORITY.match(text, begin.end()) if begun >= read else None
+        if match is None:
+            continue
+        read = match.end()
+        authority = match[1]
+        if match[2] == "\\":
+            # The end for a browser, and for Markdown perhaps nothing but a mark in front of the next character.
+            rest = _REST.match(text, match.end())
+            authority += "@" + (rest[0].replace("\\", "") if rest else "")
+        yield begun, begin["slashes"] or "", authority
 
 
 def _decoded(match: re.Match[str]) -> str:
