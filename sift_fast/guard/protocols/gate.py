@@ -217,11 +217,14 @@ class _Answer:
         self._parts: list[bytes] = []
         self._size = 0
         self._events: Events | None = None
+        # Nothing is taken any more. `done` comes when the answer is out: an application that is told that nobody
+        # listens stops, and with it what it waits for, the reading of its answer.
+        self._over = False
         self.done = asyncio.Event()
 
     async def send(self, message: Message) -> None:
         """Take one message of the application."""
-        if self.done.is_set():
+        if self._over:
             return
         if message["type"] == "http.response.start":
             self._start = message
@@ -240,16 +243,18 @@ class _Answer:
 
     async def broken(self) -> None:
         """The application failed in the middle: a stream ends with an error, and nothing that is held comes out."""
-        if self.done.is_set():
+        if self._over:
             return
         if self._events is not None:
-            self.done.set()
+            self._over = True
             await self._send({"type": "http.response.body", "body": self._events.fail()})
+            self.done.set()
         elif self._start:
             await self._unread()
 
     def abort(self) -> None:
         """Nobody listens any more."""
+        self._over = True
         self.done.set()
         if self._events is not None and not self._events.stopped:
             self._events.abort()
@@ -268,10 +273,11 @@ class _Answer:
         if last:
             out += await events.finish()
         last = last or events.stopped
-        if last:
-            self.done.set()
+        self._over = last
         if out or last:
             await self._send({"type": "http.response.body", "body": out, "more_body": not last})
+        if last:
+            self.done.set()
 
     async def _collect(self, data: bytes, *, last: bool) -> None:
         self._parts.append(data)
@@ -279,10 +285,11 @@ class _Answer:
         if self._size > self._most:
             await self._unread()
         elif last:
+            self._over = True
             await self._whole(b"".join(self._parts))
+            self.done.set()
 
     async def _whole(self, data: bytes) -> None:
-        self.done.set()
         if data:
             try:
                 if self._read():
@@ -310,10 +317,11 @@ class _Answer:
         return json.dumps(scrub(self._guard, document, self._context)).encode()
 
     async def _unread(self) -> None:
-        self.done.set()
+        self._over = True
         self._parts.clear()
         document = self._form(503, "the answer could not be checked", "guardrail_unavailable")
         await answer_json(self._send, 503, document)
+        self.done.set()
 
 
 def _object(data: bytes) -> dict[str, Any]:

@@ -464,3 +464,40 @@ def test_other_paths_pass(guard, context):
             await send({"type": "http.response.body", "body": ATTACK.encode()})
 
     assert post(wrap(Other({}), guard, context), b"anything", "/health") == (204, ATTACK.encode())
+
+
+def test_an_answer_that_is_read_on_a_thread_arrives(guard, context):
+    """An application that stops when nobody listens any more is not told so while its answer is read."""
+    long = said("\n".join(f"Row {number} was sent on Monday." for number in range(3_000)))
+
+    async def stops(scope, receive, send):
+        await receive()
+
+        async def answer():
+            data = json.dumps(long).encode()
+            start = {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]}
+            await send(start)
+            await send({"type": "http.response.body", "body": data})
+
+        work, left = asyncio.ensure_future(answer()), asyncio.ensure_future(receive())
+        await asyncio.wait((work, left), return_when=asyncio.FIRST_COMPLETED)
+        for task in (work, left):
+            task.cancel()
+        await asyncio.gather(work, left, return_exceptions=True)
+
+    async def play():
+        sent, given = [], [json.dumps(ask("hello")).encode()]
+
+        async def receive():
+            if not given:
+                await asyncio.Event().wait()
+            return {"type": "http.request", "body": given.pop()}
+
+        async def send(message):
+            sent.append(message)
+
+        scope = {"type": "http", "method": "POST", "path": "/v1/chat/completions", "headers": []}
+        await wrap(stops, guard, context)(scope, receive, send)
+        return b"".join(message.get("body", b"") for message in sent)
+
+    assert json.loads(asyncio.run(play()))["choices"] == long["choices"]
