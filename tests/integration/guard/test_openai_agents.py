@@ -6,7 +6,6 @@ import asyncio
 import json
 
 import pytest
-from pydantic import BaseModel, ConfigDict
 
 pytest.importorskip("agents", reason="openai-agents is not installed")
 
@@ -32,6 +31,7 @@ from openai.types.responses import (
     ResponseTextDeltaEvent,
     ResponseTextDoneEvent,
 )
+from pydantic import BaseModel, ConfigDict
 
 from sift_fast.integrations.openai_agents import sift_guardrails
 from sift_fast.integrations.openai_agents_stream import GuardedModel
