@@ -355,7 +355,6 @@ impl HoldAutomaton {
                 i += 1;
                 let ended = position.states.iter().flat_map(|state| &*state.ended);
                 ended.for_each(|&pattern| on_end(pattern, i));
-                position.forget_ended();
             }
         }
     }
@@ -394,12 +393,10 @@ impl HoldAutomaton {
             let Some(ends) = table.step(&rows, self.classes.get(byte), &mut next) else { break };
             std::mem::swap(&mut rows, &mut next);
             i += 1;
-
             if ends {
-                let state = |row: &u32| &*table.states[*row as usize];
-                rows.iter().flat_map(|row| &*state(row).ended).for_each(|&p| on_end(p, i));
-                let mut first = true;
-                rows.retain(|row| std::mem::take(&mut first) || !state(row).live.is_empty());
+                // A set of which nothing else is under way is gone with the next byte.
+                let ended = rows.iter().flat_map(|&row| &*table.states[row as usize].ended);
+                ended.for_each(|&pattern| on_end(pattern, i));
             }
         }
         if i > begun {
@@ -556,21 +553,6 @@ impl HoldAutomaton {
                 Node::Fail => {}
             }
         }
-    }
-}
-
-impl Position {
-    /// Lets go of patterns of which nothing is under way; that they ended was said.
-    fn forget_ended(&mut self) {
-        let is_live = |at: usize, state: &StateSet| at == 0 || !state.live.is_empty();
-        if self.states.iter().enumerate().all(|(at, state)| is_live(at, state)) {
-            return;
-        }
-        let mut at = 0..self.states.len();
-        let keep: Vec<bool> = self.states.iter().enumerate().map(|(i, s)| is_live(i, s)).collect();
-        self.states.retain(|_| at.next().is_some_and(|i| keep[i]));
-        let mut at = 0..self.rows.len();
-        self.rows.retain(|_| at.next().is_some_and(|i| keep[i]));
     }
 }
 
