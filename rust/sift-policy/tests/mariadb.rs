@@ -16,21 +16,8 @@ use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use sift_policy::Policy;
-use support::json;
+use support::predicates::{allows, policy, Random, Words};
 use tempfile::TempDir;
-
-const MANIFEST: &str = r#"
-version = 1
-[tool.query]
-kind = "sql"
-risk = "medium"
-reversible = false
-exports = false
-charges = []
-args = { type = "object", required = ["sql"], properties = { sql = { type = "string" } } }
-sql = { statement = "/sql", dialect = "mysql", allow = ["select", "delete"], tables = ["orders"], tenant_column = "tenant_id", keys = ["id"] }
-"#;
 
 /// What a server can be told to read otherwise.
 const MODES: [&str; 6] = [
@@ -42,129 +29,94 @@ const MODES: [&str; 6] = [
     "oracle",
 ];
 
-/// Words and marks that statements are made of; read alike, or refused. The first dozen are operands.
-const PIECES: [&str; 74] = [
-    "tenant_id = 'acme'",
-    "tenant_id = 'acme'",
-    "'acme' = tenant_id",
-    "tenant_id = 'other'",
-    "tenant_id",
-    "o.tenant_id = 'acme'",
-    "id",
-    "note",
-    "id = 1",
-    "id in (1, 2)",
-    "note like 'o%'",
-    "note is null",
-    "0",
-    "1",
-    "'acme'",
-    "'0'",
-    "null",
-    "true",
-    "(",
-    "(",
-    ")",
-    ")",
-    "and",
-    "and",
-    "and",
-    "or",
-    "or",
-    "not",
-    "not",
-    "!",
-    "=",
-    "<=>",
-    "<>",
-    "!=",
-    "<",
-    ">=",
-    "+",
-    "-",
-    "*",
-    "/",
-    "%",
-    "div",
-    "mod",
-    "||",
-    "&&",
-    "xor",
-    "|",
-    "&",
-    "^",
-    "<<",
-    "~",
-    "is",
-    "is not",
-    "is null",
-    "is true",
-    "is not unknown",
-    "in (1, 'acme')",
-    "not in (2)",
-    "in (select 1)",
-    "between 0 and",
-    "between",
-    "not between 1 and",
-    "like",
-    "not like",
-    "rlike",
-    "regexp",
-    "sounds like",
-    "collate utf8mb4_bin",
-    "exists (select 1)",
-    "case when 1 then 1 else 0 end",
-    "cast(1 as char)",
-    "binary",
-    "interval 1 day",
-    "abs(id)",
-];
+const WORDS: Words = Words {
+    operators: 29..52,
+    sure: &["id = 1", "tenant_id = 'acme'", "exists (select 1)"],
+    pieces: &[
+        "tenant_id = 'acme'",
+        "tenant_id = 'acme'",
+        "'acme' = tenant_id",
+        "tenant_id = 'other'",
+        "tenant_id",
+        "o.tenant_id = 'acme'",
+        "id",
+        "note",
+        "id = 1",
+        "id in (1, 2)",
+        "note like 'o%'",
+        "note is null",
+        "0",
+        "1",
+        "'acme'",
+        "'0'",
+        "null",
+        "true",
+        "(",
+        "(",
+        ")",
+        ")",
+        "and",
+        "and",
+        "and",
+        "or",
+        "or",
+        "not",
+        "not",
+        "!",
+        "=",
+        "<=>",
+        "<>",
+        "!=",
+        "<",
+        ">=",
+        "+",
+        "-",
+        "*",
+        "/",
+        "%",
+        "div",
+        "mod",
+        "||",
+        "&&",
+        "xor",
+        "|",
+        "&",
+        "^",
+        "<<",
+        "~",
+        "is",
+        "is not",
+        "is null",
+        "is true",
+        "is not unknown",
+        "in (1, 'acme')",
+        "not in (2)",
+        "in (select 1)",
+        "between 0 and",
+        "between",
+        "not between 1 and",
+        "like",
+        "not like",
+        "rlike",
+        "regexp",
+        "sounds like",
+        "collate utf8mb4_bin",
+        "exists (select 1)",
+        "case when 1 then 1 else 0 end",
+        "cast(1 as char)",
+        "binary",
+        "interval 1 day",
+        "abs(id)",
+    ],
+};
 
-/// Linear congruential generator of Knuth's MMIX: a failure is found again by its seed.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.0 >> 33).unwrap() % n
-    }
-
-    fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
-        from[self.below(from.len())]
-    }
-
-    /// A condition as it may be written, with or without its parentheses.
-    fn condition(&mut self, depth: usize) -> String {
-        let kind = if depth == 0 { self.below(2) } else { self.below(8) };
-        let mut sub = || self.condition(depth - 1);
-        match kind {
-            0 => self.pick(&PIECES[..12]).to_owned(),
-            1 => self.pick(&["id = 1", "tenant_id = 'acme'", "exists (select 1)"]).to_owned(),
-            2 | 3 => format!("{} and {}", sub(), sub()),
-            4 => format!("{} or {}", sub(), sub()),
-            5 => format!("not {}", sub()),
-            6 => format!("({})", sub()),
-            _ => {
-                let (left, right) = (sub(), sub());
-                format!("{left} {} {right}", self.pick(&PIECES[29..52]))
-            }
-        }
-    }
-
-    /// One that may be any pieces, behind the tenant's predicate or not.
-    fn predicate(&mut self) -> String {
-        let condition = if self.below(2) == 0 {
-            self.condition(3)
-        } else {
-            let pieces: Vec<_> = (0..1 + self.below(9)).map(|_| self.pick(&PIECES)).collect();
-            pieces.join(" ")
-        };
-        match self.below(3) {
-            0 => condition,
-            1 => format!("{condition} and tenant_id = 'acme'"),
-            _ => format!("tenant_id = 'acme' and {condition}"),
-        }
+/// A condition, behind or before the tenant's predicate or not.
+fn predicate(random: &mut Random) -> String {
+    let condition = WORDS.any(random);
+    match random.below(3) {
+        0 => condition,
+        1 => format!("{condition} and tenant_id = 'acme'"),
+        _ => format!("tenant_id = 'acme' and {condition}"),
     }
 }
 
@@ -259,12 +211,6 @@ fn option(name: &str, path: &Path) -> String {
     format!("{name}={}", path.display())
 }
 
-fn allows(policy: &Policy, sql: &str) -> bool {
-    let mut case = support::case("query", "{}");
-    case.args = json(&serde_json::json!({ "sql": sql }).to_string());
-    case.decide(policy).reason.to_string() == "allowed"
-}
-
 const ORDERS: &str = "create database shop; use shop;
 create table orders (id int, tenant_id varchar(20) collate utf8mb4_bin, note varchar(20)) engine = innodb;
 insert into orders values (1, 'acme', 'one'), (2, 'acme', null), (1, 'other', 'one'), (3, 'other', 'acme'),
@@ -278,18 +224,16 @@ fn what_is_let_through_keeps_to_its_tenant_on_a_server_of_mysqls_dialect() {
     // What a statement shows that is not let through, so that the rows below are looked at.
     let other = server.run("use shop; select tenant_id from orders where id = 1;").stdout;
     assert_eq!(String::from_utf8_lossy(&other), "acme\nother\n");
-    let policy =
-        Policy::from_texts(MANIFEST, &[("p", "@id(\"p\") permit (principal, action, resource);")])
-            .unwrap();
+    let policy = policy("mysql");
     // What is let through, by number; after each select its rows, after each delete how many of others are left.
     let mut statements = BTreeMap::new();
     for seed in 0..20_000 {
-        let condition = Random(seed).predicate();
+        let condition = predicate(&mut Random(seed));
         for sql in [
             format!("select tenant_id from orders o where {condition}"),
             format!("delete from orders where {condition}"),
         ] {
-            if allows(&policy, &sql) {
+            if allows(&policy, &sql, &[]) {
                 statements.insert(statements.len(), sql);
             }
         }

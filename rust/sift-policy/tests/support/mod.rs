@@ -1,6 +1,8 @@
 //! What the tests of this crate share: a small manifest, and requests on it.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
 
+pub mod predicates;
+
 use sift_policy::json::{parse, JsonLimits, Value};
 use sift_policy::{Approver, ArgumentFinding, Outcome, Policy, Request, Taint};
 
