@@ -194,8 +194,12 @@ checks! {
         "social insurance number of Canada",
     CaHealthOntario = "ca_health_ontario":
         "health number of Ontario",
+    CaHealthBc = "ca_health_bc":
+        "personal health number of British Columbia",
     BrCpf = "br_cpf":
         "taxpayer number of Brazil",
+    BrCnpj = "br_cnpj":
+        "company number of Brazil, with letters since 2026",
     UkNhs = "uk_nhs":
         "National Health Service number",
     UkUtr = "uk_utr":
@@ -228,12 +232,18 @@ checks! {
         "tax number of Spain",
     EsNie = "es_nie":
         "foreigner number of Spain",
+    EsCif = "es_cif":
+        "tax number of a Spanish organisation",
     ItFiscalCode = "it_fiscal_code":
         "tax code of Italy, proven by its letter",
     ItVat = "it_vat":
         "VAT number of Italy",
     PlPesel = "pl_pesel":
         "PESEL of Poland",
+    PlNip = "pl_nip":
+        "taxpayer number of Poland",
+    PlRegon = "pl_regon":
+        "business register number of Poland",
     FiIdentityCode = "fi_identity_code":
         "personal identity code of Finland",
     SePersonnummer = "se_personnummer":
@@ -250,6 +260,14 @@ checks! {
         "citizen service number of the Netherlands",
     BeNational = "be_national":
         "national register number of Belgium",
+    CnIdentityCard = "cn_identity_card":
+        "identity number of China, proven by birthday and check character",
+    JpMyNumber = "jp_my_number":
+        "individual number of Japan",
+    JpCorporateNumber = "jp_corporate_number":
+        "corporate number of Japan",
+    IlNationalId = "il_national_id":
+        "identity number of Israel",
     InAadhaar = "in_aadhaar":
         "Aadhaar number of India",
     InGstin = "in_gstin":
@@ -399,7 +417,9 @@ impl Check {
             Self::Dea => return americas::dea(value),
             Self::CaSin => return americas::ca_sin(value),
             Self::CaHealthOntario => return americas::ca_health_ontario(value),
+            Self::CaHealthBc => return americas::ca_health_bc(value),
             Self::BrCpf => return americas::br_cpf(value),
+            Self::BrCnpj => return americas::br_cnpj(value),
             Self::UkNhs => return britain::uk_nhs(value),
             Self::UkUtr => return britain::uk_utr(value),
             Self::UkNino => return britain::uk_nino(value),
@@ -416,9 +436,12 @@ impl Check {
             Self::DePlz => return germany::de_plz(value),
             Self::EsNif => return europe::es_nif(value),
             Self::EsNie => return europe::es_nie(value),
+            Self::EsCif => return europe::es_cif(value),
             Self::ItFiscalCode => return europe::it_fiscal_code(value),
             Self::ItVat => return europe::it_vat(value),
             Self::PlPesel => return europe::pl_pesel(value),
+            Self::PlNip => return europe::pl_nip(value),
+            Self::PlRegon => return europe::pl_regon(value),
             Self::FiIdentityCode => return europe::fi_identity_code(value),
             Self::SePersonnummer => return europe::se_personnummer(value),
             Self::SeOrganisation => return europe::se_organisation(value),
@@ -427,6 +450,10 @@ impl Check {
             Self::FrNir => return europe::fr_nir(value),
             Self::NlBsn => return europe::nl_bsn(value),
             Self::BeNational => return europe::be_national(value),
+            Self::CnIdentityCard => return asia::cn_identity_card(value),
+            Self::JpMyNumber => return asia::jp_my_number(value),
+            Self::JpCorporateNumber => return asia::jp_corporate_number(value),
+            Self::IlNationalId => return asia::il_national_id(value),
             Self::InAadhaar => return asia::in_aadhaar(value),
             Self::InGstin => return asia::in_gstin(value),
             Self::InPan => return asia::in_pan(value),
