@@ -1,4 +1,4 @@
-"""Writes docs/rules.md and tests/data/rules.snapshot.txt from the rules of the installed package, and a table in a page.
+"""Writes docs/rules.md, tests/data/rules.snapshot.txt and a table in a page from the rules of the installed package.
 
 `make rules-docs` runs it. `--check` changes nothing and exits 1 when a file is stale; `--release` also adds the
 ids and aliases of now to tests/data/rules.released.txt, from which nothing is ever taken away.

@@ -89,11 +89,12 @@ pub(crate) fn ca_health_ontario(value: &[u8]) -> Outcome {
 }
 
 /// Personal health number of British Columbia: begins with 9, the last digit checks the eight between by
-/// modulus 11 (Professional and Software Compliance Standards of the Ministry of Health, appendix D).
+/// modulus 11 (Professional and Software Compliance Standards of the Ministry of Health, appendix D). A check of 11
+/// is taken for 0: whether such numbers are given out is not said.
 pub(crate) fn ca_health_bc(value: &[u8]) -> Outcome {
     let Some(digits) = digits::<10>(value) else { return Outcome::Drop("shape") };
     let check = 11 - weighted(&digits[1..9], &[2, 4, 8, 5, 10, 9, 7, 3]) % 11;
-    weak(digits[0] == 9 && check == u32::from(digits[9]), value)
+    weak(digits[0] == 9 && check % 11 == u32::from(digits[9]), value)
 }
 
 /// Employer identification number: prefixes that the IRS assigns to its campuses.
@@ -199,6 +200,7 @@ pub(super) mod cases {
         // Of the eight digits between, 6 weighs 2 and 1 weighs 3.
         (CaHealthBc, "9698658215", KEPT),
         (CaHealthBc, "9698 658 215", EDITED),
+        (CaHealthBc, "9123456780", KEPT),
         (CaHealthBc, "9698 648 215", WRONG),
         (CaHealthBc, "8698 658 215", WRONG),
         (UsEin, "12-3456789", KEPT),
