@@ -206,7 +206,7 @@ class Scanner:
         """
 
     def redact(self, text: Text, operators: Operators | None = None, vault: Vault | None = None) -> Redaction:
-        """Edit secrets with a score of 0.5 or more out of a text.
+        """Edit secrets and personal data with a score of 0.5 or more out of a text.
 
         Args:
             text: as for `scan`.
