@@ -153,7 +153,9 @@ def test_who_goes_in_the_middle_of_an_answer_leaves_nothing_reserved(guard: sf.G
         kernel=kernel,
         guardrails={"slow": Slow()},
     )
-    answer = {"choices": [*chat(PAY)["choices"], {"index": 1, "message": {"role": "assistant", "content": "wait for me"}}]}
+    answer = {
+        "choices": [*chat(PAY)["choices"], {"index": 1, "message": {"role": "assistant", "content": "wait for me"}}]
+    }
 
     async def run() -> None:
         task = asyncio.ensure_future(check_answer(mine, answer, CONTEXT))
