@@ -19,7 +19,7 @@ ARGS ?=
 # What `make eval` measures rules on: a folder of text; without one, the Python packages in .venv.
 CORPUS ?= $(wildcard $(VENV)/lib/python3.*/site-packages)
 
-.PHONY: help demo test wheel lint format rust-test py-test hosts rules-check bench fuzz eval eval-secrets \
+.PHONY: help demo test wheel lint format rust-test py-test hosts presidio rules-check bench fuzz eval eval-secrets \
 	eval-pii eval-injection eval-decode eval-kernel rules-docs kills asan clean engine venv release-engine lock install
 
 help: ## this list
@@ -52,13 +52,21 @@ rust-test: engine venv ## the tests of the Rust crates
 py-test: install ## the tests of the Python package, against the installed wheel
 	@scripts/py-test.sh $(ARGS)
 
-hosts: engine venv ## the guard inside the newest LiteLLM, LangChain, OpenAI Agents SDK, MCP, FastAPI (400 MB)
+hosts: engine venv ## the guard inside the newest LiteLLM, LangChain, OpenAI Agents SDK, MCP, FastAPI (400 MB), and `presidio`
 	@scripts/wheel.sh
 	@for name in hosts litellm; do \
-		scripts/venv.sh ".venv-$$name" "requirements/$$name.txt"; \
-		scripts/install-wheel.sh ".venv-$$name"; \
-		PYTHONDONTWRITEBYTECODE=1 ".venv-$$name/bin/pytest" tests/integration/guard $(ARGS); \
+		scripts/venv.sh ".venv-$$name" "requirements/$$name.txt" && \
+		scripts/install-wheel.sh ".venv-$$name" && \
+		PYTHONDONTWRITEBYTECODE=1 ".venv-$$name/bin/pytest" tests/integration/guard $(ARGS) || exit; \
 	done
+	@$(if $(ARGS),,$(MAKE) presidio)
+
+presidio: engine venv ## its face here beside its own packages: the same results in, the same text out (500 MB)
+	@scripts/wheel.sh
+	@scripts/venv.sh .venv-presidio requirements/presidio.txt
+	@scripts/install-wheel.sh .venv-presidio
+	@.venv-presidio/bin/python -c 'import presidio_analyzer, presidio_anonymizer'
+	@PYTHONDONTWRITEBYTECODE=1 .venv-presidio/bin/pytest tests/integration/presidio $(ARGS)
 
 rules-check: install ## every rule: schema, widths, examples, negatives, mutants, in every engine and mode
 	@$(VENV)/bin/sift-fast rules check $(ARGS)
@@ -114,7 +122,7 @@ asan: engine ## the tests of the engine wrapper under AddressSanitizer
 	@scripts/asan.sh $(ARGS)
 
 clean: ## remove what was made in the tree (the compiler's cache in CARGO_TARGET_DIR stays)
-	rm -rf $(VENV) $(BENCH_VENV) $(KERNEL_BENCH_VENV) .venv-hosts .venv-litellm .engine dist target .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(BENCH_VENV) $(KERNEL_BENCH_VENV) .venv-hosts .venv-litellm .venv-presidio .engine dist target .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	rm -rf rust/fuzz/target rust/fuzz/artifacts
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 

@@ -1,4 +1,4 @@
-"""Writes docs/rules.md and tests/data/rules.snapshot.txt from the rules of the installed package.
+"""Writes docs/rules.md, tests/data/rules.snapshot.txt and a table in a page from the rules of the installed package.
 
 `make rules-docs` runs it. `--check` changes nothing and exits 1 when a file is stale; `--release` also adds the
 ids and aliases of now to tests/data/rules.released.txt, from which nothing is ever taken away.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "rules.md"
+MIGRATE = ROOT / "docs" / "migrate-presidio.md"
 SNAPSHOT = ROOT / "tests" / "data" / "rules.snapshot.txt"
 RELEASED = ROOT / "tests" / "data" / "rules.released.txt"
 RECORDS = ROOT / "benches" / "record" / "secrets"
@@ -249,12 +250,46 @@ def _cell(text: str) -> str:
     return escaped if escaped.startswith(("`", "[")) else escaped.replace("<", "&lt;").replace("*", "\\*")
 
 
+#: Where the table of sets stands in its page.
+SETS_HEAD = f"<!-- Made by `{COMMAND}`; do not edit. -->\n"
+SETS_FOOT = "<!-- The end of what is made. -->"
+
+
+def sets(tables: Mapping[str, Sequence[Row]]) -> str:
+    """What each set for personal data holds, one row a set: of a region only what it has beside `pii`."""
+    common = {row["id"] for row in tables["pii"]}
+    held = {name: {row["entity"] for row in rows if row["id"] not in common} for name, rows in tables.items()}
+    regions = {name: entities for name, entities in sorted(held.items()) if name not in ("pii", "pii-all")}
+    rest = held["pii-all"].difference(*regions.values())
+    lines = [("`pii`", _list({row["entity"] for row in tables["pii"]}))]
+    lines += [(f"`{name}`", _list(entities) or "nothing else") for name, entities in regions.items()]
+    return _markdown(("set", "entity types"), [*lines, ("`pii-all`", f"all of these, and {_list(rest)}")])
+
+
+def _list(entities: Iterable[str]) -> str:
+    return ", ".join(sorted(entities))
+
+
+def personal() -> dict[str, list[dict[str, Any]]]:
+    """The rules of each set for personal data."""
+    from sift_fast import _core
+
+    return {name: _core.rule_table([name]) for name in _core.rule_sets() if name.split("-")[0] == "pii"}
+
+
 def generated() -> dict[Path, str]:
     """Each generated file with the text it must have."""
     from sift_fast import _core
 
     rows, info = table(), _core.build_info()
-    return {PAGE: page(rows, info["rules_version"], newest_run()), SNAPSHOT: snapshot(rows, info["rule_hash"])}
+    migrate = MIGRATE.read_text(encoding="utf-8")
+    before, rest = migrate.split(SETS_HEAD)
+    after = rest.split(SETS_FOOT)[1]
+    return {
+        PAGE: page(rows, info["rules_version"], newest_run()),
+        SNAPSHOT: snapshot(rows, info["rule_hash"]),
+        MIGRATE: f"{before}{SETS_HEAD}\n{sets(personal())}\n{SETS_FOOT}{after}",
+    }
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -143,8 +143,9 @@ class Encrypt(Value):
     """Put the encrypted value in the place of a finding: `<EMAIL_ADDRESS:e:1a2b3c4d:...>`.
 
     XChaCha20-Poly1305 with the entity type authenticated; `decrypt` takes it back. The nonce is a keyed hash of the
-    value, so that a stream gives what the whole text gives: equal values of one entity type are seen to be equal,
-    and nothing else is. A value longer than `Limits.finding_bytes` is replaced as by `Replace()`.
+    value, so that a stream gives what the whole text gives: equal values of one entity type are seen to be equal.
+    The ciphertext is as long as the value, which is seen as well. A value longer than `Limits.finding_bytes` is
+    replaced as by `Replace()`.
 
     Args:
         key: 32 random bytes, as `secrets.token_bytes(32)` gives.

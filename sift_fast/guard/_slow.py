@@ -36,6 +36,8 @@ _TASKS = 256
 _SCORERS = 4
 _CACHE_ENTRIES = 4_096
 _CACHE_S = 60.0
+#: Tenants of whose failures a guardrail keeps count.
+_TENANTS = 1_000
 _MAX_ANSWER = 64 * 1024
 #: A stable code: words of letters in one case, each with a number of up to three digits. No key or address is one.
 _CODE = re.compile(r"(?:[a-z]{1,24}|[A-Z]{1,24})\d{0,3}(?:[._-](?:(?:[a-z]{1,24}|[A-Z]{1,24})\d{0,3}|\d{1,3})){0,7}")
@@ -126,8 +128,8 @@ class Slow(Check):
         self._key = secrets.token_bytes(32)
         self._seen: OrderedDict[bytes, tuple[float, Opinion]] = OrderedDict()
         self._lock = threading.Lock()
-        self._failures = 0
-        self._resume = 0.0
+        #: By tenant, so that nobody switches it off for others: failures in a row, and when it is asked again.
+        self._circuits: OrderedDict[str, tuple[int, float]] = OrderedDict()
         self._limit = table.failures if isinstance(table, ExternalConfig) else 0
         self._pause = table.pause_ms / 1_000 if isinstance(table, ExternalConfig) else 0.0
         self._chars = table.max_chars if isinstance(table, ClassifierConfig) else None
@@ -150,7 +152,7 @@ class Slow(Check):
         ).digest()
         opinion = self._remembered(key)
         if opinion is None:
-            opinion = await self._asked(text, call.stage)
+            opinion = await self._asked(text, call.stage, call.context.tenant)
             with self._lock:
                 self._seen[key] = (time.monotonic(), opinion)
                 while len(self._seen) > _CACHE_ENTRIES:
@@ -167,20 +169,28 @@ class Slow(Check):
             self._seen.move_to_end(key)
             return entry[1]
 
-    async def _asked(self, text: str, stage: Stage) -> Opinion:
-        if self._limit and time.monotonic() < self._resume:
+    async def _asked(self, text: str, stage: Stage, tenant: str) -> Opinion:
+        if self._limit and time.monotonic() < self._circuits.get(tenant, (0, 0.0))[1]:
             raise StateUnavailable(f"guardrail `{self.name}` is not asked: it failed too often")
         try:
             opinion = _opinion(await self._answer(text, stage), self.name)
         except BaseException:
-            with self._lock:
-                self._failures += 1
-                if self._limit and self._failures >= self._limit:
-                    self._resume = time.monotonic() + self._pause
+            if self._limit:
+                self._failed(tenant)
             raise
-        else:
-            self._failures = 0
-            return opinion
+        if self._circuits:
+            with self._lock:
+                self._circuits.pop(tenant, None)
+        return opinion
+
+    def _failed(self, tenant: str) -> None:
+        """Count a failure; from the limit on it is not asked for a while."""
+        with self._lock:
+            failures = self._circuits.pop(tenant, (0, 0.0))[0] + 1
+            resume = time.monotonic() + self._pause if failures >= self._limit else 0.0
+            self._circuits[tenant] = failures, resume
+            while len(self._circuits) > _TENANTS:
+                self._circuits.popitem(last=False)
 
     async def _answer(self, text: str, stage: Stage) -> Any:
         timeout_s = self.table.timeout_ms / 1_000

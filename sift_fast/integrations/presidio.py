@@ -130,7 +130,7 @@ class RecognizerResult:
 
     def to_dict(self) -> dict[str, Any]:
         """All fields."""
-        return vars(self)
+        return dict(vars(self))
 
     def append_analysis_explanation_text(self, text: str) -> None:
         """Add a line to the explanation, if there is one."""
@@ -252,6 +252,8 @@ class AnalyzerEngine:
 
     def get_recognizers(self, language: str | None = None) -> list[Any]:
         """One recognizer for each language, to be looked at."""
+        if language and language not in self.supported_languages:
+            raise ValueError("no matching recognizers were found: the language is not supported")
         languages = [language] if language else self.supported_languages
         return [_Recognizer(list(self._entities), code) for code in languages]
 

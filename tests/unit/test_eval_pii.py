@@ -62,7 +62,7 @@ def values():
 
 @pytest.fixture
 def tiny(tmp_path, values):
-    """Recognizers: 4 of 7 pass, 1 left out. Validators: 2 of 3, 2 left out. Anonymizer: 1 of 3."""
+    """Recognizers: 5 of 8 pass, 4 at a score that is edited, 1 left out. Validators: 2 of 3, 2 left out. Anonymizer: 1 of 3."""
     ssn, iban = values
     at = len("it is ")
     folder = tmp_path / "cases"
@@ -78,6 +78,7 @@ def tiny(tmp_path, values):
             recognizer(f"iban {iban}", expected_len=1, expected_positions=None, entity="IBAN_CODE"),
             recognizer("made up", (0, 4), entity="OF_NOBODY"),
             recognizer("123", (0, 3), entity="TEST", recognizer_kwargs={"patterns": []}),
+            recognizer(f"it is {ssn.replace('-', '')}", (at, at + 9)),
         ],
     )
     broken = iban[:-1] + str((int(iban[-1]) + 1) % 10)
@@ -121,8 +122,9 @@ def test_the_numbers_of_known_files(modules, tiny, corpora, values):
     assert made["recognizers"]["entities"] == {
         "IBAN_CODE": {"cases": 1, "passed": 1},
         "OF_NOBODY": {"cases": 1, "passed": 0},
-        "US_SSN": {"cases": 5, "passed": 3},
+        "US_SSN": {"cases": 6, "passed": 4},
     }
+    assert made["recognizers"]["edited"] == 4
     assert made["recognizers"]["failed"] == [
         {"case": 4, "entity": "US_SSN", "why": "another span"},
         {"case": 5, "entity": "US_SSN", "why": "1 found, 0 expected"},
@@ -149,7 +151,11 @@ def test_the_numbers_of_known_files(modules, tiny, corpora, values):
     report = modules["report"]
     assert report.false_numbers(made, "pii", "dirty") == pytest.approx(2e6 / size)
     summary = report.summary(made).markdown()
-    for line in ("| recognizers | 7 | 4 | 57.1 |", "| validators | 3 | 2 | 66.6 |", "| anonymizer | 3 | 1 | 33.3 |"):
+    for line in (
+        "| anonymizer | 3 | 1 | 33.3 | 1 | 33.3 |",
+        "| recognizers | 8 | 5 | 62.5 | 4 | 50.0 |",
+        "| validators | 3 | 2 | 66.6 | 2 | 66.6 |",
+    ):
         assert line in summary
     # More than one rule looks at the same number.
     rules = [entry for entry in made["calls"]["rules"].values() if entry["validator"] == "iban"]
@@ -168,16 +174,23 @@ def test_what_was_not_measured_is_neither_met_nor_missed(modules, tiny):
     reached = {row[0]: row[-1] for row in modules["report"].goals(made, {}).rows}
     assert reached["recognizer cases"] == "missed"
     assert reached["redact 1 KB with five findings, P50"] == "not measured"
-    assert {reached[f"number-shaped false findings, set `pii`, {name}"] for name in ("code", "json")} == {
-        "not measured"
-    }
+    assert {
+        reached[f"number-shaped false findings, set `pii`, {name}"] for name in ("chat", "code", "docs", "json")
+    } == {"not measured"}
+
+
+def test_a_page_of_other_rules_says_so(modules, tiny):
+    made = run(modules, tiny)
+    assert not modules["report"].outdated(made)
+    made["build"]["rules_version"] = "0.0.1"
+    assert "**Measured with rules 0.0.1; the tree has " in modules["report"].page(made, {})
 
 
 def test_a_build_without_the_engine_says_so(modules, tiny, monkeypatch):
     monkeypatch.setitem(sys.modules, "sift_fast.integrations.presidio", None)
     made = run(modules, tiny)
     assert "no `sift_fast.integrations.presidio`" in made["anonymizer"]["missing"]
-    assert "| anonymizer | - | - | - |" in modules["report"].summary(made).markdown()
+    assert "| anonymizer | - | - | - | - | - |" in modules["report"].summary(made).markdown()
 
 
 def test_failed_cases_are_written_outside_the_repository(modules, tiny, tmp_path, values, capsys):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import json
+import shutil
 import threading
 import time
 
@@ -17,6 +19,7 @@ from sift_fast.classifier import Assessment, InjectionClassifier
 from sift_fast.cli.app import cli
 from sift_fast.guard import Guard, GuardConfig, RequestContext
 from sift_fast.guard._actions import Actions
+from sift_fast.guard._ledger import LedgerSink
 from sift_fast.guard.escalation import Desk
 from sift_fast.kernel import serve
 
@@ -798,3 +801,69 @@ def test_a_desk_of_an_earlier_version_is_read(tmp_path):
     assert desk.untold() == []
     desk.decide("esc_1", approve=False, actor="ann")
     assert [row[3] for row in desk.untold()] == ["override.rejected"]
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    """A ledger with two tiles that are complete, and what looks after it."""
+    sink = LedgerSink(str(tmp_path / "audit"))
+    event = {"type": "verdict", "id": "x", "time_ms": 1, "decision": "block", "reason": "r", "guardrails": []}
+    for number in range(600):
+        sink.write({**event, "id": f"e{number}"})
+    sink.look()
+    assert not sink.failed
+    yield tmp_path / "audit" / "ledger", sink
+    with contextlib.suppress(sf.StateUnavailable):
+        sink.close()
+
+
+def moved(path):
+    path.rename(path.with_name("moved"))
+
+
+def replaced(path):
+    moved(path)
+    shutil.copytree(path.with_name("moved"), path) if path.with_name("moved").is_dir() else shutil.copy(
+        path.with_name("moved"), path
+    )
+
+
+def emptied(path):
+    path.write_bytes(b"")
+
+
+def removed(path):
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("where", "does"),
+    [
+        (".", moved),
+        (".", replaced),
+        (".", removed),
+        ("tile", removed),
+        ("tile/entries/000", removed),
+        ("tile/entries/001", emptied),
+        ("tile/0/001", removed),
+        ("tile/0/000", emptied),
+        ("checkpoint", removed),
+        ("../keys.toml", removed),
+        ("../log.key", replaced),
+    ],
+)
+def test_files_of_a_ledger_that_go_are_missed(where, does, ledger):
+    place, sink = ledger
+    does((place / where).resolve())
+    sink.look()
+    assert sink.failed
+
+
+def test_a_ledger_that_nobody_touches_goes_on(ledger):
+    _, sink = ledger
+    event = {"type": "verdict", "id": "x", "time_ms": 1, "decision": "block", "reason": "r", "guardrails": []}
+    for round_ in range(5):
+        for number in range(300):
+            sink.write({**event, "id": f"f{round_}-{number}"})
+        sink.look()
+        assert not sink.failed

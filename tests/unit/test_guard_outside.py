@@ -187,7 +187,7 @@ def test_report_and_check(played):
 
 def test_a_record_that_nobody_decides_expires():
     desk = sf.guard.escalation.Desk(None)
-    record = desk.open(
+    record, _ = desk.open(
         CONTEXT,
         stage="input",
         decision="escalate",
@@ -277,3 +277,24 @@ def test_an_error_that_comes_too_late_is_not_logged(caplog: pytest.LogCaptureFix
     asyncio.run(run())
     gc.collect()
     assert "tulips" not in caplog.text
+
+
+def test_nobody_switches_a_judge_off_for_others(server):
+    guard = judged(server, failures=2, pause_ms=60_000)
+    server.answer = (400, b"", 0)
+    for number in range(4):
+        assert guard.check_input_sync(f"text {number}", CONTEXT).status == "error"
+    assert len(server.seen) == 2
+    server.answer = (200, b'{"score": 0.0}', 0)
+    assert guard.check_input_sync("text 5", CONTEXT).status == "error"
+    assert guard.check_input_sync("text 5", RequestContext(tenant="globex")).decision == "allow"
+
+
+def test_of_very_many_tenants_the_first_failures_are_forgotten(server):
+    guard = judged(server, failures=1, pause_ms=60_000, concurrency=64)
+    (judge,) = guard._state.plans.of(CONTEXT).stages["input"].slow
+    for number in range(3_000):
+        judge._failed(f"tenant {number}")
+    assert len(judge._circuits) <= 1_000
+    assert guard.check_input_sync("text", RequestContext(tenant="tenant 2999")).status == "error"
+    assert server.seen == []

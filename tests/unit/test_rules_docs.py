@@ -36,7 +36,7 @@ def rule(id_: str, **more) -> dict:
     return {**row, **more}
 
 
-@pytest.mark.parametrize("name", ["PAGE", "SNAPSHOT"])
+@pytest.mark.parametrize("name", ["PAGE", "SNAPSHOT", "MIGRATE"])
 def test_what_is_committed_is_what_the_rules_give(docs, name):
     path = getattr(docs, name)
     fresh = path.read_text(encoding="utf-8") == docs.generated()[path]

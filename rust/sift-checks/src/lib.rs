@@ -65,11 +65,33 @@ pub enum Outcome {
 }
 
 macro_rules! checks {
-    ($($variant:ident = $name:literal: $describe:literal,)+) => {
+    (
+        $($variant:ident = $name:literal: $describe:literal,)+
+        // Regions: the two letters of libphonenumber, the rule's name, what is dialled before a number at home,
+        // the code from abroad.
+        @phones { $($region:ident = $phone:literal $letters:literal $home:literal $code:literal: $who:literal,)+ }
+    ) => {
         /// The checks a rule can name.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Check {
             $(#[doc = concat!("`", $name, "`: ", $describe, ".")] $variant,)+
+            /// `phone_gb` and so on: telephone number as a region writes it.
+            PhoneOf(Region),
+        }
+
+        /// Where telephone numbers are written in a way of their own.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Region {
+            $(#[doc = concat!("Telephone numbers as ", $who, " writes them.")] $region,)+
+        }
+
+        impl Region {
+            /// Its letters, the digits that are dialled before a number at home, and its country code.
+            pub(crate) const fn dialling(self) -> ([u8; 2], &'static [u8], &'static [u8]) {
+                match self {
+                    $(Self::$region => (*$letters, $home, $code),)+
+                }
+            }
         }
 
         impl Check {
@@ -78,6 +100,7 @@ macro_rules! checks {
             pub fn from_name(name: &str) -> Option<Self> {
                 match name {
                     $($name => Some(Self::$variant),)+
+                    $($phone => Some(Self::PhoneOf(Region::$region)),)+
                     _ => None,
                 }
             }
@@ -87,13 +110,14 @@ macro_rules! checks {
             pub fn name(self) -> &'static str {
                 match self {
                     $(Self::$variant => $name,)+
+                    $(Self::PhoneOf(Region::$region) => $phone,)+
                 }
             }
 
             /// Every check, in the order of the documentation.
             #[must_use]
             pub fn all() -> &'static [Self] {
-                &[$(Self::$variant,)+]
+                &[$(Self::$variant,)+ $(Self::PhoneOf(Region::$region),)+]
             }
 
             /// What it does, for people: lower case, no final period.
@@ -101,6 +125,9 @@ macro_rules! checks {
             pub fn describe(self) -> &'static str {
                 match self {
                     $(Self::$variant => $describe,)+
+                    $(Self::PhoneOf(Region::$region) => {
+                        concat!("telephone number as ", $who, " writes it")
+                    })+
                 }
             }
         }
@@ -194,8 +221,12 @@ checks! {
         "social insurance number of Canada",
     CaHealthOntario = "ca_health_ontario":
         "health number of Ontario",
+    CaHealthBc = "ca_health_bc":
+        "personal health number of British Columbia",
     BrCpf = "br_cpf":
         "taxpayer number of Brazil",
+    BrCnpj = "br_cnpj":
+        "company number of Brazil, with letters since 2026",
     UkNhs = "uk_nhs":
         "National Health Service number",
     UkUtr = "uk_utr":
@@ -228,12 +259,18 @@ checks! {
         "tax number of Spain",
     EsNie = "es_nie":
         "foreigner number of Spain",
+    EsCif = "es_cif":
+        "tax number of a Spanish organisation",
     ItFiscalCode = "it_fiscal_code":
         "tax code of Italy, proven by its letter",
     ItVat = "it_vat":
         "VAT number of Italy",
     PlPesel = "pl_pesel":
         "PESEL of Poland",
+    PlNip = "pl_nip":
+        "taxpayer number of Poland",
+    PlRegon = "pl_regon":
+        "business register number of Poland",
     FiIdentityCode = "fi_identity_code":
         "personal identity code of Finland",
     SePersonnummer = "se_personnummer":
@@ -250,6 +287,14 @@ checks! {
         "citizen service number of the Netherlands",
     BeNational = "be_national":
         "national register number of Belgium",
+    CnIdentityCard = "cn_identity_card":
+        "identity number of China, proven by birthday and check character",
+    JpMyNumber = "jp_my_number":
+        "individual number of Japan",
+    JpCorporateNumber = "jp_corporate_number":
+        "corporate number of Japan",
+    IlNationalId = "il_national_id":
+        "identity number of Israel",
     InAadhaar = "in_aadhaar":
         "Aadhaar number of India",
     InGstin = "in_gstin":
@@ -292,52 +337,31 @@ checks! {
         "identity number of Nigeria",
     Phone = "phone":
         "telephone number with its country code",
-    PhoneAu = "phone_au":
-        "telephone number as Australia writes it",
-    PhoneBr = "phone_br":
-        "telephone number as Brazil writes it",
-    PhoneCn = "phone_cn":
-        "telephone number as China writes it",
-    PhoneDe = "phone_de":
-        "telephone number as Germany writes it",
-    PhoneEs = "phone_es":
-        "telephone number as Spain writes it",
-    PhoneFr = "phone_fr":
-        "telephone number as France writes it",
-    PhoneGb = "phone_gb":
-        "telephone number as the United Kingdom writes it",
-    PhoneIl = "phone_il":
-        "telephone number as Israel writes it",
-    PhoneIn = "phone_in":
-        "telephone number as India writes it",
-    PhoneIt = "phone_it":
-        "telephone number as Italy writes it",
-    PhoneJp = "phone_jp":
-        "telephone number as Japan writes it",
-    PhoneKr = "phone_kr":
-        "telephone number as Korea writes it",
-    PhoneNg = "phone_ng":
-        "telephone number as Nigeria writes it",
-    PhoneNl = "phone_nl":
-        "telephone number as the Netherlands writes it",
-    PhoneNz = "phone_nz":
-        "telephone number as New Zealand writes it",
-    PhonePh = "phone_ph":
-        "telephone number as the Philippines writes it",
-    PhonePl = "phone_pl":
-        "telephone number as Poland writes it",
-    PhoneSe = "phone_se":
-        "telephone number as Sweden writes it",
-    PhoneSg = "phone_sg":
-        "telephone number as Singapore writes it",
-    PhoneTh = "phone_th":
-        "telephone number as Thailand writes it",
-    PhoneTr = "phone_tr":
-        "telephone number as Turkey writes it",
-    PhoneUs = "phone_us":
-        "telephone number as North America writes it",
-    PhoneZa = "phone_za":
-        "telephone number as South Africa writes it",
+    @phones {
+        Au = "phone_au" b"AU" b"0" b"61": "Australia",
+        Br = "phone_br" b"BR" b"0" b"55": "Brazil",
+        Cn = "phone_cn" b"CN" b"0" b"86": "China",
+        De = "phone_de" b"DE" b"0" b"49": "Germany",
+        Es = "phone_es" b"ES" b"" b"34": "Spain",
+        Fr = "phone_fr" b"FR" b"0" b"33": "France",
+        Gb = "phone_gb" b"GB" b"0" b"44": "the United Kingdom",
+        Il = "phone_il" b"IL" b"0" b"972": "Israel",
+        In = "phone_in" b"IN" b"0" b"91": "India",
+        It = "phone_it" b"IT" b"" b"39": "Italy",
+        Jp = "phone_jp" b"JP" b"0" b"81": "Japan",
+        Kr = "phone_kr" b"KR" b"0" b"82": "Korea",
+        Ng = "phone_ng" b"NG" b"0" b"234": "Nigeria",
+        Nl = "phone_nl" b"NL" b"0" b"31": "the Netherlands",
+        Nz = "phone_nz" b"NZ" b"0" b"64": "New Zealand",
+        Ph = "phone_ph" b"PH" b"0" b"63": "the Philippines",
+        Pl = "phone_pl" b"PL" b"" b"48": "Poland",
+        Se = "phone_se" b"SE" b"0" b"46": "Sweden",
+        Sg = "phone_sg" b"SG" b"" b"65": "Singapore",
+        Th = "phone_th" b"TH" b"0" b"66": "Thailand",
+        Tr = "phone_tr" b"TR" b"0" b"90": "Turkey",
+        Us = "phone_us" b"US" b"1" b"1": "North America",
+        Za = "phone_za" b"ZA" b"0" b"27": "South Africa",
+    }
 }
 
 impl Check {
@@ -399,7 +423,9 @@ impl Check {
             Self::Dea => return americas::dea(value),
             Self::CaSin => return americas::ca_sin(value),
             Self::CaHealthOntario => return americas::ca_health_ontario(value),
+            Self::CaHealthBc => return americas::ca_health_bc(value),
             Self::BrCpf => return americas::br_cpf(value),
+            Self::BrCnpj => return americas::br_cnpj(value),
             Self::UkNhs => return britain::uk_nhs(value),
             Self::UkUtr => return britain::uk_utr(value),
             Self::UkNino => return britain::uk_nino(value),
@@ -416,9 +442,12 @@ impl Check {
             Self::DePlz => return germany::de_plz(value),
             Self::EsNif => return europe::es_nif(value),
             Self::EsNie => return europe::es_nie(value),
+            Self::EsCif => return europe::es_cif(value),
             Self::ItFiscalCode => return europe::it_fiscal_code(value),
             Self::ItVat => return europe::it_vat(value),
             Self::PlPesel => return europe::pl_pesel(value),
+            Self::PlNip => return europe::pl_nip(value),
+            Self::PlRegon => return europe::pl_regon(value),
             Self::FiIdentityCode => return europe::fi_identity_code(value),
             Self::SePersonnummer => return europe::se_personnummer(value),
             Self::SeOrganisation => return europe::se_organisation(value),
@@ -427,6 +456,10 @@ impl Check {
             Self::FrNir => return europe::fr_nir(value),
             Self::NlBsn => return europe::nl_bsn(value),
             Self::BeNational => return europe::be_national(value),
+            Self::CnIdentityCard => return asia::cn_identity_card(value),
+            Self::JpMyNumber => return asia::jp_my_number(value),
+            Self::JpCorporateNumber => return asia::jp_corporate_number(value),
+            Self::IlNationalId => return asia::il_national_id(value),
             Self::InAadhaar => return asia::in_aadhaar(value),
             Self::InGstin => return asia::in_gstin(value),
             Self::InPan => return asia::in_pan(value),
@@ -448,29 +481,7 @@ impl Check {
             Self::ZaCompany => return africa::za_company(value),
             Self::NgNin => return africa::ng_nin(value),
             Self::Phone => return phone::international(value, subject.before),
-            Self::PhoneAu => return phone::national(value, subject.before, *b"AU"),
-            Self::PhoneBr => return phone::national(value, subject.before, *b"BR"),
-            Self::PhoneCn => return phone::national(value, subject.before, *b"CN"),
-            Self::PhoneDe => return phone::national(value, subject.before, *b"DE"),
-            Self::PhoneEs => return phone::national(value, subject.before, *b"ES"),
-            Self::PhoneFr => return phone::national(value, subject.before, *b"FR"),
-            Self::PhoneGb => return phone::national(value, subject.before, *b"GB"),
-            Self::PhoneIl => return phone::national(value, subject.before, *b"IL"),
-            Self::PhoneIn => return phone::national(value, subject.before, *b"IN"),
-            Self::PhoneIt => return phone::national(value, subject.before, *b"IT"),
-            Self::PhoneJp => return phone::national(value, subject.before, *b"JP"),
-            Self::PhoneKr => return phone::national(value, subject.before, *b"KR"),
-            Self::PhoneNg => return phone::national(value, subject.before, *b"NG"),
-            Self::PhoneNl => return phone::national(value, subject.before, *b"NL"),
-            Self::PhoneNz => return phone::national(value, subject.before, *b"NZ"),
-            Self::PhonePh => return phone::national(value, subject.before, *b"PH"),
-            Self::PhonePl => return phone::national(value, subject.before, *b"PL"),
-            Self::PhoneSe => return phone::national(value, subject.before, *b"SE"),
-            Self::PhoneSg => return phone::national(value, subject.before, *b"SG"),
-            Self::PhoneTh => return phone::national(value, subject.before, *b"TH"),
-            Self::PhoneTr => return phone::national(value, subject.before, *b"TR"),
-            Self::PhoneUs => return phone::national(value, subject.before, *b"US"),
-            Self::PhoneZa => return phone::national(value, subject.before, *b"ZA"),
+            Self::PhoneOf(region) => return phone::national(value, subject.before, region),
         };
         if drop {
             Outcome::Drop(reason)

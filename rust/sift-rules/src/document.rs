@@ -10,6 +10,12 @@ pub(crate) struct Document {
     /// The sets its personal data belongs to, `pii` unless it says otherwise.
     #[serde(default)]
     pub(crate) sets: Option<Vec<String>>,
+    /// Patterns that rules of the document write as `@name`.
+    #[serde(default)]
+    pub(crate) patterns: BTreeMap<String, String>,
+    /// Context words that contexts of the document write as `@name`.
+    #[serde(default)]
+    pub(crate) words: BTreeMap<String, Vec<String>>,
     #[serde(default, rename = "rule")]
     pub(crate) rules: Vec<RuleDoc>,
     #[serde(default, rename = "family")]
@@ -115,6 +121,33 @@ pub(crate) struct ContextDoc {
     pub(crate) window: usize,
     #[serde(default)]
     pub(crate) required: bool,
+}
+
+impl Document {
+    /// Puts the patterns and words that rules name in their place. The error names what is not there.
+    pub(crate) fn fill_in(&mut self) -> Result<(), (String, String)> {
+        for rule in &mut self.rules {
+            let fail = |what: &str, name: &str| {
+                (rule.id.clone(), format!("`@{name}` is not in the document's table `{what}`"))
+            };
+            if let Some(name) = rule.pattern.strip_prefix('@') {
+                rule.pattern =
+                    self.patterns.get(name).cloned().ok_or_else(|| fail("patterns", name))?;
+            }
+            let Some(context) = &mut rule.context else { continue };
+            let mut words = Vec::with_capacity(context.words.len());
+            for word in std::mem::take(&mut context.words) {
+                match word.strip_prefix('@') {
+                    None => words.push(word),
+                    Some(name) => words.extend_from_slice(
+                        self.words.get(name).ok_or_else(|| fail("words", name))?,
+                    ),
+                }
+            }
+            context.words = words;
+        }
+        Ok(())
+    }
 }
 
 fn default_window() -> usize {

@@ -475,13 +475,14 @@ fn read_file(file: &Path) -> Result<String, String> {
 }
 
 fn read_document(name: &str, text: &str, builtin: bool) -> Result<Vec<Unit>, RuleError> {
-    let document: Document = toml::from_str(text).map_err(|e| {
+    let mut document: Document = toml::from_str(text).map_err(|e| {
         let line =
             e.span().map_or(0, |s| text.get(..s.start).map_or(0, |t| t.matches('\n').count()) + 1);
         // The first line of the message only: the rest quotes the document.
         let reason = e.message().lines().next().unwrap_or("it does not parse").to_owned();
         RuleError::new(name, None, format!("line {line}: {reason}"))
     })?;
+    document.fill_in().map_err(|(rule, reason)| RuleError::new(name, Some(&rule), reason))?;
     let common = document.sets.unwrap_or_else(|| vec![PII.to_owned()]);
     let mut units = Vec::with_capacity(document.rules.len() + document.families.len());
     for mut rule in document.rules {
@@ -789,6 +790,42 @@ mod tests {
 
     fn broken(from: &str, to: &str) -> String {
         RuleSet::from_document("mine.toml", &GOOD.replace(from, to)).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn patterns_and_words_of_a_document_are_named_by_its_rules() {
+        let text = r#"
+            [patterns]
+            digits = '\b(\d{9})\b'
+            [words]
+            tax = ["tax", "tax number"]
+            [[rule]]
+            id = "pii.acme.one"
+            title = "One"
+            entity = "ONE"
+            severity = "high"
+            score = 0.3
+            pattern = "@digits"
+            examples = ["tax 123456789"]
+            [rule.context]
+            words = ["fiscal", "@tax"]
+            [[rule]]
+            id = "pii.acme.two"
+            title = "Two"
+            entity = "TWO"
+            severity = "high"
+            score = 0.3
+            pattern = "@digits"
+            examples = ["123456789"]
+        "#;
+        let set = RuleSet::from_document("mine.toml", text).unwrap();
+        let [one, two] = set.patterns() else { panic!("not two patterns") };
+        assert_eq!((one.text(), one.is_twin(two)), (r"\b(\d{9})\b", true));
+        assert_eq!(one.context.as_ref().unwrap().words, ["fiscal", "tax", "tax number"]);
+        for (from, to) in [("digits =", "numbers ="), ("tax =", "taxes =")] {
+            let error = RuleSet::from_document("mine.toml", &text.replace(from, to)).unwrap_err();
+            assert!(error.to_string().contains("is not in the document's table"), "{error}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Finds places by their shape alone, where a pattern engine would need a literal for every name.
 //!
-//! So far: runs of *value bytes*, what keys and tokens are written with. A key of 32
+//! Runs of *value bytes*, what keys and tokens are written with, joints between them, and *places*, where numbers,
+//! codes and what stands between signs begin, which is what personal data is made of. A key of 32
 //! letters and digits behind a provider's name is dear for a pattern engine, which has to look for the
 //! names: all the secret rules together had 1.3 MB of automata and 1.5 GB/s. Long runs that hold a digit
 //! are rare, 20 to 1,300 a megabyte, and finding them reads 64 bytes in a few nanoseconds.

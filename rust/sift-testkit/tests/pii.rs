@@ -1,6 +1,8 @@
 //! Personal data: what must be found in a text, and what must not become a card, a telephone or a number
 //! of a state. Cases are in `tests/data/pii.toml`.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests: a panic is the report")]
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,8 +10,9 @@ use serde::Deserialize;
 use sift_rules::format::Rng;
 use sift_rules::RuleSet;
 use sift_scan::verify::fill;
-use sift_scan::{EngineKind, Options, ScanError, Scanner};
+use sift_scan::{EngineKind, Explained, Options, Outcome, ScanError, Scanner};
 use sift_testkit::Bench;
+use sift_text::decode::Encodings;
 
 /// What is edited.
 const LEAST: f32 = 0.5;
@@ -36,7 +39,7 @@ fn data() -> PathBuf {
 
 fn scanner(sets: &[String], engine: EngineKind) -> Result<Scanner, ScanError> {
     let sets: Vec<&str> = sets.iter().map(String::as_str).collect();
-    let options = Options { engine: Some(engine), ..Options::default() };
+    let options = Options { engine: Some(engine), decode: Encodings::USUAL, ..Options::default() };
     let rules = RuleSet::select(&sets, &[]).map_err(|e| ScanError::Option(e.to_string()))?;
     Scanner::new(Arc::new(rules), options)
 }
@@ -64,6 +67,95 @@ fn cases_of_every_engine() {
             assert_eq!(found, case.found, "{}, {engine:?}", case.name);
         }
     }
+}
+
+/// The same cases cut everywhere, in a stream that decodes.
+#[test]
+fn cases_whole_and_streamed() {
+    let cases: Cases = toml::from_str(&std::fs::read_to_string(data()).unwrap()).unwrap();
+    let mut known: Vec<(Vec<String>, Bench)> = Vec::new();
+    for case in &cases.case {
+        if !known.iter().any(|(sets, _)| *sets == case.sets) {
+            let sets: Vec<&str> = case.sets.iter().map(String::as_str).collect();
+            let rules = RuleSet::select(&sets, &[]).unwrap();
+            known.push((case.sets.clone(), Bench::decoding(rules, Encodings::USUAL).unwrap()));
+        }
+        let (_, bench) = known.iter().find(|(sets, _)| *sets == case.sets).unwrap();
+        cut_everywhere(bench, &case.text, &case.name);
+    }
+}
+
+/// Between every two characters, and one cut at every place.
+fn cut_everywhere(bench: &Bench, text: &str, name: &str) {
+    let whole = bench.whole(text.as_bytes(), true).unwrap();
+    let places: Vec<usize> = (1..text.len()).filter(|at| text.is_char_boundary(*at)).collect();
+    let mut cuts: Vec<Vec<usize>> = places.iter().map(|at| vec![*at]).collect();
+    cuts.push(places);
+    for cut in cuts {
+        let streamed = bench.streamed(text.as_bytes(), true, &cut, |_| {}).unwrap();
+        assert!(streamed == whole, "{name} differs when it is cut at {cut:?}");
+    }
+}
+
+/// Spaces and dashes that are not the keyboard's, in examples of all rules: what is found with a blank or a hyphen
+/// between the groups of a number is found with each of them, at its place, whole and cut everywhere.
+#[test]
+fn separators_of_print_hide_no_number() {
+    const BLANKS: [char; 7] =
+        ['\u{a0}', '\u{202f}', '\u{2007}', '\u{2009}', '\u{2003}', '\u{205f}', '\u{3000}'];
+    const DASHES: [char; 7] =
+        ['\u{2010}', '\u{2011}', '\u{2012}', '\u{2013}', '\u{2014}', '\u{2015}', '\u{2212}'];
+    let select = || RuleSet::select(&["pii-all"], &[]).unwrap();
+    let bench = Bench::decoding(select(), Encodings::USUAL).unwrap();
+    let (mut rng, mut tried, mut missed) = (Rng::new(29), 0, Vec::new());
+    for (number, rule) in select().rules().iter().enumerate() {
+        for (round, example) in rule.examples.iter().enumerate() {
+            let text = fill(rule, example, &mut rng, round).unwrap().text;
+            let plain = bench.scanners[0].explain(text.as_bytes()).unwrap();
+            let own = |it: &&Explained| {
+                it.rule as usize == number && !matches!(it.outcome, Outcome::Dropped(_))
+            };
+            let Some(found) = plain.iter().find(own) else { continue };
+            let value = &text.as_bytes()[found.start..found.end];
+            let joins = |at: &usize| {
+                let beside = |it: u8| it.is_ascii_digit() || it.is_ascii_uppercase();
+                matches!(value[*at], b' ' | b'-')
+                    && beside(value[at - 1])
+                    && beside(value[at + 1])
+                    && (value[at - 1].is_ascii_digit() || value[at + 1].is_ascii_digit())
+            };
+            let places: Vec<usize> = (1..value.len().max(2) - 1).filter(joins).collect();
+            let digits = value.iter().filter(|it| it.is_ascii_digit()).count();
+            // An address is words.
+            if places.is_empty() || digits < 6 || value.iter().any(u8::is_ascii_lowercase) {
+                continue;
+            }
+            tried += 1;
+            let (blank, dash) = (BLANKS[tried % 7], DASHES[tried % 7]);
+            let mut printed = String::new();
+            for (at, it) in text.char_indices() {
+                let inside = at.checked_sub(found.start).is_some_and(|at| places.contains(&at));
+                printed.push(match (inside, it) {
+                    (true, ' ') => blank,
+                    (true, _) => dash,
+                    _ => it,
+                });
+            }
+            let end = found.end + printed.len() - text.len();
+            for scanner in &bench.scanners {
+                let lines = scanner.explain(printed.as_bytes()).unwrap();
+                let same = |it: &Explained| {
+                    it.rule == found.rule && (it.start, it.end) == (found.start, end)
+                };
+                if !lines.iter().any(|it| same(it) && it.score == found.score) {
+                    missed.push((rule.id.clone(), round));
+                }
+            }
+            cut_everywhere(&bench, &printed, &rule.id);
+        }
+    }
+    assert_eq!(missed, []);
+    assert!(tried > 40, "{tried}");
 }
 
 /// What `rules check` asks of every rule: lint, examples, negatives, mutants.

@@ -300,7 +300,7 @@ fn a_secret_is_whole_in_some_window_of_a_long_run() {
 
 /// A piece of text that decoders may take for theirs.
 fn fragment(random: &mut Random) -> Vec<u8> {
-    const PIECES: [&str; 46] = [
+    const PIECES: [&str; 55] = [
         "hello world ",
         "\n",
         "\r\n",
@@ -347,6 +347,15 @@ fn fragment(random: &mut Random) -> Vec<u8> {
         "e\u{301}",
         "a\u{336}",
         "\u{1f1ee}\u{1f1ec}\u{1f1f3}",
+        "4111\u{a0}",
+        "219\u{2011}09",
+        "\u{2013}",
+        "\u{3000}\u{ff11}",
+        "12\u{202f}3",
+        "(4) ",
+        "1&nbsp;2",
+        "19\\u20112",
+        "A\u{2212}1 ",
     ];
     let size = [8, 40, 300, 3000][random.below(4)];
     match random.below(8) {
@@ -593,6 +602,8 @@ fn text_of_people_is_left_alone() {
         "123e4567-e89b-12d3-a456-426614174000 and 10, 20, 30, 40, 50, 60, 70",
         "if a < b && c > d { printf(\"%d items\\n\", n); }",
         "Donaudampfschiff, déjà vu, naïve, Ångström, ½ m², 10–20, “quoted”, l’été",
+        "10\u{a0}kg, 12\u{202f}000\u{a0}€, p.\u{a0}20–25, § 3\u{a0}II, 10–12\u{a0}Uhr; word—word, 3\u{a0}: 1",
+        "a&nbsp;b, 10&nbsp;kg; \\u2013 \\u2014 it\\u2019s",
         "Съешь же ещё этих мягких французских булок",
         "שלום עולם, مرحبا بالعالم, नमस्ते दुनिया, 你好，世界（Python）",
         "\u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467} \u{2764}\u{fe0f} \u{1f1e9}\u{1f1ea} \u{1f3f4}\u{e0067}\u{e0062}\u{e0065}\u{e006e}\u{e0067}\u{e007f} 1\u{fe0f}\u{20e3}",
@@ -625,6 +636,17 @@ fn characters_in_disguise_are_read() {
         ("x\u{e0069}\u{e0067}\u{e006e}\u{e006f}\u{e0072}\u{e0065}", "xignore"),
         ("\u{1f600}\u{e0159}\u{e0157}\u{e015e}\u{e015f}\u{e0162}\u{e0155}", "\u{1f600}ignore"),
         ("a\u{200d}b\u{2060}c\u{feff}d", "abcd"),
+        // Between the groups of numbers: every space and dash that is not the keyboard's.
+        ("4111\u{a0}1111\u{2007}1111\u{202f}1111", "4111 1111 1111 1111"),
+        ("219\u{2010}09\u{2011}99\u{2012}9\u{2013}8", "219-09-99-9-8"),
+        ("219\u{2014}09\u{2015}99\u{2212}9998", "219-09-99-9998"),
+        ("(415)\u{2009}555\u{2011}0132", "(415) 555-0132"),
+        ("+\u{a0}44\u{a0}(0)20\u{a0}7946 0958", "+ 44 (0)20 7946 0958"),
+        ("FR14\u{a0}2004\u{a0}1010\u{a0}05X3", "FR14 2004 1010 05X3"),
+        ("AB\u{a0}12\u{a0}34\u{a0}56\u{a0}C", "AB 12 34 56 C"),
+        ("\u{ff10}\u{ff19}\u{ff10}\u{3000}\u{ff11}\u{ff12}\u{ff13}", "090 123"),
+        ("219&nbsp;09&nbsp;9998", "219\u{a0}09\u{a0}9998"),
+        ("219\\u201109\\u20119998", "219\u{2011}09\u{2011}9998"),
     ];
     for (text, expected) in cases {
         let found = find(text.as_bytes());

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from sift_fast.errors import LimitExceeded
 from sift_fast.guard._json import rough_size
-from sift_fast.guard.protocols.openai import Blocked, count, scrub
+from sift_fast.guard.protocols.openai import OPAQUE, Blocked, check_split, count, is_name, scrub
 
 if TYPE_CHECKING:
     from sift_fast.guard._stream import OutputStream
@@ -213,6 +213,8 @@ class Events:
         self._frames = Frames()
         self._texts: dict[Any, Text] = {}
         self._kept = 0
+        #: Beside the texts, by where it stands: a hash of what was said there last, and the end of all that was.
+        self._aside: dict[tuple[str, ...], tuple[int, str]] = {}
         self.stopped = False
 
     async def feed(self, data: bytes) -> bytes:
@@ -312,6 +314,34 @@ class Events:
     def _scrub(self, value: Any) -> Any:
         return scrub(self._guard, value, self._context)
 
+    async def _beside(self, value: Any, *path: str) -> Any:
+        """What stands beside the texts, without secrets and personal data. A client may join what comes under one name,
+        event by event, as it joins the texts: so it is read together too.
+
+        Raises:
+            Blocked: together it is something that does not go on.
+        """
+        await self._joined(value, path)
+        return self._scrub(value)
+
+    async def _joined(self, value: Any, path: tuple[str, ...]) -> None:
+        if isinstance(value, Mapping):
+            for key, inner in value.items():
+                await self._joined(inner, (*path, key))
+        elif isinstance(value, list):
+            for number, inner in enumerate(value):
+                await self._joined(inner, (*path, str(number)))
+        elif isinstance(value, str) and value and not (path[-1:] and path[-1] in OPAQUE and is_name(path[-1], value)):
+            last, tail = self._aside.get(path, (0, ""))
+            if hash(value) == last:
+                # Most of what stands here says the same in each event.
+                return
+            if not tail and len(self._aside) >= _MOST_TEXTS:
+                raise LimitExceeded(f"an answer has more than {_MOST_TEXTS} texts")
+            if tail:
+                await check_split(self._guard, [tail, value], self._context)
+            self._aside[path] = hash(value), (tail + value)[-_TAIL:]
+
     async def _read(self, lines: list[bytes]) -> bytes:
         data = [line[5:].removeprefix(b" ") for line in lines if line.startswith(b"data:")]
         head = [self._scrub(line.decode()).encode() for line in heads(lines)]
@@ -332,7 +362,7 @@ class Events:
             head = [line for line in head if not line.startswith(b"event:")]
         # What the protocol does not know beside its texts is read as well.
         mine = self._texts_of(document)
-        rest = self._scrub({key: value for key, value in document.items() if key not in mine})
+        rest = await self._beside({key: value for key, value in document.items() if key not in mine}, str(kind or ""))
         return self._written(await self._document({**document, **rest}), head)
 
     def _written(self, documents: Iterable[dict[str, Any]], head: Iterable[bytes] = (), *, last: bool = False) -> bytes:

@@ -49,33 +49,32 @@ pub(crate) fn uk_driving_licence(value: &[u8]) -> Outcome {
 }
 
 #[cfg(test)]
-mod tests {
-    use crate::national::testing::holds;
+pub(super) mod cases {
+    use crate::national::testing::{dropped, scored, Case, EDITED, KEPT, MISFIT, WRONG};
     use crate::Check::{UkDrivingLicence, UkNhs, UkNino, UkPlate, UkUtr};
 
-    #[test]
-    fn numbers_of_britain() {
-        holds(&[
-            // The example of the NHS Data Dictionary.
-            (UkNhs, "943 476 5919", true),
-            (UkNhs, "943 476 5918", false),
-            (UkNhs, "0000000000", false),
-            (UkUtr, "1955839661", true),
-            (UkUtr, "2955839661", false),
-            // HMRC prints QQ123456C because QQ is never issued.
-            (UkNino, "QQ 12 34 56 C", false),
-            (UkNino, "AB 12 34 56 C", true),
-            (UkNino, "GB123456C", false),
-            (UkNino, "AO123456C", false),
-            (UkPlate, "AB51 ABC", true),
-            (UkPlate, "AB02ABC", true),
-            (UkPlate, "AB01ABC", false),
-            (UkPlate, "AB30ABC", false),
-            (UkPlate, "AB80ABC", false),
-            (UkDrivingLicence, "MORGA657054SM9IJ", true),
-            (UkDrivingLicence, "FOX99657054SM9IJ", true),
-            (UkDrivingLicence, "99999657054SM9IJ", false),
-            (UkDrivingLicence, "MO9GA657054SM9IJ", false),
-        ]);
-    }
+    pub(crate) const CASES: &[Case] = &[
+        // The example of the NHS Data Dictionary.
+        (UkNhs, "943 476 5919", EDITED),
+        (UkNhs, "9434765919", KEPT),
+        (UkNhs, "943 476 5918", WRONG),
+        (UkNhs, "0000000000", WRONG),
+        (UkUtr, "1955839661", KEPT),
+        (UkUtr, "2955839661", WRONG),
+        // HMRC prints QQ123456C because QQ is never issued.
+        (UkNino, "QQ 12 34 56 C", MISFIT),
+        (UkNino, "AB 12 34 56 C", KEPT),
+        (UkNino, "GB123456C", MISFIT),
+        (UkNino, "AO123456C", MISFIT),
+        (UkPlate, "AB51 ABC", scored(0.5)),
+        (UkPlate, "AB02ABC", scored(0.5)),
+        (UkPlate, "ab02abc", KEPT),
+        (UkPlate, "AB01ABC", dropped("age_identifier")),
+        (UkPlate, "AB30ABC", dropped("age_identifier")),
+        (UkPlate, "AB80ABC", dropped("age_identifier")),
+        (UkDrivingLicence, "MORGA657054SM9IJ", KEPT),
+        (UkDrivingLicence, "FOX99657054SM9IJ", KEPT),
+        (UkDrivingLicence, "99999657054SM9IJ", MISFIT),
+        (UkDrivingLicence, "MO9GA657054SM9IJ", MISFIT),
+    ];
 }

@@ -1,17 +1,25 @@
 //! Spain, Italy, Poland, Finland, Sweden, Turkey, France, the Netherlands, Belgium.
 
 use crate::checksum::{
-    characters, digits, fair, hint, is_date, is_short_date, luhn, number, pair, shape, strong,
-    strong_number, weak, weighted,
+    characters, digit_sum, digits, fair, hint, is_date, is_short_date, luhn, number, pair, shape,
+    strong, strong_number, weak, weighted,
 };
 use crate::Outcome;
 
 /// The letters that stand for the remainder by 23.
 const NIF_LETTERS: &[u8; 23] = b"TRWAGMYFPDXBNJZSQVHLCKE";
 
-/// Spanish NIF: up to eight digits and the letter of their remainder by 23.
+/// Spanish NIF: up to eight digits and the letter of their remainder by 23. Who has no identity card has K, L or
+/// M, which does not count, and seven digits (Real Decreto 1065/2007, articles 19 and 20).
 pub(crate) fn es_nif(value: &[u8]) -> Outcome {
     let Some((letter, body)) = value.split_last() else { return Outcome::Drop("shape") };
+    let body = match body.split_first() {
+        Some((b'K' | b'L' | b'M' | b'k' | b'l' | b'm', rest)) => match digits::<7>(rest) {
+            Some(_) => rest,
+            None => return Outcome::Drop("shape"),
+        },
+        _ => body,
+    };
     let body: [u8; 8] = match (digits::<8>(body), digits::<7>(body)) {
         (Some(digits), _) => digits,
         (_, Some([a, b, c, d, e, f, g])) => [0, a, b, c, d, e, f, g],
@@ -40,7 +48,33 @@ fn nif_letter(number: u64) -> Option<u8> {
     NIF_LETTERS.get((number % 23) as usize).copied()
 }
 
-/// Italian tax code: day and month that exist, check letter (decree of 23 December 1976).
+/// Spanish tax number of an organisation, once CIF: its form, seven digits, and a check that is a digit or a
+/// letter by the form (Orden EHA/451/2008).
+pub(crate) fn es_cif(value: &[u8]) -> Outcome {
+    let Some(text) = characters::<9>(value) else { return Outcome::Drop("shape") };
+    let Some(body) = digits::<7>(&text[1..8]) else { return Outcome::Drop("shape") };
+    // The digits at odd places count twice.
+    let sum: u32 = body
+        .iter()
+        .zip([2, 1].iter().cycle())
+        .map(|(&digit, weight)| digit_sum(u32::from(digit) * weight))
+        .sum();
+    let check = (10 - sum % 10) % 10;
+    let digit = u32::from(text[8].wrapping_sub(b'0')) == check;
+    let letter = b"JABCDEFGHI".get(check as usize) == Some(&text[8]);
+    weak(
+        match text[0] {
+            b'A' | b'B' | b'E' | b'H' => digit,
+            b'N' | b'P' | b'Q' | b'R' | b'S' | b'W' => letter,
+            b'C' | b'D' | b'F' | b'G' | b'J' | b'U' | b'V' => digit || letter,
+            _ => false,
+        },
+        value,
+    )
+}
+
+/// Italian tax code: a day that exists, check letter (decree of 23 December 1976). The pattern of the rule holds
+/// the month.
 ///
 /// A wrong letter keeps the rule's score: codes are often written down by hand.
 pub(crate) fn it_fiscal_code(value: &[u8]) -> Outcome {
@@ -102,6 +136,28 @@ pub(crate) fn pl_pesel(value: &[u8]) -> Outcome {
     let sum = weighted(&digits[..10], &[1, 3, 7, 9, 1, 3, 7, 9, 1, 3]);
     let check = (10 - sum % 10) % 10 == u32::from(digits[10]);
     fair(is_date(century + year, month % 20, day) && check)
+}
+
+/// Polish taxpayer number (NIP): weights 6, 5, 7, 2 to 7, modulo 11; a check of 10 is never given out.
+pub(crate) fn pl_nip(value: &[u8]) -> Outcome {
+    let Some(digits) = digits::<10>(value) else { return Outcome::Drop("shape") };
+    let sum = weighted(&digits[..9], &[6, 5, 7, 2, 3, 4, 5, 6, 7]);
+    weak(sum > 0 && sum % 11 == u32::from(digits[9]), value)
+}
+
+/// Polish business register number (REGON): nine digits, and five more for a local unit, which have a check of
+/// their own; modulo 11, where 10 is written 0.
+pub(crate) fn pl_regon(value: &[u8]) -> Outcome {
+    let nine = |digits: &[u8]| {
+        let sum = weighted(&digits[..8], &[8, 9, 2, 3, 4, 5, 6, 7]);
+        sum > 0 && sum % 11 % 10 == u32::from(digits[8])
+    };
+    if let Some(digits) = digits::<14>(value) {
+        let sum = weighted(&digits[..13], &[2, 4, 8, 5, 0, 9, 7, 3, 6, 1, 2, 4, 8]);
+        return fair(nine(&digits) && sum % 11 % 10 == u32::from(digits[13]));
+    }
+    let Some(digits) = digits::<9>(value) else { return Outcome::Drop("shape") };
+    weak(nine(&digits), value)
 }
 
 /// Finnish personal identity code: birthday, century sign, number, remainder by 31.
@@ -200,69 +256,107 @@ pub(crate) fn nl_bsn(value: &[u8]) -> Outcome {
     weak(sum > 0 && sum % 11 == u32::from(digits[8]), value)
 }
 
-/// Belgian national register number: birthday, counter, key modulo 97, with a 2 before it since 2000.
+/// Belgian national register number: birthday, counter, key modulo 97, with a 2 before it since 2000. Who is not
+/// in the register has a BIS number, whose month is raised by 20 or 40.
 pub(crate) fn be_national(value: &[u8]) -> Outcome {
     let Some(digits) = digits::<11>(value) else { return Outcome::Drop("shape") };
     let (body, key) = (number(&digits[..9]), number(&digits[9..]));
     let valid = 97 - body % 97 == key || 97 - (2_000_000_000 + body) % 97 == key;
     // Where the birthday is not known, month and day are 00.
     let (month, day) = (pair(&digits, 2), pair(&digits, 4));
-    strong_number(valid && month <= 12 && day <= 31, value)
+    strong_number(valid && month < 60 && month % 20 <= 12 && day <= 31, value)
 }
 
 #[cfg(test)]
-mod tests {
-    use crate::national::testing::holds;
+pub(super) mod cases {
+    use crate::national::testing::{dropped, scored, Case, EDITED, KEPT, MISFIT, PROVEN, WRONG};
     use crate::Check::{
-        BeNational, EsNie, EsNif, FiIdentityCode, FrNir, ItFiscalCode, ItVat, NlBsn, PlPesel,
-        SeOrganisation, SePersonnummer, TrNationalId, TrPlate,
+        BeNational, EsCif, EsNie, EsNif, FiIdentityCode, FrNir, ItFiscalCode, ItVat, NlBsn, PlNip,
+        PlPesel, PlRegon, SeOrganisation, SePersonnummer, TrNationalId, TrPlate,
     };
 
-    #[test]
-    fn numbers_of_europe() {
-        holds(&[
-            (EsNif, "12345678Z", true),
-            (EsNif, "12345678-z", true),
-            (EsNif, "1111111G", true),
-            (EsNif, "12345678A", false),
-            (EsNie, "X1234567L", true),
-            (EsNie, "X1234567M", false),
-            (EsNie, "W1234567L", false),
-            // A wrong letter is kept, a day that does not exist is not.
-            (ItFiscalCode, "RSSMRA85T10A562S", true),
-            (ItFiscalCode, "RSSMRA85T10A562T", true),
-            (ItFiscalCode, "RSSMRA85T32A562S", false),
-            (ItVat, "00743110157", true),
-            (ItVat, "00743110158", false),
-            (ItVat, "00000000000", false),
-            (PlPesel, "44051401458", true),
-            (PlPesel, "44051401459", false),
-            (PlPesel, "44-051401458", false),
-            (PlPesel, "44133101458", false),
-            // The example of the Digital and Population Data Services Agency.
-            (FiIdentityCode, "131052-308T", true),
-            (FiIdentityCode, "131052-308U", false),
-            (FiIdentityCode, "311152-308T", false),
-            // The examples of the Swedish Tax Agency.
-            (SePersonnummer, "811218-9876", true),
-            (SePersonnummer, "19811218-9876", true),
-            (SePersonnummer, "811218-9875", false),
-            (SePersonnummer, "811318-9876", false),
-            (SePersonnummer, "701063-2391", true),
-            (SePersonnummer, "811218+9876", true),
-            (SeOrganisation, "556036-0793", true),
-            (SeOrganisation, "551036-0793", false),
-            (TrNationalId, "10000000146", true),
-            (TrNationalId, "10000000147", false),
-            (TrNationalId, "00000000146", false),
-            (TrPlate, "81 AB 123", true),
-            (TrPlate, "82 AB 123", false),
-            (FrNir, "2 69 05 49 588 157 80", true),
-            (FrNir, "2 69 05 49 588 157 81", false),
-            (NlBsn, "111222333", true),
-            (NlBsn, "111222334", false),
-            (BeNational, "85.07.30-033 28", true),
-            (BeNational, "85.07.30-033 29", false),
-        ]);
-    }
+    pub(crate) const CASES: &[Case] = &[
+        (EsNif, "12345678Z", PROVEN),
+        (EsNif, "12345678-z", PROVEN),
+        (EsNif, "12.345.678-Z", PROVEN),
+        (EsNif, "1111111G", PROVEN),
+        (EsNif, "12345678A", WRONG),
+        // The letter in front does not count, but digits have to follow it.
+        (EsNif, "K1234567L", PROVEN),
+        (EsNif, "M-1234567-L", PROVEN),
+        (EsNif, "L1234567M", WRONG),
+        (EsNif, "K12345678Z", MISFIT),
+        (EsNie, "X1234567L", PROVEN),
+        (EsNie, "Y1234567X", PROVEN),
+        (EsNie, "Z1234567R", PROVEN),
+        (EsNie, "X1234567M", WRONG),
+        (EsNie, "W1234567L", MISFIT),
+        // Two companies, a town, a university.
+        (EsCif, "A28015865", KEPT),
+        (EsCif, "A-78374725", EDITED),
+        (EsCif, "P2807900B", KEPT),
+        (EsCif, "Q2818002D", KEPT),
+        (EsCif, "A28015866", WRONG),
+        (EsCif, "P28079002", WRONG),
+        (EsCif, "A2801586E", WRONG),
+        (EsCif, "G28015865", KEPT),
+        (EsCif, "G2801586E", KEPT),
+        (EsCif, "I28015865", WRONG),
+        // A wrong letter is kept, a day that does not exist is not.
+        (ItFiscalCode, "RSSMRA85T10A562S", PROVEN),
+        (ItFiscalCode, "MRTMTT25D09F205Z", PROVEN),
+        (ItFiscalCode, "RSSMRA85T10A56NH", PROVEN),
+        (ItFiscalCode, "RSSMRA85T10A562T", KEPT),
+        (ItFiscalCode, "RSSMRA85T32A562S", MISFIT),
+        (ItVat, "00743110157", scored(0.6)),
+        (ItVat, "00743110158", WRONG),
+        (ItVat, "00000000000", WRONG),
+        (PlPesel, "44051401458", scored(0.6)),
+        (PlPesel, "44051401459", WRONG),
+        (PlPesel, "44-051401458", MISFIT),
+        (PlPesel, "44133101458", WRONG),
+        // The Ministry of Finance.
+        (PlNip, "526-025-02-74", EDITED),
+        (PlNip, "5260250274", KEPT),
+        (PlNip, "526-025-02-75", WRONG),
+        (PlNip, "0000000000", WRONG),
+        (PlRegon, "123456785", KEPT),
+        (PlRegon, "12345678512347", scored(0.6)),
+        (PlRegon, "123456786", WRONG),
+        (PlRegon, "12345678512348", WRONG),
+        (PlRegon, "12345678612347", WRONG),
+        (PlRegon, "000000000", WRONG),
+        // The example of the Digital and Population Data Services Agency.
+        (FiIdentityCode, "131052-308T", PROVEN),
+        (FiIdentityCode, "131052-308U", WRONG),
+        (FiIdentityCode, "311152-308T", WRONG),
+        // The examples of the Swedish Tax Agency.
+        (SePersonnummer, "811218-9876", scored(0.8)),
+        (SePersonnummer, "19811218-9876", scored(0.8)),
+        (SePersonnummer, "8112189876", scored(0.6)),
+        (SePersonnummer, "811218-9875", WRONG),
+        (SePersonnummer, "811318-9876", WRONG),
+        (SePersonnummer, "701063-2391", scored(0.8)),
+        (SePersonnummer, "811218+9876", scored(0.8)),
+        (SePersonnummer, "21811218-9876", dropped("century")),
+        (SeOrganisation, "556036-0793", EDITED),
+        (SeOrganisation, "551036-0793", WRONG),
+        (TrNationalId, "10000000146", scored(0.6)),
+        (TrNationalId, "10000000147", WRONG),
+        (TrNationalId, "00000000146", WRONG),
+        (TrPlate, "81 AB 123", KEPT),
+        (TrPlate, "82 AB 123", MISFIT),
+        (FrNir, "2 69 05 49 588 157 80", PROVEN),
+        (FrNir, "2 69 05 49 588 157 81", WRONG),
+        (NlBsn, "111222333", KEPT),
+        (NlBsn, "111222334", WRONG),
+        (BeNational, "85.07.30-033 28", PROVEN),
+        (BeNational, "85073003328", scored(0.6)),
+        (BeNational, "85.07.30-033 29", WRONG),
+        // Born in 2000, and two people who are not in the register.
+        (BeNational, "00.01.25-567.77", PROVEN),
+        (BeNational, "85.27.30-033.71", PROVEN),
+        (BeNational, "00.41.25-567.66", PROVEN),
+        (BeNational, "85.13.30-033.10", WRONG),
+    ];
 }

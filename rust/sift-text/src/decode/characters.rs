@@ -2,6 +2,9 @@
 //!
 //! What people write is left alone: joiners between emoji or in Persian, one selector behind an emoji, flags,
 //! accents, words of another script. A character is loud where it stands beside ASCII as none of them does.
+//!
+//! The spaces and dashes that word processors, PDFs and chats put between the groups of a number hide it from
+//! every rule that was written for a keyboard: there they are read as the space and the hyphen.
 
 use super::lookalikes::{BLOCK, BLOCKS, INDEX};
 use super::sparse::{Grammar, Parsed, Unit};
@@ -62,6 +65,10 @@ impl Grammar for Characters {
             }
             Class::Mark => mark(text, at, place),
             Class::Styled(ascii) => Some(styled(place, ascii)),
+            Class::Separator(ascii) => match separator(text, at, place, ascii, finished) {
+                Some(unit) => unit,
+                None => return Parsed::Unknown,
+            },
             // Turkish is written with it: as an i it would hide the words of its rules.
             Class::Lookalike(_) if it == 'ı' => None,
             Class::Lookalike(ascii) => Some(lookalike(place, ascii)),
@@ -111,6 +118,8 @@ enum Class {
     Mark,
     Styled(u8),
     Lookalike(u8),
+    /// A space or a dash, which in a number is that of a keyboard.
+    Separator(u8),
 }
 
 fn class(it: char) -> Option<Class> {
@@ -140,6 +149,9 @@ fn class(it: char) -> Option<Class> {
         | 0x1d173..=0x1d17a
         | 0xe0001
         | 0xe007f => Class::Filler,
+        0xa0 | 0x2000..=0x200a | 0x2010..=0x2015 | 0x202f | 0x205f | 0x2212 | 0x3000 => {
+            Class::Separator(separates(it)?)
+        }
         0xfe00..=0xfe0f => Class::Selector((point - 0xfe00) as u8),
         0xe0100..=0xe01ef => Class::Selector((point - 0xe0100 + 16) as u8),
         0xe0020..=0xe007e => Class::Tag,
@@ -205,6 +217,89 @@ fn styled(place: Place, ascii: u8) -> Unit {
             && place.is_between(|it| it.is_ascii_alphanumeric())
     };
     Unit::byte(place.end, ascii, Encoding::Styled, loud)
+}
+
+/// The separator of a keyboard that a space of its own width or a dash stands for.
+pub(super) fn separates(it: char) -> Option<u8> {
+    match u32::from(it) {
+        // No-break, of typography (en quad to hair space), narrow no-break, mathematical, ideographic.
+        0xa0 | 0x2000..=0x200a | 0x202f | 0x205f | 0x3000 => Some(b' '),
+        // Hyphen, no-break hyphen, figure, en and em dash, bar, minus.
+        0x2010..=0x2015 | 0x2212 => Some(b'-'),
+        _ => None,
+    }
+}
+
+/// Whether a separator between these two may stand in a number: a digit on one side, and what begins or ends a
+/// group on the other.
+pub(super) fn joins_groups(before: char, after: char) -> bool {
+    let part = |it: char| it.is_ascii_digit() || it.is_ascii_uppercase();
+    (before.is_ascii_digit() || after.is_ascii_digit())
+        && (part(before) || matches!(before, '(' | ')' | '+' | ':' | '#'))
+        && (part(after) || matches!(after, '(' | ')' | '+'))
+}
+
+/// Whether a byte behind a dash may begin what [`joins_groups`] wants there.
+pub(super) fn may_begin_group(byte: u8) -> bool {
+    byte.is_ascii_digit() || byte.is_ascii_uppercase() || matches!(byte, b'(' | b')' | b'+')
+}
+
+/// Digits of the shortest numbers that belong to somebody: fewer are ranges, sums and dates, of which print is full.
+const LEAST_DIGITS: usize = 6;
+
+/// Bytes to each side of a separator in which digits are counted.
+const NUMBER: usize = 24;
+
+/// A separator where a number may be, the look-alike that some of them are elsewhere; none where what follows has
+/// to be seen first.
+fn separator(
+    text: &[u8],
+    at: usize,
+    place: Place,
+    ascii: u8,
+    finished: bool,
+) -> Option<Option<Unit>> {
+    let digit = |it: char| {
+        let form = |it: char| is_form(it as usize).then(|| looks_like(it)).flatten();
+        it.is_ascii_digit() || form(it).is_some_and(|ascii| ascii.is_ascii_digit())
+    };
+    let unit = |loud| Some(Unit::byte(place.end, ascii, Encoding::Lookalike, loud));
+    let joins =
+        place.before.zip(place.after).is_some_and(|(before, after)| joins_groups(before, after));
+    Some(if joins && counts_digits(text, at, place.end, finished)? {
+        unit(true)
+    } else if joins || place.is_between(digit) {
+        unit(false)
+    } else {
+        looks_like(place.it).map(|ascii| lookalike(place, ascii))
+    })
+}
+
+/// Whether there are [`LEAST_DIGITS`] among the digits, capitals and signs of numbers around a separator.
+fn counts_digits(text: &[u8], at: usize, end: usize, finished: bool) -> Option<bool> {
+    let is_part = |it: char| {
+        it.is_ascii_digit()
+            || it.is_ascii_uppercase()
+            || matches!(it, ' ' | '-' | '.' | '/' | '(' | ')' | '+')
+            || separates(it).is_some()
+    };
+    let (mut digits, mut from, mut to) = (0, at, end);
+    while digits < LEAST_DIGITS && at - from < NUMBER {
+        let Some(it) = before(text, from).filter(|&it| is_part(it)) else { break };
+        from -= it.len_utf8();
+        digits += usize::from(it.is_ascii_digit());
+    }
+    while digits < LEAST_DIGITS && to - end < NUMBER {
+        match next(text, to, finished) {
+            Next::Is(it, next) if is_part(it) => {
+                to = next;
+                digits += usize::from(it.is_ascii_digit());
+            }
+            Next::Unknown => return None,
+            _ => break,
+        }
+    }
+    Some(digits == LEAST_DIGITS)
 }
 
 fn lookalike(place: Place, ascii: u8) -> Unit {
@@ -394,7 +489,9 @@ pub fn invisible(text: &[u8], mut tell: impl FnMut(Invisible)) {
                     let mark = it == '\u{feff}' && at == 0;
                     (InvisibleKind::Filler, mark || place.is_between(foreign))
                 }
-                Class::Mark | Class::Styled(_) | Class::Lookalike(_) => return None,
+                Class::Mark | Class::Styled(_) | Class::Lookalike(_) | Class::Separator(_) => {
+                    return None;
+                }
             })
         });
         if let Some((kind, legitimate)) = kind {
@@ -405,7 +502,10 @@ pub fn invisible(text: &[u8], mut tell: impl FnMut(Invisible)) {
 }
 
 fn is_hidden(it: char) -> bool {
-    !matches!(class(it), None | Some(Class::Mark | Class::Styled(_) | Class::Lookalike(_)))
+    !matches!(
+        class(it),
+        None | Some(Class::Mark | Class::Styled(_) | Class::Lookalike(_) | Class::Separator(_))
+    )
 }
 
 /// Whether there are Hebrew, Arabic, Syriac, Thaana or N'Ko letters near: their lead bytes, or those of

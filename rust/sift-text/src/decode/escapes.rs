@@ -3,6 +3,7 @@
 //! All three in one decoder: they begin with different bytes, so a text may mix them, and a window is
 //! scanned once. Which of them a finding holds is told by its units.
 
+use super::characters::{joins_groups, separates};
 use super::sparse::{Grammar, Parsed, Unit};
 use super::{gate, hex_value, Encoding};
 
@@ -28,14 +29,13 @@ impl Grammar for Escapes {
     fn parse(text: &[u8], at: usize, finished: bool) -> Parsed {
         let rest = text.get(at..).unwrap_or_default();
         let rest = Rest { rest, finished };
+        let before = at.checked_sub(1).and_then(|at| text.get(at)).copied();
         let unit = match rest.rest.first() {
             Some(b'%') => percent(rest),
             Some(b'&') => entity(rest),
-            _ => {
-                let before = at.checked_sub(1).and_then(|at| text.get(at)).copied();
-                backslash(rest, before)
-            }
+            _ => backslash(rest, before),
         };
+        let unit = unit.and_then(|unit| between_groups(unit, rest, before));
         match unit {
             Ok(unit) => Parsed::Unit(Unit { end: at + unit.end, ..unit }),
             Err(No::Literal) => Parsed::Literal(at + 1),
@@ -104,6 +104,17 @@ fn character(end: usize, value: u32, encoding: Encoding) -> Result<Unit, No> {
         0x2010..=0x2027 | 0x2030..=0x205e | 0x20a0..=0x245f | 0x2500..=0x2bff | 0x1f200..=0x1faff
     );
     Ok(Unit::character(end, it, encoding, !it.is_control() && !sign && !markup))
+}
+
+/// A space or a dash is loud between the groups of a number, which it hides.
+fn between_groups(unit: Unit, rest: Rest<'_>, before: Option<u8>) -> Result<Unit, No> {
+    let bytes = unit.bytes.get(..usize::from(unit.length)).unwrap_or_default();
+    let it = std::str::from_utf8(bytes).ok().and_then(|it| it.chars().next());
+    if unit.loud || bytes.len() < 2 || it.and_then(separates).is_none() {
+        return Ok(unit);
+    }
+    let (Some(before), after) = (before, rest.byte(unit.end)?) else { return Ok(unit) };
+    Ok(Unit { loud: joins_groups(char::from(before), char::from(after)), ..unit })
 }
 
 /// A unit for one byte, which may be part of a character of UTF-8.

@@ -8,6 +8,7 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 
+use super::characters::may_begin_group;
 use super::escapes::Escapes;
 use super::sparse::{Grammar, Parsed};
 
@@ -150,6 +151,8 @@ fn is_harmless(bytes: &[u8]) -> bool {
     match *bytes {
         // Latin letters with accents; Chinese, Japanese and Korean; dashes and quotation marks; emoji.
         [0xc3, ..] | [0xe4..=0xe9, ..] | [0xeb | 0xec, ..] => true,
+        // A dash is one of a number only where a group follows.
+        [0xe2, 0x80, 0x90..=0x95, next, ..] => !may_begin_group(next),
         [0xe2, 0x80, 0x90..=0x9f | 0xa6 | 0xa7, ..] => true,
         [0xf0, 0x9f, 0x8c..=0xaa, ..] => true,
         _ => false,
@@ -193,7 +196,7 @@ mod tests {
     fn the_gate_hides_nothing() {
         let mut random = Random::new(21);
         let limits = Limits::default();
-        const PIECES: [&str; 44] = [
+        const PIECES: [&str; 52] = [
             "1gn0re",
             "7h3 ",
             "y0u!",
@@ -238,6 +241,14 @@ mod tests {
             "/",
             "\u{1f600}",
             "\u{fe0f}",
+            "4111\u{a0}1111",
+            "\u{2013}1",
+            "219\u{2011}",
+            "–",
+            "12",
+            "(4)",
+            "1&nbsp;2",
+            "9\\u20111",
         ];
         for round in 0..12_000 {
             let mut input = match round % 3 {
