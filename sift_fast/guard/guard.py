@@ -478,7 +478,7 @@ class Guard:
             source: pieces of the answer.
             context: who asked.
             say: whether an answer that is stopped ends with the message for the user.
-            after: what was shown right before, where an answer comes in several texts that are read as one.
+            after: what came right before, where an answer comes in several texts that are read as one.
 
         Returns:
             An asynchronous iterator of pieces, with `verdict`.
@@ -1202,9 +1202,9 @@ class _Job:
                 guard._passed.add(*self.turn("approved"))
 
     def measure(self) -> None:
-        """Count what was remembered of it."""
+        """Count what was remembered of it. Of answers and arguments nothing is that grows."""
         memory, who = self.call.memory, self.call.context
-        if memory is not None and who.conversation is not None:
+        if memory is not None and who.conversation is not None and self.stage not in {"output", "tool_input"}:
             self.guard._memories.measure(who.tenant, who.conversation, memory, max(self.size, len(self.call.text)))
 
     def count(self, verdict: Verdict) -> None:

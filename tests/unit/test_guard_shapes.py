@@ -567,6 +567,17 @@ def test_of_a_secret_over_two_blocks_the_second_half_is_not_shown() -> None:
         assert "refusal" not in out
 
 
+def test_nor_where_the_first_text_waits_while_the_next_begins() -> None:
+    first, second = halves(SECRET)
+    pieces = [
+        {"choices": [{"index": 0, "delta": {"content": [{"index": number, "type": "text", "text": text}]}}]}
+        for number, text in enumerate((f"It is {first}", f"{second} today"))
+    ]
+    out = streamed(ChatEvents, *pieces)
+    assert second not in out
+    assert "content_filter" in out
+
+
 def notes(value: Any, *, inside: bool = False) -> Iterator[str]:
     """What stands under `note`."""
     if isinstance(value, str) and inside:

@@ -34,7 +34,7 @@ _MOST_LINES = 10_000
 _MOST_TEXTS = 1_000
 #: What ends a line. A carriage return at the end of what has come may be half of a line's end.
 _LINE_END = re.compile(rb"\r\n|\n|\r(?=[^\n])")
-#: Characters of a text that are read again with the next one.
+#: Characters of a text, as it came, that are read again with the next one.
 _TAIL = 2_048
 #: Characters that are read in one go.
 _SLICE = 8_192
@@ -109,11 +109,11 @@ class Text:
     Args:
         stream: what checks it.
         kept: whether what came in and went out is kept, for protocols that say it once more.
-        after: the end of what was shown before it.
+        after: the end of what came before it.
 
     Attributes:
         ended: whether it is complete.
-        tail: the end of what went out, of it and before it.
+        tail: the end of what came in, of it and before it: some of it may wait while the next text begins.
     """
 
     __slots__ = ("_begun", "_kept", "_raw", "_shown", "_stream", "ended", "tail")
@@ -147,6 +147,7 @@ class Text:
         if self.ended:
             raise ValueError("a text goes on after its end")
         self._begun = self._begun or bool(piece)
+        self.tail = (self.tail + piece)[-_TAIL:]
         if self._kept:
             self._raw.append(piece)
         out = []
@@ -159,9 +160,7 @@ class Text:
                 return await self.finish()
         if self._kept:
             self._shown += out
-        joined = "".join(out)
-        self.tail = (self.tail + joined)[-_TAIL:]
-        return joined
+        return "".join(out)
 
     async def finish(self) -> str:
         """The rest of it, once.
@@ -181,7 +180,6 @@ class Text:
             raise Blocked(self._stream.verdict)
         if self._kept:
             self._shown.append(out)
-        self.tail = (self.tail + out)[-_TAIL:]
         return out
 
     def abort(self) -> None:
