@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from sift_fast.errors import LimitExceeded
 from sift_fast.guard._json import rough_size
-from sift_fast.guard.protocols.openai import OPAQUE, Blocked, check_split, count, is_name, scrub
+from sift_fast.guard.protocols.openai import OPAQUE, Blocked, count, is_name, scrub
+from sift_fast.guard.verdict import Verdict
 
 if TYPE_CHECKING:
     from sift_fast.guard._stream import OutputStream
     from sift_fast.guard.guard import Guard
-    from sift_fast.guard.verdict import RequestContext, Verdict
+    from sift_fast.guard.verdict import RequestContext
 
 __all__ = ["Events", "Frames", "Text", "heads"]
 
@@ -336,8 +337,10 @@ class Events:
                 return
             if not tail and len(self._aside) >= _MOST_TEXTS:
                 raise LimitExceeded(f"an answer has more than {_MOST_TEXTS} texts")
-            if tail:
-                await check_split(self._guard, [tail, value], self._context)
+            if tail and await self._guard.lies_across(tail, value, self._context):
+                raise Blocked(
+                    Verdict("block", "output", reason="guard.split", message=self._guard.config.answers.block)
+                )
             self._aside[path] = hash(value), (tail + value)[-_TAIL:]
 
     async def _read(self, lines: list[bytes]) -> bytes:
@@ -353,6 +356,8 @@ class Events:
         if not isinstance(document, dict):
             raise ValueError("an event is no JSON object")  # noqa: TRY004 -- one handler for all that is no event
         count(document)
+        # It says how long a text is, and differs in every event.
+        document.pop("obfuscation", None)
         kind = document.get("type")
         if self.named:
             if not isinstance(kind, str) or not _KIND.fullmatch(kind):
