@@ -150,10 +150,9 @@ class _Files:
 
     def __init__(self, folder: str) -> None:
         self._log = os.path.join(folder, "ledger")
-        self._fixed = {
-            path: os.stat(path).st_ino
-            for path in (os.path.join(folder, "log.key"), os.path.join(folder, "keys.toml"), self._log)
-        }
+        #: Public keys are added to it while the guard runs: it may be another file, but not none.
+        self._public = os.path.join(folder, "keys.toml")
+        self._fixed = {path: os.stat(path).st_ino for path in (os.path.join(folder, "log.key"), self._log)}
         #: Bytes of complete tiles of entries, as they were when they were first seen; those of hashes are all alike.
         self._tiles: list[int] = []
         self._next = 0
@@ -169,7 +168,8 @@ class _Files:
         """
         if any(os.stat(path).st_ino != inode for path, inode in self._fixed.items()):
             return False
-        if size and not os.stat(os.path.join(self._log, "checkpoint")).st_size:
+        checkpoint = os.path.join(self._log, "checkpoint")
+        if not os.stat(self._public).st_size or (size and not os.stat(checkpoint).st_size):
             return False
         whole = size // _TILE
         known = len(self._tiles)

@@ -65,6 +65,8 @@ class Texts:
     def add(self, text: str, most: int) -> None:
         """Keep a text, and of all of them at most so many characters."""
         text = text[:most]
+        if not text:
+            return
         self._all.append(text)
         self._chars += len(text)
         self.bytes += sys.getsizeof(text)

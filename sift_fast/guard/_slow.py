@@ -39,6 +39,8 @@ _CACHE_S = 60.0
 #: Tenants of whose failures a guardrail keeps count.
 _TENANTS = 1_000
 _MAX_ANSWER = 64 * 1024
+#: What a server says that means the text and not itself: a bad request, too large, not to be processed.
+_ITS_TEXT = {400, 413, 415, 422}
 #: A stable code: words of letters in one case, each with a number of up to three digits. No key or address is one.
 _CODE = re.compile(r"(?:[a-z]{1,24}|[A-Z]{1,24})\d{0,3}(?:[._-](?:(?:[a-z]{1,24}|[A-Z]{1,24})\d{0,3}|\d{1,3})){0,7}")
 
@@ -130,8 +132,9 @@ class Slow(Check):
         self._lock = threading.Lock()
         #: By tenant, so that nobody switches it off for others: failures in a row, and when it is asked again.
         self._circuits: OrderedDict[str, tuple[int, float]] = OrderedDict()
-        self._limit = table.failures if isinstance(table, ExternalConfig) else 0
-        self._pause = table.pause_ms / 1_000 if isinstance(table, ExternalConfig) else 0.0
+        breaks = isinstance(table, ExternalConfig | CustomConfig)
+        self._limit = table.failures if breaks else 0  # type: ignore[attr-defined]
+        self._pause = table.pause_ms / 1_000 if breaks else 0.0  # type: ignore[attr-defined]
         self._chars = table.max_chars if isinstance(table, ClassifierConfig) else None
         self._reason = f"{table.kind}.score"
 
@@ -174,6 +177,9 @@ class Slow(Check):
             raise StateUnavailable(f"guardrail `{self.name}` is not asked: it failed too often")
         try:
             opinion = _opinion(await self._answer(text, stage), self.name)
+        except Unanswerable:
+            # The next text may be another matter.
+            raise
         except BaseException:
             if self._limit:
                 self._failed(tenant)
@@ -247,6 +253,10 @@ def _opinion(answer: Any, name: str) -> Opinion:
     return Opinion(float(score), reason if _CODE.fullmatch(reason) else "custom.score")
 
 
+class Unanswerable(StateUnavailable):
+    """A judge does not judge this text, and works."""
+
+
 class HttpJudge:
     """A judge or moderation endpoint: `POST {"text", "stage"}`, answered by `{"score", "reason"}`.
 
@@ -271,7 +281,8 @@ class HttpJudge:
         """Ask it; blocks.
 
         Raises:
-            StateUnavailable: it cannot be reached, or its answer is no such document.
+            StateUnavailable: it cannot be reached, or its answer is no such document; `Unanswerable` where it refuses
+                this text alone.
             TimeoutError: it does not answer in time.
         """
         import urllib.error
@@ -286,6 +297,8 @@ class HttpJudge:
         except urllib.error.HTTPError as error:
             # It holds the connection.
             error.close()
+            if error.code in _ITS_TEXT:
+                raise Unanswerable(f"the judge does not judge this text: status {error.code}") from None
             raise StateUnavailable(f"the judge gave no answer: status {error.code}") from None
         except (OSError, ValueError, KeyError, TypeError) as error:
             # The connection's deadline and the guardrail's are the same: either may be the first to notice.

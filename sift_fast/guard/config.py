@@ -252,6 +252,8 @@ class CustomConfig(GuardrailConfig):
     """A guardrail of yours: given to `Guard(guardrails=...)` by name, or an entry point."""
 
     entry_point: str = option("", "Name in the entry point group `sift_fast.guardrails`; empty: given by name.")
+    failures: int = option(0, "As for `external`; 0 asks it however often it failed.", low=0)
+    pause_ms: int = option(10_000, "As for `external`.", low=1)
 
 
 #: Kind, its table, the stages it is made for.

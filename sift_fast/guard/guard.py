@@ -478,7 +478,7 @@ class Guard:
             source: pieces of the answer.
             context: who asked.
             say: whether an answer that is stopped ends with the message for the user.
-            after: what was shown right before, where an answer comes in several texts that are read as one.
+            after: what came right before, where an answer comes in several texts that are read as one.
 
         Returns:
             An asynchronous iterator of pieces, with `verdict`.
@@ -521,6 +521,37 @@ class Guard:
                 return job.edit_text(job.call.text)
         return None
 
+    async def lies_across(self, before: str, text: str, context: RequestContext) -> bool:
+        """Whether something that is taken out of answers, or stops them, lies across two pieces that go on one by one.
+
+        Args:
+            before: the end of what went on.
+            text: what comes next.
+            context: who asked.
+
+        Raises:
+            LimitExceeded: it cannot be read.
+        """
+        job = _Job(self, "output", before + text, context, quiet=True)
+        if job.blocks:
+            import asyncio
+
+            await asyncio.to_thread(job.look)
+        else:
+            job.look()
+        call = job.call
+        if getattr(call.findings, "incomplete", ()):
+            raise LimitExceeded("what stands beside an answer cannot be read")
+        seam = len(before)
+        call.findings = [each for each in call.findings if each.start < seam < each.end]
+        call.hidden = [each for each in call.hidden if each.start < seam < each.end]
+        for check in job.stage_plan.found if call.found else ():
+            job.ask(check)
+        for check in job.stage_plan.always if call.found else ():
+            if check.table.kind == "prompt_leak" and (signal := check.canary(call)) is not None:  # type: ignore[attr-defined]
+                job.take(check, signal)
+        return RANK[job.tally.decision] >= RANK["redact"]
+
     def rescrub(self, text: str, context: RequestContext, *, stage: Stage = "input") -> str:
         """A text without the secrets and personal data that a stage takes out. Nothing is decided or counted.
 
@@ -541,7 +572,7 @@ class Guard:
         job.measure()
         return redacted
 
-    async def reread(self, text: str, context: RequestContext, *, source: str = "") -> str:
+    async def reread(self, text: str, context: RequestContext, *, source: str = "", wait: bool = True) -> str:
         """A user's text of an earlier turn that is sent again, as a model may read it.
 
         Whoever keeps a refused turn in his history sends it with the next one, and what a history holds need never
@@ -552,6 +583,7 @@ class Guard:
             text: the text.
             context: who asks.
             source: as for `check_input`.
+            wait: whether guardrails that wait are asked; not about names and addresses.
 
         Returns:
             The text as `input` would let it pass, or `<REMOVED>` if it would not, or did not when it was new.
@@ -568,17 +600,17 @@ class Guard:
             await asyncio.to_thread(job.read_again)
         else:
             job.read_again()
-        if job.asks_again:
+        if wait and job.asks_again:
             await self._waited(job)
-        return job.read_text()
+        return job.read_text(asked=wait)
 
-    def reread_sync(self, text: str, context: RequestContext, *, source: str = "") -> str:
+    def reread_sync(self, text: str, context: RequestContext, *, source: str = "", wait: bool = True) -> str:
         """As `reread`, for callers without an event loop; blocks while guardrails wait."""
         job = _Job(self, "input", text, context, quiet=True, source=source)
         job.read_again()
-        if job.asks_again:
+        if wait and job.asks_again:
             self._wait(job)
-        return job.read_text()
+        return job.read_text(asked=wait)
 
     def note_call(self, call: str, tool: str, context: RequestContext) -> None:
         """Remember which tool a call of a conversation is for: its result may come in a request that only names the
@@ -952,8 +984,11 @@ class _Job:
         mine = () if what == "asked" else (who.user, who.conversation)
         return what, self.state.config.hash, who.tenant, who.role, *mine, self.call.text
 
-    def read_text(self) -> str:
+    def read_text(self, *, asked: bool) -> str:
         """What of an earlier turn goes on.
+
+        Args:
+            asked: whether guardrails that wait were asked, now or before.
 
         Raises:
             LimitExceeded: it cannot be read.
@@ -967,7 +1002,7 @@ class _Job:
         known = self.guard._passed
         if tally.decision == "block" or (tally.decision == "escalate" and not known.has(*self.turn("approved"))):
             return REMOVED
-        if self.stage_plan.slow and tally.status == "ok":
+        if asked and self.stage_plan.slow and tally.status == "ok":
             known.add(*self.turn("asked"))
         out = self.edit_text(self.call.text)
         self.measure()
@@ -1202,9 +1237,9 @@ class _Job:
                 guard._passed.add(*self.turn("approved"))
 
     def measure(self) -> None:
-        """Count what was remembered of it."""
+        """Count what was remembered of it. Of answers and arguments nothing is that grows."""
         memory, who = self.call.memory, self.call.context
-        if memory is not None and who.conversation is not None:
+        if memory is not None and who.conversation is not None and self.stage not in {"output", "tool_input"}:
             self.guard._memories.measure(who.tenant, who.conversation, memory, max(self.size, len(self.call.text)))
 
     def count(self, verdict: Verdict) -> None:

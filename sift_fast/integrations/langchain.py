@@ -3,8 +3,8 @@
     agent = create_agent(model, tools, middleware=[SiftMiddleware(Guard.open("sift.toml"), context)])
 
 A blocked turn ends the run with the message for the user; a blocked tool call becomes an error that the model reads,
-and the tool is not called. Who streams an agent (`stream_mode="messages"`) gets an answer when it is checked, in one
-piece. Structured answers are checked as what they are; one that cannot be edited is stopped.
+and the tool is not called. Who streams an agent (`stream_mode="messages"`, `astream_events`) gets an answer when it is
+checked, in one piece. Structured answers are checked as what they are; one that cannot be edited is stopped.
 """
 
 from __future__ import annotations

@@ -107,3 +107,17 @@ def test_texts_that_a_proxy_gives_are_asked_about(guard: sf.Guard) -> None:
     messages = request("some tulips", "go on")["messages"]
     texts = [message["content"] for message in messages]
     assert asyncio.run(LiteLlmGuard(guard).asked(texts, messages, CONTEXT)) == ["<REMOVED>", "Yes.", "go on"]
+
+
+def test_names_beside_the_turns_are_nobody_asked_about(guard: sf.Guard, judge: Judge) -> None:
+    body = {
+        "messages": [{"role": "user", "name": "ann_the_first", "content": "a lawn"}],
+        "metadata": {"session": "0e1f7e2c-3a1b", "page": "https://a.example/page"},
+        "note": "some words beside it",
+    }
+    asyncio.run(check_request(guard, body, CONTEXT))
+    assert sorted(judge.asked) == ["a lawn", "some words beside it"]
+    # That they were read without him is not that he was asked.
+    judge.asked.clear()
+    assert sent(guard, "ann_the_first", "go on") == ["ann_the_first", "go on"]
+    assert "ann_the_first" in judge.asked

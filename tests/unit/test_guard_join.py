@@ -21,6 +21,7 @@ from sift_fast.guard import Guard, GuardConfig, RequestContext
 from sift_fast.guard._actions import Actions
 from sift_fast.guard._ledger import LedgerSink
 from sift_fast.guard.escalation import Desk
+from sift_fast.guard.protocols.openai import Blocked, check_answer
 from sift_fast.kernel import serve
 
 CONTEXT = RequestContext(tenant="acme", role="support", conversation="c1")
@@ -500,6 +501,22 @@ def test_what_is_reserved_comes_back_so_that_the_budget_lasts(watched):
     assert kernel.cancel(allowed.authorization.lease).state == "unknown"
 
 
+def test_answers_that_are_stopped_for_their_second_call_leave_the_budget_alone(watched):
+    guard, kernel, _ = watched
+    calls = [
+        {"id": name, "type": "function", "function": {"name": name, "arguments": json.dumps(args)}}
+        for name, args in (("refund", {"order": "o-1", "cents": 4_000}), ("unknown", {}))
+    ]
+    answer = {"choices": [{"message": {"content": None, "tool_calls": calls}}]}
+    for _ in range(30):
+        with pytest.raises(Blocked):
+            asyncio.run(check_answer(guard, answer, conversation("held")))
+    answer["choices"][0]["message"]["tool_calls"].pop()
+    assert asyncio.run(check_answer(guard, answer, conversation("held")))
+    # The last one has gone out: it is charged, whoever says that it was not done.
+    assert kernel.cancel(kernel.answers[-1].lease).state == "unknown"
+
+
 def test_a_permit_that_cannot_be_fetched_is_on_record_as_a_block():
     kernel, sink = Stand(lambda: Auth(fetched=raising(sf.StateUnavailable("socket")))), Sink()
     config = {"version": 1, "tools": TOOLS, "kernel": {"agent": "bot"}, "events": {"sample_allow": 1.0}}
@@ -860,7 +877,9 @@ def test_files_of_a_ledger_that_go_are_missed(where, does, ledger):
 
 
 def test_a_ledger_that_nobody_touches_goes_on(ledger):
-    _, sink = ledger
+    place, sink = ledger
+    # A key that is added to the public ones is no loss.
+    replaced(place.parent / "keys.toml")
     event = {"type": "verdict", "id": "x", "time_ms": 1, "decision": "block", "reason": "r", "guardrails": []}
     for round_ in range(5):
         for number in range(300):

@@ -281,7 +281,12 @@ def test_an_error_that_comes_too_late_is_not_logged(caplog: pytest.LogCaptureFix
 
 def test_nobody_switches_a_judge_off_for_others(server):
     guard = judged(server, failures=2, pause_ms=60_000)
+    # A text that it cannot read is none of its own failures.
     server.answer = (400, b"", 0)
+    assert [guard.check_input_sync(f"odd {number}", CONTEXT).status for number in range(3)] == ["error"] * 3
+    assert len(server.seen) == 3
+    server.seen.clear()
+    server.answer = (500, b"", 0)
     for number in range(4):
         assert guard.check_input_sync(f"text {number}", CONTEXT).status == "error"
     assert len(server.seen) == 2
@@ -298,3 +303,19 @@ def test_of_very_many_tenants_the_first_failures_are_forgotten(server):
     assert len(judge._circuits) <= 1_000
     assert guard.check_input_sync("text", RequestContext(tenant="tenant 2999")).status == "error"
     assert server.seen == []
+
+
+def test_a_guardrail_of_yours_is_left_alone_where_you_say_so():
+    class Broken:
+        asked = 0
+
+        def check(self, _text, _stage):
+            self.asked += 1
+            raise OSError
+
+    broken = Broken()
+    tables = {"mine": {"kind": "custom", "failures": 2, "pause_ms": 60_000}}
+    guard = Guard({"version": 1, "guardrails": tables}, guardrails={"mine": broken})
+    for number in range(5):
+        assert guard.check_input_sync(f"text {number}", CONTEXT).status == "error"
+    assert broken.asked == 2

@@ -44,11 +44,13 @@ def answered(body: dict[str, Any]) -> dict[str, Any]:
     return asyncio.run(check_answer(guard(), body, CONTEXT))
 
 
-def streamed(kind: type[Events], *documents: dict[str, Any], given: dict[str, Any] | None = None) -> str:
+def streamed(
+    kind: type[Events], *documents: dict[str, Any], given: dict[str, Any] | None = None, of: sf.Guard | None = None
+) -> str:
     """What reaches the client of a stream."""
 
     async def run() -> bytes:
-        events = kind(guard(), CONTEXT, given)
+        events = kind(of or guard(), CONTEXT, given)
         out = [await events.feed(b"data: " + json.dumps(document).encode() + b"\n\n") for document in documents]
         return b"".join([*out, await events.finish()])
 
@@ -567,6 +569,17 @@ def test_of_a_secret_over_two_blocks_the_second_half_is_not_shown() -> None:
         assert "refusal" not in out
 
 
+def test_nor_where_the_first_text_waits_while_the_next_begins() -> None:
+    first, second = halves(SECRET)
+    pieces = [
+        {"choices": [{"index": 0, "delta": {"content": [{"index": number, "type": "text", "text": text}]}}]}
+        for number, text in enumerate((f"It is {first}", f"{second} today"))
+    ]
+    out = streamed(ChatEvents, *pieces)
+    assert second not in out
+    assert "content_filter" in out
+
+
 def notes(value: Any, *, inside: bool = False) -> Iterator[str]:
     """What stands under `note`."""
     if isinstance(value, str) and inside:
@@ -605,6 +618,21 @@ def test_what_comes_beside_a_block_in_pieces_is_read_together() -> None:
     out = streamed(MessageEvents, *events)
     assert second not in out
     assert "refusal" in out
+
+
+def test_where_links_count_those_beside_the_texts_do_not() -> None:
+    mine = sf.Guard({"version": 1, "guardrails": {"links": {"hosts": ["acme.example"], "links": True}, "secrets": {}}})
+    events = [
+        {
+            "id": "1",
+            "citations": [f"https://{name}.example/paper"],
+            "choices": [{"index": 0, "delta": {"content": name}}],
+        }
+        for name in ("one ", "two ", "three ")
+    ]
+    out = streamed(ChatEvents, *events, of=mine)
+    assert out.count(".example/paper") == 3
+    assert "content_filter" not in out
 
 
 def test_what_every_event_repeats_is_no_text() -> None:

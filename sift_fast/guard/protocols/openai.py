@@ -284,7 +284,9 @@ def _reader(guard: Guard, context: RequestContext, *, new: bool, said: bool = Tr
         if key == "url":
             return guard.rescrub(text, context)
         small = key not in _TEXTS and len(text.split(None, 1)) < 2
-        return await _text(guard, text, context, new=new and not small, said=said, source=source)
+        if small:
+            return await earlier(guard, text, context, said=said, source=source, wait=False)
+        return await _text(guard, text, context, new=new, said=said, source=source)
 
     return read
 
@@ -448,7 +450,9 @@ async def _text(
     return _require(await guard.check_input(text, context, source=source)).text or ""
 
 
-async def earlier(guard: Guard, text: str, context: RequestContext, *, said: bool, source: str = "") -> str:
+async def earlier(
+    guard: Guard, text: str, context: RequestContext, *, said: bool, source: str = "", wait: bool = True
+) -> str:
     """A text of an earlier turn, as a model may read it once more.
 
     Args:
@@ -457,13 +461,14 @@ async def earlier(guard: Guard, text: str, context: RequestContext, *, said: boo
         context: who asks.
         said: whether a user said it, and not the model.
         source: what it is from, if neither said it.
+        wait: as for `Guard.reread`.
 
     Raises:
         LimitExceeded: it cannot be read.
         StateUnavailable: a guardrail that waits does not answer.
     """
     if said or source:
-        return await guard.reread(text, context, source=source)
+        return await guard.reread(text, context, source=source, wait=wait)
     if len(text) > _INLINE:
         return await asyncio.to_thread(guard.rescrub, text, context)
     return guard.rescrub(text, context)

@@ -77,8 +77,8 @@ class ResponseEvents(Events):
         if "part" in document:
             return ("part",)
         if isinstance(document.get("delta"), str):
-            return ("delta",)
-        return _WORDS if kind.endswith(".done") else ()
+            return ("delta", "logprobs")
+        return (*_WORDS, "logprobs") if kind.endswith(".done") else ()
 
     async def _document(self, document: dict[str, Any]) -> Documents:
         if self._number is None and isinstance(document.get("sequence_number"), int):
@@ -89,8 +89,7 @@ class ResponseEvents(Events):
         if piece is not None and piece[1] in CALLS and document.get("output_index") not in self._held:
             raise ValueError("a call has pieces and no beginning")
         document = dict(document)
-        # Both spell what is taken out, or how long it is.
-        document.pop("obfuscation", None)
+        # They spell what is taken out.
         if document.get("logprobs"):
             document["logprobs"] = []
         return [self._numbered(each) for each in await self._answered(document)]
