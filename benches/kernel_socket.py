@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 import sift_fast as sf
-from benches.kernel import keep
+from benches.kernel import keep, report
 
 #: What both kernels are asked for: a read that charges one call, and a refund whose arguments are scanned.
 TOOLS = {"read_order": {"order": "o-1"}, "refund": {"order": "o-1", "cents": 1}}
@@ -129,6 +129,7 @@ def main() -> None:
             server.wait()
     if chosen.record:
         print(keep.keep(record))
+        report.write()
 
 
 if __name__ == "__main__":

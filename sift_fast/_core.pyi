@@ -1,7 +1,7 @@
 """The native half of sift_fast: what `rust/sift-py` exports. Use the package, not this module."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, TypeAlias, TypedDict, final, overload
@@ -66,6 +66,7 @@ __all__ = [
     "_Key",
     "_Ledger",
     "_Verifier",
+    "_Waker",
     "_check_mask",
     "_decrypt",
     "_restore_finding",
@@ -1731,7 +1732,15 @@ class Authorization:
     @property
     def _receipt(self) -> tuple[bytes, int | None] | None: ...
     def _wait(self) -> None: ...
-    def _when_durable(self, told: Callable[[], None]) -> bool: ...
+
+@final
+class _Waker:
+    """What wakes an event loop when receipts are durable; see `sift_fast._waits`."""
+
+    def __new__(cls) -> Self: ...
+    def fileno(self) -> int: ...
+    def when(self, auth: Authorization, ticket: int) -> bool: ...
+    def take(self) -> list[int]: ...
 
 @disjoint_base
 class _Kernel:

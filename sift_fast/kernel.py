@@ -74,9 +74,6 @@ _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
 _Sign: TypeAlias = Callable[[str, dict[str, Any]], tuple[ActionRequest, Credential]]
 
-#: Most seconds that `durable` waits for the disk; the kernel's own `log.wait_ms` may be less where it blocks.
-_WAIT = 30.0
-
 
 @final
 class SessionGrant(Value):
@@ -914,28 +911,8 @@ def _durable(auth: Authorization) -> Awaitable[Receipt | None]:
 
 
 async def _wait(auth: Authorization) -> Receipt | None:
-    import asyncio
+    from sift_fast._waits import until_durable
 
-    loop = asyncio.get_running_loop()
-    ready = loop.create_future()
-
-    def wake() -> None:
-        if not ready.done():
-            ready.set_result(None)
-
-    def told() -> None:
-        try:
-            loop.call_soon_threadsafe(wake)
-        except RuntimeError:
-            # The loop was closed: nobody waits any more.
-            return
-
-    if auth._when_durable(told):
-        try:
-            # Not `wait_for`: before Python 3.12 it loses a cancellation that comes together with the result.
-            async with asyncio.timeout(_WAIT):
-                await ready
-        except TimeoutError:
-            raise StateUnavailable("the receipt was not durable in time; it may still become so") from None
+    await until_durable(auth)
     auth._wait()
     return auth.receipt

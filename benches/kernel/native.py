@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from benches import ROOT
-from benches.kernel import keep
+from benches.kernel import keep, report
 
 #: A line of `authorize_speed` with three quantiles, and the one that may follow it.
 _TIMES = re.compile(r"(\S.*?) +P50 +([\d.]+) us +P95 +([\d.]+) us +P99 +([\d.]+) us")
-_RATE = re.compile(r" +(\d+) a second, (\d+) us of processor time each")
+_RATE = re.compile(r" +(?:(\d+) a second, )?(\d+) us of processor time each")
 #: Lines of `ledger_speed`.
 _DURABLE = re.compile(r"durable, (\w+) +(\d+) callers, +(\d+) on their way each: +(\d+) receipts/s, ([\d.]+) us .*")
 _VERIFIED = re.compile(r"verified, (\w+) +tree of \d+: (\d+) receipts .*: ([\d.]+) s a million .*")
@@ -37,7 +37,8 @@ def times(text: str) -> list[dict[str, Any]]:
             name, *figures = found.groups()
             rows.append({"name": name, **dict(zip(("p50", "p95", "p99"), map(float, figures), strict=True))})
         elif (found := _RATE.fullmatch(line)) and rows:
-            rows[-1] |= {"per_second": int(found[1]), "processor_us": int(found[2])}
+            rows[-1] |= {"per_second": int(found[1])} if found[1] else {}
+            rows[-1] |= {"processor_us": int(found[2])}
     return rows
 
 
@@ -83,6 +84,7 @@ def main() -> None:
     record["ledger"] = ledger(said)
     if chosen.record:
         print(keep.keep(record))
+        report.write()
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 
 import sift_fast as sf
-from benches.kernel import keep, world
+from benches.kernel import keep, report, world
 
 ROUNDS = 400
 
@@ -81,6 +81,7 @@ def main() -> None:
         print(f"observe, {row['kib']:>2} KiB: {row['us_a_kib']:.2f} us a KiB")
     if chosen.record:
         print(keep.keep(record))
+        report.write()
 
 
 if __name__ == "__main__":

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from sift_fast.errors import ConfigError
-from sift_fast.guard.protocols.gate import UpstreamBroken, answer_json
+from sift_fast.guard.protocols.answer import answer_json
+from sift_fast.guard.protocols.gate import UpstreamBroken
 
 if TYPE_CHECKING:
-    from sift_fast.guard.protocols.gate import Message, Receive, Send
+    from sift_fast.guard.protocols.answer import Message, Receive, Send
 
 __all__ = ["Upstream", "is_model_api"]
 

@@ -62,7 +62,10 @@ def show(path: str, record: str) -> int:
 @click.option("--actor", required=True, help="Who decides; kept in the audit table.")
 @click.option("--note", default="", help="Why.")
 def approve(path: str, record: str, actor: str, note: str) -> int:
-    """Approve a RECORD: what the guard held back may go on."""
+    """Approve a RECORD: what waits may pass, once, when the same caller asks for the very same again.
+
+    It may until the record expires, and not where another guardrail stops it. A block stays one.
+    """
     return _decide(path, record, actor, note, approve=True)
 
 
@@ -72,7 +75,7 @@ def approve(path: str, record: str, actor: str, note: str) -> int:
 @click.option("--actor", required=True, help="Who decides; kept in the audit table.")
 @click.option("--note", default="", help="Why.")
 def reject(path: str, record: str, actor: str, note: str) -> int:
-    """Reject a RECORD."""
+    """Reject a RECORD: the same is blocked until the record expires."""
     return _decide(path, record, actor, note, approve=False)
 
 

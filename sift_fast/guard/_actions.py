@@ -10,7 +10,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from sift_fast.errors import ConfigError, LimitExceeded, SiftError, StateUnavailable
 from sift_fast.guard._slow import Threads
@@ -18,9 +18,9 @@ from sift_fast.guard._slow import Threads
 if TYPE_CHECKING:
     from sift_fast.guard._memory import Memory
     from sift_fast.guard.config import GuardConfig, KernelConfig
-    from sift_fast.guard.verdict import Decision, RequestContext, Status
+    from sift_fast.guard.verdict import Decision, RequestContext, Status, Verdict
 
-__all__ = ["Actions", "Answer", "open_kernel", "remember"]
+__all__ = ["Actions", "Answer", "Held", "open_kernel", "remember"]
 
 #: Questions at a time: the kernel answers in microseconds and then waits for the disk.
 _PLACES = 64
@@ -359,6 +359,56 @@ class Actions:
         except SiftError:
             # It expires, and then it is charged.
             return
+
+
+class Reserved(Protocol):
+    """An action that the kernel allowed, whose permit is still with it."""
+
+    async def hand_over(self, verdict: Verdict) -> None:
+        """Fetch the permit; where there is none any more, the verdict becomes a block."""
+
+    def give_back(self) -> None:
+        """Give the reservation back."""
+
+
+class Held:
+    """Actions that go on together or not at all, as the calls of one answer do.
+
+    Their permits stay with the kernel until `release`: of what is stopped meanwhile nothing is charged.
+
+    Example:
+        >>> Held().give_back()
+    """
+
+    def __init__(self) -> None:
+        self._waiting: list[tuple[Reserved, Verdict]] = []
+
+    def add(self, job: Reserved, verdict: Verdict) -> None:
+        """Take one that is allowed."""
+        self._waiting.append((job, verdict))
+
+    async def release(self) -> Verdict | None:
+        """Fetch the permits: they go on.
+
+        Returns:
+            None; or the verdict of the first that does not go on after all, and the others that are left are given
+            back. What was fetched before it cannot be, and is charged when it expires.
+        """
+        while self._waiting:
+            job, verdict = self._waiting[0]
+            await job.hand_over(verdict)
+            del self._waiting[0]
+            if not verdict.allowed:
+                self.give_back()
+                return verdict
+        return None
+
+    def give_back(self) -> None:
+        """None of those that are left goes on; again: nothing."""
+        while self._waiting:
+            job, verdict = self._waiting.pop()
+            verdict.authorization = None
+            job.give_back()
 
 
 def remember(memory: Memory | None, answer: Answer, record: str | None) -> None:

@@ -256,8 +256,8 @@ class Links(Check):
             return None
         if not any(mark in text for mark in _MARKS) and "http" not in text.lower():
             return None
-        for hosts, shown, linked in loads(call.text, goes_on=call.goes_on):
-            if (shown or (linked and self._links)) and not all(map(self._is_mine, hosts)):
+        for _, shown, linked in loads(call.text, goes_on=call.goes_on, but=self._is_mine):
+            if shown or (linked and self._links):
                 return Signal(self._reason)
         return None
 

@@ -190,7 +190,7 @@ class Answer:
     def __init__(self, check: Grounding, memory: Memory) -> None:
         self._check = check
         with memory.lock:
-            self._sources = _Sources(memory.sources + memory.said, memory.source_names)
+            self._sources = _Sources([*memory.sources, *memory.said], memory.source_names)
         #: Numbers so far that are in the sources.
         self._shown: list[_Figure] = []
         self._missing: dict[str, int] = {}

@@ -33,6 +33,10 @@ _STEP_S = 0.005
 _KEY_ID = "guard-log"
 #: How often it is looked for what people decided, and whether the disk still takes something.
 _ROUND_S = 0.5
+#: Entries of a tile, bytes of a hash (c2sp.org/tlog-tiles).
+_TILE, _HASH = 256, 32
+#: Tiles that are looked at each time: the newest, and of all others so many in turn.
+_NEWEST, _TURN = 4, 64
 
 
 class LedgerSink:
@@ -63,7 +67,7 @@ class LedgerSink:
         self._log = _core._Ledger(
             os.path.join(folder, "ledger"), name, key, _core.Keys.load(public), _INTERVAL_US, _QUEUE_BYTES
         )
-        self._key, self._inode = key, os.stat(key).st_ino
+        self._files = _Files(folder)
         #: Whether a write failed: then nothing is taken any more, until the configuration is loaded again.
         self.failed = False
 
@@ -118,7 +122,7 @@ class LedgerSink:
         """See whether the disk still takes something, so that a guard without events notices too."""
         try:
             self._log.flush(5_000)
-            there = os.stat(self._key).st_ino == self._inode
+            there = self._files.stay(self._log.size)
         except (OSError, StateUnavailable):
             there = False
         # A folder that was deleted takes what is written to its open files, and nobody can audit it.
@@ -135,6 +139,55 @@ class LedgerSink:
     def close(self) -> None:
         """Write out what waits and let go of the folder."""
         self._log.close()
+
+
+class _Files:
+    """What of a ledger must stay where it is: its keys and folders, and every tile that is complete.
+
+    Args:
+        folder: of the ledger, open already.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self._log = os.path.join(folder, "ledger")
+        #: Public keys are added to it while the guard runs: it may be another file, but not none.
+        self._public = os.path.join(folder, "keys.toml")
+        self._fixed = {path: os.stat(path).st_ino for path in (os.path.join(folder, "log.key"), self._log)}
+        #: Bytes of complete tiles of entries, as they were when they were first seen; those of hashes are all alike.
+        self._tiles: list[int] = []
+        self._next = 0
+
+    def stay(self, size: int) -> bool:
+        """Whether they are as they were: the fixed ones, the newest tiles, and some of the older ones in turn.
+
+        Args:
+            size: entries of the log that are on the disk, published.
+
+        Raises:
+            OSError: one of them is gone.
+        """
+        if any(os.stat(path).st_ino != inode for path, inode in self._fixed.items()):
+            return False
+        checkpoint = os.path.join(self._log, "checkpoint")
+        if not os.stat(self._public).st_size or (size and not os.stat(checkpoint).st_size):
+            return False
+        whole = size // _TILE
+        known = len(self._tiles)
+        self._tiles += [os.stat(self._tile("entries", number)).st_size for number in range(known, whole)]
+        turn = range(self._next, min(self._next + _TURN, whole))
+        self._next = turn.stop if turn.stop < whole else 0
+        return all(
+            os.stat(self._tile("entries", number)).st_size == self._tiles[number]
+            and os.stat(self._tile("0", number)).st_size == _TILE * _HASH
+            for number in (*range(max(0, known - _NEWEST), whole), *turn)
+        )
+
+    def _tile(self, level: str, number: int) -> str:
+        """Where a complete tile lies: its number in groups of three digits (c2sp.org/tlog-tiles)."""
+        parts = [f"{number % 1_000:03}"]
+        while number := number // 1_000:
+            parts.insert(0, f"x{number % 1_000:03}")
+        return os.path.join(self._log, "tile", level, *parts)
 
 
 def _make_key(key: str, public: str, origin: str) -> None:

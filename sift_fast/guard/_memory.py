@@ -5,18 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+import sys
 import threading
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from typing import TYPE_CHECKING
 
 from sift_fast.vault import Vault
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sift_fast._core import _Fingerprints
     from sift_fast.guard.verdict import RequestContext
 
-__all__ = ["Memories", "Memory", "Refused"]
+__all__ = ["Known", "Memories", "Memory", "Refused"]
 
 #: Values one conversation's vault holds; a conversation is no corpus.
 _VAULT_ENTRIES = 10_000
@@ -25,15 +28,65 @@ _VAULT_BYTES = 4 << 20
 _VAULTS = 16
 _SOURCE_NAMES = 10_000
 _CALLED = 1_000
+#: Characters of a name that is kept: of a document, a tool, a call. Longer ones are of nobody's making who means well.
+_NAME = 512
+#: What is counted for a conversation without anything in it, for an entry of a table, for a fingerprint and for a value
+#: of a vault besides what it says, bytes: rounded up from what `tracemalloc` and the process show.
+_EMPTY = 2_048
+_ENTRY = 128
+_PRINT = 32
+_VALUE = 256
+#: Most bytes of a value that the scanner takes out.
+_LONGEST = 8_192
 #: Conversations that are known to have been given up, for each that is kept: 16 bytes each.
 _GONE = 16
 
 
+class Texts:
+    """Texts in the order in which they came, the oldest given up.
+
+    Attributes:
+        bytes: what they take.
+    """
+
+    __slots__ = ("_all", "_chars", "bytes")
+
+    def __init__(self) -> None:
+        self._all: deque[str] = deque()
+        self._chars = 0
+        self.bytes = 0
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all)
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def add(self, text: str, most: int) -> None:
+        """Keep a text, and of all of them at most so many characters."""
+        text = text[:most]
+        if not text:
+            return
+        self._all.append(text)
+        self._chars += len(text)
+        self.bytes += sys.getsizeof(text)
+        while self._chars > most and len(self._all) > 1:
+            text = self._all.popleft()
+            self._chars -= len(text)
+            self.bytes -= sys.getsizeof(text)
+
+
 class Memory:
-    """One conversation."""
+    """One conversation.
+
+    Attributes:
+        bytes: what it took when it was last measured.
+    """
 
     __slots__ = (
+        "_values",
         "_vaults",
+        "bytes",
         "called",
         "calls",
         "chars",
@@ -62,9 +115,9 @@ class Memory:
         self.called: dict[str, str] = {}
         self.chars = 0
         #: Retrieved text, for grounding.
-        self.sources: list[str] = []
+        self.sources = Texts()
         #: What the user said, likewise: a number that he asked about is not made up.
-        self.said: list[str] = []
+        self.said = Texts()
         #: Ids of the documents, for citations.
         self.source_names: set[str] = set()
         #: Answers of a wrong shape in a row.
@@ -76,6 +129,36 @@ class Memory:
         self.lock = threading.Lock()
         #: By who asks: whoever names a conversation of somebody else's gets nothing of what was taken out for him.
         self._vaults: dict[tuple[str, str | None], Vault] = {}
+        #: Of each vault, how many values it had when it was last measured, and what they may take.
+        self._values: dict[tuple[str, str | None], tuple[int, int]] = {}
+        self.bytes = 0
+
+    def measure(self, read: int) -> int:
+        """Bytes that it takes, about, and at least.
+
+        Args:
+            read: characters of the text that was read last: what was put into a vault stood in it.
+        """
+        with self.lock:
+            out = _EMPTY + len(self.window) * 4 + self.sources.bytes + self.said.bytes
+            out += (len(self.called) + len(self.source_names)) * (_ENTRY + _NAME) + len(self.waiting) * _ENTRY
+            if self.fingerprints is not None:
+                out += len(self.fingerprints) * _PRINT
+            out += sum(self._taken(key, vault, read) for key, vault in self._vaults.items())
+            self.bytes, grown = out, out - self.bytes
+        return grown
+
+    def _taken(self, key: tuple[str, str | None], vault: Vault, read: int) -> int:
+        known, taken = self._values.get(key, (0, 0))
+        try:
+            new = len(vault) - known
+        except Exception:  # noqa: BLE001 -- whatever is wrong with it, whoever needs it is told
+            return _VAULT_BYTES
+        if new > 0:
+            most = _VAULT_BYTES + (known + new) * _VALUE
+            taken = min(taken + min(new * _LONGEST, read * 4) + new * _VALUE, most)
+            self._values[key] = known + new, taken
+        return taken
 
     def vault(self, context: RequestContext) -> Vault | None:
         """The vault of who asks in this conversation, if something was ever put into it."""
@@ -87,34 +170,34 @@ class Memory:
         with self.lock:
             if key not in self._vaults:
                 while len(self._vaults) >= _VAULTS:
-                    del self._vaults[next(iter(self._vaults))]
+                    first = next(iter(self._vaults))
+                    del self._vaults[first]
+                    self._values.pop(first, None)
                 self._vaults[key] = Vault(secrets.token_bytes(32), max_entries=_VAULT_ENTRIES, max_bytes=_VAULT_BYTES)
             return self._vaults[key]
 
     def note_call(self, call: str, tool: str) -> None:
-        """Keep which tool a call is for, the oldest given up."""
+        """Keep which tool a call is for, the oldest given up. One of a very long name is nobody's."""
+        if len(call) > _NAME or len(tool) > _NAME:
+            return
         with self.lock:
             self.called[call] = tool
             while len(self.called) > _CALLED:
                 del self.called[next(iter(self.called))]
 
     def remember_source(self, text: str, name: str, most: int) -> None:
-        """Keep a retrieved text for grounding, the oldest given up beyond `most` characters."""
+        """Keep a retrieved text for grounding, the oldest given up beyond `most` characters. A document of a very long
+        name cannot be cited.
+        """
         with self.lock:
-            if name and len(self.source_names) < _SOURCE_NAMES:
+            if name and len(name) <= _NAME and len(self.source_names) < _SOURCE_NAMES:
                 self.source_names.add(name)
-            _keep(self.sources, text, most)
+            self.sources.add(text, most)
 
     def remember_said(self, text: str, most: int) -> None:
         """Keep what the user said, likewise."""
         with self.lock:
-            _keep(self.said, text, most)
-
-
-def _keep(texts: list[str], text: str, most: int) -> None:
-    texts.append(text[:most])
-    while sum(map(len, texts)) > most and len(texts) > 1:
-        texts.pop(0)
+            self.said.add(text, most)
 
 
 class Memories:
@@ -124,11 +207,17 @@ class Memories:
     Args:
         most: how many.
         ttl_s: seconds an unused one is kept.
+        most_bytes: what all of them take together, about: beyond it the longest unused of the tenant is given up that
+            takes most.
     """
 
-    def __init__(self, most: int, ttl_s: int) -> None:
+    def __init__(self, most: int, ttl_s: int, most_bytes: int) -> None:
         self._most = most
         self._ttl = ttl_s
+        self._most_bytes = most_bytes
+        self._bytes: dict[str, int] = {}
+        #: What all of them take, about.
+        self.bytes = 0
         self._lock = threading.Lock()
         self._key = secrets.token_bytes(16)
         self._tenants: dict[str, OrderedDict[str, Memory]] = {}
@@ -163,6 +252,27 @@ class Memories:
             memory.used = now
             return memory
 
+    def measure(self, tenant: str, conversation: str, memory: Memory, read: int) -> None:
+        """Count what was put into a conversation, and make room if that is too much.
+
+        Args:
+            tenant: whose it is.
+            conversation: its name.
+            memory: it.
+            read: as for `Memory.measure`.
+        """
+        grown = memory.measure(read)
+        with self._lock:
+            mine = self._tenants.get(tenant)
+            if mine is None or mine.get(conversation) is not memory:
+                # It was given up meanwhile.
+                return
+            self._bytes[tenant] = self._bytes.get(tenant, 0) + grown
+            self.bytes += grown
+            while self._count > 1 and self.bytes > self._most_bytes:
+                full = max(self._bytes, key=self._bytes.__getitem__)
+                self._give_up(full, next(iter(self._tenants[full])))
+
     def forget(self, tenant: str, conversation: str) -> None:
         """Drop what is known of a conversation, its vaults with it."""
         with self._lock:
@@ -186,8 +296,12 @@ class Memories:
 
     def _drop(self, tenant: str, conversation: str) -> Memory:
         memory = self._tenants[tenant].pop(conversation)
+        # What was put in since it was measured last is in nobody's sum.
+        self._bytes[tenant] = self._bytes.get(tenant, 0) - memory.bytes
+        self.bytes -= memory.bytes
         if not self._tenants[tenant]:
             del self._tenants[tenant]
+            del self._bytes[tenant]
         self._count -= 1
         return memory
 
@@ -195,17 +309,23 @@ class Memories:
         return _print(self._key, tenant, conversation)
 
 
-def _print(key: bytes, *parts: str) -> bytes:
+def _print(key: bytes, *parts: str | None) -> bytes:
     """A keyed hash, 16 bytes."""
     said = json.dumps(parts).encode()
     return hashlib.blake2b(said, digest_size=16, key=key).digest()
 
 
-class Refused:
-    """Turns that did not go on, as keyed hashes: a client that keeps them in its history sends them again.
+class Known:
+    """Texts of which something is known, as keyed hashes, the oldest given up.
 
     Args:
-        most: how many; the oldest is given up.
+        most: how many.
+
+    Example:
+        >>> known = Known()
+        >>> known.add("asked", "acme", "Hello")
+        >>> known.has("asked", "acme", "Hello"), known.has("asked", "globex", "Hello")
+        (True, False)
     """
 
     def __init__(self, most: int = 100_000) -> None:
@@ -217,6 +337,38 @@ class Refused:
     def __len__(self) -> int:
         return len(self._all)
 
+    def add(self, *parts: str | None) -> None:
+        """Note something: what is known, of whom, the text."""
+        mark = _print(self._key, *parts)
+        with self._lock:
+            self._all[mark] = None
+            self._all.move_to_end(mark)
+            while len(self._all) > self._most:
+                self._all.popitem(last=False)
+
+    def drop(self, *parts: str | None) -> None:
+        """Forget it."""
+        with self._lock:
+            self._all.pop(_print(self._key, *parts), None)
+
+    def has(self, *parts: str | None) -> bool:
+        """Whether it was noted."""
+        return bool(self._all) and _print(self._key, *parts) in self._all
+
+
+class Refused:
+    """Turns that did not go on: a client that keeps them in its history sends them again.
+
+    Args:
+        most: how many; the oldest is given up.
+    """
+
+    def __init__(self, most: int = 100_000) -> None:
+        self._known = Known(most)
+
+    def __len__(self) -> int:
+        return len(self._known)
+
     def tell(self, text: str, context: RequestContext, *, allowed: bool, alone: bool = True) -> None:
         """Say what became of a new turn.
 
@@ -226,22 +378,21 @@ class Refused:
             allowed: whether it went on.
             alone: whether that is true of the text by itself, and not of it in its conversation alone.
         """
-        if allowed and not self._all:
+        if allowed and not self._known:
             return
-        everywhere, here = self._prints(text, context)
-        with self._lock:
-            if allowed:
-                self._all.pop(everywhere, None)
-                self._all.pop(here, None)
-                return
-            self._all[everywhere if alone else here] = None
-            while len(self._all) > self._most:
-                self._all.popitem(last=False)
+        everywhere, here = _turn(text, context)
+        if allowed:
+            self._known.drop(*everywhere)
+            self._known.drop(*here)
+        else:
+            self._known.add(*(everywhere if alone else here))
 
     def holds(self, text: str, context: RequestContext) -> bool:
         """Whether a turn of this caller did not go on when it was new, here or, for what it says itself, anywhere."""
-        return bool(self._all) and any(each in self._all for each in self._prints(text, context))
+        return bool(self._known) and any(self._known.has(*parts) for parts in _turn(text, context))
 
-    def _prints(self, text: str, context: RequestContext) -> tuple[bytes, bytes]:
-        who = (context.tenant, context.role, context.user or "", text)
-        return _print(self._key, *who), _print(self._key, *who, context.conversation or "")
+
+def _turn(text: str, context: RequestContext) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """A turn of a caller, wherever he said it, and in this conversation alone."""
+    who = (context.tenant, context.role, context.user or "", text)
+    return who, (*who, context.conversation or "")

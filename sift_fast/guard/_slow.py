@@ -36,7 +36,11 @@ _TASKS = 256
 _SCORERS = 4
 _CACHE_ENTRIES = 4_096
 _CACHE_S = 60.0
+#: Tenants of whose failures a guardrail keeps count.
+_TENANTS = 1_000
 _MAX_ANSWER = 64 * 1024
+#: What a server says that means the text and not itself: a bad request, too large, not to be processed.
+_ITS_TEXT = {400, 413, 415, 422}
 #: A stable code: words of letters in one case, each with a number of up to three digits. No key or address is one.
 _CODE = re.compile(r"(?:[a-z]{1,24}|[A-Z]{1,24})\d{0,3}(?:[._-](?:(?:[a-z]{1,24}|[A-Z]{1,24})\d{0,3}|\d{1,3})){0,7}")
 
@@ -126,10 +130,11 @@ class Slow(Check):
         self._key = secrets.token_bytes(32)
         self._seen: OrderedDict[bytes, tuple[float, Opinion]] = OrderedDict()
         self._lock = threading.Lock()
-        self._failures = 0
-        self._resume = 0.0
-        self._limit = table.failures if isinstance(table, ExternalConfig) else 0
-        self._pause = table.pause_ms / 1_000 if isinstance(table, ExternalConfig) else 0.0
+        #: By tenant, so that nobody switches it off for others: failures in a row, and when it is asked again.
+        self._circuits: OrderedDict[str, tuple[int, float]] = OrderedDict()
+        breaks = isinstance(table, ExternalConfig | CustomConfig)
+        self._limit = table.failures if breaks else 0  # type: ignore[attr-defined]
+        self._pause = table.pause_ms / 1_000 if breaks else 0.0  # type: ignore[attr-defined]
         self._chars = table.max_chars if isinstance(table, ClassifierConfig) else None
         self._reason = f"{table.kind}.score"
 
@@ -150,7 +155,7 @@ class Slow(Check):
         ).digest()
         opinion = self._remembered(key)
         if opinion is None:
-            opinion = await self._asked(text, call.stage)
+            opinion = await self._asked(text, call.stage, call.context.tenant)
             with self._lock:
                 self._seen[key] = (time.monotonic(), opinion)
                 while len(self._seen) > _CACHE_ENTRIES:
@@ -167,20 +172,31 @@ class Slow(Check):
             self._seen.move_to_end(key)
             return entry[1]
 
-    async def _asked(self, text: str, stage: Stage) -> Opinion:
-        if self._limit and time.monotonic() < self._resume:
+    async def _asked(self, text: str, stage: Stage, tenant: str) -> Opinion:
+        if self._limit and time.monotonic() < self._circuits.get(tenant, (0, 0.0))[1]:
             raise StateUnavailable(f"guardrail `{self.name}` is not asked: it failed too often")
         try:
             opinion = _opinion(await self._answer(text, stage), self.name)
-        except BaseException:
-            with self._lock:
-                self._failures += 1
-                if self._limit and self._failures >= self._limit:
-                    self._resume = time.monotonic() + self._pause
+        except Unanswerable:
+            # The next text may be another matter.
             raise
-        else:
-            self._failures = 0
-            return opinion
+        except BaseException:
+            if self._limit:
+                self._failed(tenant)
+            raise
+        if self._circuits:
+            with self._lock:
+                self._circuits.pop(tenant, None)
+        return opinion
+
+    def _failed(self, tenant: str) -> None:
+        """Count a failure; from the limit on it is not asked for a while."""
+        with self._lock:
+            failures = self._circuits.pop(tenant, (0, 0.0))[0] + 1
+            resume = time.monotonic() + self._pause if failures >= self._limit else 0.0
+            self._circuits[tenant] = failures, resume
+            while len(self._circuits) > _TENANTS:
+                self._circuits.popitem(last=False)
 
     async def _answer(self, text: str, stage: Stage) -> Any:
         timeout_s = self.table.timeout_ms / 1_000
@@ -237,6 +253,10 @@ def _opinion(answer: Any, name: str) -> Opinion:
     return Opinion(float(score), reason if _CODE.fullmatch(reason) else "custom.score")
 
 
+class Unanswerable(StateUnavailable):
+    """A judge does not judge this text, and works."""
+
+
 class HttpJudge:
     """A judge or moderation endpoint: `POST {"text", "stage"}`, answered by `{"score", "reason"}`.
 
@@ -261,7 +281,8 @@ class HttpJudge:
         """Ask it; blocks.
 
         Raises:
-            StateUnavailable: it cannot be reached, or its answer is no such document.
+            StateUnavailable: it cannot be reached, or its answer is no such document; `Unanswerable` where it refuses
+                this text alone.
             TimeoutError: it does not answer in time.
         """
         import urllib.error
@@ -276,6 +297,8 @@ class HttpJudge:
         except urllib.error.HTTPError as error:
             # It holds the connection.
             error.close()
+            if error.code in _ITS_TEXT:
+                raise Unanswerable(f"the judge does not judge this text: status {error.code}") from None
             raise StateUnavailable(f"the judge gave no answer: status {error.code}") from None
         except (OSError, ValueError, KeyError, TypeError) as error:
             # The connection's deadline and the guardrail's are the same: either may be the first to notice.

@@ -55,12 +55,12 @@ class OutputStream:
         quiet: bool = False,
         after: str = "",
     ) -> None:
-        from sift_fast.guard.guard import _Job
+        from sift_fast.guard.guard import _Streamed
 
         self.verdict: Verdict | None = None
         self._source = source
         self._say = say
-        self._job = _Job(guard, "output", "", context, quiet=quiet)
+        self._job = _Streamed(guard, "output", "", context, quiet=quiet)
         plan, memory = self._job.stage_plan, self._job.call.memory
         self._fast = (*plan.found, *(check for check in plan.always if isinstance(check, PromptLeak)))
         # What the scanner's stream edits is judged where it is edited.
@@ -93,6 +93,8 @@ class OutputStream:
         self._behind = after[-_LOOK_BEHIND:]
         self._known: set[tuple[str, int]] = set()
         self._at = 0
+        #: Where this text begins behind the one that was shown before it.
+        self._seam = len(self._behind)
         self._all: list[str] = []
         self._chars = 0
         self._iterator: AsyncIterator[str] | None = None
@@ -286,11 +288,17 @@ class OutputStream:
                 hold = max(hold, len(window) - finding.start)
         if new:
             self._known.update((finding.rule_id, self._at + finding.start) for finding in new)
-            self._ask(Call("output", window, self._job.call.context, self._job.call.memory, new), gate=True)
+            call = Call("output", window, self._job.call.context, self._job.call.memory, new)
+            self._ask(call, gate=True)
+            # The half of it that stood in the text before was shown: it cannot be taken out any more.
+            split = [each for each in new if self._at + each.start < self._seam < self._at + each.end]
+            if split:
+                call.findings = split
+                self._ask(call, gate=True, checks=self._job.stage_plan.rescrubs)
         return min(hold, len(self._waiting))
 
-    def _ask(self, call: Call, *, gate: bool = False) -> None:
-        for check in self._gated if gate else self._fast:
+    def _ask(self, call: Call, *, gate: bool = False, checks: tuple[Check, ...] | None = None) -> None:
+        for check in checks or (self._gated if gate else self._fast):
             try:
                 signal = check.canary(call) if isinstance(check, PromptLeak) else check.run(call)
                 if signal is not None and not isinstance(signal, Signal):

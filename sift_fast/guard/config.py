@@ -240,7 +240,9 @@ class ExternalConfig(GuardrailConfig):
 
     url: str = option("", "Where it is asked.")
     token_env: str = option("", "Environment variable with a bearer token.")
-    failures: int = option(3, "Failures in a row after which it is not asked for a while.", low=1)
+    failures: int = option(
+        3, "Failures in a row for one tenant after which it is not asked for his texts for a while.", low=1
+    )
     pause_ms: int = option(10_000, "How long it is then not asked, milliseconds.", low=1)
     concurrency: int = option(8, "Most questions at a time; more of them count as errors.", low=1, high=1024)
 
@@ -250,6 +252,8 @@ class CustomConfig(GuardrailConfig):
     """A guardrail of yours: given to `Guard(guardrails=...)` by name, or an entry point."""
 
     entry_point: str = option("", "Name in the entry point group `sift_fast.guardrails`; empty: given by name.")
+    failures: int = option(0, "As for `external`; 0 asks it however often it failed.", low=0)
+    pause_ms: int = option(10_000, "As for `external`.", low=1)
 
 
 #: Kind, its table, the stages it is made for.
@@ -355,7 +359,13 @@ class EscalationConfig:
     file: str | None = option(None, "SQLite file; without one, records last as long as the process.")
     owner: str = option("", "Who works on them.")
     expires_s: int = option(86_400, "Seconds until a record that nobody decided is refused.", low=1)
-    on_block: bool = option(False, "Whether a block opens a record too.")
+    on_block: bool = option(False, "Whether a block opens a record too; an approval of one lets nothing pass.")
+    keep_s: int = option(2_592_000, "Seconds for which a record is kept after it has expired.", low=0)
+    records: int = option(
+        100_000,
+        "Most records. Closed ones are given up first; where all of them wait, what would wait too is blocked.",
+        low=100,
+    )
     webhook: str = option("", "Where a signed notification is sent; it names the record and holds no text.")
     webhook_key_env: str = option("", "Environment variable with the key of the signature, hexadecimal.")
     format: Literal["json", "slack"] = option("json", "Form of the notification.")
@@ -378,6 +388,12 @@ class LimitsConfig:
 
     conversations: int = option(10_000, "Most conversations remembered; the longest unused is forgotten.", low=1)
     conversation_ttl_s: int = option(86_400, "Seconds after which an unused conversation is forgotten.", low=1)
+    memory_bytes: int = option(
+        256 << 20,
+        "Most bytes that all conversations take together, about; the longest unused of the tenant that takes most is "
+        "forgotten.",
+        low=1 << 20,
+    )
     source_chars: int = option(200_000, "Most characters of retrieved text kept for grounding.", low=0)
     documents: int = option(1_000, "Most documents of one retrieval.", low=1)
     deadline_ms: int = option(2_000, "Milliseconds all checks of one text together may take.", low=1)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from sift_fast._clock import now_ms
 from sift_fast.errors import ConfigError, StateUnavailable
+from sift_fast.guard.verdict import is_id
 
 if TYPE_CHECKING:
     from sift_fast.guard.verdict import RequestContext, Verdict
@@ -63,7 +64,7 @@ def make_event(verdict: Verdict, context: RequestContext, *, tenant: bool, sampl
         ],
         "role": context.role,
         "trace_id": context.trace_id,
-        "model": context.model,
+        "model": context.model if not context.model or is_id(context.model) else "other",
         "escalation": verdict.escalation,
         "receipt": verdict.receipt,
         "dropped": verdict.dropped,

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 from sift_fast.errors import ConfigError, LimitExceeded, StateUnavailable
 from sift_fast.guard import _edits
-from sift_fast.guard._actions import Actions, open_kernel, remember
+from sift_fast.guard._actions import Actions, Held, open_kernel, remember
 from sift_fast.guard._checks import Call, Check
 from sift_fast.guard._json import drop_fields, edited, has_fields, plain, render, rough_size, spoken
-from sift_fast.guard._memory import Memories, Refused
+from sift_fast.guard._memory import Known, Memories, Refused
 from sift_fast.guard._plan import Plan, Plans, StagePlan, Stuff
 from sift_fast.guard._rules import make_scanner
-from sift_fast.guard._slow import Background, make_slow
+from sift_fast.guard._slow import Background, Threads, make_slow
 from sift_fast.guard.config import GuardConfig
 from sift_fast.guard.escalation import Desk
 from sift_fast.guard.events import JsonLines, Recorder
@@ -57,6 +57,8 @@ __all__ = ["Guard", "Tally"]
 _SHOWN = 4 * 1024
 #: Seconds after the deadline in which guardrails that are given up must let go of their loop.
 _GRACE_S = 1.0
+#: Characters of a source's name in labels.
+_SOURCE = 512
 #: How reasons begin that say that a text reads like an attack, whether it is stopped or not.
 _ATTACKS = ("injection.", "classifier.")
 #: Reasons that are about a conversation and not about the text that came last.
@@ -151,9 +153,15 @@ class Guard:
         kept = weakref.ref(self)
         self.metrics.lag = lambda: {} if (alive := kept()) is None else alive._state.recorder.lag
         limits = config.limits
-        self._memories = Memories(limits.conversations, limits.conversation_ttl_s)
+        self._memories = Memories(limits.conversations, limits.conversation_ttl_s, limits.memory_bytes)
         self._refused = Refused()
-        self._desk = desk or Desk(config.path(config.escalation.file) if config.escalation.file else None)
+        #: Turns that guardrails which wait were asked about, and those that a person let pass.
+        self._passed = Known()
+        people = config.escalation
+        self._desk = desk or Desk(
+            config.path(people.file) if people.file else None, keep_s=people.keep_s, most=people.records
+        )
+        self._returns = Threads("escalations", 1)
         self._notifier = Notifier(config.escalation) if config.escalation.webhook else None
         self._carries = False
         self._carry()
@@ -212,8 +220,8 @@ class Guard:
         """Take a new configuration, at once and whole; an error leaves the old one in force.
 
         Checks that run finish with the configuration they began with. Conversations, records and counters stay;
-        `[limits]` of conversations, `[escalation] file` and the place of the kernel are read at the start only; a
-        kernel in this process reads its policies and keys again.
+        `[limits]` of conversations, where and how many records lie and the place of the kernel are read at the start
+        only; a kernel in this process reads its policies and keys again.
 
         Args:
             config: the new one; None to read the file again.
@@ -359,6 +367,7 @@ class Guard:
         request: Any = None,
         credential: Any = None,
         approval: str | None = None,
+        held: Held | None = None,
     ) -> Verdict:
         """Check a tool call before it has an effect.
 
@@ -370,6 +379,7 @@ class Guard:
                 signs.
             credential: what authenticates it.
             approval: id of a kernel's approval to be used; within a conversation the guard finds it by itself.
+            held: from `hold`: the permit of an allowed call stays with the kernel until `held.release()`.
 
         Returns:
             A verdict; call the tool with its `value` if it is `allowed`. `labels` say which arguments repeat a source.
@@ -379,8 +389,12 @@ class Guard:
             TypeError: `args` is no mapping.
         """
         return await self._checked(
-            _ToolJob(self, "tool_input", tool, args, context, signed=(request, credential, approval))
+            _ToolJob(self, "tool_input", tool, args, context, signed=(request, credential, approval)), held
         )
+
+    def hold(self) -> Held:
+        """For calls that go on together or not at all, as those of one answer: see `check_tool_input`."""
+        return Held()
 
     def check_tool_input_sync(
         self,
@@ -464,7 +478,7 @@ class Guard:
             source: pieces of the answer.
             context: who asked.
             say: whether an answer that is stopped ends with the message for the user.
-            after: what was shown right before, where an answer comes in several texts that are read as one.
+            after: what came right before, where an answer comes in several texts that are read as one.
 
         Returns:
             An asynchronous iterator of pieces, with `verdict`.
@@ -507,6 +521,37 @@ class Guard:
                 return job.edit_text(job.call.text)
         return None
 
+    async def lies_across(self, before: str, text: str, context: RequestContext) -> bool:
+        """Whether something that is taken out of answers, or stops them, lies across two pieces that go on one by one.
+
+        Args:
+            before: the end of what went on.
+            text: what comes next.
+            context: who asked.
+
+        Raises:
+            LimitExceeded: it cannot be read.
+        """
+        job = _Job(self, "output", before + text, context, quiet=True)
+        if job.blocks:
+            import asyncio
+
+            await asyncio.to_thread(job.look)
+        else:
+            job.look()
+        call = job.call
+        if getattr(call.findings, "incomplete", ()):
+            raise LimitExceeded("what stands beside an answer cannot be read")
+        seam = len(before)
+        call.findings = [each for each in call.findings if each.start < seam < each.end]
+        call.hidden = [each for each in call.hidden if each.start < seam < each.end]
+        for check in job.stage_plan.found if call.found else ():
+            job.ask(check)
+        for check in job.stage_plan.always if call.found else ():
+            if check.table.kind == "prompt_leak" and (signal := check.canary(call)) is not None:  # type: ignore[attr-defined]
+                job.take(check, signal)
+        return RANK[job.tally.decision] >= RANK["redact"]
+
     def rescrub(self, text: str, context: RequestContext, *, stage: Stage = "input") -> str:
         """A text without the secrets and personal data that a stage takes out. Nothing is decided or counted.
 
@@ -523,34 +568,49 @@ class Guard:
             TypeError: `text` is no `str`.
         """
         job = _Job(self, stage, text, context, quiet=True)
-        return job.state.scanner.redact(text, *job.operators()).text  # type: ignore[no-any-return]
+        redacted: str = job.state.scanner.redact(text, *job.operators()).text
+        job.measure()
+        return redacted
 
-    def reread(self, text: str, context: RequestContext, *, source: str = "") -> str:
+    async def reread(self, text: str, context: RequestContext, *, source: str = "", wait: bool = True) -> str:
         """A user's text of an earlier turn that is sent again, as a model may read it.
 
         Whoever keeps a refused turn in his history sends it with the next one, and what a history holds need never
-        have been a turn: it is read again, without what waits (custom and external guardrails) or counts turns.
-        Nothing is recorded: it was when the text was new.
+        have been a turn: it is read again, without what counts turns. Guardrails that wait are asked about what this
+        guard did not ask them about before. Nothing is recorded: it was when the text was new.
 
         Args:
             text: the text.
             context: who asks.
             source: as for `check_input`.
+            wait: whether guardrails that wait are asked; not about names and addresses.
 
         Returns:
             The text as `input` would let it pass, or `<REMOVED>` if it would not, or did not when it was new.
 
         Raises:
             LimitExceeded: it cannot be read.
+            StateUnavailable: a guardrail that waits does not answer.
             TypeError: `text` is no `str`.
         """
         job = _Job(self, "input", text, context, quiet=True, source=source)
+        if source or job.size > _SHOWN:
+            import asyncio
+
+            await asyncio.to_thread(job.read_again)
+        else:
+            job.read_again()
+        if wait and job.asks_again:
+            await self._waited(job)
+        return job.read_text(asked=wait)
+
+    def reread_sync(self, text: str, context: RequestContext, *, source: str = "", wait: bool = True) -> str:
+        """As `reread`, for callers without an event loop; blocks while guardrails wait."""
+        job = _Job(self, "input", text, context, quiet=True, source=source)
         job.read_again()
-        if job.tally.status != "ok" and job.tally.decision == "block":
-            raise LimitExceeded("a text of an earlier turn cannot be read")
-        if RANK[job.tally.decision] >= RANK["escalate"]:
-            return REMOVED
-        return job.edit_text(text)
+        if wait and job.asks_again:
+            self._wait(job)
+        return job.read_text(asked=wait)
 
     def note_call(self, call: str, tool: str, context: RequestContext) -> None:
         """Remember which tool a call of a conversation is for: its result may come in a request that only names the
@@ -598,21 +658,29 @@ class Guard:
 
     # --- how a text is checked -------------------------------------------------------------------------------------
 
-    async def _checked(self, job: _Job) -> Verdict:
-        if job.blocks:
-            import asyncio
+    async def _checked(self, job: _Job, held: Held | None = None) -> Verdict:
+        import asyncio
 
+        if job.blocks:
             await asyncio.to_thread(job.read)
         else:
             job.read()
         if job.slow:
             await self._waited(job)
+        if job.asks_people:
+            await (_done(job.recall) if self._desk.quick else asyncio.to_thread(job.recall))
         if not job.acts:
-            return await _finished(job)
+            verdict = await _finished(job)
+            if held is not None and verdict.allowed:
+                held.add(job, verdict)
+            return verdict
         try:
             await job.authorize()
             verdict = await _finished(job)
-            await job.hand_over(verdict)
+            if held is not None and verdict.allowed:
+                held.add(job, verdict)
+            else:
+                await job.hand_over(verdict)
         except BaseException:
             job.give_back()
             raise
@@ -622,6 +690,8 @@ class Guard:
         job.read()
         if job.slow:
             self._wait(job)
+        if job.asks_people:
+            job.recall()
         if not job.acts:
             return job.finish()
         try:
@@ -707,7 +777,13 @@ class _Job:
         source: what a text of `input` is from, if no user said it.
     """
 
-    __slots__ = ("began", "brought", "call", "guard", "plan", "quiet", "size", "stage", "stage_plan", "state", "tally")
+    __slots__ = (
+        "began", "brought", "call", "claimed", "guard", "plan", "quiet", "size", "stage", "stage_plan", "state",
+        "tally",
+    )  # fmt: skip
+
+    #: Whether all that is checked is there at once, so that it can be told when it comes again.
+    whole = True
 
     def __init__(
         self, guard: Guard, stage: Stage, text: str, context: RequestContext, *, quiet: bool = False, source: str = ""
@@ -728,6 +804,8 @@ class _Job:
         self.size = len(text)
         self.quiet = quiet
         self.brought = source
+        #: The escalation record by whose approval it passes.
+        self.claimed: str | None = None
 
     @property
     def slow(self) -> tuple[Any, ...]:
@@ -766,7 +844,63 @@ class _Job:
         """Once the verdict is final: fetch what an action needs, or give it back."""
 
     def give_back(self) -> None:
-        """Nobody waits for the verdict any more."""
+        """Nobody waits for the verdict any more, or it does not go on for what stands beside it."""
+        self.unclaim()
+
+    def unclaim(self) -> None:
+        """What a person let pass does not go on after all: it may still."""
+        if self.claimed is not None:
+            # On a thread: it is written to the disk.
+            self.guard._returns.post(self.guard._desk.put_back, self.claimed)
+            self.claimed = None
+
+    # --- what people decided ---------------------------------------------------------------------------------------
+
+    @property
+    def asks_people(self) -> bool:
+        """Whether it waits for a person, who may have decided about the very same already."""
+        return self.whole and not self.quiet and self.tally.decision == "escalate"
+
+    def subject(self) -> str:
+        """What a record is about, in one spelling."""
+        return self.call.text
+
+    def fingerprint(self) -> str | None:
+        """Tells the same text or action of the same caller when it comes again; None where nobody can."""
+        if not self.whole or self.quiet:
+            return None
+        who = self.call.context
+        try:
+            return self.guard._desk.print_of(
+                who.tenant, who.role, who.user, who.conversation, self.stage, self.call.tool, self.subject()
+            )
+        except (TypeError, ValueError, RecursionError):
+            # It was stopped before anybody could read it.
+            return None
+
+    def recall(self) -> None:
+        """Ask what people decided: an approval lets it pass once, and what was rejected is blocked."""
+        desk, same = self.guard._desk, self.fingerprint()
+        try:
+            found = None if same is None else desk.standing(same)
+            if found is None or found.outcome == "open":
+                return
+            if found.outcome == "rejected":
+                self.decided("block", "escalation.rejected")
+            elif desk.claim(found.id):
+                self.claimed = found.id
+                # What others than those that wanted a person decided stays.
+                left = [result.enforced for result in self.tally.results if result.enforced != "escalate"]
+                self.decided(max(left, key=lambda each: RANK[each], default="allow"), "escalation.approved")
+        except StateUnavailable:
+            self.broken("escalation")
+
+    def decided(self, decision: Decision, reason: str) -> None:
+        """Take what a person decided."""
+        tally = self.tally
+        tally.decision, tally.reason, tally.message = decision, reason, ""
+        said: Decision = "block" if decision == "block" else "allow"
+        tally.results.append(Result("escalation", said, said, reason, 1.0, "ok", ()))
 
     # --- asking ----------------------------------------------------------------------------------------------------
 
@@ -839,6 +973,41 @@ class _Job:
         except Exception:  # noqa: BLE001 -- whatever a check raises, the text is not checked
             self.broken("check")
 
+    @property
+    def asks_again(self) -> bool:
+        """Whether guardrails that wait must be asked about a text of an earlier turn."""
+        return bool(self.slow) and not self.guard._passed.has(*self.turn("asked"))
+
+    def turn(self, what: str) -> tuple[str | None, ...]:
+        """What is known of a turn: under this configuration, of this caller."""
+        who = self.call.context
+        mine = () if what == "asked" else (who.user, who.conversation)
+        return what, self.state.config.hash, who.tenant, who.role, *mine, self.call.text
+
+    def read_text(self, *, asked: bool) -> str:
+        """What of an earlier turn goes on.
+
+        Args:
+            asked: whether guardrails that wait were asked, now or before.
+
+        Raises:
+            LimitExceeded: it cannot be read.
+            StateUnavailable: a guardrail that waits does not answer.
+        """
+        tally = self.tally
+        if tally.decision == "block" and tally.status != "ok":
+            if any(result.guardrail == check.name for result in tally.results for check in self.stage_plan.slow):
+                raise StateUnavailable("a text of an earlier turn cannot be checked at the moment")
+            raise LimitExceeded("a text of an earlier turn cannot be read")
+        known = self.guard._passed
+        if tally.decision == "block" or (tally.decision == "escalate" and not known.has(*self.turn("approved"))):
+            return REMOVED
+        if asked and self.stage_plan.slow and tally.status == "ok":
+            known.add(*self.turn("asked"))
+        out = self.edit_text(self.call.text)
+        self.measure()
+        return out
+
     def ask(self, check: Check) -> None:
         """Ask one guardrail that does not wait."""
         self.ask_about(check, self.call)
@@ -898,7 +1067,7 @@ class _Job:
             return True
         provenance = self.plan.provenance
         if provenance is not None:
-            provenance.add(self.call, text, source)
+            provenance.add(self.call, text, source[:_SOURCE])
         if self.plan.grounds:
             memory.remember_source(text, name, self.state.config.limits.source_chars)
         return True
@@ -952,7 +1121,8 @@ class _Job:
             tally.decision = enforced
             tally.reason = signal.reason
             tally.message = signal.message or check.table.message
-        if RANK[enforced] >= RANK["redact"]:
+        if enforced == "redact":
+            # What a person lets pass goes on as it is, but for what others take out.
             tally.edits += signal.edits
             tally.rescrub = tally.rescrub or signal.rescrub
         if not self.quiet:
@@ -1020,20 +1190,15 @@ class _Job:
     def close(self, verdict: Verdict) -> None:
         """Open a record, say why, write the event, count."""
         guard, tally, config = self.guard, self.tally, self.state.config
+        verdict.escalation = verdict.escalation or self.claimed
         if self.opens:
             self.escalate(verdict)
         self.explain(verdict)
         verdict.latency_us = (time.perf_counter_ns() - self.began) / 1_000
         if self.quiet:
             return
-        if self.stage == "input" and tally.reason not in _OF_CONVERSATION:
-            guard._refused.tell(
-                self.call.text,
-                self.call.context,
-                allowed=verdict.allowed,
-                # What was refused for the turns before it is harmless in any other conversation.
-                alone=not tally.reason.startswith("conversation."),
-            )
+        if self.stage == "input":
+            self.tell(verdict)
         recorder = self.state.recorder
         failed = recorder.failed
         if not failed and recorder.wants(verdict):
@@ -1049,7 +1214,33 @@ class _Job:
                 verdict.documents = ()
             tally.status = "error"
             self.explain(verdict)
+        if not verdict.allowed:
+            self.unclaim()
+        self.measure()
         self.count(verdict)
+
+    def tell(self, verdict: Verdict) -> None:
+        """Keep what became of a turn, which comes again in the history of the next."""
+        guard, tally = self.guard, self.tally
+        if tally.reason not in _OF_CONVERSATION:
+            guard._refused.tell(
+                self.call.text,
+                self.call.context,
+                allowed=verdict.allowed,
+                # What was refused for the turns before it is harmless in any other conversation.
+                alone=not tally.reason.startswith("conversation."),
+            )
+        if verdict.allowed and tally.status == "ok":
+            if self.stage_plan.slow:
+                guard._passed.add(*self.turn("asked"))
+            if self.claimed is not None:
+                guard._passed.add(*self.turn("approved"))
+
+    def measure(self) -> None:
+        """Count what was remembered of it. Of answers and arguments nothing is that grows."""
+        memory, who = self.call.memory, self.call.context
+        if memory is not None and who.conversation is not None and self.stage not in {"output", "tool_input"}:
+            self.guard._memories.measure(who.tenant, who.conversation, memory, max(self.size, len(self.call.text)))
 
     def count(self, verdict: Verdict) -> None:
         """Into the metrics."""
@@ -1082,7 +1273,7 @@ class _Job:
         """Open a record; without one nothing goes on."""
         settings, tally = self.state.config.escalation, self.tally
         try:
-            verdict.escalation = self.guard._desk.open(
+            verdict.escalation, new = self.guard._desk.open(
                 self.call.context,
                 stage=self.stage,
                 decision=tally.decision,
@@ -1093,7 +1284,11 @@ class _Job:
                 expires_s=settings.expires_s,
                 approval=self.approval,
                 expires_ms=self.expires_ms,
+                same=self.fingerprint() if self.approval is None else None,
             )
+            if not new:
+                # One record, one message, however often it is tried.
+                return
             self.guard.metrics.escalations += 1
             notifier = self.guard._notifier
             if notifier is not None:
@@ -1109,6 +1304,14 @@ class _Job:
         tally = self.tally
         tally.decision, tally.status, tally.reason, tally.message = "block", "error", f"guard.{reason}", ""
         tally.results.append(Result("guard", "block", "block", tally.reason, 1.0, "error", ()))
+
+
+class _Streamed(_Job):
+    """An answer that comes in pieces."""
+
+    __slots__ = ()
+    #: What it is about is there when it has been shown.
+    whole = False
 
 
 class _ToolJob(_Job):
@@ -1168,6 +1371,11 @@ class _ToolJob(_Job):
             self.call.value = value if self.stage == "tool_output" else self.put_back(self.source)
         except (LimitExceeded, TypeError, StateUnavailable):
             self.broken("value")
+
+    def subject(self) -> str:
+        """Arguments as a tool would get them, a result as it came."""
+        value = self.call.value if self.stage == "tool_input" else self.given
+        return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
     def is_typed(self, tools: Any) -> bool:
         """Whether this caller sees fields of the result only, or it must say whose it is."""
@@ -1258,6 +1466,7 @@ class _ToolJob(_Job):
 
     def give_back(self) -> None:
         """As for a text; the reservation too."""
+        super().give_back()
         if self.answer is not None and self.reserved and self.state.actions is not None:
             self.state.actions.give_back(self.answer.authorization)
 
@@ -1356,6 +1565,8 @@ class _ToolJob(_Job):
 class _RetrievalJob(_Job):
     """Documents: first whose they are, then what is in them."""
 
+    #: They are many, and a record is about one of them.
+    whole = False
     __slots__ = ("beside", "documents", "inner", "kept", "outer")
 
     def __init__(self, guard: Guard, documents: Iterable[Any], context: RequestContext) -> None:

@@ -5,6 +5,7 @@ None of them shows text in `repr`: they may be logged.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias, final
 
@@ -30,6 +31,7 @@ __all__ = [
     "Stage",
     "Status",
     "Verdict",
+    "is_id",
     "stricter",
 ]
 
@@ -40,11 +42,24 @@ Stage: TypeAlias = Literal["input", "retrieval", "tool_input", "tool_output", "o
 STAGES: tuple[Stage, ...] = ("input", "retrieval", "tool_input", "tool_output", "output")
 #: Most characters of a name of who asks: they are kept, and written down.
 _MOST_NAME = 512
+#: Ids of traces and requests and names of models, as W3C, AWS, UUIDs and model servers write them: no mail address and
+#: no sentence. They stand in events and records as they are.
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:;=/+-]{0,127}")
 #: Stands for a turn that did not go on.
 REMOVED = "<REMOVED>"
 #: Decisions merge by maximum.
 RANK: dict[str, int] = {"allow": 0, "flag": 1, "redact": 2, "escalate": 3, "block": 4}
 _STATUS_RANK: dict[str, int] = {"ok": 0, "skipped": 1, "timeout": 2, "error": 3}
+
+
+def is_id(name: str) -> bool:
+    """Whether a name is one that may be written down: up to 128 letters, digits and `._:;=/+-`.
+
+    Example:
+        >>> is_id("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"), is_id("ann@acme.example")
+        (True, False)
+    """
+    return _ID.fullmatch(name) is not None
 
 
 def stricter(one: Decision, other: Decision) -> Decision:
@@ -67,13 +82,14 @@ class RequestContext(Value):
         user: who asks.
         conversation: joins the turns of one conversation; without it nothing is remembered between calls, and
             personal data that was taken out is not put back.
-        trace_id: joins events with those of other systems.
-        model: the model that is asked.
+        trace_id: joins events with those of other systems; stands in them as it is.
+        model: the model that is asked; events say `other` where it is no name of one.
         model_version: its version.
         state: the conversation's state, for tools that are allowed in some states only.
 
     Raises:
-        ConfigError: `tenant` or `conversation` is empty, or something is no `str` or longer than 512 characters.
+        ConfigError: `tenant` or `conversation` is empty, something is no `str` or longer than 512 characters, or
+            `trace_id` is no id: up to 128 letters, digits and `._:;=/+-`.
 
     Example:
         >>> RequestContext(tenant="acme", role="support", conversation="c1")
@@ -118,13 +134,15 @@ class RequestContext(Value):
         if conversation == "":
             # It would be one conversation of everybody who has none.
             raise ConfigError("`conversation` of a request must not be empty; without one it is None")
+        if trace_id and not is_id(trace_id):
+            raise ConfigError("`trace_id` of a request must be up to 128 letters, digits and `._:;=/+-`")
         put = object.__setattr__
         put(self, "tenant", tenant)
         put(self, "role", role)
         # Whoever says "" means that there is none: it is no user that all of them are.
         put(self, "user", user or None)
         put(self, "conversation", conversation)
-        put(self, "trace_id", trace_id)
+        put(self, "trace_id", trace_id or None)
         put(self, "model", model)
         put(self, "model_version", model_version)
         put(self, "state", state)

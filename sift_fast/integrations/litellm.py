@@ -20,6 +20,7 @@ from litellm.integrations.custom_guardrail import CustomGuardrail
 from sift_fast.guard import RequestContext
 from sift_fast.guard.protocols.litellm import LiteLlmGuard
 from sift_fast.guard.protocols.openai import Blocked
+from sift_fast.guard.verdict import is_id
 
 if TYPE_CHECKING:
     from sift_fast.guard import Guard
@@ -36,7 +37,7 @@ def context_of(data: Mapping[str, Any]) -> RequestContext:
         tenant=str(get("user_api_key_team_id") or get("user_api_key_org_id") or "default"),
         user=str(get("user_api_key_end_user_id") or get("user_api_key_user_id") or "") or None,
         conversation=str(data.get("litellm_session_id") or data.get("litellm_trace_id") or "") or None,
-        trace_id=str(data.get("litellm_call_id") or "") or None,
+        trace_id=named if is_id(named := str(data.get("litellm_call_id") or "")) else None,
         model=str(data.get("model") or "") or None,
     )
 

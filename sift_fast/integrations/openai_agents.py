@@ -82,8 +82,8 @@ def sift_guardrails(guard: Guard, context: RequestContext | Callable[[Any], Requ
             args = None
         if not isinstance(args, dict):
             return ToolGuardrailFunctionOutput.reject_content("the arguments are no JSON object")
-        verdict = await guard.check_tool_input(name, args, of(data.context))
-        if verdict.allowed and verdict.value == args:
+        verdict, stays = await _called(guard, name, args, of(data.context))
+        if stays:
             return ToolGuardrailFunctionOutput.allow(_info(verdict))
         return ToolGuardrailFunctionOutput.reject_content(
             verdict.message or "the arguments are refused", _info(verdict)
@@ -123,6 +123,17 @@ def _info(verdict: Verdict) -> dict[str, Any]:
 
 def _dumped(value: Any) -> Any:
     return value.model_dump(mode="json") if hasattr(value, "model_dump") else str(value)
+
+
+async def _called(guard: Guard, name: str, args: dict[str, Any], context: RequestContext) -> tuple[Verdict, bool]:
+    """What is decided about a call, and whether it stays as it is: with other arguments it is not made."""
+    held = guard.hold()
+    verdict = await guard.check_tool_input(name, args, context, held=held)
+    if verdict.allowed and verdict.value == args:
+        stopped = await held.release()
+        return stopped or verdict, stopped is None
+    held.give_back()
+    return verdict, False
 
 
 async def _asked(guard: Guard, given: Any, context: RequestContext) -> tuple[Verdict, bool]:

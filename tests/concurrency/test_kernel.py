@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
+from pathlib import Path
 
 import pytest
+import uvloop
 from click.testing import CliRunner
 
 import sift_fast as sf
@@ -85,6 +88,48 @@ def test_loops_in_threads_wait_side_by_side(opened, at_once):
         return asyncio.run(many())
 
     assert all(all(part) for part in at_once(8, run))
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
+def test_who_gives_up_waiting_keeps_nobody_from_it(opened, run):
+    kernel, key = opened
+
+    async def many():
+        auths = [kernel.authorize(*sf.sign_request(refund(1), key)) for _ in range(20)]
+        tasks = [asyncio.ensure_future(auth.durable()) for auth in auths]
+        await asyncio.sleep(0)
+        for task in tasks[::2]:
+            task.cancel()
+        found = await asyncio.gather(*tasks, return_exceptions=True)
+        # The same receipts, asked for again by those who gave up, and once more by those who have them.
+        again = await asyncio.gather(*(auth.durable() for auth in auths))
+        return found, again
+
+    for _ in range(5):
+        found, again = run(many())
+        assert all(isinstance(one, sf.Receipt) for one in found[1::2])
+        assert all(isinstance(one, sf.Receipt | asyncio.CancelledError) for one in found[::2])
+        assert all(isinstance(one, sf.Receipt) for one in again)
+
+
+def test_a_loop_that_ends_before_its_receipt_leaves_nothing(opened):
+    kernel, key = opened
+    descriptors = len(list(Path("/proc/self/fd").iterdir()))
+
+    async def begun():
+        auth = kernel.authorize(*sf.sign_request(refund(1), key))
+        waiting = asyncio.ensure_future(auth.durable())
+        await asyncio.sleep(0)
+        return auth, waiting
+
+    for _ in range(30):
+        auth, waiting = asyncio.run(begun())
+        # The end of a loop cancels who still waits.
+        assert waiting.done()
+    del waiting
+    gc.collect()
+    assert auth.durable_sync() is not None
+    assert len(list(Path("/proc/self/fd").iterdir())) <= descriptors + 4
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")

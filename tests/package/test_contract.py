@@ -17,7 +17,7 @@ import pytest
 LAYERS = (
     {"errors", "types", "_clock", "_json", "_pieces"},
     {"_core"},
-    {"redact", "receipts"},
+    {"redact", "receipts", "_waits"},
     {"scanner", "vault"},
     # Looks into arguments with a scanner and gives receipts.
     {"kernel"},

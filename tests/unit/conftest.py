@@ -23,14 +23,16 @@ settings.load_profile("default")
 
 @pytest.fixture
 def cancel_with_result() -> Callable[[asyncio.Task[object], int], None]:
-    """Cancels a task of the running loop in the moment in which it gets what it waits for from a thread, the n-th time.
+    """Cancels a task of the running loop in the moment in which it gets what it waits for from outside, the n-th time.
+
+    From a thread, or from a descriptor that the loop watches.
 
     `asyncio.wait_for` of Python 3.11 loses such a cancellation.
     """
 
     def arm(task: asyncio.Task[object], nth: int) -> None:
         loop = asyncio.get_running_loop()
-        post = loop.call_soon_threadsafe
+        post, watch = loop.call_soon_threadsafe, loop.add_reader
         count = itertools.count(1)
 
         def both(call, *args, **more):
@@ -38,7 +40,13 @@ def cancel_with_result() -> Callable[[asyncio.Task[object], int], None]:
                 return post(call, *args, **more)
             return post(lambda: (call(*args), task.cancel()), **more)
 
+        def read(call, *args):
+            call(*args)
+            if next(count) == nth:
+                task.cancel()
+
         loop.call_soon_threadsafe = both
+        loop.add_reader = lambda descriptor, *call: watch(descriptor, read, *call)
 
     return arm
 

@@ -291,7 +291,7 @@ def test_a_full_queue_is_waited_for_and_then_an_error(room, tmp_path, monkeypatc
     (sink,) = guard._files.values()
 
     class Slow:
-        asked, queued, took = 0, 1, 0
+        asked, queued, took, size = 0, 1, 0, 0
 
         @property
         def full(self):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import json
+import shutil
 import threading
 import time
 
@@ -17,7 +19,9 @@ from sift_fast.classifier import Assessment, InjectionClassifier
 from sift_fast.cli.app import cli
 from sift_fast.guard import Guard, GuardConfig, RequestContext
 from sift_fast.guard._actions import Actions
+from sift_fast.guard._ledger import LedgerSink
 from sift_fast.guard.escalation import Desk
+from sift_fast.guard.protocols.openai import Blocked, check_answer
 from sift_fast.kernel import serve
 
 CONTEXT = RequestContext(tenant="acme", role="support", conversation="c1")
@@ -497,6 +501,22 @@ def test_what_is_reserved_comes_back_so_that_the_budget_lasts(watched):
     assert kernel.cancel(allowed.authorization.lease).state == "unknown"
 
 
+def test_answers_that_are_stopped_for_their_second_call_leave_the_budget_alone(watched):
+    guard, kernel, _ = watched
+    calls = [
+        {"id": name, "type": "function", "function": {"name": name, "arguments": json.dumps(args)}}
+        for name, args in (("refund", {"order": "o-1", "cents": 4_000}), ("unknown", {}))
+    ]
+    answer = {"choices": [{"message": {"content": None, "tool_calls": calls}}]}
+    for _ in range(30):
+        with pytest.raises(Blocked):
+            asyncio.run(check_answer(guard, answer, conversation("held")))
+    answer["choices"][0]["message"]["tool_calls"].pop()
+    assert asyncio.run(check_answer(guard, answer, conversation("held")))
+    # The last one has gone out: it is charged, whoever says that it was not done.
+    assert kernel.cancel(kernel.answers[-1].lease).state == "unknown"
+
+
 def test_a_permit_that_cannot_be_fetched_is_on_record_as_a_block():
     kernel, sink = Stand(lambda: Auth(fetched=raising(sf.StateUnavailable("socket")))), Sink()
     config = {"version": 1, "tools": TOOLS, "kernel": {"agent": "bot"}, "events": {"sample_allow": 1.0}}
@@ -798,3 +818,71 @@ def test_a_desk_of_an_earlier_version_is_read(tmp_path):
     assert desk.untold() == []
     desk.decide("esc_1", approve=False, actor="ann")
     assert [row[3] for row in desk.untold()] == ["override.rejected"]
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    """A ledger with two tiles that are complete, and what looks after it."""
+    sink = LedgerSink(str(tmp_path / "audit"))
+    event = {"type": "verdict", "id": "x", "time_ms": 1, "decision": "block", "reason": "r", "guardrails": []}
+    for number in range(600):
+        sink.write({**event, "id": f"e{number}"})
+    sink.look()
+    assert not sink.failed
+    yield tmp_path / "audit" / "ledger", sink
+    with contextlib.suppress(sf.StateUnavailable):
+        sink.close()
+
+
+def moved(path):
+    path.rename(path.with_name("moved"))
+
+
+def replaced(path):
+    moved(path)
+    shutil.copytree(path.with_name("moved"), path) if path.with_name("moved").is_dir() else shutil.copy(
+        path.with_name("moved"), path
+    )
+
+
+def emptied(path):
+    path.write_bytes(b"")
+
+
+def removed(path):
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("where", "does"),
+    [
+        (".", moved),
+        (".", replaced),
+        (".", removed),
+        ("tile", removed),
+        ("tile/entries/000", removed),
+        ("tile/entries/001", emptied),
+        ("tile/0/001", removed),
+        ("tile/0/000", emptied),
+        ("checkpoint", removed),
+        ("../keys.toml", removed),
+        ("../log.key", replaced),
+    ],
+)
+def test_files_of_a_ledger_that_go_are_missed(where, does, ledger):
+    place, sink = ledger
+    does((place / where).resolve())
+    sink.look()
+    assert sink.failed
+
+
+def test_a_ledger_that_nobody_touches_goes_on(ledger):
+    place, sink = ledger
+    # A key that is added to the public ones is no loss.
+    replaced(place.parent / "keys.toml")
+    event = {"type": "verdict", "id": "x", "time_ms": 1, "decision": "block", "reason": "r", "guardrails": []}
+    for round_ in range(5):
+        for number in range(300):
+            sink.write({**event, "id": f"f{round_}-{number}"})
+        sink.look()
+        assert not sink.failed

@@ -54,6 +54,8 @@ SHOWN_HERE = [
     f"<b>Read</b> {THERE} & more",
     "`List<String>` is at https://other.example/paper // so it is",
     f"see [1]\n\n[1]: {THERE}",
+    # A bracket in front of a tag begins none with what stands behind it.
+    "if a <<b>text</b> = https://other.example/paper",
 ]
 
 
@@ -88,6 +90,20 @@ def test_links_count_where_they_are_asked_for(text: str) -> None:
     assert guard().check_output_sync(text, CONTEXT).allowed
     assert guard(links=True).check_output_sync(text, CONTEXT).reason == "links.host"
     assert guard(links=True).check_output_sync("Read https://docs.acme.example", CONTEXT).allowed
+
+
+def test_hosts_of_no_interest_are_left_out() -> None:
+    text = f"![a](https://acme.example/a) and ![b]({THERE}) and https://acme.example@collect.example/x"
+    found = list(loads(text, but=lambda host: host == "acme.example"))
+    assert [hosts for hosts, _, _ in found] == [("collect.example",), ("collect.example",)]
+
+
+@pytest.mark.parametrize("filler", ["", "<b>x</b> ", "a < b, ", "words and more "])
+def test_a_tag_is_found_however_many_addresses_stand_before_it(filler: str) -> None:
+    page = "".join(f'{filler * 9}<a href="https://acme.example/{number}">x</a> ' for number in range(40))
+    for there in (f'<img src="{THERE}">', f'<a href="https://acme.example" title="a > b" ping="{THERE}">x</a>'):
+        assert [shown for _, shown, _ in loads(page + there, but=lambda host: host == "acme.example")] == [True]
+        assert not any(shown for _, shown, _ in loads(page + filler + THERE))
 
 
 def test_a_host_that_may_go_on_is_none_yet() -> None:

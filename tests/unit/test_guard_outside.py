@@ -187,7 +187,7 @@ def test_report_and_check(played):
 
 def test_a_record_that_nobody_decides_expires():
     desk = sf.guard.escalation.Desk(None)
-    record = desk.open(
+    record, _ = desk.open(
         CONTEXT,
         stage="input",
         decision="escalate",
@@ -277,3 +277,45 @@ def test_an_error_that_comes_too_late_is_not_logged(caplog: pytest.LogCaptureFix
     asyncio.run(run())
     gc.collect()
     assert "tulips" not in caplog.text
+
+
+def test_nobody_switches_a_judge_off_for_others(server):
+    guard = judged(server, failures=2, pause_ms=60_000)
+    # A text that it cannot read is none of its own failures.
+    server.answer = (400, b"", 0)
+    assert [guard.check_input_sync(f"odd {number}", CONTEXT).status for number in range(3)] == ["error"] * 3
+    assert len(server.seen) == 3
+    server.seen.clear()
+    server.answer = (500, b"", 0)
+    for number in range(4):
+        assert guard.check_input_sync(f"text {number}", CONTEXT).status == "error"
+    assert len(server.seen) == 2
+    server.answer = (200, b'{"score": 0.0}', 0)
+    assert guard.check_input_sync("text 5", CONTEXT).status == "error"
+    assert guard.check_input_sync("text 5", RequestContext(tenant="globex")).decision == "allow"
+
+
+def test_of_very_many_tenants_the_first_failures_are_forgotten(server):
+    guard = judged(server, failures=1, pause_ms=60_000, concurrency=64)
+    (judge,) = guard._state.plans.of(CONTEXT).stages["input"].slow
+    for number in range(3_000):
+        judge._failed(f"tenant {number}")
+    assert len(judge._circuits) <= 1_000
+    assert guard.check_input_sync("text", RequestContext(tenant="tenant 2999")).status == "error"
+    assert server.seen == []
+
+
+def test_a_guardrail_of_yours_is_left_alone_where_you_say_so():
+    class Broken:
+        asked = 0
+
+        def check(self, _text, _stage):
+            self.asked += 1
+            raise OSError
+
+    broken = Broken()
+    tables = {"mine": {"kind": "custom", "failures": 2, "pause_ms": 60_000}}
+    guard = Guard({"version": 1, "guardrails": tables}, guardrails={"mine": broken})
+    for number in range(5):
+        assert guard.check_input_sync(f"text {number}", CONTEXT).status == "error"
+    assert broken.asked == 2

@@ -134,8 +134,8 @@ def test_what_others_were_refused_is_not_taken_from_me() -> None:
     )
     user, admin = sf.RequestContext(role="user"), sf.RequestContext(role="admin")
     assert mine.check_input_sync("tulips", user).decision == "block"
-    assert mine.reread("tulips", user) == "<REMOVED>"
-    assert mine.reread("tulips", admin) == "tulips"
+    assert mine.reread_sync("tulips", user) == "<REMOVED>"
+    assert mine.reread_sync("tulips", admin) == "tulips"
 
 
 def test_a_conversation_with_too_many_turns_does_not_make_its_words_forbidden() -> None:
@@ -143,7 +143,7 @@ def test_a_conversation_with_too_many_turns_does_not_make_its_words_forbidden() 
     context = sf.RequestContext(conversation="c1")
     assert mine.check_input_sync("yes", context).allowed
     assert mine.check_input_sync("no", context).reason == "length.turns"
-    assert mine.reread("no", context) == "no"
+    assert mine.reread_sync("no", context) == "no"
 
 
 def test_secrets_beside_the_turns_do_not_reach_the_model() -> None:
@@ -212,8 +212,8 @@ def test_monitoring_changes_neither_streams_nor_history() -> None:
 
     assert asyncio.run(streamed()) == text
     assert mine.rescrub(text, context) == text
-    assert mine.reread(text, context) == text
-    assert mine.reread(ATTACK, context) == ATTACK
+    assert mine.reread_sync(text, context) == text
+    assert mine.reread_sync(ATTACK, context) == ATTACK
 
 
 def litellm(texts: list[str], messages: list[dict[str, Any]]) -> list[str]:
@@ -308,8 +308,8 @@ def test_a_name_in_an_event_does_not_write_to_the_terminal(tmp_path: Any) -> Non
     file.write_text(event(tenant=name, stage=name, status=name, guardrails=[part]))
     shown = CliRunner().invoke(cli, ["report", str(file)]).output
     desk = Desk(str(tmp_path / "desk.db"))
-    context = sf.RequestContext(tenant=name, role=name, trace_id=name)
-    number = desk.open(
+    context = sf.RequestContext(tenant=name, role=name)
+    number, _ = desk.open(
         context, stage="input", decision="escalate", reason="x", rules=(), policy_version="1", owner=name, expires_s=60
     )
     for command in (["list"], ["show", number]):

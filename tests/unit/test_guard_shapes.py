@@ -7,6 +7,7 @@ import base64
 import json
 import random
 import string
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -43,11 +44,13 @@ def answered(body: dict[str, Any]) -> dict[str, Any]:
     return asyncio.run(check_answer(guard(), body, CONTEXT))
 
 
-def streamed(kind: type[Events], *documents: dict[str, Any], given: dict[str, Any] | None = None) -> str:
+def streamed(
+    kind: type[Events], *documents: dict[str, Any], given: dict[str, Any] | None = None, of: sf.Guard | None = None
+) -> str:
     """What reaches the client of a stream."""
 
     async def run() -> bytes:
-        events = kind(guard(), CONTEXT, given)
+        events = kind(of or guard(), CONTEXT, given)
         out = [await events.feed(b"data: " + json.dumps(document).encode() + b"\n\n") for document in documents]
         return b"".join([*out, await events.finish()])
 
@@ -536,3 +539,112 @@ def test_a_method_of_another_name_asks_too(method: str) -> None:
     body = json.dumps({"messages": [{"role": "user", "content": ATTACK}]}).encode()
     status, _, got = through(method, "/v1/chat/completions", {}, body)
     assert (status, got) == (400, [])
+
+
+# --- what is cut over texts and events --------------------------------------------------------------------------------
+
+
+def blocks(*texts: str) -> list[dict[str, Any]]:
+    """A streamed message of text blocks."""
+    events: list[dict[str, Any]] = [{"type": "message_start", "message": {"id": "m", "content": []}}]
+    for index, text in enumerate(texts):
+        events += [
+            {"type": "content_block_start", "index": index, "content_block": {"type": "text", "text": ""}},
+            {"type": "content_block_delta", "index": index, "delta": {"type": "text_delta", "text": text}},
+            {"type": "content_block_stop", "index": index},
+        ]
+    return events
+
+
+def test_of_a_secret_over_two_blocks_the_second_half_is_not_shown() -> None:
+    first, second = halves(SECRET)
+    out = streamed(MessageEvents, *blocks(f"It is {first}", f"{second} today"))
+    assert second not in out
+    assert "refusal" in out
+    # What stands in one of them, or ends where it ends, is taken out as ever.
+    for texts in ((f"It is {SECRET}", ", today"), ("It is ", f"{SECRET} today")):
+        out = streamed(MessageEvents, *blocks(*texts))
+        assert SECRET not in out
+        assert "today" in out
+        assert "refusal" not in out
+
+
+def test_nor_where_the_first_text_waits_while_the_next_begins() -> None:
+    first, second = halves(SECRET)
+    pieces = [
+        {"choices": [{"index": 0, "delta": {"content": [{"index": number, "type": "text", "text": text}]}}]}
+        for number, text in enumerate((f"It is {first}", f"{second} today"))
+    ]
+    out = streamed(ChatEvents, *pieces)
+    assert second not in out
+    assert "content_filter" in out
+
+
+def notes(value: Any, *, inside: bool = False) -> Iterator[str]:
+    """What stands under `note`."""
+    if isinstance(value, str) and inside:
+        yield value
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        yield from notes(inner, inside=inside or key == "note")
+
+
+@pytest.mark.parametrize("step", [3, 7, 20])
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda piece: {"id": "1", "note": piece, "choices": [{"index": 0, "delta": {"content": "x"}}]},
+        lambda piece: {"id": "1", "note": {"a": [piece]}, "choices": []},
+        lambda piece: {"id": "1", "choices": [{"index": 0, "note": piece, "delta": {"content": "x"}}]},
+    ],
+)
+@pytest.mark.parametrize("text", [SECRET, CANARY])
+def test_what_comes_beside_the_texts_in_pieces_is_read_together(wrap: Any, step: int, text: str) -> None:
+    said = f"It is {text} today, as it was"
+    out = streamed(ChatEvents, *(wrap(said[at : at + step]) for at in range(0, len(said), step)))
+    events = [json.loads(line[6:]) for line in out.splitlines() if line.startswith("data: {")]
+    shown = "".join(notes(events))
+    assert said.startswith(shown)
+    assert text not in shown
+    assert "content_filter" in out
+
+
+def test_what_comes_beside_a_block_in_pieces_is_read_together() -> None:
+    events = blocks("yes")
+    first, second = halves(SECRET)
+    for piece in (f"It is {first}", f"{second} today"):
+        delta = {"type": "citations_delta", "citation": {"type": "page", "cited_text": piece}}
+        events.insert(3, {"type": "content_block_delta", "index": 0, "delta": delta})
+    events[3], events[4] = events[4], events[3]
+    out = streamed(MessageEvents, *events)
+    assert second not in out
+    assert "refusal" in out
+
+
+def test_where_links_count_those_beside_the_texts_do_not() -> None:
+    mine = sf.Guard({"version": 1, "guardrails": {"links": {"hosts": ["acme.example"], "links": True}, "secrets": {}}})
+    events = [
+        {
+            "id": "1",
+            "citations": [f"https://{name}.example/paper"],
+            "choices": [{"index": 0, "delta": {"content": name}}],
+        }
+        for name in ("one ", "two ", "three ")
+    ]
+    out = streamed(ChatEvents, *events, of=mine)
+    assert out.count(".example/paper") == 3
+    assert "content_filter" not in out
+
+
+def test_what_every_event_repeats_is_no_text() -> None:
+    events = [
+        {
+            "id": "1",
+            "provider": "OpenAI",
+            "citations": ["https://a.example/x"],
+            "choices": [{"index": 0, "delta": {"content": word}}],
+        }
+        for word in ("It ", "is ", "so.")
+    ]
+    out = streamed(ChatEvents, *events)
+    assert out.count("OpenAI") == 3
+    assert "content_filter" not in out

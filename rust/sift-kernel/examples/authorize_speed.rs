@@ -7,21 +7,23 @@
 //! tiles published meanwhile. INTERVAL_US is the log's, for those who look for a better one. Numbers count from the
 //! request and its credential to the answer (`authorize`), and to the permit (`durable`). What is checked each
 //! time: names and limits, key or session, revocation, time, MAC or Ed25519, nonce, schema, policy, two limits.
-//! Beside the permits stand what the disk takes by itself, for a write and a flush of as much as 16 receipts, and the
-//! processor time of one permit, which does not depend on what else the machine does: requests, answers, receipts,
-//! permits, settlements and the log, of all threads together.
+//! Beside the permits stand, as their floor, what the disk takes by itself for as much as 16 receipts, flushed and past
+//! the page cache as the log writes it, and what the log takes for 32 callers that do nothing but bring it a receipt's
+//! bytes; and the processor time of one permit, which does not depend on what else the machine does: requests, answers,
+//! receipts, permits, settlements and the log, of all threads together.
 
 #![allow(clippy::print_stdout, reason = "a program that measures")]
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::time::{clock_gettime, ClockId};
 use sift_kernel::{sign, ActionRequest, Credential, Decision, Kernel, SessionGrant, Stamp};
 use sift_ledger::keys::PrivateKey;
+use sift_ledger::log::{Log, LogConfig};
+use sift_ledger::storage::{Directory, Storage};
 use sift_policy::json::{parse, JsonLimits};
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
@@ -138,26 +140,70 @@ fn report(what: &str, mut times: Vec<u64>) {
     );
 }
 
-/// What the disk takes for a write and a flush, of a file that has its size.
+/// What the disk takes for a commit: a write and a flush, and the log's one write, in a file that has its size.
 fn disk(folder: &Path) -> Outcome<()> {
     const BLOCK: usize = 16 << 10;
     const ROUNDS: usize = 500;
-    let path = folder.join("disk");
-    let file = fs::File::create_new(&path)?;
-    let block = [7; BLOCK];
-    for round in 0..ROUNDS {
-        file.write_all_at(&[0; BLOCK], (round * BLOCK) as u64)?;
+    let storage = Directory::open(&folder.join("disk"))?;
+    let file = storage.create("file", (ROUNDS * BLOCK) as u64)?;
+    let block = vec![7; 2 * BLOCK];
+    let from = block.as_ptr().align_offset(4096);
+    let block = block.get(from..from + BLOCK).ok_or("no place of 4096 bytes")?;
+    let time = |work: &dyn Fn(u64) -> std::io::Result<()>| -> Outcome<Vec<u64>> {
+        let mut times = Vec::with_capacity(ROUNDS);
+        for round in 0..ROUNDS {
+            let start = Instant::now();
+            work((round * BLOCK) as u64)?;
+            times.push(start.elapsed().as_nanos() as u64);
+        }
+        Ok(times)
+    };
+    let flushed = |place| file.write_at(place, block).and_then(|()| file.flush());
+    report("the disk: write and fdatasync of 16 KiB", time(&flushed)?);
+    let direct = |place| file.write_durably(place, block);
+    report("the disk: one write of 16 KiB, as the log's", time(&direct)?);
+    drop(storage);
+    Ok(fs::remove_dir_all(folder.join("disk"))?)
+}
+
+/// What the log takes when nobody decides, signs or settles anything: each caller waits for its bytes to be durable.
+fn log_alone(folder: &Path, interval_us: u64, each: usize) -> Outcome<()> {
+    let mut config = LogConfig::new("bench.example/alone", PrivateKey::from_seed(&[2; 32]));
+    config.interval = Duration::from_micros(interval_us);
+    let log = Log::open_folder(&folder.join("alone"), config)?;
+    let used = processor_us();
+    let times = together(
+        || {
+            let start = Instant::now();
+            let ticket = log.append(vec![7; 1_400]).ok()?;
+            ticket.wait(Duration::from_secs(60)).ok()?;
+            Some(start.elapsed().as_nanos() as u64)
+        },
+        each,
+    )?;
+    let used = (processor_us() - used) / times.len() as f64;
+    report(&format!("the log alone, {CALLERS} callers"), times);
+    println!("{:<44} {used:.0} us of processor time each", "");
+    drop(log);
+    Ok(fs::remove_dir_all(folder.join("alone"))?)
+}
+
+/// Threads that do the same, each so many times.
+const CALLERS: usize = 32;
+
+/// Nanoseconds that each of the callers' turns took.
+fn together(turn: impl Fn() -> Option<u64> + Sync, each: usize) -> Outcome<Vec<u64>> {
+    let turn = &turn;
+    let times: Vec<u64> = std::thread::scope(|scope| {
+        let all: Vec<_> = (0..CALLERS)
+            .map(|_| scope.spawn(move || (0..each).map_while(|_| turn()).collect::<Vec<u64>>()))
+            .collect();
+        all.into_iter().filter_map(|one| one.join().ok()).flatten().collect()
+    });
+    if times.len() != CALLERS * each {
+        return Err("an action was not durable".into());
     }
-    file.sync_all()?;
-    let mut times = Vec::with_capacity(ROUNDS);
-    for round in 0..ROUNDS {
-        let start = Instant::now();
-        file.write_all_at(&block, (round * BLOCK) as u64)?;
-        file.sync_data()?;
-        times.push(start.elapsed().as_nanos() as u64);
-    }
-    report("the disk: write and fdatasync of 16 KiB", times);
-    Ok(fs::remove_file(&path)?)
+    Ok(times)
 }
 
 /// Processor time of this process, microseconds.
@@ -232,41 +278,23 @@ fn main() -> Outcome<()> {
             &format!("authorize, Ed25519, receipt {receipts}"),
             one_by_one(&kernel, 5_000, &outside, by_key)?,
         );
-        let threads = 32;
         disk(&folder)?;
+        log_alone(&folder, kernel.config().log.interval_us, each)?;
         let used = processor_us();
         let start = Instant::now();
-        let times: Vec<Vec<u64>> = std::thread::scope(|scope| {
-            let all: Vec<_> = (0..threads)
-                .map(|_| {
-                    scope.spawn(|| {
-                        let mut times = Vec::with_capacity(each);
-                        for _ in 0..each {
-                            let Ok(credential) = session.mac(&inside, now(), 60_000) else { break };
-                            let start = Instant::now();
-                            let answer = kernel.authorize(&inside, &credential, None);
-                            let Ok(Some(done)) = kernel.durable(&answer) else { break };
-                            if done.permit.is_none() {
-                                break;
-                            }
-                            times.push(start.elapsed().as_nanos() as u64);
-                            let _ =
-                                kernel.settle(&answer.lease.unwrap_or_default(), BTreeMap::new());
-                        }
-                        times
-                    })
-                })
-                .collect();
-            all.into_iter().filter_map(|one| one.join().ok()).collect()
-        });
-        let seconds = start.elapsed().as_secs_f64();
-        let times: Vec<u64> = times.into_iter().flatten().collect();
-        if times.len() != threads * each {
-            return Err("an action was not durable".into());
-        }
-        let rate = times.len() as f64 / seconds;
-        report(&format!("durable permit, {threads} callers, receipt {receipts}"), times);
-        let used = (processor_us() - used) / (threads * each) as f64;
+        let turn = || {
+            let credential = session.mac(&inside, now(), 60_000).ok()?;
+            let start = Instant::now();
+            let answer = kernel.authorize(&inside, &credential, None);
+            kernel.durable(&answer).ok()??.permit?;
+            let took = start.elapsed().as_nanos() as u64;
+            kernel.settle(&answer.lease?, BTreeMap::new()).ok()?;
+            Some(took)
+        };
+        let times = together(turn, each)?;
+        let rate = times.len() as f64 / start.elapsed().as_secs_f64();
+        let used = (processor_us() - used) / times.len() as f64;
+        report(&format!("durable permit, {CALLERS} callers, receipt {receipts}"), times);
         println!("{:<44} {rate:.0} a second, {used:.0} us of processor time each", "");
     }
     fs::remove_dir_all(&root)?;

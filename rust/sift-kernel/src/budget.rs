@@ -442,7 +442,7 @@ struct Lease {
 type RateKey = (usize, String);
 
 #[derive(Debug, Default)]
-struct Books {
+struct Pages {
     accounts: HashMap<Place, Account>,
     rates: HashMap<RateKey, i64>,
     leases: HashMap<String, Lease>,
@@ -469,19 +469,19 @@ pub struct Bounds {
 }
 
 /// The books of one kernel.
-pub struct Ledgers {
+pub struct Books {
     budgets: Budgets,
     keys: Vec<String>,
     store: Arc<dyn Store>,
     bounds: Bounds,
     start_us: i64,
     hasher: RandomState,
-    books: Mutex<Books>,
+    pages: Mutex<Pages>,
     /// Held while overruns are written, so that nobody takes one that is under way for durable.
     paying: Mutex<()>,
 }
 
-impl Ledgers {
+impl Books {
     /// Args: what is capped; where it is durable; bounds; the time at the start, since a rate begins without
     /// its burst: how much of it was used before a restart is not known.
     pub(crate) fn new(
@@ -503,26 +503,26 @@ impl Ledgers {
                 format!("{}/{}", limit.key(), about.join("/"))
             })
             .collect();
-        let ledgers = Self {
+        let books = Self {
             budgets,
             keys,
             store,
             bounds,
             start_us: now.steady.saturating_mul(1_000),
             hasher: RandomState::new(),
-            books: Mutex::default(),
+            pages: Mutex::default(),
             paying: Mutex::default(),
         };
-        ledgers.forget_windows(now)?;
-        ledgers.load_barred()?;
-        Ok(ledgers)
+        books.forget_windows(now)?;
+        books.load_barred()?;
+        Ok(books)
     }
 
     fn load_barred(&self) -> std::result::Result<(), StoreError> {
-        let mut books = lock(&self.books);
+        let mut pages = lock(&self.pages);
         for (number, key) in self.keys.iter().enumerate() {
             for account in self.store.accounts(&beyond(key))? {
-                books.barred.insert(Place {
+                pages.barred.insert(Place {
                     limit: number,
                     scope: account.scope,
                     window_ms: account.window_ms,
@@ -541,7 +541,7 @@ impl Ledgers {
                 self.store.forget_windows(key, before)?;
                 self.store.forget_windows(&beyond(key), before)?;
                 let over = |place: &Place| place.limit == number && place.window_ms < before;
-                lock(&self.books).barred.retain(|place| !over(place));
+                lock(&self.pages).barred.retain(|place| !over(place));
             }
         }
         Ok(())
@@ -557,7 +557,7 @@ impl Ledgers {
                 .split_once('/')
                 .is_some_and(|(one, name)| name == agent && (tenant.is_empty() || one == tenant))
         };
-        let barred: Vec<Place> = lock(&self.books).barred.iter().filter(is).cloned().collect();
+        let barred: Vec<Place> = lock(&self.pages).barred.iter().filter(is).cloned().collect();
         if barred.is_empty() {
             return Ok(());
         }
@@ -570,9 +570,9 @@ impl Ledgers {
             said.push((key, amount));
         }
         self.store.give_back(&said)?;
-        let mut books = lock(&self.books);
+        let mut pages = lock(&self.pages);
         for place in &barred {
-            books.barred.remove(place);
+            pages.barred.remove(place);
         }
         Ok(())
     }
@@ -655,44 +655,44 @@ impl Ledgers {
             let mut short = Vec::new();
             // What the store does not know of it would give away again. Other accounts go on.
             if let Err(error) = self.pay() {
-                let books = lock(&self.books);
-                if wanted.keys().any(|&place| books.owed.contains_key(place)) {
+                let pages = lock(&self.pages);
+                if wanted.keys().any(|&place| pages.owed.contains_key(place)) {
                     return Err(Refused::Store(error));
                 }
             }
             {
-                let mut books = lock(&self.books);
-                self.sweep(&mut books, now);
+                let mut pages = lock(&self.pages);
+                self.sweep(&mut pages, now);
                 // As for nonces: whoever holds as much as is left gets no more, so that one agent that never
                 // ends its leases refuses nobody else.
-                let own = books.holders.get(&holder).copied().unwrap_or(0);
-                if own >= self.bounds.entries.saturating_sub(books.open) {
+                let own = pages.holders.get(&holder).copied().unwrap_or(0);
+                if own >= self.bounds.entries.saturating_sub(pages.open) {
                     return Err(Refused::Full);
                 }
-                if !books.barred.is_empty() {
+                if !pages.barred.is_empty() {
                     let agent = format!("{}/{}", who.tenant, who.agent);
                     for &place in wanted.keys() {
                         let barred =
                             Place { scope: agent.clone(), what: Kept::Beyond, ..place.clone() };
-                        if books.barred.contains(&barred) {
+                        if pages.barred.contains(&barred) {
                             let limit = self.budgets.limit.get(place.limit);
                             return Err(Refused::Barred(limit.map(Limit::key).unwrap_or_default()));
                         }
                     }
                 }
-                let paid = self.pass_rates(&mut books, &rates, now)?;
+                let paid = self.pass_rates(&mut pages, &rates, now)?;
                 for (&place, &amount) in &wanted {
-                    let free = books.accounts.get(place).map_or(0, Account::free);
+                    let free = pages.accounts.get(place).map_or(0, Account::free);
                     if free >= amount {
                         continue;
                     }
                     let limit = self.budgets.limit.get(place.limit);
                     let name = || limit.map(Limit::key).unwrap_or_default();
-                    if books.accounts.get(place).is_some_and(|account| account.exhausted) {
+                    if pages.accounts.get(place).is_some_and(|account| account.exhausted) {
                         return Err(Refused::Exceeded(name()));
                     }
-                    if books.accounts.len() >= self.bounds.entries
-                        && !books.accounts.contains_key(place)
+                    if pages.accounts.len() >= self.bounds.entries
+                        && !pages.accounts.contains_key(place)
                     {
                         return Err(Refused::Full);
                     }
@@ -702,13 +702,13 @@ impl Ledgers {
                 }
                 if short.is_empty() {
                     for (&place, &amount) in &wanted {
-                        let account = books.accounts.entry(place.clone()).or_default();
+                        let account = pages.accounts.entry(place.clone()).or_default();
                         account.reserved = account.reserved.saturating_add(amount);
                     }
-                    books.rates.extend(paid);
-                    books.open += 1;
-                    *books.holders.entry(holder).or_default() += 1;
-                    books.expiry.push(Reverse((
+                    pages.rates.extend(paid);
+                    pages.open += 1;
+                    *pages.holders.entry(holder).or_default() += 1;
+                    pages.expiry.push(Reverse((
                         now.steady.saturating_add(self.bounds.lease_ms),
                         id.clone(),
                     )));
@@ -720,7 +720,7 @@ impl Ledgers {
                         about: Some(Box::new(who.about())),
                         ended: None,
                     };
-                    books.leases.insert(id.clone(), lease);
+                    pages.leases.insert(id.clone(), lease);
                     return Ok(id);
                 }
             }
@@ -729,8 +729,8 @@ impl Ledgers {
             for (place, missing, block, cap, name) in short {
                 let granted =
                     self.store.draw(&self.store_key(place), block, cap).map_err(Refused::Store)?;
-                let mut books = lock(&self.books);
-                let account = books.accounts.entry(place.clone()).or_default();
+                let mut pages = lock(&self.pages);
+                let account = pages.accounts.entry(place.clone()).or_default();
                 account.drawn = account.drawn.saturating_add(granted);
                 if granted < block {
                     account.exhausted = true;
@@ -758,7 +758,7 @@ impl Ledgers {
     /// What the rates will be when this action passes; nothing is changed, since a budget may still refuse.
     fn pass_rates(
         &self,
-        books: &mut Books,
+        pages: &mut Pages,
         keys: &[RateKey],
         now: Now,
     ) -> std::result::Result<Vec<(RateKey, i64)>, Refused> {
@@ -769,11 +769,11 @@ impl Ledgers {
             let Some(rate) = self.budgets.rate.get(key.0) else { continue };
             let interval = rate.interval_us();
             let fresh = self.start_us.saturating_add(interval.saturating_mul(rate.burst - 1));
-            let known = books.rates.get(key).copied();
-            if known.is_none() && books.rates.len() >= self.bounds.entries {
+            let known = pages.rates.get(key).copied();
+            if known.is_none() && pages.rates.len() >= self.bounds.entries {
                 // One whose time has passed says no more than one that is missing.
-                books.rates.retain(|_, arrival| *arrival > now_us);
-                if books.rates.len() >= self.bounds.entries {
+                pages.rates.retain(|_, arrival| *arrival > now_us);
+                if pages.rates.len() >= self.bounds.entries {
                     return Err(Refused::Full);
                 }
             }
@@ -787,34 +787,34 @@ impl Ledgers {
     }
 
     /// Ends leases whose time is over, forgets ended ones and the accounts of windows that are gone.
-    fn sweep(&self, books: &mut Books, now: Now) {
-        while let Some(Reverse((at, _))) = books.expiry.peek() {
+    fn sweep(&self, pages: &mut Pages, now: Now) {
+        while let Some(Reverse((at, _))) = pages.expiry.peek() {
             if *at > now.steady {
                 break;
             }
-            let Some(Reverse((_, id))) = books.expiry.pop() else { break };
-            self.end_in(books, &id, Ending::Expire, now);
+            let Some(Reverse((_, id))) = pages.expiry.pop() else { break };
+            self.end_in(pages, &id, Ending::Expire, now);
         }
         // Leases that ended early leave their times behind: not more of them than half.
-        if books.expiry.len() > books.open.saturating_mul(2).saturating_add(1_024) {
-            let Books { expiry, leases, .. } = books;
+        if pages.expiry.len() > pages.open.saturating_mul(2).saturating_add(1_024) {
+            let Pages { expiry, leases, .. } = pages;
             expiry.retain(|Reverse((_, id))| {
                 leases.get(id).is_some_and(|lease| lease.ended.is_none())
             });
         }
-        while let Some((at, _)) = books.ended.front() {
+        while let Some((at, _)) = pages.ended.front() {
             if now.steady.saturating_sub(*at) <= self.bounds.memory_ms
-                && books.ended.len() <= self.bounds.entries
+                && pages.ended.len() <= self.bounds.entries
             {
                 break;
             }
-            if let Some((_, id)) = books.ended.pop_front() {
-                books.leases.remove(&id);
+            if let Some((_, id)) = pages.ended.pop_front() {
+                pages.leases.remove(&id);
             }
         }
-        if books.accounts.len() >= self.bounds.entries {
+        if pages.accounts.len() >= self.bounds.entries {
             let limits = &self.budgets.limit;
-            books.accounts.retain(|place, account| {
+            pages.accounts.retain(|place, account| {
                 let over = limits
                     .get(place.limit)
                     .and_then(|limit| limit.window.ms())
@@ -825,9 +825,9 @@ impl Ledgers {
     }
 
     /// Ends a lease that has not ended. Returns what must be charged to the store beyond what was drawn.
-    fn end_in(&self, books: &mut Books, id: &str, ending: Ending, now: Now) -> Vec<(Place, i64)> {
+    fn end_in(&self, pages: &mut Pages, id: &str, ending: Ending, now: Now) -> Vec<(Place, i64)> {
         let mut beyond = Vec::new();
-        let Books { accounts, leases, ended, open, holders, barred, .. } = books;
+        let Pages { accounts, leases, ended, open, holders, barred, .. } = pages;
         let Some(lease) = leases.get_mut(id).filter(|lease| lease.ended.is_none()) else {
             return beyond;
         };
@@ -909,9 +909,9 @@ impl Ledgers {
         now: Now,
     ) -> Result<(Outcome, Option<Box<About>>)> {
         let ended = {
-            let mut books = lock(&self.books);
-            self.sweep(&mut books, now);
-            let known = books.leases.get_mut(id).filter(|lease| {
+            let mut pages = lock(&self.pages);
+            self.sweep(&mut pages, now);
+            let known = pages.leases.get_mut(id).filter(|lease| {
                 // As for one that is not there: who asks for another one's learns nothing.
                 peer.is_none() || lease.peer == peer
             });
@@ -930,7 +930,7 @@ impl Ledgers {
                     let outcome = outcome.clone();
                     // The first time it may have failed here, or at its receipt.
                     let about = lease.about.take();
-                    drop(books);
+                    drop(pages);
                     self.paid(id, outcome, about)
                 } else {
                     Err(KernelError::LeaseConflict(format!(
@@ -958,8 +958,8 @@ impl Ledgers {
                     }
                 }
             }
-            let beyond = self.end_in(&mut books, id, ending, now);
-            let outcome = books
+            let beyond = self.end_in(&mut pages, id, ending, now);
+            let outcome = pages
                 .leases
                 .get_mut(id)
                 .and_then(|lease| Some((lease.ended.clone()?.1, lease.about.take())));
@@ -969,7 +969,7 @@ impl Ledgers {
                 ));
             };
             for (place, missing) in beyond {
-                let owed = books.owed.entry(place).or_default();
+                let owed = pages.owed.entry(place).or_default();
                 *owed = owed.saturating_add(missing);
             }
             ended
@@ -994,26 +994,26 @@ impl Ledgers {
 
     /// The end of a lease could not be recorded: who says it again tries again.
     pub(crate) fn give_about(&self, id: &str, about: Option<Box<About>>) {
-        if let Some(lease) = lock(&self.books).leases.get_mut(id) {
+        if let Some(lease) = lock(&self.pages).leases.get_mut(id) {
             lease.about = about;
         }
     }
 
     /// Tells the store of overruns it does not know of. What fails is kept for the next time.
     fn pay(&self) -> std::result::Result<(), StoreError> {
-        if lock(&self.books).owed.is_empty() {
+        if lock(&self.pages).owed.is_empty() {
             return Ok(());
         }
         let _one = lock(&self.paying);
         let owed: Vec<(Place, i64)> =
-            lock(&self.books).owed.iter().map(|(place, amount)| (place.clone(), *amount)).collect();
+            lock(&self.pages).owed.iter().map(|(place, amount)| (place.clone(), *amount)).collect();
         for (place, amount) in owed {
             self.store.overrun(&self.store_key(&place), amount)?;
-            let mut books = lock(&self.books);
-            if let Some(left) = books.owed.get_mut(&place) {
+            let mut pages = lock(&self.pages);
+            if let Some(left) = pages.owed.get_mut(&place) {
                 *left = left.saturating_sub(amount);
                 if *left == 0 {
-                    books.owed.remove(&place);
+                    pages.owed.remove(&place);
                 }
             }
         }
@@ -1023,8 +1023,8 @@ impl Ledgers {
     /// Notes that the permit of a lease leaves the kernel; false when it must not, since the action was
     /// cancelled or nothing is known of it.
     pub(crate) fn hand_out(&self, id: &str) -> bool {
-        let mut books = lock(&self.books);
-        match books.leases.get_mut(id) {
+        let mut pages = lock(&self.pages);
+        match pages.leases.get_mut(id) {
             Some(Lease { ended: Some((Ending::Cancel, _)), .. }) | None => false,
             Some(lease) => {
                 lease.handed_out = true;
@@ -1036,16 +1036,16 @@ impl Ledgers {
     /// Gives back what was drawn and not used. Open leases are charged in full, as by a crash.
     pub(crate) fn close(&self) -> Result<()> {
         self.pay()?;
-        let mut books = lock(&self.books);
+        let mut pages = lock(&self.pages);
         let mut unused = Vec::new();
-        for (place, account) in &mut books.accounts {
+        for (place, account) in &mut pages.accounts {
             let free = account.free();
             if free > 0 {
                 unused.push((self.store_key(place), free));
             }
         }
         self.store.give_back(&unused)?;
-        for account in books.accounts.values_mut() {
+        for account in pages.accounts.values_mut() {
             let free = account.free().max(0);
             account.drawn -= free;
             account.exhausted = true;
@@ -1055,7 +1055,7 @@ impl Ledgers {
 
     /// `(drawn, reserved, settled)` of every account that this process has touched, by store key.
     pub fn totals(&self) -> BTreeMap<AccountKey, (i64, i64, i64)> {
-        lock(&self.books)
+        lock(&self.pages)
             .accounts
             .iter()
             .map(|(place, account)| {
@@ -1066,7 +1066,7 @@ impl Ledgers {
 
     /// How many leases are open.
     pub fn open_leases(&self) -> usize {
-        lock(&self.books).open
+        lock(&self.pages).open
     }
 }
 
@@ -1121,7 +1121,7 @@ mod tests {
         block = 50
     "#;
 
-    impl Ledgers {
+    impl Books {
         fn over(&self, id: &str, ending: Ending, now: Now) -> Result<Outcome> {
             self.end(id, ending, None, now).map(|(outcome, _)| outcome)
         }
@@ -1156,16 +1156,16 @@ mod tests {
         assert_eq!(books.end(&lease, Ending::Cancel, Some(7), NOW).unwrap(), (outcome, None));
     }
 
-    fn ledgers(text: &str, store: Arc<dyn Store>) -> Ledgers {
-        Ledgers::new(Budgets::from_text(text).unwrap(), store, BOUNDS, NOW).unwrap()
+    fn opened(text: &str, store: Arc<dyn Store>) -> Books {
+        Books::new(Budgets::from_text(text).unwrap(), store, BOUNDS, NOW).unwrap()
     }
 
-    fn memory(text: &str) -> Ledgers {
-        ledgers(text, Arc::new(MemoryStore::default()))
+    fn memory(text: &str) -> Books {
+        opened(text, Arc::new(MemoryStore::default()))
     }
 
-    fn settled(ledgers: &Ledgers) -> Vec<(i64, i64)> {
-        ledgers.totals().values().map(|(_, reserved, settled)| (*reserved, *settled)).collect()
+    fn settled(books: &Books) -> Vec<(i64, i64)> {
+        books.totals().values().map(|(_, reserved, settled)| (*reserved, *settled)).collect()
     }
 
     #[test]
@@ -1225,7 +1225,7 @@ mod tests {
         let file = SqliteStore::open(&folder.path().join("kernel.sqlite")).unwrap();
         let stores: [Arc<dyn Store>; 2] = [Arc::new(MemoryStore::default()), Arc::new(file)];
         for store in stores {
-            let books = ledgers(HIERARCHY, store.clone());
+            let books = opened(HIERARCHY, store.clone());
             let lease = books.reserve(&who("acme", "a"), &[charge(10)], NOW).unwrap();
             let ended = books.settle(&lease, cost(20), NOW).unwrap();
             assert_eq!((ended.overrun, ended.barred), (true, false));
@@ -1237,31 +1237,31 @@ mod tests {
             // Others have what they had; so has the agent of this name elsewhere.
             books.reserve(&who("acme", "b"), &[charge(600)], NOW).unwrap();
             books.reserve(&who("other", "a"), &[charge(600)], NOW).unwrap();
-            let barred = |books: &Ledgers, now| {
+            let barred = |books: &Books, now| {
                 let refused = books.reserve(&who("acme", "a"), &[charge(1)], now);
                 matches!(refused, Err(Refused::Barred(_)))
             };
             assert!(barred(&books, NOW));
             books.close().unwrap();
             // It is durable, and ends with the windows: an hour, then a day.
-            let books = ledgers(HIERARCHY, store.clone());
+            let books = opened(HIERARCHY, store.clone());
             assert!(barred(&books, NOW) && barred(&books, later(3_600_000)));
             books.reserve(&who("acme", "a"), &[charge(1)], later(86_400_000)).unwrap();
             books.forget_windows(later(3 * 86_400_000)).unwrap();
-            assert!(lock(&books.books).barred.is_empty());
-            assert!(ledgers(HIERARCHY, store.clone()).books.lock().unwrap().barred.is_empty());
+            assert!(lock(&books.pages).barred.is_empty());
+            assert!(opened(HIERARCHY, store.clone()).pages.lock().unwrap().barred.is_empty());
         }
     }
 
     #[test]
     fn who_is_barred_can_be_forgiven() {
         let store = Arc::new(MemoryStore::default());
-        let books = ledgers(HIERARCHY, store.clone());
+        let books = opened(HIERARCHY, store.clone());
         let bar = |tenant: &str| {
             let lease = books.reserve(&who(tenant, "a"), &[charge(1)], NOW).unwrap();
             assert!(books.settle(&lease, cost(5), NOW).unwrap().barred);
         };
-        let barred = |books: &Ledgers, tenant: &str| {
+        let barred = |books: &Books, tenant: &str| {
             books.reserve(&who(tenant, "a"), &[charge(1)], NOW).is_err()
         };
         for (tenant, who) in [("acme", "acme"), ("", "acme")] {
@@ -1270,7 +1270,7 @@ mod tests {
             books.forgive(tenant, "b").unwrap();
             assert!(barred(&books, "acme"));
             books.forgive(tenant, "a").unwrap();
-            assert!(!barred(&books, "acme") && !barred(&ledgers(HIERARCHY, store.clone()), "acme"));
+            assert!(!barred(&books, "acme") && !barred(&opened(HIERARCHY, store.clone()), "acme"));
         }
         bar("acme");
         store.break_down(true);
@@ -1282,14 +1282,14 @@ mod tests {
     #[test]
     fn who_is_barred_stays_so_when_that_could_not_be_written() {
         let store = Arc::new(MemoryStore::default());
-        let books = ledgers(HIERARCHY, store.clone());
+        let books = opened(HIERARCHY, store.clone());
         let lease = books.reserve(&who("acme", "a"), &[charge(1)], NOW).unwrap();
         store.break_down(true);
         assert!(matches!(books.settle(&lease, cost(9), NOW), Err(KernelError::Unavailable(_))));
         assert!(books.reserve(&who("acme", "a"), &[charge(1)], NOW).is_err());
         store.break_down(false);
         assert!(books.settle(&lease, cost(9), NOW).unwrap().barred);
-        let again = ledgers(HIERARCHY, store);
+        let again = opened(HIERARCHY, store);
         let refused = again.reserve(&who("acme", "a"), &[charge(1)], NOW);
         assert!(matches!(refused, Err(Refused::Barred(_))));
     }
@@ -1302,7 +1302,7 @@ mod tests {
     #[test]
     fn an_overrun_is_charged_and_blocks() {
         let store = Arc::new(MemoryStore::default());
-        let books = ledgers(&trusting(), store.clone());
+        let books = opened(&trusting(), store.clone());
         let lease = books.reserve(&who("acme", "a"), &[charge(500)], NOW).unwrap();
         let actual = BTreeMap::from([("usd_micros".to_owned(), 5_000)]);
         assert!(books.settle(&lease, actual, NOW).unwrap().overrun);
@@ -1311,7 +1311,7 @@ mod tests {
             Err(Refused::Exceeded(_))
         ));
         // It is durable: a new process knows.
-        let again = ledgers(HIERARCHY, store);
+        let again = opened(HIERARCHY, store);
         assert!(matches!(
             again.reserve(&who("acme", "b"), &[charge(1)], NOW),
             Err(Refused::Exceeded(_))
@@ -1322,7 +1322,7 @@ mod tests {
     #[test]
     fn an_overrun_that_could_not_be_written_is_written_later() {
         let store = Arc::new(MemoryStore::default());
-        let books = ledgers(&trusting(), store.clone());
+        let books = opened(&trusting(), store.clone());
         let lease = books.reserve(&who("acme", "a"), &[charge(500)], NOW).unwrap();
         let actual = BTreeMap::from([("usd_micros".to_owned(), 5_000)]);
         books.reserve(&who("other", "a"), &[charge(1)], NOW).unwrap();
@@ -1340,7 +1340,7 @@ mod tests {
         store.break_down(false);
         assert!(books.settle(&lease, actual.clone(), NOW).unwrap().overrun);
         assert!(books.settle(&lease, actual, NOW).unwrap().overrun);
-        let again = ledgers(HIERARCHY, store.clone());
+        let again = opened(HIERARCHY, store.clone());
         assert!(matches!(
             again.reserve(&who("acme", "b"), &[charge(1)], NOW),
             Err(Refused::Exceeded(_))
@@ -1387,7 +1387,7 @@ mod tests {
     fn no_amount_fills_more_than_its_account() {
         let folder = tempfile::tempdir().unwrap();
         let store = Arc::new(SqliteStore::open(&folder.path().join("kernel.sqlite")).unwrap());
-        let books = ledgers(&trusting(), store.clone());
+        let books = opened(&trusting(), store.clone());
         let refused = books.reserve(&who("acme", "a"), &[charge(MAX_INTEGER + 1)], NOW);
         assert!(matches!(refused, Err(Refused::Exceeded(_))));
         let leases: Vec<_> =
@@ -1441,7 +1441,7 @@ mod tests {
     fn a_crash_loses_headroom_and_a_clean_close_does_not() {
         let store = Arc::new(MemoryStore::default());
         let spend = |amount| {
-            let books = ledgers(HIERARCHY, store.clone());
+            let books = opened(HIERARCHY, store.clone());
             let lease = books.reserve(&who("acme", "a"), &[charge(amount)], NOW)?;
             books.settle(&lease, BTreeMap::new(), NOW).unwrap();
             Ok::<_, Refused>(books)
@@ -1451,7 +1451,7 @@ mod tests {
         assert!(matches!(spend(551), Err(Refused::Exceeded(_))));
         let store = Arc::new(MemoryStore::default());
         for _ in 0..60 {
-            let books = ledgers(HIERARCHY, store.clone());
+            let books = opened(HIERARCHY, store.clone());
             books.reserve(&who("acme", "a"), &[charge(10)], NOW).unwrap();
             books.close().unwrap();
             assert!(
@@ -1459,7 +1459,7 @@ mod tests {
                 "closed is closed"
             );
         }
-        let books = ledgers(HIERARCHY, store);
+        let books = opened(HIERARCHY, store);
         assert!(matches!(
             books.reserve(&who("acme", "a"), &[charge(1)], NOW),
             Err(Refused::Exceeded(_))
@@ -1469,7 +1469,7 @@ mod tests {
     #[test]
     fn a_store_that_fails_refuses() {
         let store = Arc::new(MemoryStore::default());
-        let books = ledgers(HIERARCHY, store.clone());
+        let books = opened(HIERARCHY, store.clone());
         store.break_down(true);
         assert!(matches!(books.reserve(&who("a", "b"), &[charge(1)], NOW), Err(Refused::Store(_))));
         store.break_down(false);
@@ -1477,10 +1477,10 @@ mod tests {
         assert_eq!(books.open_leases(), 1);
     }
 
-    fn bounded(entries: usize) -> Ledgers {
+    fn bounded(entries: usize) -> Books {
         let bounds = Bounds { entries, ..BOUNDS };
         let budgets = Budgets::from_text(HIERARCHY).unwrap();
-        Ledgers::new(budgets, Arc::new(MemoryStore::default()), bounds, NOW).unwrap()
+        Books::new(budgets, Arc::new(MemoryStore::default()), bounds, NOW).unwrap()
     }
 
     #[test]
@@ -1510,7 +1510,7 @@ mod tests {
             let lease = books.reserve(&who("t", "a"), &[charge(1)], NOW).unwrap();
             books.cancel(&lease, NOW).unwrap();
         }
-        assert!(lock(&books.books).expiry.len() < 2_000);
+        assert!(lock(&books.pages).expiry.len() < 2_000);
         let late = later(BOUNDS.lease_ms);
         books.reserve(&who("t", "a"), &[charge(1)], late).unwrap();
         assert!(matches!(books.cancel(&open, late), Err(KernelError::LeaseConflict(_))));
@@ -1580,7 +1580,7 @@ mod tests {
 
     /// Many threads, random amounts and endings: no account ever exceeds its cap, and in the end what is
     /// settled is what the outcomes said.
-    fn race(books: &Ledgers, reservations: usize, seed: u64) -> usize {
+    fn race(books: &Books, reservations: usize, seed: u64) -> usize {
         let threads = 8;
         let granted = std::sync::atomic::AtomicUsize::new(0);
         let charged = Mutex::new(BTreeMap::<String, i64>::new());
@@ -1671,7 +1671,7 @@ mod tests {
     fn racing_reservations_on_a_file() {
         let folder = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(&folder.path().join("kernel.sqlite")).unwrap();
-        let books = ledgers(RACED, Arc::new(store));
+        let books = opened(RACED, Arc::new(store));
         let wanted =
             std::env::var("SIFT_FILE_RACES").ok().and_then(|n| n.parse().ok()).unwrap_or(2_000);
         assert!(race(&books, wanted, 2) > 100);

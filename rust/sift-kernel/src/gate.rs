@@ -269,7 +269,7 @@ impl Gate for Local {
     }
 
     fn totals(&self) -> Result<Totals> {
-        Ok(self.kernel.ledgers().totals())
+        Ok(self.kernel.books().totals())
     }
 
     fn shadow_counters(&self) -> Result<Vec<ShadowCounters>> {

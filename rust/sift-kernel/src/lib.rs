@@ -18,8 +18,8 @@ mod config;
 mod decisions;
 mod error;
 mod gate;
-mod journal;
 mod kernel;
+mod ledger;
 mod nonce;
 mod opening;
 mod permit;
@@ -38,7 +38,7 @@ mod wire;
 
 pub use approval::{ApprovalRecord, ApprovalState, Sealed, Signed, Verdict};
 pub use budget::{
-    Bounds, Budgets, Charge, LeaseState, Ledgers, Limit, Only, Outcome, Rate, Refused, Scope, Who,
+    Books, Bounds, Budgets, Charge, LeaseState, Limit, Only, Outcome, Rate, Refused, Scope, Who,
 };
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use codec::to_json;
@@ -48,10 +48,10 @@ pub use config::{
 };
 pub use error::{KernelError, Result, StoreError};
 pub use gate::{Answer, Gate, Local, Totals};
-pub use journal::{Journal, JournalError, LedgerJournal, MemoryJournal, Pending, Placed, Told};
 pub use kernel::{
     ArgumentScanner, Authorization, Decision, Durable, Kernel, Parts, Status, TaintSource,
 };
+pub use ledger::{DiskLedger, Ledger, LedgerError, MemoryLedger, Pending, Placed, Told};
 pub use nonce::NONCE_BYTES;
 pub use opening::Openings;
 pub use permit::{Permit, Register};

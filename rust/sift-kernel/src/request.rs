@@ -1,6 +1,7 @@
 //! An action request, its stamp, and the bytes that a credential proves.
 
 use std::fmt;
+use std::ops::Range;
 
 use sift_ledger::hex;
 use sift_ledger::jcs::write_text;
@@ -178,6 +179,11 @@ impl ActionRequest {
     ///
     /// Errors: arguments that have no canonical form.
     pub fn canonical(&self) -> Result<Vec<u8>> {
+        Ok(self.canonical_parts()?.0)
+    }
+
+    /// As [`Self::canonical`], and where in it the arguments are.
+    pub(crate) fn canonical_parts(&self) -> Result<(Vec<u8>, Range<usize>)> {
         let mut out = Vec::with_capacity(512);
         let text = |out: &mut Vec<u8>, name: &str, value: &str| {
             out.extend_from_slice(name.as_bytes());
@@ -186,7 +192,9 @@ impl ActionRequest {
         // In the order of the names, and only those that are there.
         text(&mut out, "{\"agent\":", &self.agent);
         out.extend_from_slice(b",\"args\":");
+        let from = out.len();
         canonical::write(&self.args, &mut out)?;
+        let args = from..out.len();
         if let Some(conversation) = &self.conversation {
             text(&mut out, ",\"conversation\":", conversation);
         }
@@ -217,7 +225,7 @@ impl ActionRequest {
         text(&mut out, ",\"tenant\":", &self.tenant);
         text(&mut out, ",\"tool\":", &self.tool);
         out.push(b'}');
-        Ok(out)
+        Ok((out, args))
     }
 
     /// What the action is known by: SHA-256 of the canonical bytes.
@@ -328,9 +336,10 @@ mod tests {
     #[test]
     fn the_action_is_canonical_json() {
         for (field, one) in others() {
-            let bytes = one.canonical().unwrap();
-            let again = jcs::to_vec(&jcs::Value::parse(&bytes).unwrap()).unwrap();
-            assert_eq!(bytes, again, "{field}");
+            let (bytes, args) = one.canonical_parts().unwrap();
+            let action = jcs::Value::parse(&bytes).unwrap();
+            assert_eq!(bytes, jcs::to_vec(&action).unwrap(), "{field}");
+            assert_eq!(bytes[args], jcs::to_vec(action.get("args").unwrap()).unwrap(), "{field}");
         }
     }
 

@@ -9,7 +9,7 @@ use crate::budget::Budgets;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::{KernelError, Result};
-use crate::journal::Journal;
+use crate::ledger::Ledger;
 use crate::store::{Before, Mark};
 
 /// How often the wall clock is noted in the store, milliseconds.
@@ -40,9 +40,9 @@ pub(crate) fn check_ledger(before: &Before, size: Option<u64>) -> Result<()> {
 const TAIL: u64 = 32;
 
 /// Whether the store is the one that the newest receipts were made with, and knows of all that they know of.
-pub(crate) fn check_store(journal: &dyn Journal, mark: Mark<'_>) -> Result<()> {
+pub(crate) fn check_store(ledger: &dyn Ledger, mark: Mark<'_>) -> Result<()> {
     let wrong = |what: &str| Err(KernelError::Unavailable(what.to_owned()));
-    for entry in journal.tail(TAIL).map_err(|error| KernelError::Unavailable(error.to_string()))? {
+    for entry in ledger.tail(TAIL).map_err(|error| KernelError::Unavailable(error.to_string()))? {
         let Ok(statement) = Statement::of(&entry) else {
             return wrong("the ledger ends with what is no receipt: it is not that of a kernel");
         };

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
 use sift_kernel::{
-    Authorization, Budgets, Config, Decision, Kernel, KernelError, LedgerJournal, MemoryStore,
-    Parts, Status, Subject, SystemClock,
+    Authorization, Budgets, Config, Decision, DiskLedger, Kernel, KernelError, MemoryStore, Parts,
+    Status, Subject, SystemClock,
 };
 use sift_ledger::keys::Keyring;
 use sift_ledger::log::{Log, LogConfig};
@@ -51,7 +51,7 @@ fn over(folder: &Path, disk: &Sim, store: &Arc<MemoryStore>) -> Result<Kernel, S
         policy: Policy::load(folder).unwrap(),
         receipt_key: key(1),
         store: store.clone(),
-        journal: Arc::new(LedgerJournal::over(log)),
+        ledger: Arc::new(DiskLedger::over(log)),
         clock: Arc::new(SystemClock),
         scanner: None,
         taint: None,

@@ -1,4 +1,4 @@
-//! The kernel as a whole, with time, store and journal that can be told to fail.
+//! The kernel as a whole, with time, store and ledger that can be told to fail.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic in a test is its report")]
 
 use std::collections::BTreeMap;
@@ -8,9 +8,8 @@ use sha2::{Digest, Sha256};
 use sift_kernel::{
     sign, ActionRequest, ApprovalRecord, ApprovalState, ArgumentScanner, Authorization, Before,
     Budgets, Clock, Config, Credential, Decision, Elevation, Kernel, KernelError, LeaseState,
-    ManualClock, MemoryJournal, MemoryStore, Openings, Parts, Permit, Proof, Register,
-    SessionGrant, Stamp, Status, Store, Subject, TaintBounds, TaintMemory, TaintSource, Trace,
-    Verdict,
+    ManualClock, MemoryLedger, MemoryStore, Openings, Parts, Permit, Proof, Register, SessionGrant,
+    Stamp, Status, Store, Subject, TaintBounds, TaintMemory, TaintSource, Trace, Verdict,
 };
 use sift_ledger::dsse::Envelope;
 use sift_ledger::hex;
@@ -156,7 +155,7 @@ struct Bench {
     kernel: Kernel,
     clock: Arc<ManualClock>,
     store: Arc<MemoryStore>,
-    journal: Arc<MemoryJournal>,
+    ledger: Arc<MemoryLedger>,
 }
 
 fn open_with(
@@ -176,7 +175,7 @@ fn open_full(
     scanner: Option<Arc<dyn ArgumentScanner>>,
     taint: Option<Arc<dyn TaintSource>>,
 ) -> Result<Bench, KernelError> {
-    let journal = Arc::new(MemoryJournal::default());
+    let ledger = Arc::new(MemoryLedger::default());
     let kernel = Kernel::from_parts(Parts {
         config: Config::from_text(config)?,
         keys: keys(),
@@ -184,12 +183,12 @@ fn open_full(
         policy: Policy::from_texts(tools, &[("acme.cedar", POLICY)]).unwrap(),
         receipt_key: private("kernel-1"),
         store: store.clone(),
-        journal: journal.clone(),
+        ledger: ledger.clone(),
         clock: clock.clone(),
         scanner,
         taint,
     })?;
-    Ok(Bench { kernel, clock, store, journal })
+    Ok(Bench { kernel, clock, store, ledger })
 }
 
 fn bench() -> Bench {
@@ -262,7 +261,7 @@ fn an_action_from_request_to_settlement() {
         outcome.charged.iter().map(|charge| charge.amount).collect::<Vec<_>>(),
         [1_000_000, 1]
     );
-    assert_eq!(durable.receipt, *bench.journal.entries()[0]);
+    assert_eq!(durable.receipt, *bench.ledger.entries()[0]);
     let receipt = String::from_utf8_lossy(&durable.receipt).into_owned();
     assert!(!receipt.contains("o-1"), "arguments are not in receipts");
 }
@@ -281,7 +280,7 @@ fn twenty_at_once_and_one_permit() {
     let allowed = answers.iter().filter(|answer| answer.decision == Decision::Allow).count();
     let replayed = answers.iter().filter(|answer| answer.reason == "replayed").count();
     assert_eq!((allowed, replayed), (1, 19));
-    assert_eq!(bench.journal.entries().len(), 1);
+    assert_eq!(bench.ledger.entries().len(), 1);
 }
 
 #[test]
@@ -349,8 +348,8 @@ fn strangers_change_nothing() {
     ] {
         denied(&bench.kernel.authorize(&other, &good, None), reason);
     }
-    assert!(bench.journal.entries().is_empty());
-    assert!(bench.kernel.ledgers().totals().is_empty());
+    assert!(bench.ledger.entries().is_empty());
+    assert!(bench.kernel.books().totals().is_empty());
     // The nonce is still good.
     assert_eq!(bench.kernel.authorize(&request, &good, None).decision, Decision::Allow);
 }
@@ -372,10 +371,10 @@ fn what_is_known_and_not_allowed_is_recorded() {
         ),
         (refund(200_000), "no_permit"),
     ] {
-        let before = bench.journal.entries().len();
+        let before = bench.ledger.entries().len();
         let answer = bench.ask(&request);
         denied(&answer, reason);
-        assert_eq!(bench.journal.entries().len(), before + 1, "{reason}");
+        assert_eq!(bench.ledger.entries().len(), before + 1, "{reason}");
         assert!(bench.kernel.durable(&answer).unwrap().unwrap().permit.is_none());
     }
 }
@@ -399,7 +398,7 @@ fn an_agent_that_says_too_much_is_barred_from_the_budget_until_it_is_reinstated(
     let cost = BTreeMap::from([("usd_micros".to_owned(), (1_i64 << 53) - 1)]);
     let outcome = bench.kernel.settle(answer.lease.as_deref().unwrap(), cost).unwrap();
     assert!(outcome.overrun && outcome.barred);
-    let settled = Statement::of(bench.journal.entries().last().unwrap()).unwrap();
+    let settled = Statement::of(bench.ledger.entries().last().unwrap()).unwrap();
     let details = settled.predicate.get("details").unwrap();
     for name in ["barred", "overrun"] {
         assert_eq!(details.get(name), Some(&sift_ledger::jcs::Value::Bool(true)));
@@ -614,7 +613,7 @@ fn recorded_whole(bench: &Bench, request: &ActionRequest) -> (Authorization, Vec
     let used = bench.kernel.authorize(request, &bench.sign(request), Some(&id));
     bench.kernel.settle(used.lease.as_deref().unwrap(), BTreeMap::new()).unwrap();
     let statements: Vec<_> =
-        bench.journal.entries().iter().map(|entry| Statement::of(entry).unwrap()).collect();
+        bench.ledger.entries().iter().map(|entry| Statement::of(entry).unwrap()).collect();
     assert_eq!(statements.len(), 5);
     (used, statements)
 }
@@ -625,7 +624,7 @@ fn nobody_finds_arguments_by_trying_them() {
     let request = refund(6_000);
     let (_, statements) = recorded_whole(&bench, &request);
     let payloads: Vec<String> = bench
-        .journal
+        .ledger
         .entries()
         .iter()
         .map(|entry| String::from_utf8(Envelope::parse(entry).unwrap().payload).unwrap())
@@ -700,7 +699,7 @@ fn racing_uses_of_an_approval_and_one_permit() {
         all.into_iter().map(|one| one.join().unwrap()).sum()
     });
     assert_eq!(allowed, 1);
-    assert_eq!(bench.kernel.ledgers().open_leases(), 1, "the others reserved nothing");
+    assert_eq!(bench.kernel.books().open_leases(), 1, "the others reserved nothing");
 }
 
 #[test]
@@ -772,11 +771,11 @@ fn every_failure_denies_and_says_so() {
         denied(&answer, reason);
         assert_eq!(answer.status, Status::Error, "{reason}");
     };
-    bench.journal.break_down(true);
+    bench.ledger.break_down(true);
     broken(bench.ask(&refund(1)), "ledger_unavailable");
     broken(bench.ask(&refund(6_000)), "ledger_unavailable");
-    bench.journal.break_down(false);
-    assert_eq!(bench.kernel.ledgers().open_leases(), 0, "nothing is left reserved");
+    bench.ledger.break_down(false);
+    assert_eq!(bench.kernel.books().open_leases(), 0, "nothing is left reserved");
     bench.store.break_down(true);
     broken(bench.ask(&refund(5_000)), "store_unavailable");
     broken(bench.ask(&refund(7_000)), "store_unavailable");
@@ -980,7 +979,7 @@ fn an_action_is_handed_out_or_cancelled_and_never_both() {
     for _ in 0..2 {
         let durable = bench.kernel.durable(&answer).unwrap().unwrap();
         assert!(durable.permit.is_none(), "what was given back is not permitted");
-        assert_eq!(durable.receipt, *bench.journal.entries()[0]);
+        assert_eq!(durable.receipt, *bench.ledger.entries()[0]);
     }
     // Everything of the budget is there again; once the permit is out, it is not.
     for _ in 0..2 {
@@ -1327,12 +1326,12 @@ fn a_signature_that_cannot_be_recorded_does_not_count() {
     let bench = bench();
     let request = refund(6_000);
     let id = bench.ask(&request).approval.unwrap();
-    bench.journal.break_down(true);
+    bench.ledger.break_down(true);
     assert!(matches!(
         bench.approve(&id, "ben", Verdict::Approve),
         Err(KernelError::Unavailable(_))
     ));
-    bench.journal.break_down(false);
+    bench.ledger.break_down(false);
     assert!(bench.kernel.approval(&id).unwrap().unwrap().signatures.is_empty());
     assert_eq!(bench.approve(&id, "ben", Verdict::Approve).unwrap(), ApprovalState::Pending);
 }
@@ -1415,7 +1414,7 @@ fn actions_of_one_moment_are_undone_in_their_order() {
 
 /// Events of the receipts from a place on, with what they say became of it.
 fn events(bench: &Bench, from: usize) -> Vec<String> {
-    let entries = bench.journal.entries();
+    let entries = bench.ledger.entries();
     entries[from..]
         .iter()
         .map(|entry| {
@@ -1454,7 +1453,7 @@ fn whatever_widens_narrows_or_ends_something_has_a_receipt() {
             "settlement unknown",
         ]
     );
-    let entries = bench.journal.entries();
+    let entries = bench.ledger.entries();
     let revoked = Statement::of(&entries[2]).unwrap();
     assert_eq!(revoked.text("session"), Some("s-none"));
     assert_eq!((revoked.text("tenant"), revoked.text("agent")), (Some("acme"), Some("bot")));
@@ -1476,7 +1475,7 @@ fn what_cannot_be_recorded_widens_nothing_and_is_said_again() {
     let answer = bench.ask(&refund(1));
     let lease = answer.lease.unwrap();
     let agent = Subject::agent("acme", "bot");
-    bench.journal.break_down(true);
+    bench.ledger.break_down(true);
     for _ in 0..2 {
         let ended = bench.kernel.cancel(&lease);
         assert!(matches!(ended, Err(KernelError::Unavailable(_))));
@@ -1488,7 +1487,7 @@ fn what_cannot_be_recorded_widens_nothing_and_is_said_again() {
     let more = Elevation { tools: ["refund".to_owned()].into(), ..elevation("e2") };
     let more = more.sign("kernel.acme", "sam", &private("sam")).unwrap();
     assert!(matches!(bench.kernel.elevate(&more), Err(KernelError::Unavailable(_))));
-    bench.journal.break_down(false);
+    bench.ledger.break_down(false);
     bench.kernel.reinstate(&agent).unwrap();
     bench.kernel.cancel(&lease).unwrap();
     let last = events(&bench, 3);

@@ -33,7 +33,7 @@ use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use crate::text;
+use crate::{signing, text};
 
 /// What a key may sign. A key serves one purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
@@ -550,7 +550,8 @@ impl PrivateKey {
 
     /// Signs (RFC 8032, pure Ed25519).
     pub fn sign(&self, message: &[u8]) -> [u8; 64] {
-        self.key.sign(message).to_bytes()
+        let pair = Zeroizing::new(self.key.to_keypair_bytes());
+        signing::sign(&pair, message).unwrap_or_else(|| self.key.sign(message).to_bytes())
     }
 
     /// The public half, 32 bytes.

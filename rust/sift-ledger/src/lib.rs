@@ -20,6 +20,8 @@ mod entry;
 mod head;
 mod journal;
 mod recovery;
+mod signal;
+mod signing;
 mod text;
 mod tree;
 mod writer;

@@ -7,13 +7,14 @@
 use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::thread::{self, JoinHandle, Thread, ThreadId};
+use std::thread::{self, JoinHandle, ThreadId};
 use std::time::{Duration, Instant};
 
 pub use crate::entry::Entry;
 use crate::journal;
 use crate::keys::{KeyError, Keyring, PrivateKey};
 use crate::merkle::{self, Hash};
+use crate::signal::Signal;
 use crate::storage::{Directory, OpenError, Storage};
 use crate::tiles::{TlogProof, MAX_ENTRY};
 pub use crate::writer::Core;
@@ -149,30 +150,19 @@ type Callback = Box<dyn FnOnce(Result<Durable, LogError>) + Send>;
 type Watcher = Box<dyn Fn(&Commit) + Send>;
 
 /// What a batch came to, and who is to be told.
-///
-/// Each waiting thread is parked and woken by itself: with one condition variable all of them would wake into
-/// the lock of the other ones.
 #[derive(Default)]
 struct Batch {
     result: OnceLock<Result<Commit, LogError>>,
-    waiting: Mutex<Waiters>,
-}
-
-#[derive(Default)]
-struct Waiters {
-    threads: Vec<Thread>,
-    callbacks: Vec<(u64, Callback)>,
+    done: Signal,
+    callbacks: Mutex<Vec<(u64, Callback)>>,
 }
 
 impl Batch {
     fn finish(&self, result: Result<Commit, LogError>) {
-        // Before the lock: whoever enters later finds it, and whoever entered before is in the list.
+        // Before the lock: who enters later finds it, and who entered before is in the list.
         let result = self.result.get_or_init(|| result);
-        let Waiters { threads, callbacks } = std::mem::take(&mut *lock(&self.waiting));
-        for thread in threads {
-            thread.unpark();
-        }
-        for (offset, callback) in callbacks {
+        self.done.raise();
+        for (offset, callback) in std::mem::take(&mut *lock(&self.callbacks)) {
             contained(|| callback(durable_at(result, offset)));
         }
     }
@@ -180,24 +170,12 @@ impl Batch {
     /// The result, or nothing when the deadline comes first.
     fn wait(&self, timeout: Duration) -> Option<&Result<Commit, LogError>> {
         let start = Instant::now();
-        let this = thread::current();
-        {
-            let mut waiting = lock(&self.waiting);
-            if self.result.get().is_none() {
-                waiting.threads.push(this.clone());
-            }
-        }
         loop {
             if let Some(result) = self.result.get() {
                 return Some(result);
             }
-            let Some(left) = timeout.checked_sub(start.elapsed()).filter(|left| !left.is_zero())
-            else {
-                lock(&self.waiting).threads.retain(|one| one.id() != this.id());
-                return self.result.get();
-            };
-            // Returns early now and then; a token that somebody else left does the same.
-            thread::park_timeout(left);
+            let left = timeout.checked_sub(start.elapsed()).filter(|left| !left.is_zero())?;
+            self.done.wait(left);
         }
     }
 }
@@ -245,10 +223,10 @@ impl Ticket {
     /// The callback must be quick and must not wait for the log.
     pub fn on_done(&self, callback: impl FnOnce(Result<Durable, LogError>) + Send + 'static) {
         let result = {
-            let mut waiting = lock(&self.batch.waiting);
+            let mut callbacks = lock(&self.batch.callbacks);
             match self.batch.result.get() {
                 None => {
-                    waiting.callbacks.push((self.offset, Box::new(callback)));
+                    callbacks.push((self.offset, Box::new(callback)));
                     return;
                 }
                 Some(result) => durable_at(result, self.offset),

@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -712,6 +711,11 @@ impl Authorization {
         // Two waits for the same receipt have the same answer; a permit may differ by nothing.
         let _ = self.durable.set(durable);
     }
+
+    /// Calls `told` on another thread when the receipt is durable or lost; false when there is nothing to wait for.
+    pub(crate) fn when_durable(&self, told: Box<dyn FnOnce() + Send>) -> bool {
+        self.durable.get().is_none() && self.kernel.when_durable(&self.core, told)
+    }
 }
 
 #[pymethods]
@@ -809,20 +813,6 @@ impl Authorization {
         Ok(())
     }
 
-    /// Calls `told()` from another thread when the receipt is durable or lost; false when there is nothing to
-    /// wait for.
-    fn _when_durable(&self, told: Py<PyAny>) -> PyResult<bool> {
-        if self.durable.get().is_some() {
-            return Ok(false);
-        }
-        let sender = notifier()?;
-        let told = Box::new(move || {
-            // Nobody listens when the interpreter is on its way out; then nobody waits either.
-            let _ = sender.send(told);
-        });
-        Ok(self.kernel.when_durable(&self.core, told))
-    }
-
     /// A coroutine that gives the receipt once it is durable.
     fn durable<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         slf.py().import("sift_fast.kernel")?.call_method1("_durable", (slf,))
@@ -858,40 +848,6 @@ impl Authorization {
             self.core.reason
         )
     }
-}
-
-/// Where callbacks go that Python waits for: a thread of their own makes the calls, since whoever commits
-/// receipts must not wait for the interpreter.
-fn notifier() -> PyResult<Sender<Py<PyAny>>> {
-    static NOTIFIER: Mutex<Option<(u32, Sender<Py<PyAny>>)>> = Mutex::new(None);
-    let mut notifier = NOTIFIER.lock().unwrap_or_else(PoisonError::into_inner);
-    let process = std::process::id();
-    if let Some((owner, sender)) = &*notifier {
-        // A forked child has the sender and not the thread.
-        if *owner == process {
-            return Ok(sender.clone());
-        }
-    }
-    let (sender, receiver) = mpsc::channel::<Py<PyAny>>();
-    std::thread::Builder::new()
-        .name("sift-fast-durable".to_owned())
-        .spawn(move || {
-            while let Ok(first) = receiver.recv() {
-                let waiting: Vec<_> = std::iter::once(first).chain(receiver.try_iter()).collect();
-                let attached = Python::try_attach(|py| {
-                    for told in waiting {
-                        // It wakes a loop and can only fail when that is closed.
-                        let _ = told.call0(py);
-                    }
-                });
-                if attached.is_none() {
-                    break;
-                }
-            }
-        })
-        .map_err(|error| errors::sift(format!("cannot start a thread: {error}")))?;
-    *notifier = Some((process, sender.clone()));
-    Ok(sender)
 }
 
 /// Looks into the arguments of an action with a scanner.

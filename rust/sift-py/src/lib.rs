@@ -30,6 +30,8 @@ mod stream;
 mod taint;
 mod text;
 mod vault;
+#[cfg(feature = "kernel")]
+mod waker;
 
 // Python aligns its objects to 16 bytes, whatever is in them: a searcher of `memchr`, which holds vectors of
 // 32 bytes, made streams crash.
@@ -91,6 +93,9 @@ mod _core {
     use crate::taint::Fingerprints;
     #[pymodule_export]
     use crate::vault::{decrypt, Key, Restorer, Vault};
+    #[cfg(feature = "kernel")]
+    #[pymodule_export]
+    use crate::waker::Waker;
 
     /// Refuses where nothing is tested, and makes `isinstance(x, collections.abc.Sequence)` true for what has
     /// all of its methods.

@@ -1,9 +1,10 @@
 //! Fingerprints without a memory: for those who keep them themselves, such as the action kernel.
 //!
 //! Values are those of the crate. Instead of runs of words there are *passages*: any [`PASSAGE`] letters and digits in
-//! a row, whatever stands between them and in either case. By winnowing (Schleimer, Wilkerson, Aiken, *Winnowing:
-//! local algorithms for document fingerprinting*, 2003) of rolling hashes (Karp, Rabin, 1987) over [`GRAM`] of them, of
-//! which each window keeps one, so that no passage of that length is missed and few hashes are kept.
+//! a row, whatever stands between them and in either case. Of what came in a gram of [`GRAM`] of them is kept at every
+//! [`APART`]th place, of what may repeat it every gram is looked up, so that no passage of that length is missed: as rsync
+//! finds blocks (Tridgell, Mackerras, *The rsync algorithm*, 1996). To choose by winnowing (Schleimer, Wilkerson, Aiken,
+//! 2003) kept one gram of five and hashed all of them, which is needed where both sides keep few.
 
 use super::text::BLOCK;
 #[cfg(target_arch = "x86_64")]
@@ -13,8 +14,12 @@ use super::{base64_runs, eight, fold, lower, percent, walk, Key, Take};
 /// Letters and digits that one hash is over.
 const GRAM: usize = 12;
 
-/// Hashes of which one is kept.
-pub(crate) const WINDOW: usize = 9;
+/// Letters from one gram that is kept to the next, at most.
+const APART: usize = 9;
+
+/// Letters from one gram that is kept to one that is kept because a line begins, at least: what is made of lines of one
+/// letter would keep every gram.
+const LEAST_APART: usize = 5;
 
 /// 1 for an ASCII letter or digit.
 const LETTER: [u8; 256] = {
@@ -27,11 +32,8 @@ const LETTER: [u8; 256] = {
     table
 };
 
-/// Grams that are hashed at a time: they stay in the first cache.
-const GRAMS: usize = 256;
-
 /// The shortest passage that is always found.
-pub const PASSAGE: usize = GRAM + WINDOW - 1;
+pub const PASSAGE: usize = GRAM + APART - 1;
 
 /// Makes fingerprints under a key of its own, so that nobody outside can choose texts that collide. A collision would
 /// name a source that is not one; it never hides one.
@@ -63,12 +65,25 @@ impl Prints {
         Self { key: Key::random() }
     }
 
-    /// Of what a source brought: about one for every five letters, and those of its values.
+    /// Of what a source brought: one for every nine letters and a few more, and those of its values.
+    ///
+    /// Grams are counted from the beginnings of lines, so that paragraphs which come again behind another text give the
+    /// same ones.
     pub fn of_source(&self, text: &str, mut take: impl FnMut(u64)) {
         let text = lower(text);
         walk(text.as_bytes(), self.key, &mut Values(&mut take));
-        let mut window = Window::new();
-        self.grams(&text, |grams| window.next(grams, &mut take));
+        let Letters { letters, lines } = self.letters(&text);
+        // Less than a passage is in every text.
+        if letters.len() < PASSAGE {
+            return;
+        }
+        let mut lines = lines.into_iter().peekable();
+        let mut at = 0;
+        while let Some(gram) = letters.get(at..at + GRAM) {
+            take(self.gram(gram));
+            while lines.next_if(|&line| line < at + LEAST_APART).is_some() {}
+            at = lines.next_if(|&line| line < at + APART).unwrap_or(at + APART);
+        }
     }
 
     /// Of what may repeat it: all of them, and those of what it says under percent signs or in base64.
@@ -76,7 +91,7 @@ impl Prints {
         let mut look = |text: &str| {
             let text = lower(text);
             walk(text.as_bytes(), self.key, &mut Values(&mut take));
-            self.grams(&text, |grams| grams.iter().for_each(|gram| take(gram.to_bits())));
+            self.letters(&text).letters.windows(GRAM).for_each(|gram| take(self.gram(gram)));
         };
         look(text);
         if let Some(decoded) = percent(text) {
@@ -87,42 +102,22 @@ impl Prints {
         }
     }
 
-    /// Hashes of all grams of a text that is in lower case, some at a time.
-    fn grams(&self, lower: &str, mut take: impl FnMut(&[f64])) {
-        let letters = self.letters(lower);
-        let mut hashes = [0.0; GRAMS];
-        let mut rest = letters.as_slice();
-        while rest.len() >= GRAM {
-            let count = (rest.len() - GRAM + 1).min(hashes.len());
-            for (hash, gram) in hashes.iter_mut().zip(rest.windows(GRAM)) {
-                *hash = self.gram(gram);
-            }
-            take(&hashes[..count]);
-            rest = &rest[count..];
-        }
-    }
-
-    /// One multiplication, which waits for nothing. A rolling hash (Karp, Rabin) has three, each of which waits for the
-    /// letter before: 4 us a KiB instead of 1.
-    ///
-    /// A positive number, neither zero nor infinite nor so small that a processor may take it for zero: the least of
-    /// several is an instruction for those, for integers of 64 bits twelve.
-    fn gram(&self, gram: &[u8]) -> f64 {
+    /// One multiplication. A rolling hash (Karp, Rabin, 1987) has three, each of which waits for the letter before.
+    fn gram(&self, gram: &[u8]) -> u64 {
         let (first, last) = gram.split_at(8);
         let mut four = [0; 4];
         four.copy_from_slice(last);
-        let last = u64::from(u32::from_le_bytes(four));
-        let hash = fold(eight(first) ^ self.key.0, last ^ self.key.1);
-        f64::from_bits(hash >> 2 | 1 << 52)
+        fold(eight(first) ^ self.key.0, u64::from(u32::from_le_bytes(four)) ^ self.key.1)
     }
 
-    /// Letters and digits of a text, a byte for each: those beyond ASCII are hashed to one.
-    fn letters(&self, lower: &str) -> Vec<u8> {
+    fn letters(&self, lower: &str) -> Letters {
         let mut out = vec![0_u8; lower.len()];
+        let mut lines = Vec::new();
         let (mut size, mut at) = (0, 0);
         while let Some(block) = lower.as_bytes().get(at..at + BLOCK) {
             #[cfg(target_arch = "x86_64")]
-            if let Some((read, written)) = wide::letters(&lower.as_bytes()[at..], &mut out[size..])
+            if let Some((read, written)) =
+                wide::letters(&lower.as_bytes()[at..], &mut out[size..], size, &mut lines)
             {
                 (at, size) = (at + read, size + written);
                 if read > 0 {
@@ -136,6 +131,9 @@ impl Prints {
                 for &byte in block {
                     free[count % BLOCK] = byte;
                     count += usize::from(LETTER[usize::from(byte)]);
+                    if byte == b'\n' {
+                        lines.push(size + count);
+                    }
                 }
                 size += count;
                 at += BLOCK;
@@ -143,14 +141,18 @@ impl Prints {
             }
             let end =
                 (at + BLOCK..).find(|&end| lower.is_char_boundary(end)).unwrap_or(lower.len());
-            for letter in lower[at..end].chars().filter(|letter| letter.is_alphanumeric()) {
-                out[size] = if letter.is_ascii() { letter as u8 } else { self.letter(letter) };
-                size += 1;
+            for letter in lower[at..end].chars() {
+                if letter.is_alphanumeric() {
+                    out[size] = if letter.is_ascii() { letter as u8 } else { self.letter(letter) };
+                    size += 1;
+                } else if letter == '\n' {
+                    lines.push(size);
+                }
             }
             at = end;
         }
         out.truncate(size);
-        out
+        Letters { letters: out, lines }
     }
 
     fn letter(&self, letter: char) -> u8 {
@@ -172,66 +174,11 @@ impl<F: FnMut(u64)> Take for Values<F> {
     fn word(&mut self, _: u64, _: usize) {}
 }
 
-/// Keeps the least hash of every window; not twice where the next keeps it as well.
-struct Window {
-    /// The last hashes of what came before, then those that came.
-    all: Vec<f64>,
-    kept: Vec<u64>,
-    last: u64,
-}
-
-impl Window {
-    fn new() -> Self {
-        Self {
-            all: Vec::with_capacity(GRAMS + WINDOW),
-            kept: vec![0; GRAMS + WINDOW + ROOM],
-            last: 0,
-        }
-    }
-
-    /// Takes the next hashes.
-    fn next(&mut self, hashes: &[f64], take: &mut impl FnMut(u64)) {
-        let Self { all, kept, last } = self;
-        all.extend_from_slice(hashes);
-        let Some(windows) = (all.len() + 1).checked_sub(WINDOW) else { return };
-        kept.resize((windows + ROOM).max(kept.len()), 0);
-        let mut tail = [0.0; WINDOW - 1];
-        tail.copy_from_slice(&all[windows..]);
-        let (mut read, mut count) = (0, 0);
-        #[cfg(target_arch = "x86_64")]
-        if let Some(done) = wide::least(all, kept, last) {
-            (read, count) = done;
-        }
-        count += least(&mut all[read..], &mut kept[count..], last);
-        kept[..count].iter().for_each(|&print| take(print));
-        all.clear();
-        all.extend_from_slice(&tail);
-    }
-}
-
-/// What may be written beyond the hashes that are kept.
-const ROOM: usize = 8;
-
-/// Writes the least of each window of hashes that is not that of the one before, whose least is `last`, and makes `last`
-/// that of the last window. Returns how many there are; the hashes are used up.
-fn least(all: &mut [f64], kept: &mut [u64], last: &mut u64) -> usize {
-    // The least of two, of four, of eight, of nine, for all windows at a time. To look whether each hash is less than
-    // the one that is kept is to guess: 5 us a KiB instead of 1.
-    for apart in [1, 2, 4, WINDOW - 8] {
-        for at in 0..all.len().saturating_sub(apart) {
-            let (one, other) = (all[at], all[at + apart]);
-            all[at] = if other < one { other } else { one };
-        }
-    }
-    let (mut count, mut before) = (0, *last);
-    for least in &all[..(all.len() + 1).saturating_sub(WINDOW)] {
-        let least = least.to_bits();
-        kept[count] = least;
-        count += usize::from(least != before);
-        before = least;
-    }
-    *last = before;
-    count
+/// Letters and digits of a text, a byte for each (those beyond ASCII are hashed to one), and before which of them lines
+/// begin.
+struct Letters {
+    letters: Vec<u8>,
+    lines: Vec<usize>,
 }
 
 #[cfg(test)]
@@ -254,28 +201,55 @@ mod tests {
     }
 
     #[test]
-    fn a_window_keeps_what_the_definition_says() {
+    fn grams_are_apart_as_the_definition_says() {
+        let prints = Prints::new();
         let mut seed = 1_u64;
-        for spread in [3, 10, u64::MAX] {
-            let hashes: Vec<u64> = (0..500)
-                .map(|_| {
-                    seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(99);
-                    (1 << 52) | ((seed >> 12) % spread)
-                })
-                .collect();
-            let mut wanted: Vec<u64> =
-                hashes.windows(WINDOW).map(|all| *all.iter().min().unwrap()).collect();
-            wanted.dedup();
-            let numbers: Vec<f64> = hashes.iter().map(|hash| f64::from_bits(*hash)).collect();
-            for size in [1, 3, WINDOW - 1, WINDOW, 100, 500] {
-                let mut window = Window::new();
+        let mut next = |below: u64| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(99);
+            (seed >> 33) % below
+        };
+        for line in [1, 4, 30, 1_000] {
+            for size in (0..60).chain([500]) {
+                let text: String = (0..size)
+                    .map(|_| match next(line) {
+                        0 => '\n',
+                        _ => ['a', 'Z', '7', ' ', 'ß', '.'][next(6) as usize],
+                    })
+                    .collect();
                 let mut kept = Vec::new();
-                for some in numbers.chunks(size) {
-                    window.next(some, &mut |print| kept.push(print));
+                prints.of_source(&text, |print| kept.push(print));
+                let letters: Vec<char> = text.chars().filter(|c| c.is_alphanumeric()).collect();
+                // Behind the values that digits apart from one another are.
+                let all: String = letters.iter().flat_map(|c| [*c, ' ']).collect();
+                let mut grams = Vec::new();
+                prints.of_argument(&all, |print| grams.push(print));
+                let count = (letters.len() + 1).saturating_sub(GRAM);
+                let grams = grams.split_off(grams.len() - count);
+                let places: Vec<usize> =
+                    (0..grams.len()).filter(|&place| kept.contains(&grams[place])).collect();
+                if letters.len() < PASSAGE {
+                    assert!(places.is_empty(), "{text:?}");
+                    continue;
                 }
-                assert_eq!(kept, wanted, "{spread} {size}");
+                assert_eq!(places.first(), Some(&0), "{text:?}");
+                assert!(places.windows(2).all(|two| two[1] - two[0] <= APART), "{text:?}");
+                assert!(grams.len() - places.last().unwrap() <= APART, "{text:?}");
+                assert!(places.len() <= letters.len() / LEAST_APART + 1, "{text:?}");
             }
         }
+    }
+
+    #[test]
+    fn what_comes_again_behind_another_text_gives_the_same() {
+        let prints = Prints::new();
+        let page: String =
+            (0..40).map(|n| format!("{} line of it, {}\n", n * 7_919, n * n)).collect();
+        let mut known = source(&prints, &page);
+        let before = known.len();
+        for header in ["Seen today: ", "a\nb\n", "One more time, as was asked for:\n\n"] {
+            known.extend(source(&prints, &format!("{header}{page}")));
+        }
+        assert!(known.len() < before + before / 4, "{before} {}", known.len());
     }
 
     #[test]
@@ -286,28 +260,24 @@ mod tests {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(99);
             seed >> 33
         };
-        for size in (0..60).chain([255, 256, 264, 300]) {
-            let hashes: Vec<f64> =
-                (0..size).map(|_| f64::from_bits((1 << 52) | (next() % 50))).collect();
-            let (mut kept, mut last) = (vec![0; size + ROOM], 7);
-            let (mut wanted, mut wanted_last) = (vec![0; size + ROOM], 7);
-            let Some((read, written)) = wide::least(&hashes, &mut kept, &mut last) else { return };
-            assert!(read % wide::LANES == 0 && size < read + wide::LANES + WINDOW - 1);
-            let count =
-                written + least(&mut hashes[read..].to_vec(), &mut kept[written..], &mut last);
-            let all = least(&mut hashes.clone(), &mut wanted, &mut wanted_last);
-            assert_eq!((&kept[..count], last), (&wanted[..all], wanted_last), "{size}");
-
-            let text: Vec<u8> = (0..size * 3)
+        for size in (0..180).chain([765, 768, 900]) {
+            let text: Vec<u8> = (0..size)
                 .map(|_| (next() % if size % 2 == 0 { 128 } else { 129 }) as u8)
                 .map(|byte| byte.to_ascii_lowercase())
                 .collect();
-            let mut out = vec![0; text.len()];
-            let (read, written) = wide::letters(&text, &mut out).unwrap_or_default();
+            let (mut out, mut lines) = (vec![0; text.len()], Vec::new());
+            let Some((read, written)) = wide::letters(&text, &mut out, 3, &mut lines) else {
+                return;
+            };
             assert!(text[read..].get(..BLOCK).is_none_or(|block| !block.is_ascii()));
             let wanted: Vec<u8> =
                 text[..read].iter().copied().filter(u8::is_ascii_alphanumeric).collect();
             assert_eq!(out[..written], wanted);
+            let before =
+                |end: usize| text[..end].iter().filter(|b| b.is_ascii_alphanumeric()).count();
+            let breaks: Vec<usize> =
+                (0..read).filter(|&at| text[at] == b'\n').map(|at| 3 + before(at)).collect();
+            assert_eq!(lines, breaks);
         }
     }
 

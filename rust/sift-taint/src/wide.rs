@@ -1,6 +1,4 @@
-//! The same by AVX-512: what is done for every byte or every gram, 64 bytes or eight grams at a time.
-//!
-//! Half of what the fingerprints of a KiB take without (`taint_speed`); of what is left most is multiplication.
+//! The same by AVX-512: what is done for every byte, 64 bytes at a time.
 
 #![allow(
     unsafe_code,
@@ -8,18 +6,13 @@
 )]
 
 use std::arch::x86_64::{
-    __m512i, _mm512_alignr_epi64, _mm512_castpd_si512, _mm512_cmpeq_epi8_mask,
-    _mm512_cmplt_epu8_mask, _mm512_cmpneq_epi64_mask, _mm512_loadu_pd, _mm512_loadu_si512,
-    _mm512_maskz_compress_epi64, _mm512_maskz_compress_epi8, _mm512_min_pd, _mm512_movepi8_mask,
-    _mm512_set1_epi64, _mm512_set1_epi8, _mm512_storeu_si512, _mm512_sub_epi8,
+    __m512i, _mm512_cmpeq_epi8_mask, _mm512_cmplt_epu8_mask, _mm512_loadu_si512,
+    _mm512_maskz_compress_epi8, _mm512_movepi8_mask, _mm512_set1_epi8, _mm512_storeu_si512,
+    _mm512_sub_epi8,
 };
 use std::sync::LazyLock;
 
-use crate::prints::WINDOW;
 use crate::text::{Kinds, BLOCK};
-
-/// Grams of which one instruction finds the least.
-pub(crate) const LANES: usize = 8;
 
 static AVAILABLE: LazyLock<bool> = LazyLock::new(|| {
     std::arch::is_x86_feature_detected!("avx512f")
@@ -50,16 +43,27 @@ fn kinds_wide(block: &[u8; BLOCK]) -> Kinds {
     }
 }
 
-/// Copies letters and digits of ASCII text in lower case, in whole blocks, up to the first that is not ASCII.
+/// Copies letters and digits of ASCII text in lower case, in whole blocks, up to the first that is not ASCII. Adds to
+/// `lines` how many letters stand before the end of each line, `before` and those that are copied.
 ///
 /// Returns how many bytes were read and written; None where not [`is_available`]. `out` is as long as `bytes`.
-pub(crate) fn letters(bytes: &[u8], out: &mut [u8]) -> Option<(usize, usize)> {
+pub(crate) fn letters(
+    bytes: &[u8],
+    out: &mut [u8],
+    before: usize,
+    lines: &mut Vec<usize>,
+) -> Option<(usize, usize)> {
     // SAFETY: the processor has what the function is compiled for.
-    is_available().then(|| unsafe { letters_wide(bytes, out) })
+    is_available().then(|| unsafe { letters_wide(bytes, out, before, lines) })
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2")]
-fn letters_wide(bytes: &[u8], out: &mut [u8]) -> (usize, usize) {
+fn letters_wide(
+    bytes: &[u8],
+    out: &mut [u8],
+    before: usize,
+    lines: &mut Vec<usize>,
+) -> (usize, usize) {
     let (mut read, mut written) = (0, 0);
     for block in bytes.as_chunks::<BLOCK>().0 {
         let bytes = load(block);
@@ -74,55 +78,15 @@ fn letters_wide(bytes: &[u8], out: &mut [u8]) -> (usize, usize) {
         let packed = _mm512_maskz_compress_epi8(mask, bytes);
         // SAFETY: 64 bytes are written into 64.
         unsafe { _mm512_storeu_si512(free.as_mut_ptr().cast(), packed) };
+        let mut ends = is(bytes, b'\n');
+        while ends != 0 {
+            let left = ends ^ (ends - 1);
+            lines.push(before + written + (mask & left).count_ones() as usize);
+            ends &= ends - 1;
+        }
         written += mask.count_ones() as usize;
         read += BLOCK;
     }
-    (read, written)
-}
-
-/// Writes the least of each window of [`WINDOW`] hashes that is not that of the window before, whose least is `last`,
-/// and makes `last` the least of the last window. Only windows that begin at places below a multiple of [`LANES`].
-///
-/// Returns how many windows were read and how many hashes written; None where not [`is_available`].
-pub(crate) fn least(hashes: &[f64], kept: &mut [u64], last: &mut u64) -> Option<(usize, usize)> {
-    // SAFETY: the processor has what the function is compiled for.
-    is_available().then(|| unsafe { least_wide(hashes, kept, last) })
-}
-
-#[target_feature(enable = "avx512f,avx512bw")]
-fn least_wide(hashes: &[f64], kept: &mut [u64], last: &mut u64) -> (usize, usize) {
-    let (mut read, mut written) = (0, 0);
-    let mut before = _mm512_set1_epi64(last.cast_signed());
-    for windows in hashes.windows(LANES + WINDOW - 1).step_by(LANES) {
-        let Some(free) = kept.get_mut(written..).and_then(<[u64]>::first_chunk_mut::<LANES>) else {
-            break;
-        };
-        let hash = windows.as_ptr();
-        // SAFETY: of 16 numbers, eight each from the first nine places.
-        let least = unsafe {
-            let mut least = _mm512_loadu_pd(hash);
-            for place in 1..WINDOW {
-                least = _mm512_min_pd(least, _mm512_loadu_pd(hash.add(place)));
-            }
-            _mm512_castpd_si512(least)
-        };
-        // Each beside the one before it: the last of the eight before, and the first seven of these.
-        let fresh = _mm512_cmpneq_epi64_mask(least, _mm512_alignr_epi64::<7>(least, before));
-        before = least;
-        // SAFETY: eight numbers are written into eight.
-        unsafe {
-            _mm512_storeu_si512(
-                free.as_mut_ptr().cast(),
-                _mm512_maskz_compress_epi64(fresh, least),
-            );
-        }
-        written += fresh.count_ones() as usize;
-        read += LANES;
-    }
-    let mut all = [0; LANES];
-    // SAFETY: eight numbers are written into eight.
-    unsafe { _mm512_storeu_si512(all.as_mut_ptr().cast(), before) };
-    *last = all[LANES - 1];
     (read, written)
 }
 

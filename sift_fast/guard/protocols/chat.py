@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from sift_fast.guard.protocols.openai import OPAQUE, alone, calls_of, check_tool_call, is_name
+from sift_fast.guard.protocols.openai import OPAQUE, alone, calls_of, check_tool_call, is_name, together
 from sift_fast.guard.protocols.sse import Events
 
 if TYPE_CHECKING:
+    from sift_fast.guard._actions import Held
     from sift_fast.guard.guard import Guard
     from sift_fast.guard.verdict import RequestContext
 
@@ -20,6 +21,8 @@ _Shape = Callable[[Any], dict[str, Any]]
 #: Bytes that the end of a choice takes, about.
 _CHOICE = 500
 _PARTED = (str, dict, list)
+#: What an event that is made here says of the answer that it is of.
+_SHELL = {"id", "object", "created", "model", "system_fingerprint", "service_tier"}
 _READ = {"delta", "text", "message", "logprobs"}
 
 
@@ -51,27 +54,29 @@ class ChatEvents(Events):
         rest = {key: value for key, value in document.items() if key != "choices"}
         if not isinstance(choices, list) or not choices:
             return [{**rest, "choices": []} if "choices" in document else rest]
-        self._shell = {key: value for key, value in rest.items() if key != "usage"}
+        self._shell = {key: value for key, value in rest.items() if key in _SHELL}
         before: Documents = []
         kept = []
         self._ready = []
-        for choice in choices:
-            index = self._current = int(choice.get("index", 0))
-            if index in self._ended:
-                continue
-            more, keep = await self._choice(index, choice)
-            before += more
-            kept.append(keep)
+        # Calls go out in one piece of the stream, or none of them does.
+        async with together(self._guard) as held:
+            for choice in choices:
+                index = self._current = int(choice.get("index", 0))
+                if index in self._ended:
+                    continue
+                more, keep = await self._choice(index, choice, held)
+                before += more
+                kept.append(keep)
         return [*before, {**rest, "choices": kept}] if kept else before
 
-    async def _choice(self, index: int, choice: dict[str, Any]) -> tuple[Documents, dict[str, Any]]:
+    async def _choice(self, index: int, choice: dict[str, Any], held: Held) -> tuple[Documents, dict[str, Any]]:
         if index not in self._flat:
             # Each is ended by name, whether or not it said anything.
             self._keep("", _CHOICE)
         flat = self._flat.setdefault(index, "delta" not in choice and "text" in choice)
         delta = {"text": choice["text"]} if flat else dict(choice.get("delta") or {})
         # A `message` in a piece of a stream is no part of the API: it would be the answer once more, unread.
-        out = self._scrub({key: value for key, value in choice.items() if key not in _READ})
+        out = await self._beside({key: value for key, value in choice.items() if key not in _READ}, f"choice {index}")
         for call in delta.pop("tool_calls", None) or ():
             self._hold(index, int(call.get("index", 0)), call)
         if isinstance(delta.get("function_call"), dict):
@@ -82,7 +87,7 @@ class ChatEvents(Events):
         self._ended.add(index)
         before = [self._chunk(index, shown)] if any(shown.values()) else []
         self._ready += before
-        before += await self._rest(index)
+        before += await self._rest(index, held)
         return before, {**out, **({"text": ""} if flat else {"delta": {}})}
 
     def _sort(self, key: Any) -> Any:
@@ -127,7 +132,7 @@ class ChatEvents(Events):
                 self._keep(value)
                 held[key] = value
 
-    async def _rest(self, index: int) -> Documents:
+    async def _rest(self, index: int, held: Held | None = None) -> Documents:
         """What a choice still has: text that was held, then its tool calls."""
         out: Documents = []
         for path, shape in self._shapes.items():
@@ -139,8 +144,8 @@ class ChatEvents(Events):
         self._ready += out
         calls = []
         alone(self._guard, calls_of({"tool_calls": list(self._calls.get(index, {}).values())}))
-        for number, held in sorted(self._calls.pop(index, {}).items()):
-            call = await check_tool_call(self._guard, held, self._context)
+        for number, made in sorted(self._calls.pop(index, {}).items()):
+            call = await check_tool_call(self._guard, made, self._context, held)
             if number < 0:
                 out.append(self._chunk(index, {"function_call": call["function"]}))
             else:

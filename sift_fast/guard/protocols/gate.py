@@ -10,11 +10,12 @@ import asyncio
 import json
 import re
 import secrets
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from sift_fast.errors import LimitExceeded
+from sift_fast.guard.protocols.answer import Answer, answer_json
 from sift_fast.guard.protocols.chat import ChatEvents
 from sift_fast.guard.protocols.messages import MessageEvents
 from sift_fast.guard.protocols.openai import Blocked, check_answer, check_request, scrub
@@ -23,6 +24,7 @@ from sift_fast.guard.verdict import RequestContext
 
 if TYPE_CHECKING:
     from sift_fast.guard.guard import Guard
+    from sift_fast.guard.protocols.answer import Message, Receive, Send
     from sift_fast.guard.protocols.sse import Events
     from sift_fast.guard.verdict import Verdict
 
@@ -30,20 +32,12 @@ __all__ = [
     "PATHS",
     "Gate",
     "LocalOnly",
-    "Message",
-    "Receive",
-    "Send",
     "TooLarge",
     "UpstreamBroken",
-    "answer_json",
     "behind",
     "read_body",
     "replay",
 ]
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 
 #: Ends of the paths that are guarded, and how their streams are read.
 PATHS: dict[str, type[Events]] = {
@@ -194,12 +188,8 @@ async def read_body(receive: Receive, most: int, within_s: float) -> bytes | Non
                 return b"".join(parts)
 
 
-class _Answer:
-    """What the application sends, on its way through the guard.
-
-    Attributes:
-        done: set once nothing more is wanted from the application.
-    """
+class _Answer(Answer):
+    """What the application sends, on its way through the guard."""
 
     def __init__(
         self,
@@ -211,43 +201,19 @@ class _Answer:
         form: _Form,
         asked: dict[str, Any],
     ) -> None:
-        self._guard, self._context, self._send, self._most = guard, context, send, most
-        self._kind, self._form, self._asked = kind, form, asked
-        self._start: Message = {}
-        self._parts: list[bytes] = []
-        self._size = 0
-        self._events: Events | None = None
-        # Nothing is taken any more. `done` comes when the answer is out: an application that is told that nobody
-        # listens stops, and with it what it waits for, the reading of its answer.
-        self._over = False
-        self.done = asyncio.Event()
-
-    async def send(self, message: Message) -> None:
-        """Take one message of the application."""
-        if self._over:
-            return
-        if message["type"] == "http.response.start":
-            self._start = message
-            headers = {name.lower(): value for name, value in message["headers"]}
-            if headers.get(b"content-encoding", b"identity") != b"identity":
-                await self._unread()
-            elif self._read() and headers.get(b"content-type", b"").lower().startswith(b"text/event-stream"):
-                self._events = self._kind(self._guard, self._context, self._asked)
-                await self._begin()
-        elif message["type"] == "http.response.body":
-            last = not message.get("more_body", False)
-            if self._events is not None:
-                await self._stream(self._events, message.get("body", b""), last=last)
-            else:
-                await self._collect(message.get("body", b""), last=last)
+        super().__init__(send, most)
+        self._guard, self._context = guard, context
+        self._form, self._asked = form, asked
+        self._kind = kind
+        self._rewriter: Events | None = None
 
     async def broken(self) -> None:
         """The application failed in the middle: a stream ends with an error, and nothing that is held comes out."""
         if self._over:
             return
-        if self._events is not None:
+        if self._streams:
             self._over = True
-            await self._send({"type": "http.response.body", "body": self._events.fail()})
+            await self._send({"type": "http.response.body", "body": self._made().fail()})
             self.done.set()
         elif self._start:
             await self._unread()
@@ -256,43 +222,28 @@ class _Answer:
         """Nobody listens any more."""
         self._over = True
         self.done.set()
-        if self._events is not None and not self._events.stopped:
-            self._events.abort()
+        if self._rewriter is not None and not self._rewriter.stopped:
+            self._rewriter.abort()
 
-    def _read(self) -> bool:
+    def _made(self) -> Events:
+        if self._rewriter is None:
+            self._rewriter = self._kind(self._guard, self._context, self._asked)
+        return self._rewriter
+
+    def _reads(self) -> bool:
         return 200 <= int(self._start["status"]) < 300
 
-    async def _begin(self, size: int | None = None) -> None:
-        headers = [(name, value) for name, value in self._start["headers"] if name.lower() != b"content-length"]
-        if size is not None:
-            headers.append((b"content-length", str(size).encode()))
-        await self._send({**self._start, "headers": headers})
-
-    async def _stream(self, events: Events, data: bytes, *, last: bool) -> None:
+    async def _events(self, data: bytes, *, last: bool) -> tuple[bytes, bool]:
+        events = self._made()
         out = await events.feed(data)
         if last:
             out += await events.finish()
-        last = last or events.stopped
-        self._over = last
-        if out or last:
-            await self._send({"type": "http.response.body", "body": out, "more_body": not last})
-        if last:
-            self.done.set()
-
-    async def _collect(self, data: bytes, *, last: bool) -> None:
-        self._parts.append(data)
-        self._size += len(data)
-        if self._size > self._most:
-            await self._unread()
-        elif last:
-            self._over = True
-            await self._whole(b"".join(self._parts))
-            self.done.set()
+        return out, last or events.stopped
 
     async def _whole(self, data: bytes) -> None:
         if data:
             try:
-                if self._read():
+                if self._reads():
                     given = self._asked.get("instructions")
                     document = await check_answer(self._guard, _object(data), self._context, given)
                     data = json.dumps(document).encode()
@@ -304,8 +255,7 @@ class _Answer:
             except Exception:  # noqa: BLE001 -- an answer that cannot be read is not passed on
                 await self._unread()
                 return
-        await self._begin(len(data))
-        await self._send({"type": "http.response.body", "body": data})
+        await self._pass(data)
 
     def _failure(self, data: bytes) -> bytes:
         """What the application says when it fails: no answer, but it may name a key or an address."""
@@ -316,12 +266,8 @@ class _Answer:
             return self._guard.rescrub(text, self._context, stage="output").encode("utf-8", "surrogatepass")
         return json.dumps(scrub(self._guard, document, self._context)).encode()
 
-    async def _unread(self) -> None:
-        self._over = True
-        self._parts.clear()
-        document = self._form(503, "the answer could not be checked", "guardrail_unavailable")
-        await answer_json(self._send, 503, document)
-        self.done.set()
+    def _failed(self) -> dict[str, Any]:
+        return self._form(503, "the answer could not be checked", "guardrail_unavailable")
 
 
 def _object(data: bytes) -> dict[str, Any]:
@@ -412,11 +358,3 @@ async def _refuse(send: Send, verdict: Verdict, form: _Form) -> None:
     if verdict.escalation:
         more["escalation"] = verdict.escalation
     await answer_json(send, status, form(status, verdict.message, code, **more))
-
-
-async def answer_json(send: Send, status: int, document: dict[str, Any]) -> None:
-    """Answer a request with a JSON document."""
-    data = json.dumps(document).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(data)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": data})

@@ -11,11 +11,12 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sift_fast.guard._stream import OutputStream
-from sift_fast.guard.protocols.openai import Blocked, Calls, check_tool_call, earlier, last_said
+from sift_fast.guard.protocols.openai import Blocked, Calls, check_tool_call, earlier, last_said, together
+from sift_fast.guard.verdict import Verdict
 
 if TYPE_CHECKING:
     from sift_fast.guard.guard import Guard
-    from sift_fast.guard.verdict import RequestContext, Verdict
+    from sift_fast.guard.verdict import RequestContext
 
 __all__ = ["LiteLlmGuard"]
 
@@ -87,13 +88,26 @@ class LiteLlmGuard:
             held.append(len(whole) - len(sure))
         return shown, held
 
-    async def calls(self, calls: Iterable[Mapping[str, Any]], context: RequestContext) -> list[dict[str, Any]]:
-        """Tool calls of an answer.
+    async def calls(
+        self, calls: Iterable[Mapping[str, Any]], context: RequestContext, *, edit: bool = True
+    ) -> list[dict[str, Any]]:
+        """Tool calls of an answer: all of them go on, or none.
+
+        Args:
+            calls: they.
+            context: who asked.
+            edit: whether there is a place for calls that were edited.
 
         Raises:
-            Blocked: one of them does not go on.
+            Blocked: one of them does not go on, or not as it is where that is not what is asked.
         """
-        return [await check_tool_call(self._guard, call, context) for call in calls]
+        async with together(self._guard) as held:
+            given = list(calls)
+            out = [await check_tool_call(self._guard, call, context, held) for call in given]
+            if not edit and out != given:
+                message = self._guard.config.answers.block
+                raise Blocked(Verdict("block", "tool_input", reason="tools.arguments", message=message))
+            return out
 
     def _is_news(self, verdict: Verdict, context: RequestContext) -> bool:
         """Whether this was not decided for the same call before: the beginning of a stream comes again and again."""

@@ -12,14 +12,15 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from sift_fast.guard.protocols.gate import TooLarge, answer_json, behind, read_body, replay
+from sift_fast.guard.protocols.answer import Answer, answer_json
+from sift_fast.guard.protocols.gate import TooLarge, behind, read_body, replay
 from sift_fast.guard.protocols.mcp import McpGuard, unseen
 from sift_fast.guard.protocols.mcp_stdio import Proxy
 from sift_fast.guard.protocols.sse import Frames, heads
 
 if TYPE_CHECKING:
     from sift_fast.guard.guard import Guard
-    from sift_fast.guard.protocols.gate import Message, Receive, Send
+    from sift_fast.guard.protocols.answer import Message, Receive, Send
     from sift_fast.guard.verdict import RequestContext
 
 __all__ = ["McpGate"]
@@ -174,54 +175,23 @@ class McpGate:
         )
 
 
-class _Answer:
+class _Answer(Answer):
     """What the server sends on one connection."""
 
     def __init__(self, proxy: Proxy, send: Send, reply: Callable[[bytes], Any], most: int) -> None:
-        self._proxy, self._send, self._reply, self._most = proxy, send, reply, most
-        self._start: Message = {}
-        self._parts: list[bytes] = []
-        self._size = 0
-        self._frames: Frames | None = None
-        self.done = asyncio.Event()
+        super().__init__(send, most)
+        self._proxy, self._reply = proxy, reply
+        self._frames = Frames()
 
-    async def send(self, message: Message) -> None:
-        """Take one message of the application."""
-        if self.done.is_set():
-            return
-        if message["type"] == "http.response.start":
-            self._start = message
-            headers = {name.lower(): value for name, value in message["headers"]}
-            if headers.get(b"content-encoding", b"identity") != b"identity":
-                self.done.set()
-                await answer_json(self._send, 503, _error("the answer could not be read"))
-            elif headers.get(b"content-type", b"").lower().startswith(b"text/event-stream"):
-                self._frames = Frames()
-                await self._begin(None)
-        elif message["type"] == "http.response.body":
-            last = not message.get("more_body", False)
-            if self._frames is not None:
-                await self._stream(self._frames, message.get("body", b""), last=last)
-            else:
-                await self._collect(message.get("body", b""), last=last)
-
-    async def _begin(self, size: int | None) -> None:
-        headers = [pair for pair in self._start["headers"] if pair[0].lower() != b"content-length"]
-        if size is not None:
-            headers.append((b"content-length", str(size).encode()))
-        await self._send({**self._start, "headers": headers})
-
-    async def _stream(self, frames: Frames, data: bytes, *, last: bool) -> None:
+    async def _events(self, data: bytes, *, last: bool) -> tuple[bytes, bool]:
         out = []
         try:
             # One by one: what came before a bad event goes out.
-            for lines in frames.feed(data):
+            for lines in self._frames.feed(data):
                 out.append(await self._event(lines))  # noqa: PERF401 -- a comprehension would lose them
         except Exception:  # noqa: BLE001 -- what cannot be read is not passed on, nor is what follows
             last = True
-        await self._send({"type": "http.response.body", "body": b"".join(out), "more_body": not last})
-        if last:
-            self.done.set()
+        return b"".join(out), last
 
     async def _event(self, lines: list[bytes]) -> bytes:
         head = b"".join(b":\n" if line.startswith(b":") else line + b"\n" for line in heads(lines))
@@ -234,25 +204,16 @@ class _Answer:
             await self._reply(back)
         return b"" if forward is None else head + b"data: " + forward + b"\n"
 
-    async def _collect(self, data: bytes, *, last: bool) -> None:
-        self._parts.append(data)
-        self._size += len(data)
-        if self._size > self._most:
-            await answer_json(self._send, 503, _error("the answer is too large"))
-            self.done.set()
-        elif last:
-            await self._whole(b"".join(self._parts))
-            # Not before: who is told that nobody listens any more stops, in the middle of this.
-            self.done.set()
-
-    async def _whole(self, body: bytes) -> None:
-        forward = (await self._proxy.from_server(body))[0] if body.strip() else b""
+    async def _whole(self, data: bytes) -> None:
+        forward = (await self._proxy.from_server(data))[0] if data.strip() else b""
         if forward is None and int(self._start["status"]) < 400:
-            await answer_json(self._send, 503, _error("the answer could not be read"))
+            await self._unread()
             return
         # An error that is no message keeps its status alone.
-        await self._begin(len(forward or b""))
-        await self._send({"type": "http.response.body", "body": forward or b""})
+        await self._pass(forward or b"")
+
+    def _failed(self) -> dict[str, Any]:
+        return _error("the answer could not be read")
 
 
 def _session(scope: Message) -> str | None:

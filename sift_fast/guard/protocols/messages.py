@@ -97,7 +97,7 @@ class MessageEvents(Events):
             elif key != "type":
                 # What stands behind a text, as a signature does, comes behind it.
                 out += await self._rest(index) if key == "signature" else []
-                shown[key] = self._scrub(value)
+                shown[key] = await self._beside(value, str(index), key)
         return [*out, {**document, "delta": {"type": delta.get("type"), **shown}}] if shown else out
 
     async def _rest(self, index: int) -> Documents:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import contextlib
 import json
 import re
-from collections.abc import Awaitable, Callable, Container, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sift_fast._json import once
@@ -15,6 +16,7 @@ from sift_fast.errors import LimitExceeded
 from sift_fast.guard.verdict import REMOVED, Verdict
 
 if TYPE_CHECKING:
+    from sift_fast.guard._actions import Held
     from sift_fast.guard.guard import Guard
     from sift_fast.guard.verdict import RequestContext, Stage
 
@@ -31,6 +33,7 @@ __all__ = [
     "check_call",
     "check_item",
     "check_request",
+    "check_split",
     "check_strings",
     "check_text",
     "check_tool_call",
@@ -40,6 +43,7 @@ __all__ = [
     "is_name",
     "last_said",
     "scrub",
+    "together",
     "walk",
 ]
 
@@ -280,7 +284,9 @@ def _reader(guard: Guard, context: RequestContext, *, new: bool, said: bool = Tr
         if key == "url":
             return guard.rescrub(text, context)
         small = key not in _TEXTS and len(text.split(None, 1)) < 2
-        return await _text(guard, text, context, new=new and not small, said=said, source=source)
+        if small:
+            return await earlier(guard, text, context, said=said, source=source, wait=False)
+        return await _text(guard, text, context, new=new, said=said, source=source)
 
     return read
 
@@ -444,7 +450,9 @@ async def _text(
     return _require(await guard.check_input(text, context, source=source)).text or ""
 
 
-async def earlier(guard: Guard, text: str, context: RequestContext, *, said: bool, source: str = "") -> str:
+async def earlier(
+    guard: Guard, text: str, context: RequestContext, *, said: bool, source: str = "", wait: bool = True
+) -> str:
     """A text of an earlier turn, as a model may read it once more.
 
     Args:
@@ -453,18 +461,17 @@ async def earlier(guard: Guard, text: str, context: RequestContext, *, said: boo
         context: who asks.
         said: whether a user said it, and not the model.
         source: what it is from, if neither said it.
+        wait: as for `Guard.reread`.
 
     Raises:
         LimitExceeded: it cannot be read.
+        StateUnavailable: a guardrail that waits does not answer.
     """
-
-    def again() -> str:
-        if said or source:
-            return guard.reread(text, context, source=source)
-        return guard.rescrub(text, context)
-
-    # A source is told to the kernel, which may be another process.
-    return await asyncio.to_thread(again) if source or len(text) > _INLINE else again()
+    if said or source:
+        return await guard.reread(text, context, source=source, wait=wait)
+    if len(text) > _INLINE:
+        return await asyncio.to_thread(guard.rescrub, text, context)
+    return guard.rescrub(text, context)
 
 
 async def _joined(
@@ -542,10 +549,32 @@ def scrub(guard: Guard, value: Any, context: RequestContext, *, stage: Stage = "
     return value
 
 
+@contextlib.asynccontextmanager
+async def together(guard: Guard) -> AsyncIterator[Held]:
+    """For calls that go out together or not at all: what a kernel reserved for those that were allowed is given back
+    when one of them, or what stands beside them, is stopped, or nobody waits for it any more.
+
+    Args:
+        guard: decides.
+
+    Raises:
+        Blocked: a permit is not handed out any more.
+    """
+    held = guard.hold()
+    try:
+        yield held
+        stopped = await held.release()
+        if stopped is not None:
+            raise Blocked(stopped)
+    except BaseException:
+        held.give_back()
+        raise
+
+
 async def check_answer(
     guard: Guard, body: dict[str, Any], context: RequestContext, instructions: Any = None
 ) -> dict[str, Any]:
-    """A whole answer of a model, its texts checked and its tool calls too.
+    """A whole answer of a model, its texts checked and its tool calls too. All of it goes on, or nothing.
 
     Args:
         guard: decides.
@@ -556,6 +585,13 @@ async def check_answer(
     Raises:
         Blocked: something in it does not go on.
     """
+    async with together(guard) as held:
+        return await _answer(guard, body, context, instructions, held)
+
+
+async def _answer(
+    guard: Guard, body: dict[str, Any], context: RequestContext, instructions: Any, held: Held
+) -> dict[str, Any]:
     count(body)
     known = [key for key in ("choices", "output", "content") if isinstance(body.get(key), list)]
     if not known:
@@ -567,13 +603,13 @@ async def check_answer(
     alone(guard, [call for key in known if key != "choices" for call in calls_of({"content": body[key]})])
     alone(guard, [call for item in body["output"] for call in calls_of(item)] if "output" in known else ())
     if "choices" in known:
-        out["choices"] = [await _choice(guard, choice, context) for choice in body["choices"]]
+        out["choices"] = [await _choice(guard, choice, context, held) for choice in body["choices"]]
     if "output" in known:
-        out["output"] = [await check_item(guard, item, context) for item in body["output"]]
+        out["output"] = [await check_item(guard, item, context, held) for item in body["output"]]
         # A convenience of some servers: the texts once more.
         out.pop("output_text", None)
     if "content" in known:
-        blocks = [await _block(guard, block, context) for block in body["content"]]
+        blocks = [await _block(guard, block, context, held) for block in body["content"]]
         await _said_whole(guard, body["content"], context)
         out["content"] = blocks
     return out
@@ -583,9 +619,22 @@ async def _said_whole(guard: Guard, parts: list[Any], context: RequestContext) -
     """Read the parts of an answer together.
 
     Raises:
+        Blocked: as `check_split` says.
+    """
+    await check_split(guard, [text for part in parts if (text := _own_text(part)) is not None], context)
+
+
+async def check_split(guard: Guard, texts: list[str], context: RequestContext) -> None:
+    """Read texts of an answer together that go on one by one.
+
+    Args:
+        guard: decides.
+        texts: they, in the order in which they are read.
+        context: who asked.
+
+    Raises:
         Blocked: together they do not go on; where something lies across two of them, which no place in one is, neither.
     """
-    texts = [text for part in parts if (text := _own_text(part)) is not None]
     if await guard.check_joined(texts, context, stage="output") is not None:
         for glue in ("", " "):
             _require(await guard.check_output(glue.join(texts), context))
@@ -606,12 +655,12 @@ async def every_string(guard: Guard, value: Any, context: RequestContext, key: s
     return await walk(value, read, key)
 
 
-async def _choice(guard: Guard, choice: Any, context: RequestContext) -> dict[str, Any]:
+async def _choice(guard: Guard, choice: Any, context: RequestContext, held: Held) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for key, value in choice.items():
         # An answer that is not streamed has a message; some servers send a delta all the same.
         if key in {"message", "delta"} and isinstance(value, dict):
-            out[key] = await _message(guard, value, context)
+            out[key] = await _message(guard, value, context, held)
         elif key in {"text", "message", "delta"}:
             out[key] = await every_string(guard, value, context)
         elif key == "logprobs":
@@ -639,7 +688,7 @@ def _spells(logprobs: Any, said: Any) -> bool:
     return all(tokens is None or "".join(tokens) == (said.get(key) or "") for key, tokens in spelled.items())
 
 
-async def _message(guard: Guard, message: dict[str, Any], context: RequestContext) -> dict[str, Any]:
+async def _message(guard: Guard, message: dict[str, Any], context: RequestContext, held: Held) -> dict[str, Any]:
     out = await check_strings(guard, message, context, _SAID)
     if isinstance(message.get("content"), list):
         await _said_whole(guard, message["content"], context)
@@ -648,16 +697,16 @@ async def _message(guard: Guard, message: dict[str, Any], context: RequestContex
         raise Blocked(_unreadable(guard))
     if calls:
         alone(guard, calls_of({"tool_calls": calls}))
-        out["tool_calls"] = [await check_tool_call(guard, call, context) for call in calls]
+        out["tool_calls"] = [await check_tool_call(guard, call, context, held) for call in calls]
     if function is not None:
-        out["function_call"] = (await check_tool_call(guard, {"function": function}, context))["function"]
+        out["function_call"] = (await check_tool_call(guard, {"function": function}, context, held))["function"]
     return out
 
 
-async def _block(guard: Guard, block: Any, context: RequestContext) -> dict[str, Any]:
+async def _block(guard: Guard, block: Any, context: RequestContext, held: Held) -> dict[str, Any]:
     if block.get("type") != "tool_use":
         return await check_strings(guard, block, context)
-    given = await check_call(guard, str(block.get("name")), block.get("input"), context)
+    given = await check_call(guard, str(block.get("name")), block.get("input"), context, held)
     return {**scrub(guard, {key: value for key, value in block.items() if key != "input"}, context), "input": given}
 
 
@@ -689,8 +738,16 @@ async def check_strings(
     return out
 
 
-async def check_tool_call(guard: Guard, call: Mapping[str, Any], context: RequestContext) -> dict[str, Any]:
+async def check_tool_call(
+    guard: Guard, call: Mapping[str, Any], context: RequestContext, held: Held | None = None
+) -> dict[str, Any]:
     """A tool call of a chat completion: a function with arguments, or a tool of its own that takes a text.
+
+    Args:
+        guard: decides.
+        call: it.
+        context: who asked.
+        held: as for `Guard.check_tool_input`.
 
     Raises:
         Blocked: it does not go on.
@@ -702,9 +759,9 @@ async def check_tool_call(guard: Guard, call: Mapping[str, Any], context: Reques
     called = call.get(word) or {}
     given = called.get(key, "")
     if word == "custom":
-        given = (await check_call(guard, str(called.get("name")), {key: given}, context))[key]
+        given = (await check_call(guard, str(called.get("name")), {key: given}, context, held))[key]
     else:
-        given = await check_call(guard, str(called.get("name")), given, context)
+        given = await check_call(guard, str(called.get("name")), given, context, held)
     beside = scrub(guard, {name: value for name, value in call.items() if name != word}, context)
     inner = scrub(guard, {name: value for name, value in called.items() if name != key}, context)
     return {**beside, word: {**inner, key: given}}
@@ -719,8 +776,14 @@ async def check_text(guard: Guard, text: str, context: RequestContext) -> str:
     return (_require(await guard.check_output(text, context)).text or "") if text else ""
 
 
-async def check_item(guard: Guard, item: Any, context: RequestContext) -> dict[str, Any]:
+async def check_item(guard: Guard, item: Any, context: RequestContext, held: Held | None = None) -> dict[str, Any]:
     """An item of a response, as it may be shown.
+
+    Args:
+        guard: decides.
+        item: it.
+        context: who asked.
+        held: as for `Guard.check_tool_input`.
 
     Raises:
         Blocked: it does not go on.
@@ -737,12 +800,19 @@ async def check_item(guard: Guard, item: Any, context: RequestContext) -> dict[s
     beside = scrub(guard, {other: value for other, value in item.items() if other != key}, context)
     if key == "input":
         # A tool that takes a text.
-        return {**beside, key: (await check_call(guard, name, {key: given}, context))[key]}
-    return {**beside, key: await check_call(guard, name, given, context)}
+        return {**beside, key: (await check_call(guard, name, {key: given}, context, held))[key]}
+    return {**beside, key: await check_call(guard, name, given, context, held)}
 
 
-async def check_call(guard: Guard, name: str, arguments: Any, context: RequestContext) -> Any:
+async def check_call(guard: Guard, name: str, arguments: Any, context: RequestContext, held: Held | None = None) -> Any:
     """The arguments of a tool call, JSON or containers, as they may go on in the form they came in.
+
+    Args:
+        guard: decides.
+        name: of the tool.
+        arguments: they.
+        context: who asked.
+        held: as for `Guard.check_tool_input`.
 
     Raises:
         Blocked: the call does not go on, or its arguments are no JSON object whose keys stand once.
@@ -755,7 +825,7 @@ async def check_call(guard: Guard, name: str, arguments: Any, context: RequestCo
     if not isinstance(value, dict):
         # The tool would be called with something that nobody has read.
         raise Blocked(_unreadable(guard))
-    verdict = _require(await guard.check_tool_input(name, value, context))
+    verdict = _require(await guard.check_tool_input(name, value, context, held=held))
     if verdict.value == value:
         return arguments
     return json.dumps(verdict.value, ensure_ascii=False) if encoded else verdict.value

@@ -19,10 +19,12 @@ from sift_fast.guard.protocols.openai import (
     check_item,
     check_strings,
     check_text,
+    together,
 )
 from sift_fast.guard.protocols.sse import Events, Text
 
 if TYPE_CHECKING:
+    from sift_fast.guard._actions import Held
     from sift_fast.guard.guard import Guard
     from sift_fast.guard.verdict import RequestContext
 
@@ -75,8 +77,8 @@ class ResponseEvents(Events):
         if "part" in document:
             return ("part",)
         if isinstance(document.get("delta"), str):
-            return ("delta",)
-        return _WORDS if kind.endswith(".done") else ()
+            return ("delta", "logprobs")
+        return (*_WORDS, "logprobs") if kind.endswith(".done") else ()
 
     async def _document(self, document: dict[str, Any]) -> Documents:
         if self._number is None and isinstance(document.get("sequence_number"), int):
@@ -87,8 +89,7 @@ class ResponseEvents(Events):
         if piece is not None and piece[1] in CALLS and document.get("output_index") not in self._held:
             raise ValueError("a call has pieces and no beginning")
         document = dict(document)
-        # Both spell what is taken out, or how long it is.
-        document.pop("obfuscation", None)
+        # They spell what is taken out.
         if document.get("logprobs"):
             document["logprobs"] = []
         return [self._numbered(each) for each in await self._answered(document)]
@@ -187,8 +188,8 @@ class ResponseEvents(Events):
         if at not in self._items:
             self._calls += calls_of(document["item"])
             alone(self._guard, self._calls)
+        self._keep(document["item"])
         item = await self._item(at, document["item"])
-        self._keep(item)
         self._items[at] = (document["item"], item)
         self._open.pop(at, None)
         if at in self._held:
@@ -211,12 +212,12 @@ class ResponseEvents(Events):
             {**event, "type": f"response.{stem}.done", "name": item.get("name"), word: item.get(word, "")},
         ]
 
-    async def _item(self, at: int, item: dict[str, Any]) -> dict[str, Any]:
+    async def _item(self, at: int, item: dict[str, Any], held: Held | None = None) -> dict[str, Any]:
         """An item as it may be shown."""
         if at in self._items and self._items[at][0] == item:
             return self._items[at][1]
         if item.get("type") in CALLS:
-            return await check_item(self._guard, item, self._context)
+            return await check_item(self._guard, item, self._context, held)
         rest = {name: value for name, value in item.items() if not isinstance(value, list) or name not in PARTS}
         out = await check_strings(self._guard, rest, self._context)
         for name in PARTS:
@@ -235,7 +236,8 @@ class ResponseEvents(Events):
         if response.get("status") not in {"in_progress", "queued"}:
             out = [piece for key in list(self._texts) for piece in await self._rest(key)]
         if isinstance(response.get("output"), list):
-            response["output"] = [await self._item(at, item) for at, item in enumerate(response["output"])]
+            async with together(self._guard) as held:
+                response["output"] = [await self._item(at, item, held) for at, item in enumerate(response["output"])]
         said = self._asked.get("instructions")
         if "instructions" in response and document["response"]["instructions"] != said:
             # The service's own, which whoever asked need not know.

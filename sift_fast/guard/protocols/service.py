@@ -15,16 +15,17 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from sift_fast.errors import ConfigError, SiftError
-from sift_fast.guard.protocols.gate import Gate, TooLarge, UpstreamBroken, answer_json, read_body
+from sift_fast.guard.protocols.answer import answer_json
+from sift_fast.guard.protocols.gate import Gate, TooLarge, UpstreamBroken, read_body
 from sift_fast.guard.protocols.litellm import LiteLlmGuard
 from sift_fast.guard.protocols.openai import Blocked
-from sift_fast.guard.verdict import RequestContext
+from sift_fast.guard.verdict import RequestContext, is_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sift_fast.guard.guard import Guard
-    from sift_fast.guard.protocols.gate import Message
+    from sift_fast.guard.protocols.answer import Message
     from sift_fast.guard.verdict import Verdict
 
 __all__ = ["Door", "Service"]
@@ -248,7 +249,8 @@ class Service:
             tenant=str(data.get("user_api_key_team_id") or data.get("user_api_key_org_id") or "default"),
             user=str(data.get("user_api_key_end_user_id") or "") or None,
             conversation=str(document.get("litellm_trace_id") or "") or None,
-            trace_id=str(document.get("litellm_call_id") or "") or None,
+            # A header of the client's may say it.
+            trace_id=named if is_id(named := str(document.get("litellm_call_id") or "")) else None,
         )
         more: dict[str, Any] = {}
         try:
@@ -258,8 +260,7 @@ class Service:
                 out, held = await self._litellm.answered(texts, context)
                 more = {"stream_holdback_chars": held} if held else {}
                 # An answer of this API has no place for calls: what would be edited does not go on.
-                if await self._litellm.calls(calls, context) != calls:
-                    return {"action": "BLOCKED", "blocked_reason": self._guard.config.answers.block}
+                await self._litellm.calls(calls, context, edit=False)
         except Blocked as blocked:
             return {"action": "BLOCKED", "blocked_reason": blocked.verdict.message}
         except (AttributeError, KeyError, TypeError, ValueError):

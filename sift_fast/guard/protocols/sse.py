@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from sift_fast.errors import LimitExceeded
 from sift_fast.guard._json import rough_size
-from sift_fast.guard.protocols.openai import Blocked, count, scrub
+from sift_fast.guard.protocols.openai import OPAQUE, Blocked, count, is_name, scrub
+from sift_fast.guard.verdict import Verdict
 
 if TYPE_CHECKING:
     from sift_fast.guard._stream import OutputStream
     from sift_fast.guard.guard import Guard
-    from sift_fast.guard.verdict import RequestContext, Verdict
+    from sift_fast.guard.verdict import RequestContext
 
 __all__ = ["Events", "Frames", "Text", "heads"]
 
@@ -34,7 +35,7 @@ _MOST_LINES = 10_000
 _MOST_TEXTS = 1_000
 #: What ends a line. A carriage return at the end of what has come may be half of a line's end.
 _LINE_END = re.compile(rb"\r\n|\n|\r(?=[^\n])")
-#: Characters of a text that are read again with the next one.
+#: Characters of a text, as it came, that are read again with the next one.
 _TAIL = 2_048
 #: Characters that are read in one go.
 _SLICE = 8_192
@@ -109,11 +110,11 @@ class Text:
     Args:
         stream: what checks it.
         kept: whether what came in and went out is kept, for protocols that say it once more.
-        after: the end of what was shown before it.
+        after: the end of what came before it.
 
     Attributes:
         ended: whether it is complete.
-        tail: the end of what went out, of it and before it.
+        tail: the end of what came in, of it and before it: some of it may wait while the next text begins.
     """
 
     __slots__ = ("_begun", "_kept", "_raw", "_shown", "_stream", "ended", "tail")
@@ -147,6 +148,7 @@ class Text:
         if self.ended:
             raise ValueError("a text goes on after its end")
         self._begun = self._begun or bool(piece)
+        self.tail = (self.tail + piece)[-_TAIL:]
         if self._kept:
             self._raw.append(piece)
         out = []
@@ -159,9 +161,7 @@ class Text:
                 return await self.finish()
         if self._kept:
             self._shown += out
-        joined = "".join(out)
-        self.tail = (self.tail + joined)[-_TAIL:]
-        return joined
+        return "".join(out)
 
     async def finish(self) -> str:
         """The rest of it, once.
@@ -181,7 +181,6 @@ class Text:
             raise Blocked(self._stream.verdict)
         if self._kept:
             self._shown.append(out)
-        self.tail = (self.tail + out)[-_TAIL:]
         return out
 
     def abort(self) -> None:
@@ -213,6 +212,8 @@ class Events:
         self._frames = Frames()
         self._texts: dict[Any, Text] = {}
         self._kept = 0
+        #: Beside the texts, by where it stands: a hash of what was said there last, and the end of all that was.
+        self._aside: dict[tuple[str, ...], tuple[int, str]] = {}
         self.stopped = False
 
     async def feed(self, data: bytes) -> bytes:
@@ -312,6 +313,36 @@ class Events:
     def _scrub(self, value: Any) -> Any:
         return scrub(self._guard, value, self._context)
 
+    async def _beside(self, value: Any, *path: str) -> Any:
+        """What stands beside the texts, without secrets and personal data. A client may join what comes under one name,
+        event by event, as it joins the texts: so it is read together too.
+
+        Raises:
+            Blocked: together it is something that does not go on.
+        """
+        await self._joined(value, path)
+        return self._scrub(value)
+
+    async def _joined(self, value: Any, path: tuple[str, ...]) -> None:
+        if isinstance(value, Mapping):
+            for key, inner in value.items():
+                await self._joined(inner, (*path, key))
+        elif isinstance(value, list):
+            for number, inner in enumerate(value):
+                await self._joined(inner, (*path, str(number)))
+        elif isinstance(value, str) and value and not (path[-1:] and path[-1] in OPAQUE and is_name(path[-1], value)):
+            last, tail = self._aside.get(path, (0, ""))
+            if hash(value) == last:
+                # Most of what stands here says the same in each event.
+                return
+            if not tail and len(self._aside) >= _MOST_TEXTS:
+                raise LimitExceeded(f"an answer has more than {_MOST_TEXTS} texts")
+            if tail and await self._guard.lies_across(tail, value, self._context):
+                raise Blocked(
+                    Verdict("block", "output", reason="guard.split", message=self._guard.config.answers.block)
+                )
+            self._aside[path] = hash(value), (tail + value)[-_TAIL:]
+
     async def _read(self, lines: list[bytes]) -> bytes:
         data = [line[5:].removeprefix(b" ") for line in lines if line.startswith(b"data:")]
         head = [self._scrub(line.decode()).encode() for line in heads(lines)]
@@ -325,6 +356,8 @@ class Events:
         if not isinstance(document, dict):
             raise ValueError("an event is no JSON object")  # noqa: TRY004 -- one handler for all that is no event
         count(document)
+        # It says how long a text is, and differs in every event.
+        document.pop("obfuscation", None)
         kind = document.get("type")
         if self.named:
             if not isinstance(kind, str) or not _KIND.fullmatch(kind):
@@ -332,7 +365,7 @@ class Events:
             head = [line for line in head if not line.startswith(b"event:")]
         # What the protocol does not know beside its texts is read as well.
         mine = self._texts_of(document)
-        rest = self._scrub({key: value for key, value in document.items() if key not in mine})
+        rest = await self._beside({key: value for key, value in document.items() if key not in mine}, str(kind or ""))
         return self._written(await self._document({**document, **rest}), head)
 
     def _written(self, documents: Iterable[dict[str, Any]], head: Iterable[bytes] = (), *, last: bool = False) -> bytes:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -33,6 +35,7 @@ from openai.types.responses import (
 )
 from pydantic import BaseModel, ConfigDict
 
+import sift_fast as sf
 from sift_fast.integrations.openai_agents import sift_guardrails
 from sift_fast.integrations.openai_agents_stream import GuardedModel
 
@@ -299,3 +302,71 @@ def test_a_guarded_model_reads_what_has_no_parts(guard, context, secret, event):
     shown = "".join(each.model_dump_json() for each in asyncio.run(run()))
     assert secret not in shown
     assert "The key is" in shown or "instructions" in event.model_dump_json()
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_of_a_secret_over_two_parts_the_second_is_not_shown(guard, context, secret, streamed):
+    texts = (f"The key is {secret[:20]}", f"{secret[20:]} today")
+    parts = [ResponseOutputText(annotations=[], text=text, type="output_text") for text in texts]
+    item = ResponseOutputMessage(id="m", content=parts, role="assistant", status="completed", type="message")
+
+    class Parted(Streaming):
+        async def events(self):
+            where = {"item_id": "m", "output_index": 0, "sequence_number": 0}
+            for number, text in enumerate(texts):
+                yield ResponseTextDeltaEvent(
+                    delta=text, type="response.output_text.delta", content_index=number, logprobs=[], **where
+                )
+            done = {"output_index": 0, "sequence_number": 0}
+            yield ResponseOutputItemDoneEvent(item=item, type="response.output_item.done", **done)
+
+        async def get_response(self, **_):
+            return ModelResponse(output=[item], usage=Usage(), response_id=None)
+
+    shown = []
+
+    async def run():
+        model = GuardedModel(Parted([]), guard, context)
+        if not streamed:
+            shown.append(await model.get_response())
+            return
+        async for event in model.stream_response():
+            shown.append(event)
+
+    with pytest.raises(OutputGuardrailTripwireTriggered):
+        asyncio.run(run())
+    assert secret[20:] not in str(shown)
+    assert bool(shown) is streamed
+
+
+def test_a_call_that_is_not_made_as_it_was_leaves_nothing_reserved(context, secret):
+    class Kernel:
+        audience, remote = "stand", False
+
+        def __init__(self):
+            self.cancelled, self.fetched = [], []
+
+        def authorize(self, *_):
+            def fetch():
+                self.fetched.append("l")
+                auth.permit = b"permit"
+
+            auth = SimpleNamespace(
+                decision="allow", reason="allowed", status="ok", request_id="r", lease="l", permit=None,
+                recorded_sync=lambda: "receipt", durable_sync=fetch,
+            )  # fmt: skip
+            return auth
+
+        def cancel(self, lease):
+            self.cancelled.append(lease)
+
+    kernel = Kernel()
+    tables = {"version": 1, "preset": "agent", "tools": {"send": {}, "rm": {}}, "kernel": {"agent": "bot"}}
+    mine = sf.Guard(tables, kernel=kernel)
+    called = play(mine, context, "go", ("send", json.dumps({"to": f"x {secret}"})), "done")[1]
+    end = time.monotonic() + 10
+    while not kernel.cancelled and time.monotonic() < end:
+        time.sleep(0.001)
+    assert (called, kernel.fetched, kernel.cancelled) == ([], [], ["l"])
+    called = play(mine, context, "go", ("send", '{"to": "x"}'), "done")[1]
+    assert (called, kernel.fetched) == (["x"], ["l"])

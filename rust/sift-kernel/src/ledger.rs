@@ -24,33 +24,33 @@ pub struct Placed {
 /// Why a receipt is not durable; never what is in it.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct JournalError(pub String);
+pub struct LedgerError(pub String);
 
 /// What is told once about a receipt.
-pub type Told = Box<dyn FnOnce(std::result::Result<Placed, JournalError>) + Send>;
+pub type Told = Box<dyn FnOnce(std::result::Result<Placed, LedgerError>) + Send>;
 
 /// A receipt on its way.
 pub trait Pending: Send + Sync {
     /// Waits until it is durable.
     ///
     /// Errors: the log failed, or took longer.
-    fn wait(&self, timeout: Duration) -> std::result::Result<Placed, JournalError>;
+    fn wait(&self, timeout: Duration) -> std::result::Result<Placed, LedgerError>;
 
     /// Tells once, when it is durable or lost; now, if that is known. The callback must be quick.
     fn tell(&self, told: Told);
 }
 
 /// Where receipts go.
-pub trait Journal: Send + Sync {
+pub trait Ledger: Send + Sync {
     /// Queues an entry.
     ///
     /// Errors: the log takes nothing any more.
-    fn append(&self, entry: Entry) -> std::result::Result<Arc<dyn Pending>, JournalError>;
+    fn append(&self, entry: Entry) -> std::result::Result<Arc<dyn Pending>, LedgerError>;
 
     /// The `.tlog-proof` of an entry that is durable, as text.
     ///
     /// Errors: there is no such entry, or no log.
-    fn proof(&self, index: u64) -> std::result::Result<String, JournalError>;
+    fn proof(&self, index: u64) -> std::result::Result<String, LedgerError>;
 
     /// How many entries are durable, after a close as well; nothing where there is no log to count them in.
     fn size(&self) -> Option<Arc<AtomicU64>>;
@@ -58,25 +58,25 @@ pub trait Journal: Send + Sync {
     /// The newest durable entries, the last one first; none where there is no log.
     ///
     /// Errors: the log cannot be read.
-    fn tail(&self, most: u64) -> std::result::Result<Vec<Arc<[u8]>>, JournalError>;
+    fn tail(&self, most: u64) -> std::result::Result<Vec<Arc<[u8]>>, LedgerError>;
 
     /// Makes everything durable that was queued, and stops.
-    fn close(&self) -> std::result::Result<(), JournalError>;
+    fn close(&self) -> std::result::Result<(), LedgerError>;
 }
 
-impl From<LogError> for JournalError {
+impl From<LogError> for LedgerError {
     fn from(error: LogError) -> Self {
         Self(error.to_string())
     }
 }
 
 /// The ledger of `sift_ledger`.
-pub struct LedgerJournal {
+pub struct DiskLedger {
     log: RwLock<Option<Log>>,
     size: Arc<AtomicU64>,
 }
 
-impl LedgerJournal {
+impl DiskLedger {
     /// Opens the log in a folder.
     ///
     /// Errors: `Config` for a setting or another process, `Unavailable` for a log that is damaged or cannot be
@@ -102,10 +102,10 @@ impl LedgerJournal {
     fn with<T>(
         &self,
         work: impl FnOnce(&Log) -> std::result::Result<T, LogError>,
-    ) -> std::result::Result<T, JournalError> {
+    ) -> std::result::Result<T, LedgerError> {
         match &*read(&self.log) {
             Some(log) => Ok(work(log)?),
-            None => Err(JournalError("the ledger is closed".to_owned())),
+            None => Err(LedgerError("the ledger is closed".to_owned())),
         }
     }
 }
@@ -116,21 +116,21 @@ fn placed(durable: log::Durable) -> Placed {
 }
 
 impl Pending for Ticket {
-    fn wait(&self, timeout: Duration) -> std::result::Result<Placed, JournalError> {
+    fn wait(&self, timeout: Duration) -> std::result::Result<Placed, LedgerError> {
         Ok(Ticket::wait(self, timeout).map(placed)?)
     }
 
     fn tell(&self, told: Told) {
-        self.on_done(move |done| told(done.map(placed).map_err(JournalError::from)));
+        self.on_done(move |done| told(done.map(placed).map_err(LedgerError::from)));
     }
 }
 
-impl Journal for LedgerJournal {
-    fn append(&self, entry: Entry) -> std::result::Result<Arc<dyn Pending>, JournalError> {
+impl Ledger for DiskLedger {
+    fn append(&self, entry: Entry) -> std::result::Result<Arc<dyn Pending>, LedgerError> {
         self.with(|log| log.append(entry)).map(|ticket| Arc::new(ticket) as Arc<dyn Pending>)
     }
 
-    fn proof(&self, index: u64) -> std::result::Result<String, JournalError> {
+    fn proof(&self, index: u64) -> std::result::Result<String, LedgerError> {
         self.with(|log| log.inclusion(index)).map(|proof| proof.to_text())
     }
 
@@ -138,14 +138,14 @@ impl Journal for LedgerJournal {
         Some(Arc::clone(&self.size))
     }
 
-    fn tail(&self, most: u64) -> std::result::Result<Vec<Arc<[u8]>>, JournalError> {
+    fn tail(&self, most: u64) -> std::result::Result<Vec<Arc<[u8]>>, LedgerError> {
         self.with(|log| {
             let size = log.checkpoint().tree_size;
             (size.saturating_sub(most)..size).rev().map(|index| log.entry(index)).collect()
         })
     }
 
-    fn close(&self) -> std::result::Result<(), JournalError> {
+    fn close(&self) -> std::result::Result<(), LedgerError> {
         let Some(log) = write(&self.log).take() else { return Ok(()) };
         // Dropping it commits what waits; whether that went well is known afterwards alone.
         let published = log.publish();
@@ -154,19 +154,19 @@ impl Journal for LedgerJournal {
         published?;
         match stopped {
             None => Ok(()),
-            Some(reason) => Err(JournalError(format!("the ledger stopped: {reason}"))),
+            Some(reason) => Err(LedgerError(format!("the ledger stopped: {reason}"))),
         }
     }
 }
 
-/// A journal in memory, for tests of what the kernel does with one.
+/// A ledger in memory, for tests of what the kernel does with one.
 #[derive(Debug, Default)]
-pub struct MemoryJournal {
+pub struct MemoryLedger {
     entries: Mutex<Vec<Arc<[u8]>>>,
     broken: AtomicBool,
 }
 
-impl MemoryJournal {
+impl MemoryLedger {
     /// What was appended.
     pub fn entries(&self) -> Vec<Arc<[u8]>> {
         lock(&self.entries).clone()
@@ -179,7 +179,7 @@ impl MemoryJournal {
 }
 
 impl Pending for Placed {
-    fn wait(&self, _timeout: Duration) -> std::result::Result<Placed, JournalError> {
+    fn wait(&self, _timeout: Duration) -> std::result::Result<Placed, LedgerError> {
         Ok(self.clone())
     }
 
@@ -188,10 +188,10 @@ impl Pending for Placed {
     }
 }
 
-impl Journal for MemoryJournal {
-    fn append(&self, entry: Entry) -> std::result::Result<Arc<dyn Pending>, JournalError> {
+impl Ledger for MemoryLedger {
+    fn append(&self, entry: Entry) -> std::result::Result<Arc<dyn Pending>, LedgerError> {
         if self.broken.load(Ordering::SeqCst) {
-            return Err(JournalError("the ledger was told to fail".to_owned()));
+            return Err(LedgerError("the ledger was told to fail".to_owned()));
         }
         let mut entries = lock(&self.entries);
         entries.push(Arc::clone(entry.bytes()));
@@ -199,19 +199,19 @@ impl Journal for MemoryJournal {
         Ok(Arc::new(Placed { index: size - 1, tree_size: size, checkpoint: Arc::from("") }))
     }
 
-    fn proof(&self, _index: u64) -> std::result::Result<String, JournalError> {
-        Err(JournalError("there is no log in memory".to_owned()))
+    fn proof(&self, _index: u64) -> std::result::Result<String, LedgerError> {
+        Err(LedgerError("there is no log in memory".to_owned()))
     }
 
     fn size(&self) -> Option<Arc<AtomicU64>> {
         None
     }
 
-    fn tail(&self, _most: u64) -> std::result::Result<Vec<Arc<[u8]>>, JournalError> {
+    fn tail(&self, _most: u64) -> std::result::Result<Vec<Arc<[u8]>>, LedgerError> {
         Ok(Vec::new())
     }
 
-    fn close(&self) -> std::result::Result<(), JournalError> {
+    fn close(&self) -> std::result::Result<(), LedgerError> {
         Ok(())
     }
 }
