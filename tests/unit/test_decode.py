@@ -12,6 +12,7 @@ import urllib.parse
 import pytest
 
 import sift_fast as sf
+from sift_fast import _core
 
 
 @pytest.fixture(scope="module")
@@ -204,3 +205,22 @@ def test_json_and_html_are_read_as_they_say(decoding, token):
     ]:
         (found,) = decoding.scan(text)
         assert text[found.start : found.end] == token
+
+
+@pytest.mark.parametrize("blank", ["\u00a0", "\u202f", "\u2007", "\u2011", "\u2013", "\u2212"])
+def test_separators_of_print_hide_no_card(blank):
+    """Word processors and PDFs write them; spans are code points, and a stream finds what the whole text has."""
+    digits = _core.generate("pii.finance.card", 3, 1, ["pii"])[0]
+    card = blank.join(digits[at : at + 4] for at in range(0, len(digits), 4))
+    text = f"é pay with {card} today"
+    scanner = sf.Scanner(["pii"])
+    (found,) = scanner.scan(text)
+    assert (found.entity_type, found.decoded) == ("CREDIT_CARD", ("lookalike",))
+    assert (found.start, found.end) == (11, 11 + len(card))
+    wanted = "é pay with <CREDIT_CARD> today"
+    assert scanner.redact(text).text == wanted
+    for at in range(1, len(text)):
+        with scanner.stream() as stream:
+            assert "".join([stream.feed(text[:at]), stream.feed(text[at:]), stream.finish()]) == wanted
+    # They are read by the decoder of characters, and left alone without it.
+    assert not sf.Scanner(["pii"], decode=False).scan(text)

@@ -131,7 +131,7 @@ fn every_finding_is_found_in_two_encodings() {
 
 /// A text of examples, encoded once or twice or not at all, cut off, glued together and with noise between.
 fn mixture(examples: &[(String, Finding)], rng: &mut Rng) -> String {
-    const NOISE: [&str; 24] = [
+    const NOISE: [&str; 30] = [
         " ",
         "\n",
         "a",
@@ -156,6 +156,12 @@ fn mixture(examples: &[(String, Finding)], rng: &mut Rng) -> String {
         "H4sI",
         "the lazy dog ",
         "QUJD",
+        "4242\u{a0}4242\u{2011}",
+        "\u{2013}42424242",
+        "219\u{202f}09\u{2007}",
+        "9998",
+        "&nbsp;4",
+        "2\\u20114",
     ];
     const COMMON: [&str; 8] = [
         "see [it](https://site.example/a%20b/c?x=1%2C2) and ",

@@ -130,6 +130,10 @@ def test_analysis(analyzer):
     assert found.analysis_explanation.score == found.score
     assert "GITHUB_TOKEN" in analyzer.get_supported_entities()
     assert analyzer.get_recognizers()[0].get_supported_entities() == analyzer.get_supported_entities("en")
+    with pytest.raises(ValueError, match="no matching recognizers"):
+        analyzer.get_recognizers("xx")
+    found.to_dict().clear()
+    assert found.entity_type == "GITHUB_TOKEN"
     done = presidio.AnonymizerEngine().anonymize(text, analyzer.analyze(text, "en"))
     assert done.text == text.replace(TOKEN, "<GITHUB_TOKEN>")
 

@@ -259,16 +259,19 @@ fn separator(
     ascii: u8,
     finished: bool,
 ) -> Option<Option<Unit>> {
-    let digit = |it: char| {
+    // Between letters of an account number, or digits of full width.
+    let part = |it: char| {
         let form = |it: char| is_form(it as usize).then(|| looks_like(it)).flatten();
-        it.is_ascii_digit() || form(it).is_some_and(|ascii| ascii.is_ascii_digit())
+        it.is_ascii_uppercase()
+            || it.is_ascii_digit()
+            || form(it).is_some_and(|ascii| ascii.is_ascii_digit())
     };
     let unit = |loud| Some(Unit::byte(place.end, ascii, Encoding::Lookalike, loud));
     let joins =
         place.before.zip(place.after).is_some_and(|(before, after)| joins_groups(before, after));
     Some(if joins && counts_digits(text, at, place.end, finished)? {
         unit(true)
-    } else if joins || place.is_between(digit) {
+    } else if joins || place.is_between(part) {
         unit(false)
     } else {
         looks_like(place.it).map(|ascii| lookalike(place, ascii))
