@@ -13,7 +13,7 @@ import threading
 import time
 import weakref
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from sift_fast.errors import ConfigError, LimitExceeded, StateUnavailable
 from sift_fast.guard import _edits
@@ -51,6 +51,8 @@ if TYPE_CHECKING:
     from sift_fast.guard.verdict import Classifier, Decision, Guardrail, Status
 
 __all__ = ["Guard", "Tally"]
+
+_T = TypeVar("_T")
 
 
 #: Characters that are shown to a kernel in the event loop: 65 us a KiB.
@@ -446,14 +448,9 @@ class Guard:
 
         job = _RetrievalJob(self, documents, context)
         parts = job.begin()
-        if job.blocks:
-            await asyncio.to_thread(_fast, parts)
-        else:
-            _fast(parts)
+        await (_threaded(_fast, parts) if job.blocks else _done(_fast, parts))
         await asyncio.gather(*(self._waited(part) for part in parts if part.slow))
-        if job.blocks or job.waits:
-            return await asyncio.to_thread(job.end, parts)
-        return job.end(parts)
+        return await (_threaded(job.end, parts) if job.blocks or job.waits else _done(job.end, parts))
 
     def check_retrieval_sync(self, documents: Iterable[Any], context: RequestContext) -> Verdict:
         """As `check_retrieval`, for callers without an event loop."""
@@ -499,25 +496,24 @@ class Guard:
             None where they go on as they are; else the text that may stand in the place of all of them, `<REMOVED>`
             where there is none.
         """
-        import asyncio
-
         if len(texts) < 2:
             return None
         jobs = [_Job(self, stage, glue.join(texts), context, quiet=True) for glue in ("", " ")]
         for job, glue in zip(jobs, (0, 1), strict=True):
-            await (asyncio.to_thread(job.read_joined) if job.blocks else _done(job.read_joined))
-            if RANK[job.tally.decision] >= RANK["escalate"]:
-                return REMOVED
+            await (_threaded(job.read_joined) if job.blocks else _done(job.read_joined))
             seams, at = [], 0
             for text in texts[:-1]:
                 at += len(text) + glue
                 seams.append(at)
             # Where the parts meet, something stands that none of them shows.
-            if any(
-                job.stage_plan.takes(found) and found.start < seam < found.end
-                for found in job.call.findings
-                for seam in seams
-            ):
+            across = [each for each in job.call.found if any(each.start < seam < each.end for seam in seams)]
+            if job.tally.decision == "escalate":
+                # What a part says by itself went to a person by itself.
+                job.call.findings, job.call.hidden, job.tally = across, (), Tally()
+                job.ask_joined()
+            if RANK[job.tally.decision] >= RANK["escalate"]:
+                return REMOVED
+            if any(map(job.stage_plan.takes, across)):
                 return job.edit_text(job.call.text)
         return None
 
@@ -533,12 +529,7 @@ class Guard:
             LimitExceeded: it cannot be read.
         """
         job = _Job(self, "output", before + text, context, quiet=True)
-        if job.blocks:
-            import asyncio
-
-            await asyncio.to_thread(job.look)
-        else:
-            job.look()
+        await (_threaded(job.look) if job.blocks else _done(job.look))
         call = job.call
         if getattr(call.findings, "incomplete", ()):
             raise LimitExceeded("what stands beside an answer cannot be read")
@@ -594,23 +585,18 @@ class Guard:
             TypeError: `text` is no `str`.
         """
         job = _Job(self, "input", text, context, quiet=True, source=source)
-        if source or job.size > _SHOWN:
-            import asyncio
-
-            await asyncio.to_thread(job.read_again)
-        else:
-            job.read_again()
-        if wait and job.asks_again:
+        # A source is told to the kernel, which may be another process.
+        long = bool(source) or job.size > _SHOWN
+        if await (_threaded(job.read_again) if long else _done(job.read_again)) and wait:
             await self._waited(job)
-        return job.read_text(asked=wait)
+        return await (_threaded(job.read_text, wait) if long else _done(job.read_text, wait))
 
     def reread_sync(self, text: str, context: RequestContext, *, source: str = "", wait: bool = True) -> str:
         """As `reread`, for callers without an event loop; blocks while guardrails wait."""
         job = _Job(self, "input", text, context, quiet=True, source=source)
-        job.read_again()
-        if wait and job.asks_again:
+        if job.read_again() and wait:
             self._wait(job)
-        return job.read_text(asked=wait)
+        return job.read_text(wait)
 
     def note_call(self, call: str, tool: str, context: RequestContext) -> None:
         """Remember which tool a call of a conversation is for: its result may come in a request that only names the
@@ -659,16 +645,11 @@ class Guard:
     # --- how a text is checked -------------------------------------------------------------------------------------
 
     async def _checked(self, job: _Job, held: Held | None = None) -> Verdict:
-        import asyncio
-
-        if job.blocks:
-            await asyncio.to_thread(job.read)
-        else:
-            job.read()
+        await (_threaded(job.read) if job.blocks else _done(job.read))
         if job.slow:
             await self._waited(job)
         if job.asks_people:
-            await (_done(job.recall) if self._desk.quick else asyncio.to_thread(job.recall))
+            await (_done(job.recall) if self._desk.quick else _threaded(job.recall))
         if not job.acts:
             verdict = await _finished(job)
             if held is not None and verdict.allowed:
@@ -748,16 +729,18 @@ class Guard:
             self.metrics.waited(check.name, (time.perf_counter_ns() - began) / 1_000)
 
 
-async def _done(work: Callable[[], None]) -> None:
-    work()
+async def _done(work: Callable[..., _T], *arguments: Any) -> _T:
+    return work(*arguments)
+
+
+async def _threaded(work: Callable[..., _T], *arguments: Any) -> _T:
+    import asyncio
+
+    return await asyncio.to_thread(work, *arguments)
 
 
 async def _finished(job: _Job) -> Verdict:
-    if job.blocks or job.waits:
-        import asyncio
-
-        return await asyncio.to_thread(job.finish)
-    return job.finish()
+    return await (_threaded(job.finish) if job.blocks or job.waits else _done(job.finish))
 
 
 def _fast(parts: Iterable[_Job]) -> None:
@@ -941,8 +924,17 @@ class _Job:
         call.findings = self.state.scanner.scan(call.text)
         call.hidden = self.stage_plan.hidden(call.text, call.findings) if call.findings else ()
 
-    def read_again(self) -> None:
-        """As `fast`, for a text of an earlier turn."""
+    def read_again(self) -> bool:
+        """As `fast`, for a text of an earlier turn.
+
+        Returns:
+            Whether guardrails that wait must be asked about it: they were not before.
+        """
+        self.fast_again()
+        return bool(self.slow) and not self.guard._passed.has(*self.turn("asked"))
+
+    def fast_again(self) -> None:
+        """As `fast`, without what counts turns."""
         call, plan = self.call, self.stage_plan
         for length in plan.before:
             if len(call.text) > length.most:
@@ -968,15 +960,14 @@ class _Job:
             self.look()
             if getattr(self.call.findings, "incomplete", ()):
                 self.failed("error", "limit", self.stage_plan.found, limit=True)
-            for check in self.stage_plan.joined:
-                self.ask(check)
+            self.ask_joined()
         except Exception:  # noqa: BLE001 -- whatever a check raises, the text is not checked
             self.broken("check")
 
-    @property
-    def asks_again(self) -> bool:
-        """Whether guardrails that wait must be asked about a text of an earlier turn."""
-        return bool(self.slow) and not self.guard._passed.has(*self.turn("asked"))
+    def ask_joined(self) -> None:
+        """Ask those that look for something in a text."""
+        for check in self.stage_plan.joined:
+            self.ask(check)
 
     def turn(self, what: str) -> tuple[str | None, ...]:
         """What is known of a turn: under this configuration, of this caller."""
@@ -984,7 +975,7 @@ class _Job:
         mine = () if what == "asked" else (who.user, who.conversation)
         return what, self.state.config.hash, who.tenant, who.role, *mine, self.call.text
 
-    def read_text(self, *, asked: bool) -> str:
+    def read_text(self, asked: bool) -> str:
         """What of an earlier turn goes on.
 
         Args:
@@ -1454,12 +1445,8 @@ class _ToolJob(_Job):
             if self.tally.decision == "block":
                 verdict.text = verdict.value = None
             # What is on record so far says that it was allowed.
-            if self.waits:
-                import asyncio
-
-                await asyncio.to_thread(super().close, verdict)
-            else:
-                super().close(verdict)
+            close = super().close
+            await (_threaded(close, verdict) if self.waits else _done(close, verdict))
             return
         verdict.latency_us = (time.perf_counter_ns() - self.began) / 1_000
         super().count(verdict)
@@ -1612,6 +1599,15 @@ class _RetrievalJob(_Job):
         jobs = [*(job for _, _, job in self.inner), *self.beside.values()]
         self.size = sum(job.size for job in jobs)
         return jobs
+
+    def fingerprint(self) -> str | None:
+        """Tells the documents that have to go to a person when they come again: one record is open for them. Nothing
+        passes by it: what is decided about them is that they are missing.
+        """
+        who = self.call.context
+        held = [job.call.text for _, _, job in self.inner if job.tally.decision == "escalate"]
+        held += [job.call.text for job in self.beside.values() if job.tally.decision == "escalate"]
+        return self.guard._desk.print_of(who.tenant, who.role, who.user, who.conversation, self.stage, *held)
 
     @property
     def waits(self) -> bool:
