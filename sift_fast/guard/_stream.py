@@ -13,6 +13,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from typing import TYPE_CHECKING, Any
 
 from sift_fast.guard._checks import Call, Check, Topics
+from sift_fast.guard._job import StreamJob
 from sift_fast.guard._prompt import PromptLeak, PromptStream, SpelledStream
 from sift_fast.guard.verdict import RANK, Signal, Verdict
 
@@ -55,12 +56,10 @@ class OutputStream:
         quiet: bool = False,
         after: str = "",
     ) -> None:
-        from sift_fast.guard.guard import _Streamed
-
         self.verdict: Verdict | None = None
         self._source = source
         self._say = say
-        self._job = _Streamed(guard, "output", "", context, quiet=quiet)
+        self._job = StreamJob(guard, "output", "", context, quiet=quiet)
         plan, memory = self._job.stage_plan, self._job.call.memory
         self._fast = (*plan.found, *(check for check in plan.always if isinstance(check, PromptLeak)))
         # What the scanner's stream edits is judged where it is edited.

@@ -8,6 +8,7 @@ import stat
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ import sift_fast as sf
 from sift_fast import _core
 from sift_fast.cli.app import cli
 from sift_fast.guard.escalation import Desk
+from sift_fast.guard.protocols.openai import Blocked, check_request
 
 ANN = sf.RequestContext(tenant="acme", role="support", user="ann", conversation="c1")
 TABLES = {
@@ -335,3 +337,55 @@ def test_an_escalation_of_a_stream_or_of_documents_is_noted_alone(guard: sf.Guar
     assert asyncio.run(stream()).decision == "escalate"
     # The whole answer is another question.
     assert guard.check_output_sync("", ANN).allowed
+
+
+def test_documents_for_a_person_have_one_record_and_stay_away(desk: Desk) -> None:
+    words = {"kind": "words", "words": ["merger"], "on_violation": "escalate", "stages": ["retrieval"]}
+    mine = sf.Guard({"version": 1, "guardrails": {"words": words}}, desk=desk)
+    documents = [{"text": f"The merger of {name}."} for name in ("spring", "autumn")]
+    first = mine.check_retrieval_sync(documents, ANN)
+    assert (first.documents, first.dropped) == ((), 2)
+    assert mine.check_retrieval_sync(documents, ANN).escalation == first.escalation
+    assert len(desk.pending()) == 1
+    approve(desk, first)
+    again = mine.check_retrieval_sync(documents, ANN)
+    assert (again.documents, again.dropped) == ((), 2)
+
+
+def test_a_turn_in_parts_passes_when_its_part_was_approved(desk: Desk) -> None:
+    words = {"words": ["merger"], "on_violation": "escalate", "stages": ["input"]}
+    mine = sf.Guard({"version": 1, "guardrails": {"words": words, "injection": {}}}, desk=desk)
+
+    def body(*texts: str) -> dict[str, Any]:
+        return {"messages": [{"role": "user", "content": [{"type": "text", "text": text} for text in texts]}]}
+
+    given = body("Tell me,", TURN)
+    with pytest.raises(Blocked) as stopped:
+        asyncio.run(check_request(mine, given, ANN))
+    approve(desk, stopped.value.verdict)
+    assert asyncio.run(check_request(mine, given, ANN)) == given
+    # What lies across two parts is no part's.
+    with pytest.raises(Blocked) as stopped:
+        asyncio.run(check_request(mine, body("What about the mer", "ger?"), ANN))
+    assert stopped.value.verdict.decision == "escalate"
+
+
+def test_the_kernel_decides_after_people(desk: Desk) -> None:
+    class Kernel:
+        audience, remote, asked = "stand", False, 0
+
+        def authorize(self, *_: Any) -> Any:
+            self.asked += 1
+            return SimpleNamespace(
+                decision="deny", reason="forbidden", status="ok", lease=None, permit=b"", request_id="r"
+            )
+
+    kernel = Kernel()
+    mine = sf.Guard({**TABLES, "kernel": {"agent": "bot"}}, desk=desk, kernel=kernel)
+    first = pay(mine)
+    assert (first.decision, kernel.asked) == ("escalate", 0)
+    approve(desk, first)
+    for asked in (1, 2):
+        verdict = pay(mine)
+        assert (verdict.decision, verdict.reason, kernel.asked) == ("block", "kernel.forbidden", asked)
+        assert eventually(lambda: desk.get(str(first.escalation)).used_ms is None)  # type: ignore[union-attr]

@@ -227,7 +227,7 @@ class ResponseEvents(Events):
 
     async def _response(self, document: dict[str, Any]) -> Documents:
         response = {
-            key: value if key in _OWN else self._scrub(value)
+            key: value if key in _OWN else await self._beside(value, "response", key)
             for key, value in document["response"].items()
             if key not in {"id", "output"}
         }
