@@ -314,3 +314,107 @@ def test_a_byte_order_mark_stays():
     assert SCANNER.redact_json(text.encode()).value == '\ufeff{"a": "<GITHUB_TOKEN>"}'.encode()
     with pytest.raises(sf.ConfigError):
         SCANNER.redact_json("\ufeff\ufeff{}")
+
+
+# What a document of an interface holds, by key: each pair is one field, found under the named set and under more.
+FIELDS = [
+    ("pii", {"cvv": "123"}),
+    ("pii", {"card_cvv": "123"}),
+    ("pii", {"cardCvv": 123}),
+    ("pii", {"cardCode": "123"}),
+    ("pii", {"card": {"code": "123"}}),
+    ("pii", {"cardExpiry": "12/29"}),
+    ("pii", {"card-expiry": "12/29"}),
+    ("pii", {"pin": "4821"}),
+    ("pii", {"pin": 4821}),
+    ("pii", {"PIN": "482193"}),
+    ("pii", {"debitPin": "4321"}),
+    ("pii", {"card": {"pin": {"value": "4321"}}}),
+    ("pii", {"myPin": 4321}),
+    ("pii", {"customerBirthDate": "1980-01-02"}),
+    ("pii", {"birth": {"date": "1980-01-02"}}),
+    ("pii", {"dob": ["1980-01-02"]}),
+    ("pii", {"name": "Date of birth", "value": "1980-01-02"}),
+    ("pii", {"value": "1980-01-02", "name": "dateOfBirth"}),
+    ("pii", {"fields": [{"type": "pin", "value": "4821"}]}),
+    ("pii", {"address": {"line1": "12 Main Street"}}),
+    ("pii", {"address": {"street": "12 Main Street"}}),
+    ("pii", {"card": {"number": "30569309025904"}}),
+    ("pii", {"arguments": '{"card_cvv": "123"}'}),
+    ("secrets", {"password": {"current": "hunter2xyz"}}),
+    ("secrets", {"password": {"new": "hunter2xyz"}}),
+    ("secrets", {"fields": [{"label": "password", "value": "hunter2xyz"}]}),
+    ("pii-us", {"ssn": "219099998"}),
+    ("pii-us", {"ssn": 219099998}),
+    ("pii-us", {"name": "SSN", "value": "536904399"}),
+    ("pii-us", {"phone": "4155552671"}),
+    ("pii-us", {"phone": {"number": "415-555-2671"}}),
+]
+
+
+def leaves(value):
+    """What a document holds, its keys and the names beside a value left out."""
+    if isinstance(value, str) and value[:1] == "{":
+        value = json.loads(value)
+    if isinstance(value, dict):
+        return [leaf for key, item in value.items() if key not in {"name", "label", "type"} for leaf in leaves(item)]
+    return [leaf for item in value for leaf in leaves(item)] if isinstance(value, list) else [value]
+
+
+@pytest.mark.parametrize(("rules", "document"), FIELDS)
+def test_a_key_is_the_label_of_its_value(rules, document):
+    [value] = leaves(document)
+    for sets in ([rules], ["secrets", "pii-all"], ["default", "pii-us"]):
+        scanner = sf.Scanner(sets)
+        red = scanner.redact_json(document)
+        entity = red.items[0].entity_type
+        assert leaves(red.value) == [0 if isinstance(value, int) else f"<{entity}>"]
+        text = scanner.redact_json(json.dumps(document))
+        assert json.loads(text.value) == red.value
+        assert text.items == red.items
+        vault = sf.Vault(KEY)
+        taken = scanner.redact_json(document, vault=vault)
+        assert [item.entity_type for item in taken.items] == [item.entity_type for item in red.items]
+        assert isinstance(value, int) or vault.restore_json(taken.value) == document
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"pin": 13},
+        {"pin": "GPIO 1234"},
+        {"code": "123"},
+        {"error": {"code": "404"}},
+        {"order": {"number": "2024"}},
+        {"created": {"date": "1980-01-02"}},
+        {"createdAt": "1980-01-02T00:00:00Z"},
+        {"type": "string", "value": "1980-01-02"},
+        {"name": "pinned", "value": "4821"},
+        {"spin": "1234"},
+    ],
+)
+def test_what_is_no_label_is_none(document):
+    scanner = sf.Scanner(["default", "pii"])
+    assert scanner.redact_json(document).value == document
+    assert scanner.redact_json(document, vault=sf.Vault(KEY)).value == document
+
+
+def test_a_day_with_a_time_behind_it():
+    scanner = sf.Scanner(["pii"])
+    for time in ("T00:00:00Z", "T10:20:30.123+02:00", "t00:00"):
+        document = {"dateOfBirth": f"1980-01-02{time}", "at": f"1980-01-02{time}"}
+        vault = sf.Vault(KEY)
+        for options in ({}, {"vault": vault}, {"operators": sf.Mask()}):
+            red = scanner.redact_json(document, **options)
+            assert red.value["at"] == document["at"]
+            assert "1980" not in red.value["dateOfBirth"]
+            assert [item.path for item in red.items] == [("dateOfBirth",)]
+        assert vault.restore_json(scanner.redact_json(document, vault=vault).value) == document
+
+
+def test_names_in_one_another_are_bounded():
+    """Names that stand beside values add up over objects in one another; each is one more look at the text."""
+    document: object = [f"ordinary {number}" for number in range(2000)]
+    for number in range(90):
+        document = {"value": {"name": f"n{number}", "label": f"l{number}", "value": document, "code": "x"}}
+    assert SCANNER.redact_json(document).value == document
