@@ -184,9 +184,10 @@ class Encrypt(Value):
             `str` for `str`, `bytes` for binary types. What was encrypted with another key stays as it is.
 
         Raises:
+            ConfigError: one of `entities` cannot be an entity type.
             TypeError: it is no text.
         """
-        return _core._decrypt(self.key, text, entities, urls)
+        return _core._decrypt(self.key, text, _entity_types(entities), urls)
 
     def _lower(self) -> _Lowered:
         return ("encrypt", self.key)
@@ -215,6 +216,19 @@ class Keep(Value):
 
     def _lower(self) -> _Lowered:
         return ("keep",)
+
+
+def _entity_types(entities: str | Iterable[str] | None) -> list[str] | None:
+    """The names that were given, each of which can be an entity type: another one would restore nothing."""
+    import re
+
+    if entities is None:
+        return None
+    names = [entities] if isinstance(entities, str) else list(entities)
+    # What is no `str` is told so where the names are read. The name is not shown: it may be a value.
+    if any(isinstance(name, str) and re.fullmatch("[A-Z0-9_]+", name) is None for name in names):
+        raise ConfigError("`entities` has a name that no entity type can have: write them as `EMAIL_ADDRESS`")
+    return names
 
 
 def _is_count(value: object) -> bool:
