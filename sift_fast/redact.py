@@ -225,8 +225,8 @@ def _entity_types(entities: str | Iterable[str] | None) -> list[str] | None:
     if entities is None:
         return None
     names = [entities] if isinstance(entities, str) else list(entities)
-    # What is no `str` is told so where the names are read. The name is not shown: it may be a value.
-    if any(isinstance(name, str) and re.fullmatch("[A-Z0-9_]+", name) is None for name in names):
+    # The name is not shown: it may be a value.
+    if any(re.fullmatch("[A-Z0-9_]+", name) is None for name in names):
         raise ConfigError("`entities` has a name that no entity type can have: write them as `EMAIL_ADDRESS`")
     return names
 
@@ -442,7 +442,7 @@ def _tries(text: str, called: _Called, number: bool) -> Iterator[_Try]:
         return
     short = len(text) <= _SHORT_CHARACTERS
     timed = re.fullmatch(_TIME, text) if short else None
-    for name in called if short else called[:1]:
+    for name in called:
         # No rule looks farther left; a long name over many elements was read anew for each.
         near = name[-_NAME_CHARACTERS:]
         words = _words(near)

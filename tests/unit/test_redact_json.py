@@ -418,3 +418,75 @@ def test_names_in_one_another_are_bounded():
     for number in range(90):
         document = {"value": {"name": f"n{number}", "label": f"l{number}", "value": document, "code": "x"}}
     assert SCANNER.redact_json(document).value == document
+
+
+@pytest.mark.parametrize("text", [str, json.dumps], ids=["containers", "text"])
+def test_limits_are_told(text):
+    scanner = sf.Scanner(["pii"], limits=sf.Limits(finding_bytes=64))
+    document = ["ann@acme.com", f"{'a' * 60}@{'b' * 60}.acme.com"]
+    red = scanner.redact_json(document if text is str else text(document), sf.Hash(KEY))
+    assert red.incomplete == ("finding_bytes",)
+    assert scanner.redact_json(document[:1], sf.Hash(KEY)).incomplete == ()
+
+
+@pytest.mark.parametrize(
+    "key", ["value", "values", "val", "data", "text", "content", "raw", "string", "stringValue", "plain", "PlainText"]
+)
+def test_a_key_that_says_nothing_leaves_the_name_to_its_object(key):
+    document = {"password": {key: PASSWORDS[0]}, "other": {key: "word"}}
+    wanted = {"password": {key: "<PASSWORD>"}, "other": {key: "word"}}
+    assert SCANNER.redact_json(document).value == wanted
+    assert json.loads(SCANNER.redact_json(json.dumps(document)).value) == wanted
+    # Behind another value as well, and not behind an object.
+    for document in ({"password": {"x": 1, key: PASSWORDS[0]}}, {"password": [{"x": []}, {key: PASSWORDS[0]}]}):
+        red = SCANNER.redact_json(json.dumps(document))
+        assert PASSWORDS[0] not in red.value
+        assert red.items == SCANNER.redact_json(document).items
+
+
+def test_numbers_keep_their_type():
+    scanner = sf.Scanner(["pii"])
+    red = scanner.redact_json({"credit card": [float(CARD), int(CARD), "x"]})
+    assert [(type(value), value) for value in red.value["credit card"]] == [(float, 0.0), (int, 0), (str, "x")]
+    vault = sf.Vault(KEY)
+    assert vault.restore_json([1, 1.5, "x"]) == [1, 1.5, "x"]
+    assert vault.restore_json('{"a": 1.50, "b": [2]}') == '{"a": 1.50, "b": [2]}'
+
+
+def test_a_string_of_json_in_a_string_of_json():
+    document = {"arguments": json.dumps(json.dumps({"token": TOKEN}))}
+    red = SCANNER.redact_json(document)
+    assert json.loads(json.loads(red.value["arguments"])) == {"token": "<GITHUB_TOKEN>"}
+    assert red.items[0].path == ("arguments", "token")
+
+
+def test_a_string_that_is_edited_stays_in_its_alphabet():
+    for text in (f'["\\u00e9 {TOKEN}"]', f'["é {TOKEN}"]'):
+        assert SCANNER.redact_json(text).value == text.replace(TOKEN, "<GITHUB_TOKEN>")
+    # A lone surrogate has no UTF-8: it is written as it was read, in an escape.
+    for text in (f'["\\ud800 {TOKEN}"]', f'["é\\ud800 {TOKEN}"]'):
+        for document in (text, text.encode()):
+            value = SCANNER.redact_json(document).value
+            assert json.loads(value) == [json.loads(text)[0].replace(TOKEN, "<GITHUB_TOKEN>")]
+
+
+def test_long_numbers_and_long_names_are_passed_over():
+    scanner = sf.Scanner(["pii"])
+    # Python would refuse to write out the second one.
+    for number in (f"{CARD}e25", "1e5000", "-1e-5000", "1e99999999999999999999"):
+        assert scanner.redact_json(f'{{"credit card": {number}}}').value == f'{{"credit card": {number}}}'
+    name = "card" + "Of" * 200 + "Cvv"
+    assert scanner.redact_json({name: "123", "cvv": "123"}).value[name] == "123"
+    # The end of a long name is what stands before its value.
+    assert scanner.redact_json({"x" * 5000 + " cvv": "123"}).value["x" * 5000 + " cvv"] == "<CREDIT_DEBIT_CVV>"
+
+
+def test_a_running_text_is_looked_at_once():
+    """A text of a message is no value that only its name gives away."""
+    text = "123 is the number" + " and more" * 40
+    assert sf.Scanner(["pii"]).redact_json({"card_cvv": text}).value == {"card_cvv": text}
+
+
+def test_a_lone_surrogate_in_a_name():
+    assert SCANNER.redact_json({"pass\ud800word \ud800": TOKEN}).value == {"pass\ud800word \ud800": "<GITHUB_TOKEN>"}
+    assert SCANNER.redact_json({"name": "a\ud800 b", "value": TOKEN}).value["value"] == "<GITHUB_TOKEN>"
