@@ -463,9 +463,9 @@ def _tries(text: str, called: _Called, number: bool) -> Iterator[_Try]:
 def _restore_json(restore: Callable[[str], str], value: Any, tag: str) -> Any:
     """What `Vault.restore_json` does."""
 
-    def edit(text: str, _path: _Path, _called: _Called, number: bool) -> str | None:
+    def edit(text: str, _path: _Path, _called: _Called, _number: bool) -> str | None:
         restored = restore(text)
-        return None if number or restored is text else restored
+        return None if restored is text else restored
 
     return _Walk(edit, as_text=False, literal=tag).document(value)
 
@@ -513,15 +513,13 @@ def _called(key: str, outer: _Called, beside: _Called) -> _Called:
 
 
 def _beside(pairs: Iterable[tuple[Any, Any]]) -> _Called:
-    """What an object says its value is called, for one that has a value."""
+    """What an object says its value is called, if it has one."""
     known: dict[str, str] = {}
-    valued = False
     for key, value in pairs:
         word = key.lower() if isinstance(key, str) else ""
-        valued = valued or word in _VALUES
         if word in _BESIDE and isinstance(value, str) and len(value) <= _BESIDE_CHARACTERS:
             known.setdefault(word, value)
-    return tuple(known.values()) if valued else ()
+    return tuple(known.values())
 
 
 def _shape(pairs: list[tuple[str, Any]]) -> _Shape:

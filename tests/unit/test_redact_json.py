@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import sift_fast as sf
-from sift_fast import _core
+from sift_fast import _core, redact
 
 KEY = bytes(range(32))
 SCANNER = sf.Scanner()
@@ -382,7 +382,7 @@ def test_a_key_is_the_label_of_its_value(rules, document):
     "document",
     [
         {"pin": 13},
-        {"pin": "GPIO 1234"},
+        {"pin": "1234 is on the left"},
         {"code": "123"},
         {"error": {"code": "404"}},
         {"order": {"number": "2024"}},
@@ -412,12 +412,28 @@ def test_a_day_with_a_time_behind_it():
         assert vault.restore_json(scanner.redact_json(document, vault=vault).value) == document
 
 
-def test_names_in_one_another_are_bounded():
+def test_names_in_one_another_are_bounded(monkeypatch):
     """Names that stand beside values add up over objects in one another; each is one more look at the text."""
-    document: object = [f"ordinary {number}" for number in range(2000)]
-    for number in range(90):
-        document = {"value": {"name": f"n{number}", "label": f"l{number}", "value": document, "code": "x"}}
+    looks = []
+
+    def counted(text, called, number):
+        for trial in tries(text, called, number):
+            looks.append(text)
+            yield trial
+
+    tries = redact._tries
+    monkeypatch.setattr(redact, "_tries", counted)
+    document: object = ["ordinary"]
+    for number in range(60):
+        document = {"value": {"name": f"name {number}", "label": f"label {number}", "value": document, "code": "x"}}
     assert SCANNER.redact_json(document).value == document
+    assert 1 < looks.count("ordinary") <= 2 * redact._MOST_NAMES
+    looks.clear()
+    document = ["ordinary"]
+    for number in range(120):
+        document = {"number" if number % 2 else "code": document}
+    assert SCANNER.redact_json({"thing": document}).value == {"thing": document}
+    assert 1 < looks.count("ordinary") <= 2 * redact._MOST_NAMES
 
 
 @pytest.mark.parametrize("text", [str, json.dumps], ids=["containers", "text"])
@@ -468,6 +484,7 @@ def test_a_string_that_is_edited_stays_in_its_alphabet():
         for document in (text, text.encode()):
             value = SCANNER.redact_json(document).value
             assert json.loads(value) == [json.loads(text)[0].replace(TOKEN, "<GITHUB_TOKEN>")]
+            assert (value.encode() if isinstance(value, str) else value).decode()
 
 
 def test_long_numbers_and_long_names_are_passed_over():

@@ -382,6 +382,8 @@ def test_a_stream_restores_into_addresses_only_when_asked(scanner, vault):
         return "".join([piece async for piece in pieces])
 
     assert asyncio.run(join(vault.restore_stream(list(text), urls=True))) == text.replace(red, TOKENS[0])
+    assert vault.restore_json([text], urls=True) == [text.replace(red, TOKENS[0])]
+    assert vault.restore_json([text]) != vault.restore_json([text], urls=True)
     kept = asyncio.run(join(vault.restore_stream(list(text))))
     assert kept == f"see https://acme.example/?q={red} and {TOKENS[0]}"
 
