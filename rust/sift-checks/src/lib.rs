@@ -401,7 +401,7 @@ impl Check {
             Self::EncodesText => (!encoded::encodes_text(value), "no_text"),
             Self::Base64Text => (encoded::is_base64_text(value), "base64_text"),
             Self::Luhn => (!shape::luhn(value), "luhn"),
-            Self::NotPart => (device::is_part(subject.before), "part"),
+            Self::NotPart => (device::is_part(value, subject.before), "part"),
             Self::Card => return card::card(value, subject.before),
             Self::Iban => return iban::iban(value),
             Self::Lei => return iban::lei(value),

@@ -115,7 +115,7 @@ fn is_international(digits: &[u8]) -> bool {
 /// length is assigned somewhere.
 pub(crate) fn national(value: &[u8], before: &[u8], name: Region) -> Outcome {
     if before.last().is_some_and(|byte| byte.is_ascii_alphanumeric() || b"_+".contains(byte))
-        || is_part(before)
+        || is_part(value, before)
     {
         return Outcome::Drop("part");
     }
