@@ -1,6 +1,7 @@
 //! Vehicles, telephones, banks, identifiers of records: numbers of things that lead to a person.
 
 use crate::checksum::{characters, digits, fair, luhn, weak};
+use crate::network::{begins_escape, is_escaped};
 use crate::Outcome;
 
 /// Vehicle identification number: 17 characters without I, O and Q. The check digit of 49 CFR 565.15 proves
@@ -104,13 +105,21 @@ pub(crate) fn is_part(value: &[u8], before: &[u8]) -> bool {
         b'/' if number => !is_beside(value, rest),
         b'/' => words > 0 && head.last().is_some_and(|byte| b"/.:".contains(byte)),
         b'$' | b'~' | b'^' => true,
+        b' ' => is_row(value, word),
         // The value begins with the letter of an escape: `\n1234`.
-        b'\\' => {
-            let slashes = before.iter().rev().take_while(|byte| **byte == b'\\').count();
-            slashes % 2 == 1 && value.first().is_some_and(|byte| b"nrtbf".contains(byte))
-        }
+        b'\\' => is_escaped(before) && begins_escape(value),
         _ => false,
     }
+}
+
+/// Whether a value of blank-separated groups goes on to its left with a group of the same length: an amount, a column, a
+/// number of a card, of which more than 12 digits are one.
+fn is_row(value: &[u8], word: &[u8]) -> bool {
+    let groups = || value.split(|byte| *byte == b' ');
+    word.iter().all(u8::is_ascii_digit)
+        && (8..=14).contains(&value.len())
+        && groups().count() > 2
+        && groups().all(|group| group.len() == word.len() && group.iter().all(u8::is_ascii_digit))
 }
 
 /// Digits and the points between them at the end of a text, and what is before them.
@@ -303,6 +312,10 @@ mod tests {
             ("8400-", "415-555-0132", true),
             ("a716-", "446655440000", true),
             ("41d4-8716-", "446655440000", true),
+            ("revenue 120 ", "751 113 473", true),
+            ("room 12 ", "751 113 473", false),
+            ("2131 ", "2850 4959 6204", true),
+            ("4111 1111 1111 1111 ", "5555 5555 5555 4444", false),
             ("078051121/", "4155550132", true),
         ] {
             assert_eq!(is_part(value.as_bytes(), before.as_bytes()), part, "{before}{value}");

@@ -170,6 +170,29 @@ fn a_row_of_numbers_hides_nothing() {
     }
 }
 
+/// The same behind line feeds and tabs that JSON has escaped: their letter is no part of what follows.
+#[test]
+fn an_escaped_line_feed_hides_nothing() {
+    // A URL and a password may hold what follows them; names of months, plates and registers begin with letters and a
+    // blank, as all prose does.
+    const LETTERS: [&str; 8] = [
+        "pii.contact.host",
+        "pii.contact.url",
+        "pii.date.month-name",
+        "pii.de.commercial-register",
+        "pii.de.plate",
+        "pii.gb.plate-suffix",
+        "pii.ng.plate",
+        "pii.za.plate",
+    ];
+    for (lead, tail, seed) in [(r"see\n", r"\nand", 43), (r"see\t", r"\t", 47)] {
+        let hidden = hidden_between(lead, tail, seed);
+        let other =
+            |rule: &&String| !LETTERS.contains(&rule.as_str()) && *rule != "pii.person.password";
+        assert_eq!(hidden.iter().filter(other).collect::<Vec<_>>(), [""; 0], "{lead}");
+    }
+}
+
 /// Rules of which an example that is found alone is not found between `lead` and `tail`: the example as it stands,
 /// and its value if that is found without a label.
 fn hidden_between(lead: &str, tail: &str, seed: u64) -> Vec<String> {
