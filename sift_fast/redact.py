@@ -11,8 +11,10 @@ A function is an operator as well. It is given the value and its entity type and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, final
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeAlias, TypeVar, final
 
 from sift_fast import _core
 from sift_fast.errors import ConfigError, LimitExceeded
@@ -182,9 +184,10 @@ class Encrypt(Value):
             `str` for `str`, `bytes` for binary types. What was encrypted with another key stays as it is.
 
         Raises:
+            ConfigError: one of `entities` cannot be an entity type.
             TypeError: it is no text.
         """
-        return _core._decrypt(self.key, text, entities, urls)
+        return _core._decrypt(self.key, text, _entity_types(entities), urls)
 
     def _lower(self) -> _Lowered:
         return ("encrypt", self.key)
@@ -213,6 +216,19 @@ class Keep(Value):
 
     def _lower(self) -> _Lowered:
         return ("keep",)
+
+
+def _entity_types(entities: str | Iterable[str] | None) -> list[str] | None:
+    """The names that were given, each of which can be an entity type: another one would restore nothing."""
+    import re
+
+    if entities is None:
+        return None
+    names = [entities] if isinstance(entities, str) else list(entities)
+    # The name is not shown: it may be a value.
+    if any(re.fullmatch("[A-Z0-9_]+", name) is None for name in names):
+        raise ConfigError("`entities` has a name that no entity type can have: write them as `EMAIL_ADDRESS`")
+    return names
 
 
 def _is_count(value: object) -> bool:
@@ -303,9 +319,46 @@ _NAMELESS = frozenset(
     {"value", "values", "val", "data", "text", "content", "raw", "string", "stringvalue", "plain", "plaintext"}
 )
 
+# Keys that say which of the numbers of a thing: `{"phone": {"number": ...}}` holds the number of a phone.
+_PARTS = frozenset(
+    {"number", "num", "no", "nr", "code", "current", "new", "old", "previous", "date", "line", "line1", "street"}
+)
+# Keys of a value whose name stands beside it, and of that name: `{"name": "SSN", "value": ...}`.
+_VALUES = frozenset({"value", "values", "val", "stringvalue"})
+_BESIDE = frozenset({"name", "label", "key", "field", "type"})
+_BESIDE_CHARACTERS = 64
+# Each is looked after.
+_MOST_NAMES = 4
+# What is longer is running text, and no value that only its name gives away: it is looked at once.
+_SHORT_CHARACTERS = 256
+# Keys that say enough over digits and nothing else, and too little in running text ("GPIO pin 1234").
+_ENOUGH = {"pin": "pin code", "card code": "card security code"}
+# A day with a time behind it, as interfaces write a date of birth (RFC 3339, section 5.6).
+_TIME = r"([0-9]{4}-[0-9]{2}-[0-9]{2})([Tt][0-9:.]{2,20}(?:[Zz]|[+-][0-9]{2}:?[0-9]{2})?)"
+
 _Path: TypeAlias = tuple[str | int, ...]
+# What a value may be called, the likeliest first.
+_Called: TypeAlias = tuple[str, ...]
 # Edits a text, given its path, what names it, and whether it is a number; None where it stays.
-_Edit: TypeAlias = Callable[[str, _Path, str | None, bool], str | None]
+_Edit: TypeAlias = Callable[[str, _Path, _Called, bool], str | None]
+
+
+@final
+class _Try(NamedTuple):
+    """One way of looking at a text: what is looked at, what it stands between, and what is left as it is."""
+
+    text: str
+    before: str
+    after: str
+    rest: str
+
+
+@final
+class _Shape(NamedTuple):
+    """What the walk through a text must know of an object when it opens: names that may come behind a value."""
+
+    beside: _Called
+    containers: list[Any]
 
 
 def _redact_json(
@@ -314,54 +367,103 @@ def _redact_json(
     """What `Scanner.redact_json` does."""
     if numbers not in {"zero", "text"}:
         raise ConfigError('`numbers` is "zero" or "text"')
-    document = scanner._document(operators, vault)
-    items: list[JsonItem] = []
-    limits: dict[IncompleteName, None] = {}
-
-    def collect(red: _core.Redaction | None, path: _Path, number: bool) -> str | None:
-        if red is None:
-            return None
-        for item in red.items:
-            operator = "zero" if number and numbers == "zero" else item.operator
-            items.append(JsonItem(path, item.entity_type, operator))
-        limits.update(dict.fromkeys(red.incomplete))
-        return red.text  # type: ignore[no-any-return]
-
-    def edit(text: str, path: _Path, name: str | None, number: bool) -> str | None:
-        return collect(scanner._redact_between(document, text, *_between(text, name, number)), path, number)
-
-    def first(text: str, _path: _Path, name: str | None, number: bool) -> str | None:
-        return text if scanner._look_between(document, text, *_between(text, name, number)) else None
-
-    def second(text: str, path: _Path, _name: str | None, number: bool) -> str | None:
-        return collect(scanner._next(document, text), path, number)
-
+    edits = _Edits(scanner, scanner._document(operators, vault), numbers)
+    as_text = numbers == "text"
     if vault is None:
-        edited = _Walk(edit, as_text=numbers == "text").document(value)
+        edited = _Walk(edits.at_once, as_text=as_text).document(value)
     else:
         # A vault takes in the values of all texts or of none: it knows what failed before it has numbers.
-        _Walk(first, as_text=numbers == "text").document(value)
-        document._number()
-        edited = _Walk(second, as_text=numbers == "text").document(value)
-    return JsonRedaction(edited, tuple(items), tuple(limits))
+        _Walk(edits.first, as_text=as_text).document(value)
+        edits.document._number()
+        edited = _Walk(edits.second, as_text=as_text).document(value)
+    return JsonRedaction(edited, tuple(edits.items), tuple(edits.limits))
 
 
-def _between(text: str, name: str | None, number: bool) -> tuple[str, str]:
-    """What a text stands between: its name, and quotation marks that it does not have."""
-    if name is None:
-        return "", ""
-    # No rule looks farther left; a long name over many elements was read anew for each.
-    near = name[-_NAME_CHARACTERS:]
+@final
+class _Edits:
+    """What becomes of the texts of one document, in one walk or in two, and what was done."""
+
+    def __init__(self, scanner: _core.Scanner, document: _core._Document, numbers: str) -> None:
+        self.document = document
+        self.items: list[JsonItem] = []
+        self.limits: dict[IncompleteName, None] = {}
+        self._scanner = scanner
+        self._zero = numbers == "zero"
+        # How often each text was looked at in the first walk.
+        self._looks: deque[int] = deque()
+
+    def at_once(self, text: str, path: _Path, called: _Called, number: bool) -> str | None:
+        for trial in _tries(text, called, number):
+            red = self._scanner._redact_between(self.document, trial.text, trial.before, trial.after)
+            if red is not None:
+                return self._done(red, trial, path, number)
+        return None
+
+    def first(self, text: str, _path: _Path, called: _Called, number: bool) -> str | None:
+        looked = 0
+        for trial in _tries(text, called, number):
+            looked += 1
+            if self._scanner._look_between(self.document, trial.text, trial.before, trial.after):
+                self._looks.append(looked)
+                return text
+        self._looks.append(looked)
+        return None
+
+    def second(self, text: str, path: _Path, called: _Called, number: bool) -> str | None:
+        # Of a document that was changed since there is no look left, and `_next` says so.
+        looked = self._looks.popleft() if self._looks else 1
+        edited = None
+        for trial in islice(_tries(text, called, number), looked):
+            red = self._scanner._next(self.document, trial.text)
+            looked -= 1
+            # The last look is the one that found something, if any did.
+            if not looked and red is not None:
+                edited = self._done(red, trial, path, number)
+        return edited
+
+    def _done(self, red: _core.Redaction, trial: _Try, path: _Path, number: bool) -> str:
+        for item in red.items:
+            operator = "zero" if number and self._zero else item.operator
+            self.items.append(JsonItem(path, item.entity_type, operator))
+        self.limits.update(dict.fromkeys(red.incomplete))
+        return str(red.text + trial.rest)
+
+
+def _tries(text: str, called: _Called, number: bool) -> Iterator[_Try]:
+    """The ways of looking at a text, until something is found: after each name, and after its words."""
+    import re
+
     quote = "" if number else next((mark for mark in "\"'`" if mark not in text), '"')
     # Backslashes before a quotation mark are in pairs where it ends a string.
     odd = (len(text) - len(text.rstrip("\\"))) % 2
-    return _clean(f'{_words(near)}"{near}": {quote}'), "\\" * odd + quote
+    after = "\\" * odd + quote
+    if not called:
+        yield _Try(text, "", "", "")
+        return
+    short = len(text) <= _SHORT_CHARACTERS
+    timed = re.fullmatch(_TIME, text) if short else None
+    for name in called:
+        # No rule looks farther left; a long name over many elements was read anew for each.
+        near = name[-_NAME_CHARACTERS:]
+        words = _words(near)
+        before = _clean(f'{words} "{near}": {quote}' if " " in words else f'"{near}": {quote}')
+        yield _Try(text, before, after, "")
+        if not short:
+            return
+        # A rule that holds its label wants it beside the value, and as words: `card cvv: "123"`.
+        if " " in words:
+            yield _Try(text, f"{words}: {quote}", after, "")
+        if words in _ENOUGH and text.isdecimal():
+            yield _Try(text, f"{_ENOUGH[words]}: {quote}", after, "")
+        if timed is not None and words:
+            day, rest = timed.groups()
+            yield _Try(day, f"{words}: {quote}", quote, rest)
 
 
 def _restore_json(restore: Callable[[str], str], value: Any, tag: str) -> Any:
     """What `Vault.restore_json` does."""
 
-    def edit(text: str, _path: _Path, _name: str | None, number: bool) -> str | None:
+    def edit(text: str, _path: _Path, _called: _Called, number: bool) -> str | None:
         restored = restore(text)
         return None if number or restored is text else restored
 
@@ -392,16 +494,38 @@ def _clean(text: str) -> str:
 
 
 def _words(name: str) -> str:
-    """The words of `apiKey` or `API_KEY`, which are context as words and not as one name; empty for one word."""
+    """The words of `apiKey` or `API_KEY`, which are context as words and not as one name; empty for a long name."""
     import re
 
     words: list[str] = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+", name)
-    return " ".join(words).lower() + " " if 1 < len(words) <= 8 else ""
+    return " ".join(words).lower() if len(words) <= 8 else ""
 
 
-def _called(key: str, outer: str | None) -> str:
-    """What a value is called: by its key, or by that of its object where the key says nothing."""
-    return outer if outer is not None and key.lower() in _NAMELESS else key
+def _called(key: str, outer: _Called, beside: _Called) -> _Called:
+    """What a value may be called: by its key, by that of its object, or by what stands beside it."""
+    word = key.lower()
+    if word in _NAMELESS:
+        return (*outer[:1], *(beside if word in _VALUES else ()), *outer[1:])[:_MOST_NAMES] or (key,)
+    if outer and word in _PARTS:
+        # The key last in a name of two words: what it meant alone it means there.
+        return (outer[0], f"{outer[0]} {key}", *outer[1:])[:_MOST_NAMES]
+    return (key,)
+
+
+def _beside(pairs: Iterable[tuple[Any, Any]]) -> _Called:
+    """What an object says its value is called, for one that has a value."""
+    known: dict[str, str] = {}
+    valued = False
+    for key, value in pairs:
+        word = key.lower() if isinstance(key, str) else ""
+        valued = valued or word in _VALUES
+        if word in _BESIDE and isinstance(value, str) and len(value) <= _BESIDE_CHARACTERS:
+            known.setdefault(word, value)
+    return tuple(known.values()) if valued else ()
+
+
+def _shape(pairs: list[tuple[str, Any]]) -> _Shape:
+    return _Shape(_beside(pairs), [value for _, value in pairs if isinstance(value, (list, _Shape))])
 
 
 def _digits(value: float) -> str:
@@ -467,11 +591,11 @@ class _Walk:
         if isinstance(value, str):
             # A byte order mark is no part of the document, and stays (RFC 8259, section 8.1).
             document = value.removeprefix("\ufeff")
-            edited = self._encoded(document, (), None, 0)
+            edited = self._encoded(document, (), (), 0)
             if edited is None:
                 raise ConfigError("the text is no JSON document: use `redact` for other texts")
             return value[: len(value) - len(document)] + edited
-        return self._value(value, (), None, 0)
+        return self._value(value, (), (), 0)
 
     @staticmethod
     def _decode(value: bytes) -> str:
@@ -482,13 +606,13 @@ class _Walk:
             pass
         raise ConfigError("the text is no UTF-8, which JSON must be")
 
-    def _value(self, value: Any, path: _Path, name: str | None, encoded: int) -> Any:
+    def _value(self, value: Any, path: _Path, called: _Called, encoded: int) -> Any:
         if value is None or isinstance(value, bool):
             return value
         if isinstance(value, str):
-            return self._string(value, path, name, encoded)
+            return self._string(value, path, called, encoded)
         if isinstance(value, (int, float)):
-            edited = self._number(_digits(value), path, name)
+            edited = self._number(_digits(value), path, called)
             if edited is None:
                 return value
             zero = 0 if isinstance(value, int) else 0.0
@@ -496,55 +620,56 @@ class _Walk:
         if len(path) >= _MAX_DEPTH:
             raise LimitExceeded(f"the document has more than {_MAX_DEPTH} containers in one another")
         if isinstance(value, Mapping):
-            return self._mapping(value, path, name, encoded)
+            return self._mapping(value, path, called, encoded)
         if isinstance(value, (list, tuple)):
-            values = [self._value(item, (*path, at), name, encoded) for at, item in enumerate(value)]
+            values = [self._value(item, (*path, at), called, encoded) for at, item in enumerate(value)]
             return tuple(values) if isinstance(value, tuple) else values
         raise TypeError(f"redact_json takes what JSON can hold, not `{type(value).__name__}`")
 
-    def _number(self, text: str, path: _Path, name: str | None) -> str | None:
-        edited = self._edit(text, path, name, True)
+    def _number(self, text: str, path: _Path, called: _Called) -> str | None:
+        edited = self._edit(text, path, called, True)
         plain = _plain(text) if edited is None else None
-        return edited if plain is None else self._edit(plain, path, name, True)
+        return edited if plain is None else self._edit(plain, path, called, True)
 
-    def _mapping(self, value: Mapping[Any, Any], path: _Path, outer: str | None, encoded: int) -> dict[Any, Any]:
+    def _mapping(self, value: Mapping[Any, Any], path: _Path, outer: _Called, encoded: int) -> dict[Any, Any]:
         edited: dict[Any, Any] = {}
         names = _Names(lambda name: name in edited or name in value)
+        beside = _beside(value.items())
         for key, item in value.items():
             if key is not None and not isinstance(key, (str, int, float)):
                 raise TypeError(f"redact_json takes keys that JSON can hold, not `{type(key).__name__}`")
             text = key if isinstance(key, str) else str(key) if key is None else _digits(key)
-            changed = self._edit(text, path, None, False)
+            changed = self._edit(text, path, (), False)
             if changed is None and isinstance(key, float):
                 plain = _plain(text)
-                changed = None if plain is None else self._edit(plain, path, None, False)
+                changed = None if plain is None else self._edit(plain, path, (), False)
             name = key if changed is None else names.free(changed)
             shown = name if isinstance(name, (str, int)) else text
-            edited[name] = self._value(item, (*path, shown), _called(text, outer), encoded)
+            edited[name] = self._value(item, (*path, shown), _called(text, outer, beside), encoded)
         return edited
 
     def _key(self, key: str, path: _Path, names: _Names, *, fixed: bool) -> str:
-        edited = None if fixed else self._edit(key, path, None, False)
+        edited = None if fixed else self._edit(key, path, (), False)
         # A key that reads like what another one became would otherwise be that key once more.
         name = key if edited is None and key not in names.made else names.free(key if edited is None else edited)
         names.seen.add(name)
         return name
 
-    def _string(self, value: str, path: _Path, name: str | None, encoded: int) -> str:
+    def _string(self, value: str, path: _Path, called: _Called, encoded: int) -> str:
         if value.lstrip()[:1] in {"{", "[", '"'}:
-            edited = self._encoded(value, path, name, encoded + 1)
+            edited = self._encoded(value, path, called, encoded + 1)
             if edited is not None:
                 return edited
-        edited = self._edit(value, path, name, False)
+        edited = self._edit(value, path, called, False)
         return value if edited is None else edited
 
-    def _encoded(self, text: str, path: _Path, name: str | None, encoded: int) -> str | None:
+    def _encoded(self, text: str, path: _Path, called: _Called, encoded: int) -> str | None:
         """A text that may be JSON; None if it is not. What is not edited stays as it is written."""
         import json
 
         try:
             # Numbers may be longer than Python converts.
-            json.loads(text, parse_int=str, parse_float=str)
+            shape = json.loads(text, parse_int=len, parse_float=len, object_pairs_hook=_shape)
         except ValueError:
             return None
         except RecursionError:
@@ -552,33 +677,37 @@ class _Walk:
         else:
             if encoded > _MAX_ENCODED:
                 raise LimitExceeded(f"the document has JSON in strings in JSON more than {_MAX_ENCODED} times")
-            return self._tokens(text, path, name, encoded)
+            return self._tokens(text, shape, path, called, encoded)
         raise LimitExceeded("the document has too many containers in one another")
 
     # One automaton with six kinds of token: cut up, its parts would share everything.
-    def _tokens(self, text: str, path: _Path, name: str | None, encoded: int) -> str:  # noqa: C901, PLR0912
+    def _tokens(  # noqa: C901, PLR0912
+        self, text: str, shape: Any, path: _Path, called: _Called, encoded: int
+    ) -> str:
         import json
         from json.decoder import scanstring  # type: ignore[attr-defined]
 
         out: list[str] = []
-        # For each open container: its path, what names its values, and in an object the keys so far.
-        open_: list[tuple[_Path, str | None, _Names | None]] = []
+        # For each open container: its path, what names its values, in an object the keys so far and what stands
+        # beside a value, and the shapes of the containers in it that are still to come.
+        open_: list[tuple[_Path, _Called, _Names | None, _Called, Iterator[Any]]] = []
+        coming = iter([shape])
         # What the next value is called, and whether the next string is a key.
-        here, called, key = path, name, False
+        here, key = path, False
         at = 0
         for token in _token_pattern().finditer(text):
             if token.start() < at:
                 continue
             out.append(text[at : token.start()])
             at, mark = token.end(), token.group()
-            outer, inherited, keys = open_[-1] if open_ else ((), None, None)
+            outer, inherited, keys, beside, inner = open_[-1] if open_ else ((), (), None, (), coming)
             if mark == '"':
                 value, at = scanstring(text, token.end(), False)
                 raw = text[token.start() : at]
                 fixed = self._literal is not None and not _is_written(self._literal, raw, value)
                 if keys is not None and key:
                     edited = self._key(value, outer, keys, fixed=fixed)
-                    here, called, key = (*outer, edited), _called(value, inherited), False
+                    here, called, key = (*outer, edited), _called(value, inherited, beside), False
                 else:
                     edited = value if fixed else self._string(value, here, called, encoded)
                 ascii_only = raw.isascii() or not _is_writable(edited)
@@ -587,12 +716,16 @@ class _Walk:
             if mark in "{[":
                 if len(here) >= _MAX_DEPTH:
                     raise LimitExceeded(f"the document has more than {_MAX_DEPTH} containers in one another")
-                open_.append((here, called, _Names() if mark == "{" else None))
+                this = next(item for item in inner if isinstance(item, (list, _Shape)))
+                if isinstance(this, _Shape):
+                    open_.append((here, called, _Names(), this.beside, iter(this.containers)))
+                else:
+                    open_.append((here, called, None, (), iter(this)))
                 key = mark == "{"
                 if mark == "[":
                     here = (*here, 0)
             elif mark in "}]":
-                here, called, _ = open_.pop()
+                here, called, *_ = open_.pop()
                 key = False
             elif mark == ",":
                 called, key = inherited, keys is not None

@@ -110,7 +110,7 @@ class Scanner(_core.Scanner):
         Each string is redacted by itself, with the key that names it as context: `{"password": "..."}` is found as
         `password = ...` would be. Strings that hold JSON, as the arguments of a tool call do, are walked as well. In
         text everything that is not edited stays as it is written. Keys are redacted like strings; two that become
-        one get a number.
+        one get a number. Containers come back as dicts, lists and tuples, without classes of their own.
 
         Args:
             value: JSON as `str` or a binary type, or dicts, lists, tuples, strings, numbers, booleans and None.

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from sift_fast import _core
 from sift_fast._pieces import through
-from sift_fast.redact import _restore_json
+from sift_fast.redact import _entity_types, _restore_json
 
 if TYPE_CHECKING:
     import os
 
-    from sift_fast.types import BytesLike
+    from sift_fast.types import BytesLike, Text
 
 __all__ = ["Vault"]
 
@@ -66,6 +66,53 @@ class Vault(_core.Vault):
         """
         return cls(key, max_entries=max_entries, max_bytes=max_bytes, _path=path)
 
+    @overload
+    def restore(self, text: str, entities: str | Iterable[str] | None = None, *, urls: bool = False) -> str: ...
+    @overload
+    def restore(self, text: BytesLike, entities: str | Iterable[str] | None = None, *, urls: bool = False) -> bytes: ...
+    def restore(self, text: Text, entities: str | Iterable[str] | None = None, *, urls: bool = False) -> Any:
+        """Put values back in the place of this vault's placeholders.
+
+        Any part of a redacted text will do, in any order. Placeholders of other vaults and numbers that were never
+        given out stay as they are, as do those in web addresses: a value in an address leaves with the next click,
+        or with none where images are shown.
+
+        Args:
+            text: `str`, or a binary type.
+            entities: only these entity types; None for all. A vault knows of no rules, so a name that an entity type
+                can have and no value here has restores nothing.
+            urls: inside web addresses too.
+
+        Returns:
+            `str` for `str`, `bytes` for binary types. Values from binary texts that are no UTF-8 come back into
+            binary texts only.
+
+        Raises:
+            ConfigError: one of `entities` cannot be an entity type.
+            StateUnavailable: the process is a forked child.
+            TypeError: it is no text.
+
+        Example:
+            >>> import secrets
+            >>> vault = Vault(secrets.token_bytes(32))
+            >>> vault.restore("nothing to restore")
+            'nothing to restore'
+        """
+        return super().restore(text, _entity_types(entities), urls=urls)
+
+    def restorer(self, entities: str | Iterable[str] | None = None, *, urls: bool = False) -> _core.Restorer:
+        """Begin to restore a text that arrives in pieces.
+
+        Args:
+            entities: as for `restore`.
+            urls: as for `restore`.
+
+        Raises:
+            ConfigError: as for `restore`.
+            StateUnavailable: the process is a forked child.
+        """
+        return super().restorer(_entity_types(entities), urls=urls)
+
     def restore_json(self, value: _Json, entities: str | Iterable[str] | None = None, *, urls: bool = False) -> _Json:
         """Put values back into a JSON document and keep it one; the other way round of `Scanner.redact_json`.
 
@@ -75,14 +122,13 @@ class Vault(_core.Vault):
             urls: as for `restore`.
 
         Raises:
-            ConfigError: the text is no JSON.
+            ConfigError: the text is no JSON, or as for `restore`.
             LimitExceeded: as for `Scanner.redact_json`.
             StateUnavailable: the process is a forked child.
             TypeError: there is something in it that JSON does not have.
         """
-        if entities is not None and not isinstance(entities, str):
-            entities = list(entities)
-        restore = partial(self.restore, entities=entities, urls=urls)
+        # Once for all strings: an iterator has its names once.
+        restore = partial(super().restore, entities=_entity_types(entities), urls=urls)
         return _restore_json(restore, value, self.tag)  # type: ignore[no-any-return]
 
     @overload
@@ -120,6 +166,7 @@ class Vault(_core.Vault):
             An asynchronous iterator of pieces that are not empty.
 
         Raises:
+            ConfigError: as for `restore`; raised by this call.
             StateUnavailable: the process is a forked child; raised by this call.
         """
         return through(self.restorer(entities, urls=urls), source)

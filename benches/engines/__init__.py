@@ -15,6 +15,7 @@ RUNNERS = {
     "sift_fast_default": ("sift_fast", "runner_default"),
     "sift_fast_pii": ("sift_fast", "runner_pii"),
     "sift_fast_shared": ("sift_fast", "runner_shared"),
+    "sift_fast_presidio": ("sift_fast", "runner_presidio"),
     "kingfisher": ("kingfisher", "runner_plain"),
     "kingfisher_defaults": ("kingfisher", "runner_defaults"),
     "detect_secrets": ("detect_secrets", "runner"),

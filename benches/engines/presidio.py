@@ -38,6 +38,11 @@ def _engine() -> tuple[Any, list[str]]:
     return engine, sorted(engine.get_supported_entities("en"))
 
 
+def entities() -> list[str]:
+    """What its pattern recognizers look for in English."""
+    return _engine()[1]
+
+
 def _read(found: Any) -> int:
     seen = 0
     for item in found:

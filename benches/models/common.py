@@ -11,6 +11,7 @@ LABELS = {
     "sift_fast_kinds": "sift_fast",
     "sift_fast_pii": "sift_fast with pii",
     "sift_fast_shared": "sift_fast, same entities",
+    "sift_fast_presidio": "sift_fast, Presidio's entities",
     "kingfisher": "kingfisher",
     "kingfisher_cold": "kingfisher, first start",
     "kingfisher_defaults": "kingfisher (default)",

@@ -11,12 +11,14 @@ from typing import Final
 from sift_fast.cli._text import complain
 from sift_fast.errors import ConfigError
 
-__all__ = ["MARK", "as_utf8", "encoding", "undecided", "warn"]
+__all__ = ["MARK", "as_utf8", "encoding", "undecided", "warn", "warn_binary"]
 
 #: Bytes that decide. The mark of UTF-32 begins with one of UTF-16.
 MARK: Final = 4
 
 _WIDE: Final = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
+#: What `scan` looks at as well, for a NUL.
+_HEAD: Final = 8000
 _WIDER: Final = (b"\xff\xfe\0\0", b"\0\0\xfe\xff")
 
 
@@ -58,3 +60,9 @@ def warn(head: bytes, name: str) -> None:
                 f"`{name}`: every other byte is NUL: if this is UTF-16 without a byte order mark, nothing in it is "
                 "found; convert it to UTF-8 first"
             )
+
+
+def warn_binary(head: bytes, name: str) -> None:
+    """Say so where a file is none of text, as the files that `scan` skips: most of it is out of reach for rules."""
+    if 0 in head[:_HEAD]:
+        complain(f"`{name}` is binary: what is compressed in it is not read, and passes as it is")

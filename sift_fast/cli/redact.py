@@ -19,7 +19,7 @@ import click
 from sift_fast.cli._options import ScannerArguments, make_scanner, scanner_options
 from sift_fast.cli._output import Writer, check_target, opened
 from sift_fast.cli._text import complain, count, megabytes
-from sift_fast.cli._wide import encoding, undecided, warn
+from sift_fast.cli._wide import encoding, undecided, warn, warn_binary
 from sift_fast.cli.app import CLEAN
 
 EPILOG = """\b
@@ -58,8 +58,9 @@ def redact(file: str, **options: Unpack[Options]) -> int:
     """Copy a text with secrets replaced; personal data too, with --rules default,pii.
 
     Reads FILE or standard input as it arrives and writes what is certain at once; any bytes pass. The end
-    of a line from which something encoded could go on waits for the next line, but with --no-decode. Exits 0
-    when all is copied, with or without findings.
+    of a line from which something encoded could go on waits for the next line, but with --no-decode. Of a file
+    that is no text, as documents and archives, a line on standard error says so. Exits 0 when all is copied, with
+    or without findings.
     """
     check_target(options["output"])
     operators = _operators(options["operator"])
@@ -107,6 +108,7 @@ def _copy(source: Any, name: str, stream: Any, out: Writer) -> int:
     if codec is not None:
         return _copy_wide(head, pieces, codec, stream, out)
     warn(head, name)
+    warn_binary(head, name)
     # An empty head says that this stream is one of bytes, which `finish` must know even of an empty file.
     size = 0
     for piece in chain([head], pieces):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Unpack
 
 import click
@@ -75,19 +75,30 @@ class ShowOptions(Selection):
     "--format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Form of the record."
 )
 def show(rule_id: str, **options: Unpack[ShowOptions]) -> int:
-    """Show all fields of one rule, its pattern included."""
-    for row in rule_table(options):
-        if row["id"] == rule_id or rule_id in row["aliases"]:
-            say(json.dumps(row, indent=1) + "\n" if options["format"] == "json" else _record(row))
-            return CLEAN
+    """Show all fields of one rule, its pattern included; a built-in one of a set that was not named, too."""
     from sift_fast import _core
 
+    selected = rule_table(options)
+    row = _named(selected, rule_id)
+    if row is None:
+        row = _named(_core.rule_table(_core.rule_sets()), rule_id)
+        if row is not None:
+            sets = [name for name in _core.rule_sets() if _named(_core.rule_table([name]), rule_id) is not None]
+            complain(f"the rule `{rule_id}` is not in this selection; sets that have it: {', '.join(sets)}")
+    if row is not None:
+        say(json.dumps(row, indent=1) + "\n" if options["format"] == "json" else _record(row))
+        return CLEAN
     for withdrawn, since, reason in _core.withdrawn_rules():
         if withdrawn == rule_id:
             complain(f"the rule `{rule_id}` was withdrawn in version {since} of the rules: {reason}")
             return ERROR
-    complain(f"there is no rule `{rule_id}` in this selection: see `sift-fast rules list`")
+    complain(f"there is no rule `{rule_id}`, neither in this selection nor built in: see `sift-fast rules list`")
     return ERROR
+
+
+def _named(rows: Iterable[dict[str, Any]], rule_id: str) -> dict[str, Any] | None:
+    """The rule of an id or alias."""
+    return next((row for row in rows if row["id"] == rule_id or rule_id in row["aliases"]), None)
 
 
 def _record(row: Mapping[str, Any]) -> str:

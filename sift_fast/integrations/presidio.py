@@ -46,6 +46,7 @@ _NAME = "SiftRecognizer"
 _CATEGORIES = frozenset({"pii", "secret"})
 #: Rule sets where no scanner is given: who comes from Presidio looks for personal data.
 _RULES = ["secrets", "pii"]
+_LANGUAGE = "the language is not supported; name it in `supported_languages` of the engine"
 
 
 class InvalidParamError(ConfigError):
@@ -93,8 +94,8 @@ class AnalysisExplanation:
         self.textual_explanation = text if known is None else f"{known}\n{text}"
 
     def to_dict(self) -> dict[str, Any]:
-        """All fields."""
-        return vars(self)
+        """All fields, in a dict of its own."""
+        return dict(vars(self))
 
     def __repr__(self) -> str:
         return f"AnalysisExplanation({self.recognizer!r}, {self.original_score!r}, {self.pattern_name!r})"
@@ -253,7 +254,7 @@ class AnalyzerEngine:
     def get_recognizers(self, language: str | None = None) -> list[Any]:
         """One recognizer for each language, to be looked at."""
         if language and language not in self.supported_languages:
-            raise ValueError("no matching recognizers were found: the language is not supported")
+            raise ValueError(f"no matching recognizers were found: {_LANGUAGE}")
         languages = [language] if language else self.supported_languages
         return [_Recognizer(list(self._entities), code) for code in languages]
 
@@ -292,12 +293,14 @@ class AnalyzerEngine:
             Results, the highest score first.
 
         Raises:
-            TypeError: `context` is a string and not a list of words.
+            TypeError: `text` is no `str`, or `context` is a string and not a list of words.
             ValueError: nothing serves the language or the entities, or `allow_list_match` or the patterns of
                 `allow_list` are wrong.
             LimitExceeded: the text is longer than `Limits.text_bytes`.
         """
         del correlation_id
+        if not isinstance(text, str):
+            raise TypeError("`text` is a str")
         wanted = self._wanted(language, entities, ad_hoc_recognizers or ())
         results = _explained(self.scanner, text, wanted, context)
         for recognizer in ad_hoc_recognizers or ():
@@ -315,7 +318,7 @@ class AnalyzerEngine:
 
     def _wanted(self, language: str, entities: Sequence[str] | None, more: Sequence[Any]) -> set[str]:
         if language not in self.supported_languages:
-            raise ValueError("no matching recognizers were found to serve the request: the language is not supported")
+            raise ValueError(f"no matching recognizers were found to serve the request: {_LANGUAGE}")
         known = {*self._entities, *(entity for recognizer in more for entity in recognizer.supported_entities)}
         if not entities:
             return known

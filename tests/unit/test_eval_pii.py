@@ -7,9 +7,11 @@ import importlib
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+import sift_fast as sf
 from sift_fast import _core
 
 ROOT = Path(__file__).parents[2]
@@ -173,7 +175,7 @@ def test_what_was_not_measured_is_neither_met_nor_missed(modules, tiny):
     made = run(modules, tiny)
     reached = {row[0]: row[-1] for row in modules["report"].goals(made, {}).rows}
     assert reached["recognizer cases"] == "missed"
-    assert reached["redact 1 KB with five findings, P50"] == "not measured"
+    assert reached["redact 1 KB with five findings, with all decoders, P50"] == "not measured"
     assert {
         reached[f"number-shaped false findings, set `pii`, {name}"] for name in ("chat", "code", "docs", "json")
     } == {"not measured"}
@@ -259,12 +261,35 @@ def test_corpora_that_hold_nothing_are_an_error(modules, tiny, tmp_path, capsys)
 
 def test_texts_to_redact_hold_what_is_said(modules):
     kinds = list(modules["fakes"].PERSONAL)
-    texts, planted = modules["redact"]._texts(kinds, 1024, 5)
+    texts, planted, _ = modules["redact"]._texts(kinds, 1024, 5)
     assert {len(text.encode()) for text in texts} == {1024}
     assert all(text.count(value) == 1 for text, values in zip(texts, planted, strict=True) for value in values)
     assert {len(values) for values in planted} == {5}
     assert modules["redact"]._left(lambda text: text, texts, planted) == 25
-    assert modules["redact"]._left(lambda _: "", texts, planted) == 0
+
+
+def test_a_redaction_that_gives_another_text_is_wrong(modules):
+    redact, scanner = modules["redact"], sf.Scanner(["pii"])
+    texts, planted, wanted = redact._texts(list(modules["fakes"].PERSONAL), 1024, 5)
+
+    def right(text):
+        return scanner.redact(text).text
+
+    assert redact._wrong(right, texts, wanted) == 0
+    assert redact._left(right, texts, planted) == 0
+    for other in (lambda _: "", lambda text: text, lambda text: right(text)[:-1], lambda text: right(text) + " "):
+        assert redact._wrong(other, texts, wanted) == 5
+
+
+def test_each_engine_of_ours_is_checked(on_the_path):
+    """An engine that nobody knows the rules of would pass with any count."""
+    context = importlib.import_module("benches.context")
+    made = object.__new__(context.Context)
+    unknown = SimpleNamespace(prepare=list, total=len)
+    with pytest.raises(context.BenchError, match="nobody would check"):
+        made.check_counts(
+            {"sift_fast_unknown": unknown}, SimpleNamespace(name="x", rules=()), SimpleNamespace(texts=[])
+        )
 
 
 def test_what_a_set_adds_is_a_share_of_the_time_without_it(modules):

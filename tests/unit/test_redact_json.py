@@ -314,3 +314,179 @@ def test_a_byte_order_mark_stays():
     assert SCANNER.redact_json(text.encode()).value == '\ufeff{"a": "<GITHUB_TOKEN>"}'.encode()
     with pytest.raises(sf.ConfigError):
         SCANNER.redact_json("\ufeff\ufeff{}")
+
+
+# What a document of an interface holds, by key: each pair is one field, found under the named set and under more.
+FIELDS = [
+    ("pii", {"cvv": "123"}),
+    ("pii", {"card_cvv": "123"}),
+    ("pii", {"cardCvv": 123}),
+    ("pii", {"cardCode": "123"}),
+    ("pii", {"card": {"code": "123"}}),
+    ("pii", {"cardExpiry": "12/29"}),
+    ("pii", {"card-expiry": "12/29"}),
+    ("pii", {"pin": "4821"}),
+    ("pii", {"pin": 4821}),
+    ("pii", {"PIN": "482193"}),
+    ("pii", {"debitPin": "4321"}),
+    ("pii", {"card": {"pin": {"value": "4321"}}}),
+    ("pii", {"myPin": 4321}),
+    ("pii", {"customerBirthDate": "1980-01-02"}),
+    ("pii", {"birth": {"date": "1980-01-02"}}),
+    ("pii", {"dob": ["1980-01-02"]}),
+    ("pii", {"name": "Date of birth", "value": "1980-01-02"}),
+    ("pii", {"value": "1980-01-02", "name": "dateOfBirth"}),
+    ("pii", {"fields": [{"type": "pin", "value": "4821"}]}),
+    ("pii", {"address": {"line1": "12 Main Street"}}),
+    ("pii", {"address": {"street": "12 Main Street"}}),
+    ("pii", {"card": {"number": "30569309025904"}}),
+    ("pii", {"arguments": '{"card_cvv": "123"}'}),
+    ("secrets", {"password": {"current": "hunter2xyz"}}),
+    ("secrets", {"password": {"new": "hunter2xyz"}}),
+    ("secrets", {"fields": [{"label": "password", "value": "hunter2xyz"}]}),
+    ("pii-us", {"ssn": "219099998"}),
+    ("pii-us", {"ssn": 219099998}),
+    ("pii-us", {"name": "SSN", "value": "536904399"}),
+    ("pii-us", {"phone": "4155552671"}),
+    ("pii-us", {"phone": {"number": "415-555-2671"}}),
+]
+
+
+def leaves(value):
+    """What a document holds, its keys and the names beside a value left out."""
+    if isinstance(value, str) and value[:1] == "{":
+        value = json.loads(value)
+    if isinstance(value, dict):
+        return [leaf for key, item in value.items() if key not in {"name", "label", "type"} for leaf in leaves(item)]
+    return [leaf for item in value for leaf in leaves(item)] if isinstance(value, list) else [value]
+
+
+@pytest.mark.parametrize(("rules", "document"), FIELDS)
+def test_a_key_is_the_label_of_its_value(rules, document):
+    [value] = leaves(document)
+    for sets in ([rules], ["secrets", "pii-all"], ["default", "pii-us"]):
+        scanner = sf.Scanner(sets)
+        red = scanner.redact_json(document)
+        entity = red.items[0].entity_type
+        assert leaves(red.value) == [0 if isinstance(value, int) else f"<{entity}>"]
+        text = scanner.redact_json(json.dumps(document))
+        assert json.loads(text.value) == red.value
+        assert text.items == red.items
+        vault = sf.Vault(KEY)
+        taken = scanner.redact_json(document, vault=vault)
+        assert [item.entity_type for item in taken.items] == [item.entity_type for item in red.items]
+        assert isinstance(value, int) or vault.restore_json(taken.value) == document
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"pin": 13},
+        {"pin": "GPIO 1234"},
+        {"code": "123"},
+        {"error": {"code": "404"}},
+        {"order": {"number": "2024"}},
+        {"created": {"date": "1980-01-02"}},
+        {"createdAt": "1980-01-02T00:00:00Z"},
+        {"type": "string", "value": "1980-01-02"},
+        {"name": "pinned", "value": "4821"},
+        {"spin": "1234"},
+    ],
+)
+def test_what_is_no_label_is_none(document):
+    scanner = sf.Scanner(["default", "pii"])
+    assert scanner.redact_json(document).value == document
+    assert scanner.redact_json(document, vault=sf.Vault(KEY)).value == document
+
+
+def test_a_day_with_a_time_behind_it():
+    scanner = sf.Scanner(["pii"])
+    for time in ("T00:00:00Z", "T10:20:30.123+02:00", "t00:00"):
+        document = {"dateOfBirth": f"1980-01-02{time}", "at": f"1980-01-02{time}"}
+        vault = sf.Vault(KEY)
+        for options in ({}, {"vault": vault}, {"operators": sf.Mask()}):
+            red = scanner.redact_json(document, **options)
+            assert red.value["at"] == document["at"]
+            assert "1980" not in red.value["dateOfBirth"]
+            assert [item.path for item in red.items] == [("dateOfBirth",)]
+        assert vault.restore_json(scanner.redact_json(document, vault=vault).value) == document
+
+
+def test_names_in_one_another_are_bounded():
+    """Names that stand beside values add up over objects in one another; each is one more look at the text."""
+    document: object = [f"ordinary {number}" for number in range(2000)]
+    for number in range(90):
+        document = {"value": {"name": f"n{number}", "label": f"l{number}", "value": document, "code": "x"}}
+    assert SCANNER.redact_json(document).value == document
+
+
+@pytest.mark.parametrize("text", [str, json.dumps], ids=["containers", "text"])
+def test_limits_are_told(text):
+    scanner = sf.Scanner(["pii"], limits=sf.Limits(finding_bytes=64))
+    document = ["ann@acme.com", f"{'a' * 60}@{'b' * 60}.acme.com"]
+    red = scanner.redact_json(document if text is str else text(document), sf.Hash(KEY))
+    assert red.incomplete == ("finding_bytes",)
+    assert scanner.redact_json(document[:1], sf.Hash(KEY)).incomplete == ()
+
+
+@pytest.mark.parametrize(
+    "key", ["value", "values", "val", "data", "text", "content", "raw", "string", "stringValue", "plain", "PlainText"]
+)
+def test_a_key_that_says_nothing_leaves_the_name_to_its_object(key):
+    document = {"password": {key: PASSWORDS[0]}, "other": {key: "word"}}
+    wanted = {"password": {key: "<PASSWORD>"}, "other": {key: "word"}}
+    assert SCANNER.redact_json(document).value == wanted
+    assert json.loads(SCANNER.redact_json(json.dumps(document)).value) == wanted
+    # Behind another value as well, and not behind an object.
+    for document in ({"password": {"x": 1, key: PASSWORDS[0]}}, {"password": [{"x": []}, {key: PASSWORDS[0]}]}):
+        red = SCANNER.redact_json(json.dumps(document))
+        assert PASSWORDS[0] not in red.value
+        assert red.items == SCANNER.redact_json(document).items
+
+
+def test_numbers_keep_their_type():
+    scanner = sf.Scanner(["pii"])
+    red = scanner.redact_json({"credit card": [float(CARD), int(CARD), "x"]})
+    assert [(type(value), value) for value in red.value["credit card"]] == [(float, 0.0), (int, 0), (str, "x")]
+    vault = sf.Vault(KEY)
+    assert vault.restore_json([1, 1.5, "x"]) == [1, 1.5, "x"]
+    assert vault.restore_json('{"a": 1.50, "b": [2]}') == '{"a": 1.50, "b": [2]}'
+
+
+def test_a_string_of_json_in_a_string_of_json():
+    document = {"arguments": json.dumps(json.dumps({"token": TOKEN}))}
+    red = SCANNER.redact_json(document)
+    assert json.loads(json.loads(red.value["arguments"])) == {"token": "<GITHUB_TOKEN>"}
+    assert red.items[0].path == ("arguments", "token")
+
+
+def test_a_string_that_is_edited_stays_in_its_alphabet():
+    for text in (f'["\\u00e9 {TOKEN}"]', f'["é {TOKEN}"]'):
+        assert SCANNER.redact_json(text).value == text.replace(TOKEN, "<GITHUB_TOKEN>")
+    # A lone surrogate has no UTF-8: it is written as it was read, in an escape.
+    for text in (f'["\\ud800 {TOKEN}"]', f'["é\\ud800 {TOKEN}"]'):
+        for document in (text, text.encode()):
+            value = SCANNER.redact_json(document).value
+            assert json.loads(value) == [json.loads(text)[0].replace(TOKEN, "<GITHUB_TOKEN>")]
+
+
+def test_long_numbers_and_long_names_are_passed_over():
+    scanner = sf.Scanner(["pii"])
+    # Python would refuse to write out the second one.
+    for number in (f"{CARD}e25", "1e5000", "-1e-5000", "1e99999999999999999999"):
+        assert scanner.redact_json(f'{{"credit card": {number}}}').value == f'{{"credit card": {number}}}'
+    name = "card" + "Of" * 200 + "Cvv"
+    assert scanner.redact_json({name: "123", "cvv": "123"}).value[name] == "123"
+    # The end of a long name is what stands before its value.
+    assert scanner.redact_json({"x" * 5000 + " cvv": "123"}).value["x" * 5000 + " cvv"] == "<CREDIT_DEBIT_CVV>"
+
+
+def test_a_running_text_is_looked_at_once():
+    """A text of a message is no value that only its name gives away."""
+    text = "123 is the number" + " and more" * 40
+    assert sf.Scanner(["pii"]).redact_json({"card_cvv": text}).value == {"card_cvv": text}
+
+
+def test_a_lone_surrogate_in_a_name():
+    assert SCANNER.redact_json({"pass\ud800word \ud800": TOKEN}).value == {"pass\ud800word \ud800": "<GITHUB_TOKEN>"}
+    assert SCANNER.redact_json({"name": "a\ud800 b", "value": TOKEN}).value["value"] == "<GITHUB_TOKEN>"

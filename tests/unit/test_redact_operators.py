@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import copy
+import hmac
 import pickle
 
 import pytest
@@ -386,3 +388,27 @@ def test_entity_types_that_could_not_be_read_again(tmp_path):
     for arguments in ((sf.Encrypt(KEY),), (None, sf.Vault(KEY))):
         with pytest.raises(sf.ConfigError, match="at most 64"):
             scanner.redact("x", *arguments)
+
+
+def test_known_answers():
+    """What is stored must be read by every later build: a changed label of derivation would lose all of it."""
+
+    def mac(key, *parts):
+        return hmac.digest(key, b"".join(parts), "sha256")
+
+    def derived(purpose):
+        return mac(KEY, b"sift-fast key v1 ", purpose)
+
+    address, scanner = "ann@acme.com", sf.Scanner(["pii"])
+    key_id = derived(b"id")[:4].hex()
+    hashed = mac(derived(b"hash"), b"EMAIL_ADDRESS\0", address.encode())[:16].hex()
+    assert scanner.redact(address, sf.Hash(KEY)).text == f"<EMAIL_ADDRESS:h:{key_id}:{hashed}>"
+    sealed = scanner.redact(address, sf.Encrypt(KEY)).text
+    # Made once by a build of version 0.1.0; the nonce is what Python computes.
+    assert sealed == f"<EMAIL_ADDRESS:e:{key_id}:{SEALED}>"
+    nonce = mac(derived(b"nonce"), b"EMAIL_ADDRESS\0", address.encode())[:24]
+    assert base64.urlsafe_b64decode(SEALED + "=" * (-len(SEALED) % 4))[:24] == nonce
+    assert sf.Encrypt(KEY).decrypt(f"to {sealed}.") == f"to {address}."
+
+
+SEALED = "_F2hMTVfZYDp-x4xij8JgD7XY9P7PtjUE9uDua41IYbeJ2ZfR44uJnClTt4jbBQ5vtZz9w"

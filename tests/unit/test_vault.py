@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
 import pickle
@@ -374,3 +375,47 @@ def test_a_save_does_not_undo_another_one(scanner, vault, tmp_path):
 def test_bounds_are_not_negative(bound):
     with pytest.raises(sf.ConfigError, match=f"`{bound}` must be 0 or more"):
         sf.Vault(KEY, **{bound: -1})
+
+
+@pytest.mark.parametrize("entities", ["email_address", "<GITHUB_TOKEN>", "", ["GITHUB_TOKEN", "a b"]])
+def test_a_name_that_no_entity_type_can_have_is_refused(vault, entities):
+    """A slip in a name restored nothing, and looked like lost data."""
+    for call in (vault.restore, vault.restore_json, vault.restore_stream, sf.Encrypt(KEY).decrypt):
+        with pytest.raises(sf.ConfigError, match="no entity type can have") as caught:
+            call("[]", entities)
+        assert "a b" not in str(caught.value)
+    with pytest.raises(sf.ConfigError, match="no entity type can have"):
+        vault.restorer(entities)
+
+
+def test_names_of_a_generator_are_for_every_string(scanner, vault):
+    red = scanner.redact_json(TOKENS[:3], vault=vault).value
+    assert vault.restore_json(red, (name for name in ["GITHUB_TOKEN"])) == TOKENS[:3]
+    assert vault.restore_json(red, (name for name in ["OTHER"])) == red
+
+
+def test_a_stream_restores_into_addresses_only_when_asked(scanner, vault):
+    red = scanner.redact(TOKENS[0], vault=vault).text
+    text = f"see https://acme.example/?q={red} and {red}"
+
+    async def join(pieces):
+        return "".join([piece async for piece in pieces])
+
+    assert asyncio.run(join(vault.restore_stream(list(text), urls=True))) == text.replace(red, TOKENS[0])
+    kept = asyncio.run(join(vault.restore_stream(list(text))))
+    assert kept == f"see https://acme.example/?q={red} and {TOKENS[0]}"
+
+
+# What was stored by an earlier build must be read by every later one: a vault of two values, saved once.
+SAVED = (
+    "c2lmdHZsdDFiNmI2MWE0M2hxcXNxNxsLUP75Zf5qgoMtNlPBBbUWK2UKLmVwZPJsTrqLft9FtW9U3FLC"
+    "wDr2/b1JFUAKDz0MNs7cTLEJL2DHi4Jh377iR1o/u9SkvGX2+nqHdfpQ7zLXhMthWt6PsZfGmg=="
+)
+
+
+def test_a_vault_of_an_earlier_build_is_read(tmp_path):
+    (tmp_path / "vault").write_bytes(base64.b64decode(SAVED))
+    vault = sf.Vault.load(tmp_path / "vault", KEY)
+    assert (len(vault), vault.tag) == (2, "hqqsq7")
+    assert vault.restore("<EMAIL_ADDRESS_1:hqqsq7> <EMAIL_ADDRESS_2:hqqsq7>") == "ann@acme.com bob@acme.com"
+    assert sf.Scanner(["pii"]).redact("bob@acme.com", vault=vault).text == "<EMAIL_ADDRESS_2:hqqsq7>"

@@ -32,6 +32,16 @@ def test_clean_text_of_any_bytes_passes_unchanged(command: Invoke) -> None:
     assert command("redact", stdin=b"").out == b""
 
 
+def test_a_file_that_is_no_text_is_named(command: Invoke, tmp_path: Path, secret: str) -> None:
+    """A document once passed as it was with "0 findings redacted" and nothing else."""
+    path = tmp_path / "packed.bin"
+    path.write_bytes(b"PK\3\4\0\0 " + secret.encode() + b"\n")
+    ran = command("redact", str(path))
+    assert (ran.code, ran.out) == (0, f"PK\3\4\0\0 <{TOKEN}>\n".encode())
+    assert "packed.bin` is binary" in ran.err
+    assert "binary" not in command("redact", stdin=secret.encode()).err
+
+
 def test_secrets_between_bytes_that_are_no_text(command: Invoke, secret: str) -> None:
     ran = command("redact", stdin=b"\xff\0 " + secret.encode() + b" \xfe\n")
     assert ran.out == f" <{TOKEN}> ".encode().join([b"\xff\0", b"\xfe\n"])

@@ -58,6 +58,11 @@ def test_show(invoke: Invoke) -> None:
     assert row["id"] == TOKEN_RULE
     assert row["severity"] == "critical"
     assert row["examples"]
+    assert "not in this selection" not in ran.err
+    other = invoke("rules", "show", "pii.finance.card")
+    assert other.code == 0
+    assert "CREDIT_CARD" in other.out.decode()
+    assert "not in this selection; sets that have it: pii, pii-all, pii-au" in other.err
     unknown = invoke("rules", "show", "secret.no.such")
     assert unknown.code == 2
     assert "secret.no.such" in unknown.err

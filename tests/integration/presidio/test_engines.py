@@ -132,6 +132,12 @@ def test_analysis(analyzer):
     assert analyzer.get_recognizers()[0].get_supported_entities() == analyzer.get_supported_entities("en")
     with pytest.raises(ValueError, match="no matching recognizers"):
         analyzer.get_recognizers("xx")
+    found.analysis_explanation.to_dict().clear()
+    assert found.analysis_explanation.pattern_name == "secret.github.token"
+    with pytest.raises(ValueError, match="`supported_languages`"):
+        analyzer.analyze(text, "xx")
+    with pytest.raises(TypeError, match="`text` is a str"):
+        analyzer.analyze(3, "en")
     found.to_dict().clear()
     assert found.entity_type == "GITHUB_TOKEN"
     done = presidio.AnonymizerEngine().anonymize(text, analyzer.analyze(text, "en"))
