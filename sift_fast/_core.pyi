@@ -530,10 +530,10 @@ class Vault:
         """Write it into a file, sealed with its key and readable by the owner only: all of it or nothing.
 
         Args:
-            path: the file; what is there is replaced, unless it is another vault.
+            path: the file; an empty one or one of this vault is replaced, no other.
 
         Raises:
-            StateUnavailable: the file cannot be written, holds another vault or was saved by another process since
+            StateUnavailable: the file cannot be written, holds anything else or was saved by another process since
                 it was read, or the process is a forked child.
         """
 

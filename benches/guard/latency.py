@@ -2,6 +2,9 @@
 
 A turn is an input of 500 characters and an answer of 1,000, both clean, in one of 50 conversations. What is timed is
 the guard alone, awaited in an event loop as a service would. Expected answers are asserted: a fast wrong run fails.
+
+Machines that share their cores change their speed for seconds at a time. Everything is measured in rounds, in turn, and
+each row is that of its quietest round, the one with the least median; the medians of all are kept beside it.
 """
 
 from __future__ import annotations
@@ -11,7 +14,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +40,9 @@ def quantiles(times: list[float]) -> dict[str, float]:
     return {**out, "mean": sum(ordered) / len(ordered) / 1_000}
 
 
+#: What measures one round of a row: nanoseconds of each of its turns.
+Row = Callable[[], Coroutine[Any, Any, list[float]]]
+ROUNDS = 10
 PARTS = (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
 
 
@@ -78,21 +86,32 @@ def per_kib(work: Callable[[str], object], text: str, count: int) -> float:
 
 
 def measure(count: int) -> dict[str, Any]:
-    """All of it: rows of quantiles by name, and microseconds per KiB of fingerprints."""
+    """All of it: rows of quantiles by name, and microseconds per KiB of fingerprints.
+
+    Args:
+        count: turns of each row, over all rounds.
+    """
     asked, answer = (TEXT * 3)[:500], (TEXT * 6)[:1_000]
     leak = {"prompt_leak": {"prompt": PROMPT}}
-    rows: dict[str, dict[str, float]] = {}
+    each = max(count // ROUNDS, 2)
+
+    def clean(guard: Guard) -> Row:
+        return lambda: turns(guard, asked, answer, each, "allow")
+
+    rows: dict[str, Row] = {}
     for preset in ("chat", "rag", "agent", "strict", "monitor-only"):
-        guard = Guard({"version": 1, "preset": preset, "guardrails": leak})
-        rows[f"{preset}, clean"] = quantiles(asyncio.run(turns(guard, asked, answer, count, "allow")))
+        rows[f"{preset}, clean"] = clean(Guard({"version": 1, "preset": preset, "guardrails": leak}))
     scored = Guard({"version": 1, "preset": "chat", "guardrails": {**leak, "classifier": {"block_at": 0.98}}})
-    rows["chat and classifier, clean"] = quantiles(asyncio.run(turns(scored, asked, answer, count, "allow")))
-    guard = Guard({"version": 1, "preset": "chat", "guardrails": leak})
+    rows["chat and classifier, clean"] = clean(scored)
+    chat = Guard({"version": 1, "preset": "chat", "guardrails": leak})
     secret = _core.generate("secret.github.token", 5, 1, ["secrets"])[0]
     dirty = f"{asked[:400]} {secret} or joe.miller@gmail.com"
-    rows["chat, redacted"] = quantiles(asyncio.run(turns(guard, dirty, answer, count, "redact")))
-    rows["chat, first piece of a stream"] = quantiles(asyncio.run(first_token(guard, count)))
-    rows.update(calls(count // 10))
+    rows["chat, redacted"] = lambda: turns(chat, dirty, answer, each, "redact")
+    rows["chat, first piece of a stream"] = lambda: first_token(chat, each)
+    with calls(max(each // 10, 2)) as more:
+        rows.update(more)
+        found = [{name: quantiles(asyncio.run(row())) for name, row in rows.items()} for _ in range(ROUNDS)]
+    best = {name: min((one[name] for one in found), key=lambda row: row["p50"]) for name in rows}
     document = (TEXT * 200)[: 32 << 10]
     prints = _core._Fingerprints(20_000)
     fingerprints = {
@@ -100,13 +119,15 @@ def measure(count: int) -> dict[str, Any]:
         "look up": per_kib(prints.sources_of, document, 20),
         "one argument": argument(prints),
     }
-    return {"turns": count, "rows": rows, "fingerprints": fingerprints}
+    medians = {name: [one[name]["p50"] for one in found] for name in rows}
+    return {"turns": count, "rounds": ROUNDS, "rows": best, "medians": medians, "fingerprints": fingerprints}
 
 
-def calls(count: int) -> dict[str, dict[str, float]]:
+@contextmanager
+def calls(count: int) -> Iterator[dict[str, Row]]:
     """A tool call: through the guardrails, and through the kernel besides, its receipt on the disk."""
     rows = {}
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as opened:
         governance = str(Path(folder) / "governance")
         command = [sys.executable, "-m", "sift_fast.cli", "init", governance, "--template", "support"]
         subprocess.run(command, check=True, capture_output=True, cwd=folder)
@@ -118,9 +139,9 @@ def calls(count: int) -> dict[str, dict[str, float]]:
             ("tool call and kernel", {"folder": governance, "keys": {"acme": key}}),
         ):
             guard = Guard({"version": 1, "preset": "agent", "tools": {"read_order": {}}, "kernel": kernel})
-            rows[f"agent, {name}"] = quantiles(asyncio.run(_calls(guard, count)))
-            guard.close()
-    return rows
+            opened.callback(guard.close)
+            rows[f"agent, {name}"] = partial(_calls, guard, count)
+        yield rows
 
 
 async def _calls(guard: Guard, count: int) -> list[float]:

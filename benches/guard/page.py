@@ -31,7 +31,8 @@ def turns(result: Mapping[str, Any]) -> str:
     return (
         "## A turn\n\n"
         f"Microseconds that the guard adds to a turn: an input of 500 characters and an answer of 1,000, checked in an "
-        f"event loop as a service would; {result['turns']:,} turns in 50 conversations. `agent` and `strict` have the "
+        f"event loop as a service would; {result['turns']:,} turns in 50 conversations, in {result['rounds']} rounds "
+        "in turn, of which each row shows its quietest, the one with the least median. `agent` and `strict` have the "
         "classifier on. All five layers, nothing left out.\n\n"
         + _table(("", "P50", "P95", "P99", "mean"), rows)
         + f"\n\nFingerprints of provenance: {_us(prints['take in'])} us a KiB taken in, "

@@ -204,6 +204,26 @@ def test_a_save_does_not_take_another_vault_s_place(scanner, vault, tmp_path):
     assert sf.Vault.load(path, KEY).restore(text) == TOKENS[0]
 
 
+@pytest.mark.parametrize("content", [b"name,card", b"s"])
+def test_a_save_replaces_no_other_file(vault, tmp_path, content):
+    path = tmp_path / "customers.csv"
+    path.write_bytes(content)
+    with pytest.raises(sf.StateUnavailable, match="no vault"):
+        vault.save(path)
+    assert path.read_bytes() == content
+    path.write_bytes(b"")
+    vault.save(path)
+    assert len(sf.Vault.load(path, KEY)) == 0
+
+
+def test_no_tag_is_found():
+    """A second redaction leaves the placeholders of the first alone."""
+    every = sf.Scanner(["secrets", "pii-all"])
+    for _ in range(300):
+        text = f"<EMAIL_ADDRESS_1:{sf.Vault(KEY).tag}>"
+        assert every.redact(text).text == text
+
+
 def test_a_save_that_fails_leaves_nothing_behind(vault, tmp_path):
     """The last step fails where a folder stands: what was written so far goes."""
     path = tmp_path / "sealed"

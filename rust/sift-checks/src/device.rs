@@ -1,6 +1,7 @@
 //! Vehicles, telephones, banks, identifiers of records: numbers of things that lead to a person.
 
 use crate::checksum::{characters, digits, fair, luhn, weak};
+use crate::network::{begins_escape, is_escaped};
 use crate::Outcome;
 
 /// Vehicle identification number: 17 characters without I, O and Q. The check digit of 49 CFR 565.15 proves
@@ -89,18 +90,81 @@ pub(crate) fn uuid(value: &[u8]) -> Outcome {
 
 /// Whether a number goes on to its left: the tail of a decimal, of a UUID, of a path.
 ///
-/// A word before the mark is a label (`TIN-123`, `No.123`), unless it is a step of a path.
-pub(crate) fn is_part(before: &[u8]) -> bool {
+/// A word before the mark is a label (`TIN-123`, `No.123`), unless it is a step of a path. A comma stands between
+/// two numbers of a row or a list as often as inside one, see [`is_fraction`]; so does a slash or a hyphen behind
+/// a number like this one, see [`is_beside`].
+pub(crate) fn is_part(value: &[u8], before: &[u8]) -> bool {
     let Some((mark, rest)) = before.split_last() else { return false };
     let words = rest.iter().rev().take_while(|byte| byte.is_ascii_alphanumeric()).count();
     let (head, word) = rest.split_at(rest.len() - words);
     let number = word.iter().any(u8::is_ascii_digit);
     match mark {
-        b'.' | b'-' | b',' | b'\'' | b'+' => number,
-        b'/' => number || (words > 0 && head.last().is_some_and(|byte| b"/.:".contains(byte))),
+        b',' => is_fraction(value, rest),
+        b'.' | b'\'' | b'+' => number,
+        b'-' => number && !is_beside(value, rest),
+        b'/' if number => !is_beside(value, rest),
+        b'/' => words > 0 && head.last().is_some_and(|byte| b"/.:".contains(byte)),
         b'$' | b'~' | b'^' => true,
+        b' ' => is_row(value, word),
+        // The value begins with the letter of an escape: `\n1234`.
+        b'\\' => is_escaped(before) && begins_escape(value),
         _ => false,
     }
+}
+
+/// Whether a value of blank-separated groups goes on to its left with a group of the same length: an amount, a column, a
+/// number of a card, of which more than 12 digits are one.
+fn is_row(value: &[u8], word: &[u8]) -> bool {
+    let groups = || value.split(|byte| *byte == b' ');
+    word.iter().all(u8::is_ascii_digit)
+        && (8..=14).contains(&value.len())
+        && groups().count() > 2
+        && groups().all(|group| group.len() == word.len() && group.iter().all(u8::is_ascii_digit))
+}
+
+/// Digits and the points between them at the end of a text, and what is before them.
+fn last_number(text: &[u8]) -> (&[u8], &[u8]) {
+    let digits =
+        text.iter().rev().take_while(|byte| byte.is_ascii_digit() || **byte == b'.').count();
+    text.split_at(text.len() - digits)
+}
+
+/// Whether a value behind a comma is what a decimal or a thousands comma leaves of a number.
+///
+/// That is digits alone, and fewer than ten: no one writes more behind a decimal comma, while a cell of a row
+/// and an element of a list often have no blank before them. In a row or a list (a line, a bracket or a comma is
+/// before the number on the left) only three digits can be thousands.
+fn is_fraction(value: &[u8], before: &[u8]) -> bool {
+    let (head, number) = last_number(before);
+    // What ends in digits may be a word, a day or an hour.
+    let whole = !number.is_empty()
+        && match head {
+            [.., digit, b'-' | b':' | b'/'] => !digit.is_ascii_digit(),
+            [.., last] => !last.is_ascii_alphanumeric(),
+            [] => true,
+        };
+    let in_row = head.last().is_none_or(|byte| b",;|[{(\n\r\t\"'".contains(byte));
+    whole
+        && value.len() < 10
+        && value.iter().all(u8::is_ascii_digit)
+        && (value.len() == 3 || !in_row)
+}
+
+/// Whether a number behind a slash or a hyphen stands beside a number of its own kind: two cards, a range of
+/// addresses, what counts it (`1/4111...`).
+fn is_beside(value: &[u8], before: &[u8]) -> bool {
+    let (head, number) = last_number(before);
+    let alone =
+        head.last().is_none_or(|byte| byte.is_ascii_whitespace() || b",;|[({\"'".contains(byte));
+    let points = |text: &[u8]| text.iter().filter(|byte| **byte == b'.').count();
+    let bare = value.iter().all(u8::is_ascii_digit);
+    let long = value.iter().filter(|byte| byte.is_ascii_digit()).count() >= 12;
+    alone
+        && !number.is_empty()
+        && match bare {
+            true => long && number.len() == value.len(),
+            false => points(value) == 3 && points(number) == 3 || long && value.contains(&b' '),
+        }
 }
 
 /// Whether the key right before a value says that it numbers or measures things: `"order_id": `, `ts=`.
@@ -208,6 +272,13 @@ mod tests {
     fn tails_of_longer_things() {
         for (before, part) in [
             ("0.", true),
+            ("latitude 48,", true),
+            ("1,234,", false),
+            ("[17,", false),
+            ("12,50,", false),
+            ("2026-11-22,", false),
+            ("on 12:00,", false),
+            ("lat:48,", true),
             ("446655440000-", true),
             ("/orders/a/", true),
             ("order #", false),
@@ -219,7 +290,35 @@ mod tests {
             ("-", false),
             ("\"", false),
         ] {
-            assert_eq!(is_part(before.as_bytes()), part, "{before}");
+            assert_eq!(is_part(b"536904399", before.as_bytes()), part, "{before}");
+        }
+    }
+
+    #[test]
+    fn rows_lists_and_pairs_of_numbers() {
+        for (before, value, part) in [
+            ("17,", "4111111111111111", false),
+            ("at 0,", "4111111111111111", false),
+            ("at 17,", "536-90-4399", false),
+            ("at 17,", "(415) 555-2671", false),
+            ("at 17,", "12345678Z", false),
+            ("at 1,", "234", true),
+            ("1,", "234", true),
+            ("4111111111111111/", "5555555555554444", false),
+            ("a/4111111111111111/", "5555555555554444", true),
+            ("4111 1111 1111 1111/", "5555 5555 5555 4444", false),
+            ("198.41.0.4-", "198.41.0.9", false),
+            ("v1-", "198.41.0.9", true),
+            ("8400-", "415-555-0132", true),
+            ("a716-", "446655440000", true),
+            ("41d4-8716-", "446655440000", true),
+            ("revenue 120 ", "751 113 473", true),
+            ("room 12 ", "751 113 473", false),
+            ("2131 ", "2850 4959 6204", true),
+            ("4111 1111 1111 1111 ", "5555 5555 5555 4444", false),
+            ("078051121/", "4155550132", true),
+        ] {
+            assert_eq!(is_part(value.as_bytes(), before.as_bytes()), part, "{before}{value}");
         }
     }
 }

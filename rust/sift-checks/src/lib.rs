@@ -243,6 +243,8 @@ checks! {
         "passport or identity card of Germany",
     DeIdCard = "de_id_card":
         "identity card of Germany, old ones without check digit too",
+    DeSerial = "de_serial":
+        "serial number of a German passport or identity card, a check digit behind it or not",
     DeSocialSecurity = "de_social_security":
         "pension insurance number of Germany",
     DeHealthInsurance = "de_health_insurance":
@@ -401,7 +403,7 @@ impl Check {
             Self::EncodesText => (!encoded::encodes_text(value), "no_text"),
             Self::Base64Text => (encoded::is_base64_text(value), "base64_text"),
             Self::Luhn => (!shape::luhn(value), "luhn"),
-            Self::NotPart => (device::is_part(subject.before), "part"),
+            Self::NotPart => (device::is_part(value, subject.before), "part"),
             Self::Card => return card::card(value, subject.before),
             Self::Iban => return iban::iban(value),
             Self::Lei => return iban::lei(value),
@@ -433,6 +435,7 @@ impl Check {
             Self::UkDrivingLicence => return britain::uk_driving_licence(value),
             Self::DeTaxId => return germany::de_tax_id(value),
             Self::DeDocument => return germany::de_document(value),
+            Self::DeSerial => return germany::de_serial(value),
             Self::DeIdCard => return germany::de_id_card(value),
             Self::DeSocialSecurity => return germany::de_social_security(value),
             Self::DeHealthInsurance => return germany::de_health_insurance(value),

@@ -104,8 +104,47 @@ pub(crate) fn mac(value: &[u8], before: &[u8]) -> Outcome {
     }
 }
 
+/// Whether a backslash at the end of a text escapes what follows; of two, JSON in a string of JSON may have the second.
+pub(crate) fn is_escaped(text: &[u8]) -> bool {
+    text.last() == Some(&b'\\')
+}
+
+/// Whether a text begins as an escape of JSON goes on behind its backslash.
+pub(crate) fn begins_escape(text: &[u8]) -> bool {
+    match text {
+        [b'n' | b'r' | b't' | b'b' | b'f', ..] => true,
+        [b'u', digits @ ..] => {
+            digits.get(..4).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+        }
+        _ => false,
+    }
+}
+
+/// Whether a text ends in an escape of JSON.
+fn ends_in_escape(text: &[u8]) -> bool {
+    [1, 5].into_iter().any(|length| {
+        text.len().checked_sub(length).map(|at| text.split_at(at)).is_some_and(
+            |(before, escape)| {
+                is_escaped(before) && begins_escape(escape) && (length == 5) == (escape[0] == b'u')
+            },
+        )
+    })
+}
+
 /// An e-mail address: its domain ends in a top-level domain; neither a remote of git nor user and host of a URL.
+///
+/// It begins where a word does, and behind the letter of an escape (`\nann@`, `\u4f60ann@`), which is no part of it.
 pub(crate) fn email(value: &[u8], before: &[u8]) -> Outcome {
+    let first = value.first().copied().unwrap_or_default();
+    if is_escaped(before) && begins_escape(value) {
+        return Outcome::Drop("escape");
+    }
+    if first.is_ascii_alphanumeric()
+        && before.last().is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
+        && !ends_in_escape(before)
+    {
+        return Outcome::Drop("part");
+    }
     let (local, Some(domain)) = split(value, b'@') else { return Outcome::Drop("shape") };
     // In the authority alone: behind a path, a query or a quotation mark it is an address as any other.
     let ends = |byte: &u8| byte.is_ascii_whitespace() || b"/?#\\\"'`<>()[]{},;|".contains(byte);
@@ -272,6 +311,14 @@ mod tests {
             ),
             (Email, "https://example.com/about,", "ann@example.com", Outcome::Keep),
             (Email, "", "git@example.com", Outcome::Set(0.3)),
+            (Email, r"\", "nann@example.com", Outcome::Drop("escape")),
+            (Email, r"\n", "ann@example.com", Outcome::Keep),
+            (Email, r"\\", "nann@example.com", Outcome::Drop("escape")),
+            (Email, r"\", "u4f60ann@example.com", Outcome::Drop("escape")),
+            (Email, r"\u4f", "60ann@example.com", Outcome::Drop("part")),
+            (Email, r"\u4f60", "ann@example.com", Outcome::Keep),
+            (Email, r"DOMAIN\", "ann@example.com", Outcome::Keep),
+            (Email, "n", "ann@example.com", Outcome::Drop("part")),
             (Url, "", "https://example.com/a?b=c.png", Outcome::Keep),
             (Url, "", "https://user@example.com:8443", Outcome::Keep),
             (Url, "", "www.example.museum", Outcome::Keep),

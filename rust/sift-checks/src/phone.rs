@@ -90,10 +90,20 @@ pub(crate) fn international(value: &[u8], before: &[u8]) -> Outcome {
     if marks.next() == Some(&b'.') && marks.next().is_none() {
         return Outcome::Drop("decimal");
     }
-    match digits(value) {
-        Some((digits, length)) if is_international(&digits[..length]) => Outcome::Keep,
-        _ => Outcome::Drop("no_number"),
+    let valid = |value: &[u8]| {
+        digits(value).is_some_and(|(digits, length)| is_international(&digits[..length]))
+    };
+    match valid(value) || without_extension(value).is_some_and(valid) {
+        true => Outcome::Keep,
+        false => Outcome::Drop("no_number"),
     }
+}
+
+/// A number without what other extensions of the same line are written as: `/0133`, `-2`.
+fn without_extension(value: &[u8]) -> Option<&[u8]> {
+    let digits = value.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let (mark, head) = value.get(..value.len() - digits)?.split_last()?;
+    ((1..=4).contains(&digits) && matches!(mark, b'/' | b'-')).then_some(head)
 }
 
 fn is_international(digits: &[u8]) -> bool {
@@ -115,7 +125,7 @@ fn is_international(digits: &[u8]) -> bool {
 /// length is assigned somewhere.
 pub(crate) fn national(value: &[u8], before: &[u8], name: Region) -> Outcome {
     if before.last().is_some_and(|byte| byte.is_ascii_alphanumeric() || b"_+".contains(byte))
-        || is_part(before)
+        || is_part(value, before)
     {
         return Outcome::Drop("part");
     }
@@ -194,6 +204,9 @@ mod tests {
             "+44 (0)20 7946 0958",
             "+33 1 99 00 12 34",
             "+39 06 69812345",
+            "+49 171 / 1234567",
+            "+1 415 555 0132/0133",
+            "+1 415 555 0132-2",
         ] {
             assert_eq!(run(Phone, "call ", value), Outcome::Keep, "{value}");
         }

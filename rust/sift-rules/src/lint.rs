@@ -10,6 +10,9 @@ use crate::set::{Category, RuleSet};
 /// worse than none: 74 country codes as literals cost 1.5 times the shape they were meant to replace.
 pub const MIN_LITERAL: usize = 4;
 
+/// Bytes that stand between a context word and a value: a quotation mark, a colon, a blank, another mark.
+const BESIDE: usize = 4;
+
 /// One thing that is wrong with one rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -48,6 +51,15 @@ pub fn lint(set: &RuleSet) -> Vec<Problem> {
             && rule.examples.iter().any(|e| e.contains("{secret}"))
         {
             say("`{secret}` in an example needs a `format`".to_owned());
+        }
+        for word in pattern.context.iter().flat_map(|context| {
+            context.words.iter().filter(|word| word.len() + BESIDE > context.window)
+        }) {
+            say(format!(
+                "a context word of {} bytes does not fit into the window: give it `window = {}`",
+                word.len(),
+                word.len() + BESIDE
+            ));
         }
         if rule.examples.is_empty() {
             say("the rule has no example".to_owned());

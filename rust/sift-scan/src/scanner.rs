@@ -916,15 +916,16 @@ fn kept(pattern: &Pattern, keep: &[bool]) -> bool {
     }
 }
 
-/// Whether `word` stands in `text` with no letter or digit at its sides; ASCII case ignored. Most places are ruled
-/// out by one byte.
+/// Whether `word` stands in `text` with no letter or digit at its sides, that of an escaped line feed apart; ASCII case
+/// ignored. Most places are ruled out by one byte.
 fn has_word(text: &[u8], word: &[u8]) -> bool {
     let joins = |b: Option<&u8>| b.is_some_and(u8::is_ascii_alphanumeric);
     let Some((first, rest)) = word.split_first() else { return false };
     text.iter().enumerate().any(|(i, byte)| {
         byte.eq_ignore_ascii_case(first)
             && text[i + 1..].get(..rest.len()).is_some_and(|part| part.eq_ignore_ascii_case(rest))
-            && !joins(i.checked_sub(1).and_then(|left| text.get(left)))
+            && (!joins(i.checked_sub(1).and_then(|left| text.get(left)))
+                || matches!(text[..i], [.., b'\\', b'n' | b'r' | b't']))
             && !joins(text.get(i + word.len()))
     })
 }

@@ -158,6 +158,83 @@ fn separators_of_print_hide_no_number() {
     assert!(tried > 40, "{tried}");
 }
 
+/// The examples of all rules in a row of numbers: what is found alone is found between commas, whole and cut
+/// everywhere.
+#[test]
+fn a_row_of_numbers_hides_nothing() {
+    for (lead, tail, seed) in
+        [("17,", ",17", 31), ("1001,2026-11-22,", ",12.50", 37), ("[17,", ",18]", 41)]
+    {
+        // A URL may hold commas.
+        assert_eq!(hidden_between(lead, tail, seed), ["pii.contact.host", "pii.contact.url"]);
+    }
+}
+
+/// The same behind line feeds and tabs that JSON has escaped: their letter is no part of what follows.
+#[test]
+fn an_escaped_line_feed_hides_nothing() {
+    // A URL and a password may hold what follows them; names of months, plates and registers begin with letters and a
+    // blank, as all prose does.
+    const LETTERS: [&str; 8] = [
+        "pii.contact.host",
+        "pii.contact.url",
+        "pii.date.month-name",
+        "pii.de.commercial-register",
+        "pii.de.plate",
+        "pii.gb.plate-suffix",
+        "pii.ng.plate",
+        "pii.za.plate",
+    ];
+    for (lead, tail, seed) in [(r"see\n", r"\nand", 43), (r"see\t", r"\t", 47)] {
+        let hidden = hidden_between(lead, tail, seed);
+        let other =
+            |rule: &&String| !LETTERS.contains(&rule.as_str()) && *rule != "pii.person.password";
+        assert_eq!(hidden.iter().filter(other).collect::<Vec<_>>(), [""; 0], "{lead}");
+    }
+}
+
+/// Rules of which an example that is found alone is not found between `lead` and `tail`: the example as it stands,
+/// and its value if that is found without a label.
+fn hidden_between(lead: &str, tail: &str, seed: u64) -> Vec<String> {
+    let select = || RuleSet::select(&["pii-all"], &[]).unwrap();
+    let bench = Bench::decoding(select(), Encodings::USUAL).unwrap();
+    let (mut rng, mut tried, mut missed) = (Rng::new(seed), 0, Vec::new());
+    for (number, rule) in select().rules().iter().enumerate() {
+        let of_rule = |text: &str, scanner: &Scanner| -> Vec<Explained> {
+            let mut lines = scanner.explain(text.as_bytes()).unwrap();
+            lines.retain(|it| {
+                it.rule as usize == number && !matches!(it.outcome, Outcome::Dropped(_))
+            });
+            lines
+        };
+        for (round, example) in rule.examples.iter().enumerate() {
+            let text = fill(rule, example, &mut rng, round).unwrap().text;
+            let Some(found) = of_rule(&text, &bench.scanners[0]).into_iter().next() else {
+                continue;
+            };
+            for alone in [&text, &text[found.start..found.end]] {
+                let between = format!("{lead}{alone}{tail}");
+                let mut hidden = false;
+                for scanner in &bench.scanners {
+                    let Some(found) = of_rule(alone, scanner).into_iter().next() else { continue };
+                    tried += 1;
+                    let place = (found.start + lead.len(), found.end + lead.len());
+                    let same =
+                        |it: &Explained| (it.start, it.end) == place && it.score >= found.score;
+                    hidden |= !of_rule(&between, scanner).iter().any(same);
+                }
+                if hidden {
+                    missed.push(rule.id.clone());
+                }
+                cut_everywhere(&bench, &between, &rule.id);
+            }
+        }
+    }
+    assert!(tried > 400, "{tried}");
+    missed.dedup();
+    missed
+}
+
 /// What `rules check` asks of every rule: lint, examples, negatives, mutants.
 #[test]
 fn rules_are_checked() {

@@ -49,6 +49,28 @@ pub(crate) fn de_id_card(value: &[u8]) -> Outcome {
     }
 }
 
+/// Serial number of a passport or identity card as it is printed, which has nine characters and no check digit; a
+/// tenth is that of the machine readable zone (ICAO 9303).
+pub(crate) fn de_serial(value: &[u8]) -> Outcome {
+    let alphabet = |byte: &u8| byte.is_ascii_digit() || b"CFGHJKLMNPRTVWXYZ".contains(byte);
+    let fits = |text: &[u8]| {
+        text.first().is_some_and(u8::is_ascii_alphabetic)
+            && text.iter().all(alphabet)
+            && text.iter().any(u8::is_ascii_digit)
+    };
+    if let Some(serial) = characters::<9>(value) {
+        return shape(fits(&serial));
+    }
+    let Some(text) = characters::<10>(value) else { return Outcome::Drop("shape") };
+    if !fits(&text[..9]) || !text[9].is_ascii_digit() {
+        return Outcome::Drop("shape");
+    }
+    match icao(&text[..9]) == Some(u32::from(text[9] - b'0')) {
+        true => Outcome::Set(0.7),
+        false => Outcome::Drop("checksum"),
+    }
+}
+
 /// Number of the pension insurance (VSNR): area, birthday, initial, serial, check digit.
 pub(crate) fn de_social_security(value: &[u8]) -> Outcome {
     let Some(text) = characters::<12>(value) else { return Outcome::Drop("shape") };
@@ -118,8 +140,8 @@ pub(crate) fn de_plz(value: &[u8]) -> Outcome {
 pub(super) mod cases {
     use crate::national::testing::{scored, Case, KEPT, MISFIT, PROVEN, WRONG};
     use crate::Check::{
-        DeBsnr, DeDocument, DeHealthInsurance, DeIdCard, DeLanr, DePlz, DeSocialSecurity, DeTaxId,
-        DeVat,
+        DeBsnr, DeDocument, DeHealthInsurance, DeIdCard, DeLanr, DePlz, DeSerial, DeSocialSecurity,
+        DeTaxId, DeVat,
     };
 
     pub(crate) const CASES: &[Case] = &[
@@ -138,6 +160,14 @@ pub(super) mod cases {
         (DeIdCard, "T22000129", KEPT),
         (DeIdCard, "L01X00T44", scored(0.7)),
         (DeIdCard, "L01X00T47", WRONG),
+        // Specimens of the Bundesdruckerei, with the check digits of their machine readable zones.
+        (DeSerial, "L01X00T47", KEPT),
+        (DeSerial, "L01X00T471", scored(0.7)),
+        (DeSerial, "C01X0006H1", scored(0.7)),
+        (DeSerial, "T220001293", scored(0.7)),
+        (DeSerial, "L01X00T472", WRONG),
+        (DeSerial, "A01X00T47", MISFIT),
+        (DeSerial, "CFGHJKLMN", MISFIT),
         // The example of § 2 VKVV.
         (DeSocialSecurity, "15070649C103", PROVEN),
         (DeSocialSecurity, "15070649C104", WRONG),

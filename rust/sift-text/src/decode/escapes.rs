@@ -128,7 +128,37 @@ fn percent(rest: Rest<'_>) -> Result<Unit, No> {
     if rest.byte(1)? == b'u' {
         return character(6, rest.hex(2, 4)?, Encoding::Percent);
     }
-    Ok(byte(3, rest.hex(1, 2)?, Encoding::Percent))
+    let value = rest.hex(1, 2)?;
+    let unit = byte(3, value, Encoding::Percent);
+    let line = matches!(value, 0x09 | 0x0a | 0x0d);
+    Ok(Unit { loud: unit.loud || line && begins_value(rest, 3)?, ..unit })
+}
+
+/// Most letters in front of the first digit of a number: six, as a codice fiscale has.
+const VALUE_LETTERS: usize = 6;
+
+/// Whether what stands at `at` may be a number, or an identifier that begins like `DE89` or `CLM-1`: behind the letter
+/// of an escaped line feed it has no border on its left, so such a line feed is loud. Numbers of list items are
+/// not meant, of which prompts are full.
+fn begins_value(rest: Rest<'_>, at: usize) -> Result<bool, No> {
+    let first = rest.byte(at)?;
+    if first.is_ascii_digit() {
+        let second = rest.byte(at + 1)?;
+        return Ok(second.is_ascii_alphanumeric()
+            || matches!(second, b' ' | b'-' | b'.' | b'/') && rest.byte(at + 2)?.is_ascii_digit());
+    }
+    if matches!(first, b'+' | b'(') {
+        let second = rest.byte(at + 1)?;
+        return Ok(second.is_ascii_digit() || matches!(second, b' ' | b'('));
+    }
+    for at in at..=at + VALUE_LETTERS {
+        let byte = rest.byte(at)?;
+        if !byte.is_ascii_alphabetic() {
+            let digit = if byte == b'-' { rest.byte(at + 1)? } else { byte };
+            return Ok(digit.is_ascii_digit());
+        }
+    }
+    Ok(false)
 }
 
 /// Named entities that stand for ASCII, invisible ones and those for which browsers need no semicolon. The
@@ -292,9 +322,9 @@ fn backslash(rest: Rest<'_>, before: Option<u8>) -> Result<Unit, No> {
             }
             character(at + 3, value, Encoding::Escape)
         }
-        b'n' => simple('\n', false),
-        b'r' => simple('\r', false),
-        b't' => simple('\t', false),
+        b'n' => simple('\n', begins_value(rest, at + 1)?),
+        b'r' => simple('\r', begins_value(rest, at + 1)?),
+        b't' => simple('\t', begins_value(rest, at + 1)?),
         // Only the slashes of a URL matter: patterns of other things do not hold any.
         b'/' => simple('/', before == Some(b':')),
         b'"' | b'\'' => simple(char::from(letter), false),

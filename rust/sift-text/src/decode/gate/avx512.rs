@@ -58,7 +58,8 @@ static CLASSES: [u8; 128] = {
             }
             | if matches!(byte, b'%' | b'\\') { SIGN } else { 0 }
             | if byte == b'&' { AMPERSAND } else { 0 }
-            | if matches!(byte, b'u' | b'U' | b'x' | b'/' | b'0'..=b'3' | b'#') {
+            | if matches!(byte, b'u' | b'U' | b'x' | b'/' | b'0'..=b'3' | b'#' | b'n' | b'r' | b't')
+            {
                 SECOND
             } else {
                 0
