@@ -6,8 +6,8 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, SupportsIndex, TypeVar, overload
 
 from sift_fast import _core
+from sift_fast._documents import redact_json
 from sift_fast._pieces import through
-from sift_fast.redact import _redact_json
 
 if TYPE_CHECKING:
     from sift_fast.redact import JsonRedaction, Operators
@@ -132,7 +132,7 @@ class Scanner(_core.Scanner):
             >>> Scanner().redact_json('{"clean": [1.50, true]}').value
             '{"clean": [1.50, true]}'
         """
-        return _redact_json(self, value, operators, vault, numbers=numbers)
+        return redact_json(self, value, operators, vault, numbers=numbers)
 
     @overload
     def redact_stream(

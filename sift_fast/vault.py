@@ -7,8 +7,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from sift_fast import _core
+from sift_fast._documents import restore_json
 from sift_fast._pieces import through
-from sift_fast.redact import _entity_types, _restore_json
+from sift_fast.redact import _entity_types
 
 if TYPE_CHECKING:
     import os
@@ -129,7 +130,7 @@ class Vault(_core.Vault):
         """
         # Once for all strings: an iterator has its names once.
         restore = partial(super().restore, entities=_entity_types(entities), urls=urls)
-        return _restore_json(restore, value, self.tag)  # type: ignore[no-any-return]
+        return restore_json(restore, value, self.tag)  # type: ignore[no-any-return]
 
     @overload
     def restore_stream(

@@ -18,6 +18,7 @@ LAYERS = (
     {"errors", "types", "_clock", "_json", "_pieces"},
     {"_core"},
     {"redact", "receipts", "_waits"},
+    {"_documents"},
     {"scanner", "vault"},
     # Looks into arguments with a scanner and gives receipts.
     {"kernel"},

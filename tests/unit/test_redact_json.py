@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import sift_fast as sf
-from sift_fast import _core, redact
+from sift_fast import _core, _documents
 
 KEY = bytes(range(32))
 SCANNER = sf.Scanner()
@@ -421,19 +421,19 @@ def test_names_in_one_another_are_bounded(monkeypatch):
             looks.append(text)
             yield trial
 
-    tries = redact._tries
-    monkeypatch.setattr(redact, "_tries", counted)
+    tries = _documents._tries
+    monkeypatch.setattr(_documents, "_tries", counted)
     document: object = ["ordinary"]
     for number in range(60):
         document = {"value": {"name": f"name {number}", "label": f"label {number}", "value": document, "code": "x"}}
     assert SCANNER.redact_json(document).value == document
-    assert 1 < looks.count("ordinary") <= 2 * redact._MOST_NAMES
+    assert 1 < looks.count("ordinary") <= 2 * _documents._MOST_NAMES
     looks.clear()
     document = ["ordinary"]
     for number in range(120):
         document = {"number" if number % 2 else "code": document}
     assert SCANNER.redact_json({"thing": document}).value == {"thing": document}
-    assert 1 < looks.count("ordinary") <= 2 * redact._MOST_NAMES
+    assert 1 < looks.count("ordinary") <= 2 * _documents._MOST_NAMES
 
 
 @pytest.mark.parametrize("text", [str, json.dumps], ids=["containers", "text"])
