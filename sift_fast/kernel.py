@@ -13,7 +13,7 @@ that run code cannot reach its keys. The class is the same.
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypeAlias, TypeVar, final
 
@@ -905,12 +905,8 @@ def _receipt(auth: Authorization) -> Receipt | None:
     return None if found is None else Receipt(found[0])
 
 
-def _durable(auth: Authorization) -> Awaitable[Receipt | None]:
+async def _durable(auth: Authorization) -> Receipt | None:
     """What `auth.durable()` gives."""
-    return _wait(auth)
-
-
-async def _wait(auth: Authorization) -> Receipt | None:
     from sift_fast._waits import until_durable
 
     await until_durable(auth)

@@ -149,20 +149,14 @@ fn class(it: char) -> Option<Class> {
         | 0x1d173..=0x1d17a
         | 0xe0001
         | 0xe007f => Class::Filler,
-        0xa0 | 0x2000..=0x200a | 0x2010..=0x2015 | 0x202f | 0x205f | 0x2212 | 0x3000 => {
-            Class::Separator(separates(it)?)
-        }
         0xfe00..=0xfe0f => Class::Selector((point - 0xfe00) as u8),
         0xe0100..=0xe01ef => Class::Selector((point - 0xe0100 + 16) as u8),
         0xe0020..=0xe007e => Class::Tag,
-        _ => {
-            let ascii = looks_like(it)?;
-            if is_form(point) {
-                Class::Styled(ascii)
-            } else {
-                Class::Lookalike(ascii)
-            }
-        }
+        _ => match separates(it) {
+            Some(ascii) => Class::Separator(ascii),
+            None if is_form(point) => Class::Styled(looks_like(it)?),
+            None => Class::Lookalike(looks_like(it)?),
+        },
     })
 }
 
