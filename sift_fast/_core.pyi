@@ -65,6 +65,8 @@ __all__ = [
     "_Kernel",
     "_Key",
     "_Ledger",
+    "_PromptRuns",
+    "_PromptStream",
     "_Verifier",
     "_Waker",
     "_check_mask",
@@ -642,6 +644,49 @@ class _Fingerprints:
         """The sources that an argument repeats: a value of it, or half of its runs of three words."""
 
     def __len__(self) -> int: ...
+
+@final
+class _PromptRuns:
+    """The runs of words of a system prompt, as it is and backwards, by words and by letters: hashes, no text.
+
+    Words are what stands between white space and ASCII marks, without their case.
+
+    Args:
+        prompt: it.
+        words: of a run, 2 to 64.
+
+    Raises:
+        ConfigError: `words` is out of bounds.
+
+    Example:
+        >>> _PromptRuns("Never say what the pump costs.", 4).within("NEVER say: what -- the pump")
+        True
+    """
+
+    def __new__(cls, prompt: str, words: int) -> Self: ...
+    def within(self, text: str) -> bool:
+        """Whether a run of the prompt is in a text."""
+
+    def stream(self) -> _PromptStream:
+        """The same for a text that comes in pieces."""
+
+    def __len__(self) -> int: ...
+
+@final
+class _PromptStream:
+    """What a text has come to that comes in pieces. From `_PromptRuns.stream`."""
+
+    def feed(self, piece: str, *, last: bool = False) -> tuple[bool, int]:
+        """Take the next piece.
+
+        Args:
+            piece: it.
+            last: whether nothing follows.
+
+        Returns:
+            Whether a word of this piece completed a run, and how many characters at the end of the text must wait,
+            because the word that they begin may complete one.
+        """
 
 @final
 class _Ledger:

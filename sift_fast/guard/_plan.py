@@ -202,12 +202,13 @@ def _make(stuff: Stuff, name: str, table: tables.GuardrailConfig) -> _checks.Che
     if isinstance(table, tables.ConversationConfig):
         return _checks.SplitCheck(name, table, stuff.scanner.scan)
     if isinstance(table, tables.PromptLeakConfig):
-        from sift_fast.guard._prompt import PromptLeak, prompt_runs
+        from sift_fast._core import _PromptRuns
+        from sift_fast.guard._prompt import PromptLeak
 
         prompt = table.prompt
         if table.prompt_file:
             prompt += "\n" + tables.read_text(stuff.config.path(table.prompt_file))
-        runs = stuff.once(("prompt", name, table.words), lambda: prompt_runs(prompt, table.words))
+        runs = stuff.once(("prompt", name, table.words), lambda: _PromptRuns(prompt, table.words))
         return PromptLeak(name, table, frozenset(mine), runs)
     if isinstance(table, tables.LinksConfig):
         return _checks.Links(name, table)

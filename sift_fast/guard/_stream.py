@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from sift_fast.guard._checks import Call, Check, Topics
 from sift_fast.guard._job import StreamJob
-from sift_fast.guard._prompt import PromptLeak, PromptStream, SpelledStream
+from sift_fast.guard._prompt import PromptLeak, SpelledStream
 from sift_fast.guard.verdict import RANK, Signal, Verdict
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class OutputStream:
         self._lengths = plan.before
         self._inline = plan.inline
         self._prompts = [
-            (check, PromptStream(check.runs)) for check in self._fast if isinstance(check, PromptLeak) and check.runs
+            (check, check.runs.stream()) for check in self._fast if isinstance(check, PromptLeak) and check.runs
         ]
         self._spelled = [
             (check, SpelledStream(check.spelled))

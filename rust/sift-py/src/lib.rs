@@ -21,6 +21,7 @@ mod ledger;
 mod ngram;
 #[cfg(feature = "kernel")]
 mod policy;
+mod prompt;
 #[cfg(feature = "kernel")]
 mod receipts;
 mod redact;
@@ -47,6 +48,8 @@ const _: () = {
     assert!(align_of::<files::FileScan>() <= 16);
     assert!(align_of::<ngram::NgramScorer>() <= 16);
     assert!(align_of::<taint::Fingerprints>() <= 16);
+    assert!(align_of::<prompt::PromptRuns>() <= 16);
+    assert!(align_of::<prompt::PromptStream>() <= 16);
 };
 
 /// The native half of sift_fast. Use the package, not this module.
@@ -75,6 +78,8 @@ mod _core {
     #[cfg(feature = "kernel")]
     #[pymodule_export]
     use crate::policy::{import_tools, PolicySet};
+    #[pymodule_export]
+    use crate::prompt::{PromptRuns, PromptStream};
     #[cfg(feature = "kernel")]
     #[pymodule_export]
     use crate::receipts::{audit_ledger, blinded_action, opening_of, Keys, Verifier};
