@@ -132,13 +132,14 @@ class Job:
     def opens(self) -> bool:
         """Whether a record for people is opened."""
         decision = self.tally.decision
-        on_block = self.state.config.escalation.on_block
-        return not self.quiet and (decision == "escalate" or (on_block and decision == "block"))
+        if decision == "escalate":
+            return not self.quiet
+        return decision == "block" and self.state.config.escalation.on_block and not self.quiet
 
     @property
     def waits(self) -> bool:
         """Whether finishing waits for a disk."""
-        return (self.opens and self.state.config.escalation.file is not None) or self.state.recorder.full
+        return self.state.recorder.full or (self.opens and self.state.config.escalation.file is not None)
 
     @property
     def blocks(self) -> bool:
@@ -242,7 +243,7 @@ class Job:
         except Exception:  # noqa: BLE001 -- whatever the scan raises, the text is not checked
             self.failed("error", "scan", plan.found)
         for check in plan.always:
-            self.ask(check)
+            self.ask_about(check, call)
         # Also where nothing was found: it may stand in what was not read.
         if getattr(call.findings, "incomplete", ()):
             self.failed("error", "limit", plan.found, limit=True)

@@ -604,19 +604,23 @@ class Guard:
     # --- how a text is checked -------------------------------------------------------------------------------------
 
     async def _checked(self, job: Job, held: Held | None = None) -> Verdict:
-        await (threaded(job.read) if job.blocks else done(job.read))
+        # Most texts need no thread, and each `await` of what is done here takes as long as a small check.
+        if job.blocks:
+            await threaded(job.read)
+        else:
+            job.read()
         if job.slow:
             await self._waited(job)
         if job.asks_people:
             await (done(job.recall) if self._desk.quick else threaded(job.recall))
         if not job.acts:
-            verdict = await _finished(job)
+            verdict = await threaded(job.finish) if job.blocks or job.waits else job.finish()
             if held is not None and verdict.allowed:
                 held.add(job, verdict)
             return verdict
         try:
             await job.authorize()
-            verdict = await _finished(job)
+            verdict = await (threaded(job.finish) if job.blocks or job.waits else done(job.finish))
             if held is not None and verdict.allowed:
                 held.add(job, verdict)
             else:
@@ -686,10 +690,6 @@ class Guard:
                 job.take(check, signal)
         finally:
             self.metrics.waited(check.name, (time.perf_counter_ns() - began) / 1_000)
-
-
-async def _finished(job: Job) -> Verdict:
-    return await (threaded(job.finish) if job.blocks or job.waits else done(job.finish))
 
 
 def _fast(parts: Iterable[Job]) -> None:
