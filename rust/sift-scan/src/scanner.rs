@@ -20,7 +20,7 @@ use crate::provider::provider;
 use crate::resolve::{Part, Sink, Terms, Walk};
 use crate::stream::Stream;
 use crate::veils;
-use crate::{Finding, EDIT_SCORE};
+use crate::Finding;
 
 /// Bytes left of a group that checks and context words may see.
 pub(crate) const LOOK_BEHIND: usize = 64;
@@ -392,7 +392,7 @@ impl Scanner {
     }
 
     /// Walks a text from left to right and tells `sink` what to keep and what to edit: secrets and
-    /// personal data with a score of [`EDIT_SCORE`] or more.
+    /// personal data with a score of [`Sink::least`] or more.
     ///
     /// `characters` widens spans to whole UTF-8 characters. `needs_value` says whether the operator of
     /// a rule wants the covered text. A hit limit that would let something through is an error.
@@ -420,7 +420,7 @@ impl Scanner {
         let mut scan = Scan::default();
         scratch.candidates.clear();
         let keeps = |rule| sink.keeps(rule);
-        let mode = Mode { characters, complete: true, least: EDIT_SCORE, keeps: &keeps };
+        let mode = Mode { characters, complete: true, least: sink.least(), keeps: &keeps };
         self.collect(text, Operation::Redact, mode, scratch, &mut scan, &mut None)?;
         // What is too deep to be read is no text that could be given out in part.
         if let Some(name) = scan.incomplete.without(Incomplete::DECODE).names().next() {

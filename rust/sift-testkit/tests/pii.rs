@@ -383,3 +383,28 @@ fn labels_are_known_wherever_they_stand() {
     }
     assert_eq!(missed, []);
 }
+
+/// With a lower bound more is edited, and a stream still gives what the whole text gives.
+#[test]
+fn a_lower_bound_edits_more_and_stays_exact() {
+    let select = || RuleSet::select(&["pii-all"], &[]).unwrap();
+    let mut bench = Bench::decoding(select(), Encodings::USUAL).unwrap();
+    let (mut rng, mut more) = (Rng::new(59), 0);
+    for rule in select().rules() {
+        let text = fill(rule, &rule.examples[0], &mut rng, 0).unwrap().text;
+        let usual = bench.whole(text.as_bytes(), true).unwrap();
+        bench.plan = sift_testkit::replace_plan(&select()).from_score(0.05);
+        let lower = bench.whole(text.as_bytes(), true).unwrap();
+        assert!(lower.findings.iter().all(|found| found.score >= 0.05));
+        more += usize::from(lower.findings.len() > usual.findings.len());
+        // What scores enough in a scan is covered by an edit.
+        for found in bench.scanners[0].scan(text.as_bytes()).unwrap().findings {
+            let covers =
+                |edit: &&sift_scan::Finding| edit.start <= found.start && found.end <= edit.end;
+            assert!(lower.findings.iter().any(|edit| covers(&edit)), "{}", rule.id);
+        }
+        cut_everywhere(&bench, &text, &rule.id);
+        bench.plan = sift_testkit::replace_plan(&select());
+    }
+    assert!(more > 5, "{more}");
+}
