@@ -207,8 +207,10 @@ class Scanner:
             []
         """
 
-    def redact(self, text: Text, operators: Operators | None = None, vault: Vault | None = None) -> Redaction:
-        """Edit secrets and personal data with a score of 0.5 or more out of a text.
+    def redact(
+        self, text: Text, operators: Operators | None = None, vault: Vault | None = None, *, min_score: float = 0.5
+    ) -> Redaction:
+        """Edit secrets and personal data out of a text.
 
         Args:
             text: as for `scan`.
@@ -216,12 +218,14 @@ class Scanner:
                 None for `Replace()`, or `Pseudonym()` where there is a vault. A function `f(value, entity_type)`
                 is an operator too.
             vault: where `Pseudonym()` keeps values, to be restored later; None for numbers that begin anew.
+            min_score: the least score of what is edited, 0 to 1; the scanner's own `min_score` applies as well.
 
         Returns:
             The text, and what was done to it. `bytes` come back for every binary type.
 
         Raises:
-            ConfigError: operators are not usable, or name an entity type that no rule of this scanner has.
+            ConfigError: operators are not usable, or name an entity type that no rule of this scanner has; `min_score`
+                is out of its range.
             LimitExceeded: the text is longer than `Limits.text_bytes`, a limit was hit that would have let
                 something through, or the vault is full; nothing was added to it then.
             StateUnavailable: the vault belongs to the process that this one was forked from.
@@ -233,7 +237,9 @@ class Scanner:
             'nothing to see here'
         """
 
-    def stream(self, operators: Operators | None = None, vault: Vault | None = None) -> Stream:
+    def stream(
+        self, operators: Operators | None = None, vault: Vault | None = None, *, min_score: float = 0.5
+    ) -> Stream:
         """Begin to redact a text that arrives in pieces.
 
         Of `Limits`, `findings` and `finding_bytes` apply: they bound what is reported, all is edited. `text_bytes`
@@ -242,12 +248,13 @@ class Scanner:
         Args:
             operators: as for `redact`.
             vault: as for `redact`.
+            min_score: as for `redact`.
 
         Returns:
             A stream; best used in a `with` statement, which aborts it when it is left before `finish`.
 
         Raises:
-            ConfigError: operators are not usable.
+            ConfigError: operators or `min_score` are not usable.
 
         Example:
             >>> import sift_fast
@@ -256,7 +263,9 @@ class Scanner:
             'nothing to see'
         """
 
-    def _document(self, operators: Operators | None = None, vault: Vault | None = None) -> _Document: ...
+    def _document(
+        self, operators: Operators | None = None, vault: Vault | None = None, min_score: float = 0.5
+    ) -> _Document: ...
     def _redact_between(self, document: _Document, text: str, before: str, after: str) -> Redaction | None: ...
     def _look_between(self, document: _Document, text: str, before: str, after: str) -> bool: ...
     def _next(self, document: _Document, text: str) -> Redaction | None: ...
