@@ -466,9 +466,8 @@ impl Shared {
         while let Some(waiting) = self.next_batch(before) {
             let Waiting { entries, bytes, batch, caller } = waiting;
             before = Some((Instant::now(), caller));
-            let (entries, leaves): (Vec<_>, Vec<_>) =
-                entries.iter().map(|entry| entry.made().clone()).unzip();
-            let result = self.core.commit_hashed(&entries, leaves.into_iter());
+            let (made, leaves): (Vec<&[u8]>, Vec<Hash>) = entries.iter().map(Entry::made).unzip();
+            let result = self.core.commit_hashed(&made, &leaves);
             lock(&self.queue).bytes -= bytes;
             if let Ok(commit) = &result {
                 for watcher in lock(&self.watchers).iter() {
