@@ -2,6 +2,8 @@
 //!
 //! What is signed is `PAE(type, payload)`: lengths before contents, so that no bytes can be read two ways.
 
+use std::io::Write;
+
 use serde::Deserialize;
 
 use crate::jcs::{write_text, Value};
@@ -47,6 +49,21 @@ pub fn seal(payload_type: &str, payload: &[u8], signer: Option<(&str, &PrivateKe
     write(payload_type, payload, signature.into_iter())
 }
 
+/// What [`seal`] makes with a signer, from what it made of the same payload without: the payload is not encoded again.
+pub fn sign_sealed(
+    sealed: &[u8],
+    payload_type: &str,
+    payload: &[u8],
+    (keyid, key): (&str, &PrivateKey),
+) -> Vec<u8> {
+    let signature = key.sign(&pae(payload_type, payload));
+    let mut out = Vec::with_capacity(sealed.len() + keyid.len() + 256);
+    out.extend_from_slice(sealed.strip_suffix(END).unwrap_or(sealed));
+    write_signature(keyid, &signature, &mut out);
+    out.extend_from_slice(END);
+    out
+}
+
 /// How long the JSON of an envelope with one signature will be.
 pub fn sealed_length(payload_type: &str, payload: &[u8], keyid: &str) -> usize {
     let signature: &[u8] = &[0; 64];
@@ -70,14 +87,21 @@ fn write<'a>(
         if place > 0 {
             out.push(b',');
         }
-        out.extend_from_slice(b"{\"keyid\":");
-        write_text(keyid, &mut out);
-        out.extend_from_slice(b",\"sig\":\"");
-        text::push_base64(sig, &mut out);
-        out.extend_from_slice(b"\"}");
+        write_signature(keyid, sig, &mut out);
     }
-    out.extend_from_slice(b"]}");
+    out.extend_from_slice(END);
     out
+}
+
+/// What stands behind the signatures of an envelope.
+const END: &[u8] = b"]}";
+
+fn write_signature(keyid: &str, sig: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"keyid\":");
+    write_text(keyid, out);
+    out.extend_from_slice(b",\"sig\":\"");
+    text::push_base64(sig, out);
+    out.extend_from_slice(b"\"}");
 }
 
 /// DSSE's pre-authentication encoding: what is signed.
@@ -87,14 +111,9 @@ fn write<'a>(
 /// assert_eq!(bytes, b"DSSEv1 29 http://example.com/HelloWorld 11 hello world");
 /// ```
 pub fn pae(payload_type: &str, payload: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(payload.len() + payload_type.len() + 32);
-    out.extend_from_slice(b"DSSEv1 ");
-    out.extend_from_slice(payload_type.len().to_string().as_bytes());
-    out.push(b' ');
-    out.extend_from_slice(payload_type.as_bytes());
-    out.push(b' ');
-    out.extend_from_slice(payload.len().to_string().as_bytes());
-    out.push(b' ');
+    let mut out = Vec::with_capacity(payload.len() + payload_type.len() + 64);
+    // Writing into memory cannot fail.
+    let _ = write!(out, "DSSEv1 {} {payload_type} {} ", payload_type.len(), payload.len());
     out.extend_from_slice(payload);
     out
 }
@@ -206,7 +225,10 @@ mod tests {
             assert_eq!(sealed_length(kind, &payload, keyid), sealed.len());
         }
         let unsigned = Envelope::unsigned("t", vec![0, 1]);
-        assert_eq!(seal("t", &[0, 1], None), unsigned.to_json());
+        let sealed = seal("t", &[0, 1], None);
+        assert_eq!(sealed, unsigned.to_json());
+        let signer = ("k\"", &key);
+        assert_eq!(sign_sealed(&sealed, "t", &[0, 1], signer), seal("t", &[0, 1], Some(signer)));
     }
 
     #[test]

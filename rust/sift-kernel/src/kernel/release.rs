@@ -76,7 +76,10 @@ impl Kernel {
     fn permit<'a>(&self, record: &Record, prepared: &'a Prepared) -> &'a [u8] {
         prepared.made.get_or_init(|| match &prepared.statement {
             None => permit::of_receipt(record.receipt.bytes(), &prepared.secret),
-            Some(statement) => permit::of_receipt(&self.signer.sign(statement), &prepared.secret),
+            Some(statement) => {
+                let signed = self.signer.sign_receipt(record.receipt.bytes(), statement);
+                permit::of_receipt(&signed, &prepared.secret)
+            }
         })
     }
 
@@ -87,7 +90,7 @@ impl Kernel {
             Some(prepared) if self.revoked(prepared) => None,
             Some(prepared) => {
                 let made = self.permit(record, prepared);
-                self.books.hand_out(&prepared.lease).then(|| made.to_vec())
+                self.books.hand_out(prepared.lease()).then(|| made.to_vec())
             }
         };
         let (receipt, opening) = (record.receipt.bytes().to_vec(), record.opening);
@@ -95,9 +98,8 @@ impl Kernel {
     }
 
     fn revoked(&self, prepared: &Prepared) -> bool {
-        let Prepared { tenant, agent, session, key_id, .. } = prepared;
-        let (session, key_id) = (session.as_deref(), key_id.as_deref());
-        self.revocations.find(tenant, agent, session, key_id).is_some()
+        let (tenant, agent) = (prepared.tenant(), prepared.agent());
+        self.revocations.find(tenant, agent, prepared.session(), prepared.key_id()).is_some()
     }
 
     /// The proof that a receipt is in the log, a `.tlog-proof`.

@@ -798,8 +798,8 @@ impl Reply {
                 })?,
                 charged: reader.list(|reader| {
                     Ok(Charge {
-                        budget: reader.text()?,
-                        unit: reader.text()?,
+                        budget: reader.str()?.into(),
+                        unit: reader.str()?.into(),
                         amount: reader.number()?,
                     })
                 })?,
@@ -972,7 +972,7 @@ mod tests {
             Reply::Durable(vec![Err(fault), Ok(None), Ok(Some(durable))]),
             Reply::Outcome(Outcome {
                 state: LeaseState::Expired,
-                charged: vec![Charge { budget: text(), unit: text(), amount: 5 }],
+                charged: vec![Charge { budget: "x".into(), unit: "x".into(), amount: 5 }],
                 overrun: true,
                 barred: true,
             }),
