@@ -80,7 +80,7 @@ class StagePlan:
         #: Asked about earlier turns that are sent again: what counts turns has counted them.
         self.again = tuple(check for check in self.always if not check.adds_up)
         #: Asked about the parts of a text together.
-        self.joined = (*self.found, *(check for check in self.always if check.table.kind in _JOINED))
+        self.joined = (*self.found, *(check for check in self.always if check.table.kind in _JOINED or check.joins))
         # Where nothing is enforced nothing is edited, in streams and in earlier turns either.
         self.rescrubs = tuple(
             check
@@ -167,12 +167,25 @@ class Plan:
                 self.tools = check
             for stage in table.stages:
                 stages[stage].append(check)
+            examples = _examples(stuff, name, table)
+            if examples is not None:
+                for stage in set(table.stages) & set(examples.table.examples_at):  # type: ignore[attr-defined]
+                    stages[stage].append(examples)
         provenance = [check for check in stages["tool_input"] if check.table.kind == "provenance"]
         #: Kept apart: every stage tells it what came in.
         self.provenance: Provenance | None = provenance[0] if provenance else None  # type: ignore[assignment]
         self.grounds = any(check.table.kind == "grounding" for check in stages["output"])
         enforced = stuff.config.mode == "enforce"
         self.stages = {stage: StagePlan(checks, stuff.scanner, enforced=enforced) for stage, checks in stages.items()}
+
+
+def _examples(stuff: Stuff, name: str, table: tables.GuardrailConfig) -> _checks.Check | None:
+    """The second check of topics that have examples: it reads texts in which no phrase was found as well."""
+    if not isinstance(table, tables.TopicsConfig) or not any(topic.examples for topic in table.deny.values()):
+        return None
+    from sift_fast.guard._topics import TopicExamples, learn
+
+    return TopicExamples(name, table, stuff.once(("topics", name), lambda: learn(table)))
 
 
 # One branch per kind.

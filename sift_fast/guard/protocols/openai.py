@@ -38,6 +38,7 @@ __all__ = [
     "check_text",
     "check_tool_call",
     "count",
+    "digits_of",
     "earlier",
     "every_string",
     "is_name",
@@ -97,6 +98,8 @@ _MOST_STRINGS = 20_000
 _INLINE = 4_096
 #: Strings up to this many characters beside the texts are too short to hold a secret.
 _SHORT = 7
+#: Numbers that are read: of more digits than a count has, and fewer than nobody's has.
+_LEAST_NUMBER, _MOST_NUMBER = 10**7, 10**100
 #: What the service itself says.
 _OWN = {"system", "developer"}
 _OTHERS = _OWN | {"assistant", "tool", "function"}
@@ -195,7 +198,7 @@ def count(body: Any) -> None:
             waiting += item.values()
         elif isinstance(item, list):
             waiting += item
-        elif isinstance(item, str) and len(item) > _SHORT:
+        elif (isinstance(item, str) and len(item) > _SHORT) or digits_of(item) is not None:
             count += 1
     if count > _MOST_STRINGS:
         raise LimitExceeded(f"a request or an answer has more than {_MOST_STRINGS} texts")
@@ -206,13 +209,18 @@ Reader = Callable[[str, str], Awaitable[str]]
 
 
 async def walk(value: Any, read: Reader, key: str = "") -> Any:
-    """Containers with every string read, but for names of the protocol and bytes.
+    """Containers with every string read, but for names of the protocol and bytes, and every number that may be
+    somebody's; one that may not stand there is 0.
 
     Args:
         value: containers as JSON has.
         read: reads one, and says what may stand in its place.
         key: under which it stood.
     """
+    digits = digits_of(value)
+    if digits is not None:
+        await asyncio.sleep(0)
+        return value if await read(digits, key) == digits else 0
     if isinstance(value, str):
         if is_name(key, value):
             return value
@@ -225,6 +233,17 @@ async def walk(value: Any, read: Reader, key: str = "") -> Any:
         # A name of the protocol is one string, never a list of them.
         return [await walk(inner, read) for inner in value]
     return value
+
+
+def digits_of(value: Any) -> str | None:
+    """The digits of a number that is long enough to be somebody's, of a card or an account; None for all else."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    size = abs(value)
+    # Also not for what is no number at all.
+    if not _LEAST_NUMBER <= size < _MOST_NUMBER or size != int(size):
+        return None
+    return str(int(size))
 
 
 def is_name(key: str, value: str) -> bool:
@@ -529,8 +548,9 @@ async def _result(guard: Guard, tool: str, content: Any, context: RequestContext
 
 
 def scrub(guard: Guard, value: Any, context: RequestContext, *, stage: Stage = "output", key: str = "") -> Any:
-    """Containers with secrets and personal data taken out of their strings, but for names of the protocol. Nothing is
-    decided: it is for what stands beside the texts, and for what was decided before.
+    """Containers with secrets and personal data taken out of their strings, but for names of the protocol, and with 0
+    for numbers that are some. Nothing is decided: it is for what stands beside the texts, and for what was decided
+    before.
 
     Args:
         guard: its scanner reads.
@@ -541,6 +561,9 @@ def scrub(guard: Guard, value: Any, context: RequestContext, *, stage: Stage = "
     """
     if isinstance(value, str):
         return value if is_name(key, value) else guard.rescrub(value, context, stage=stage)
+    digits = digits_of(value)
+    if digits is not None:
+        return value if guard.rescrub(digits, context, stage=stage) == digits else 0
     if isinstance(value, Mapping):
         return {name: scrub(guard, inner, context, stage=stage, key=name) for name, inner in value.items()}
     if isinstance(value, list):
