@@ -1120,6 +1120,7 @@ fn beyond(limit: &str) -> String {
 mod tests {
     use super::*;
     use crate::store::{MemoryStore, SqliteStore};
+    use sift_ledger::keys::PrivateKey;
 
     const BOUNDS: Bounds = Bounds { entries: 100_000, lease_ms: 60_000, memory_ms: 600_000 };
     const NOW: Now = Now { wall: 1_800_000_000_000, steady: 1_000_000 };
@@ -1263,7 +1264,12 @@ mod tests {
     #[test]
     fn a_settlement_takes_twice_its_reservation_and_bars_whoever_says_more() {
         let folder = tempfile::tempdir().unwrap();
-        let file = SqliteStore::open(&folder.path().join("kernel.sqlite")).unwrap();
+        let file = SqliteStore::open(
+            &folder.path().join("kernel.sqlite"),
+            &PrivateKey::from_seed(&[2; 32]),
+            None,
+        )
+        .unwrap();
         let stores: [Arc<dyn Store>; 2] = [Arc::new(MemoryStore::default()), Arc::new(file)];
         for store in stores {
             let books = opened(HIERARCHY, store.clone());
@@ -1427,7 +1433,14 @@ mod tests {
     #[test]
     fn no_amount_fills_more_than_its_account() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Arc::new(SqliteStore::open(&folder.path().join("kernel.sqlite")).unwrap());
+        let store = Arc::new(
+            SqliteStore::open(
+                &folder.path().join("kernel.sqlite"),
+                &PrivateKey::from_seed(&[2; 32]),
+                None,
+            )
+            .unwrap(),
+        );
         let books = opened(&trusting(), store.clone());
         let refused = books.reserve(&who("acme", "a"), &[charge(MAX_INTEGER + 1)], NOW);
         assert!(matches!(refused, Err(Refused::Exceeded(_))));
@@ -1711,7 +1724,12 @@ mod tests {
     #[test]
     fn racing_reservations_on_a_file() {
         let folder = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(&folder.path().join("kernel.sqlite")).unwrap();
+        let store = SqliteStore::open(
+            &folder.path().join("kernel.sqlite"),
+            &PrivateKey::from_seed(&[2; 32]),
+            None,
+        )
+        .unwrap();
         let books = opened(RACED, Arc::new(store));
         let wanted =
             std::env::var("SIFT_FILE_RACES").ok().and_then(|n| n.parse().ok()).unwrap_or(2_000);

@@ -165,14 +165,18 @@ impl Kernel {
             Policy::load(folder).map_err(|error| KernelError::Policy(error.to_string()))?;
         let receipt_key = PrivateKey::read(&config.receipt_key).map_err(config_error)?;
         let log_key = PrivateKey::read(&config.log_key).map_err(config_error)?;
+        let retiring = config.retiring_log_key.as_deref().map(PrivateKey::read).transpose();
+        let retiring = retiring.map_err(config_error)?;
         std::fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(&config.state)
             .map_err(|error| file(&config.state, "make", &error))?;
         let hold = Hold::take(&config.state)?;
-        let store = SqliteStore::open(&config.state.join("kernel.sqlite"))?;
+        let path = config.state.join("kernel.sqlite");
+        let store = SqliteStore::open(&path, &log_key, retiring.as_ref())?;
         let mut log = LogConfig::new(&config.origin, log_key);
+        log.retiring = retiring;
         log.keys = keys.clone();
         log.interval = Duration::from_micros(config.log.interval_us);
         let ledger = DiskLedger::open(&config.state.join("ledger"), log)?;

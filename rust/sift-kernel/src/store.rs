@@ -4,6 +4,7 @@
 //! nothing. The kernel holds its own copies in memory; the store is asked at start, and told at each change.
 
 mod memory;
+mod rows;
 mod sqlite;
 
 use std::sync::atomic::AtomicU64;
