@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from sift_fast._json import once
 from sift_fast.errors import LimitExceeded
+from sift_fast.guard._json import digits_of
 from sift_fast.guard.verdict import REMOVED, Verdict
 
 if TYPE_CHECKING:
@@ -38,7 +39,6 @@ __all__ = [
     "check_text",
     "check_tool_call",
     "count",
-    "digits_of",
     "earlier",
     "every_string",
     "is_name",
@@ -98,8 +98,6 @@ _MOST_STRINGS = 20_000
 _INLINE = 4_096
 #: Strings up to this many characters beside the texts are too short to hold a secret.
 _SHORT = 7
-#: Numbers that are read: of more digits than a count has, and fewer than nobody's has.
-_LEAST_NUMBER, _MOST_NUMBER = 10**7, 10**100
 #: What the service itself says.
 _OWN = {"system", "developer"}
 _OTHERS = _OWN | {"assistant", "tool", "function"}
@@ -233,17 +231,6 @@ async def walk(value: Any, read: Reader, key: str = "") -> Any:
         # A name of the protocol is one string, never a list of them.
         return [await walk(inner, read) for inner in value]
     return value
-
-
-def digits_of(value: Any) -> str | None:
-    """The digits of a number that is long enough to be somebody's, of a card or an account; None for all else."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    size = abs(value)
-    # Also not for what is no number at all.
-    if not _LEAST_NUMBER <= size < _MOST_NUMBER or size != int(size):
-        return None
-    return str(int(size))
 
 
 def is_name(key: str, value: str) -> bool:
