@@ -1211,6 +1211,53 @@ mod tests {
     }
 
     #[test]
+    fn every_scope_counts_what_it_names_and_nothing_else() {
+        let base = || Who { session: Some("s"), conversation: Some("c"), ..who("acme", "a") };
+        type Change = fn(Who<'static>) -> Who<'static>;
+        let others: [(&str, Change); 6] = [
+            ("tenant", |who| Who { tenant: "other", ..who }),
+            ("role", |who| Who { role: "admin", ..who }),
+            ("agent", |who| Who { agent: "b", ..who }),
+            ("session", |who| Who { session: Some("t"), ..who }),
+            ("conversation", |who| Who { conversation: Some("d"), ..who }),
+            ("tool", |who| Who { tool: "mail", ..who }),
+        ];
+        for (scope, apart) in [
+            ("global", [].as_slice()),
+            ("tenant", &["tenant"]),
+            ("role", &["tenant", "role"]),
+            ("agent", &["tenant", "agent"]),
+            ("session", &["tenant", "agent", "session"]),
+            ("conversation", &["tenant", "conversation"]),
+            ("tool", &["tenant", "tool"]),
+        ] {
+            let limit = format!(
+                "[[limit]]\nbudget = \"refunds\"\nunit = \"usd_micros\"\nscope = \"{scope}\"\nwindow = \"1h\"\ncap = 10"
+            );
+            let rate =
+                format!("[[rate]]\nname = \"slow\"\nscope = \"{scope}\"\nlimit = 1\nper = \"1h\"");
+            for (name, change) in others {
+                let books = memory(&limit);
+                books.reserve(&base(), &[charge(10)], NOW).unwrap();
+                let full = books.reserve(&base(), &[charge(1)], NOW);
+                assert!(matches!(full, Err(Refused::Exceeded(_))), "{scope}");
+                let other = books.reserve(&change(base()), &[charge(1)], NOW);
+                assert_eq!(
+                    other.is_ok(),
+                    apart.contains(&name),
+                    "limit of {scope}, another {name}"
+                );
+                let books = memory(&rate);
+                books.reserve(&base(), &[], NOW).unwrap();
+                let again = books.reserve(&base(), &[], NOW);
+                assert!(matches!(again, Err(Refused::Rate(_))), "{scope}");
+                let other = books.reserve(&change(base()), &[], NOW);
+                assert_eq!(other.is_ok(), apart.contains(&name), "rate of {scope}, another {name}");
+            }
+        }
+    }
+
+    #[test]
     fn the_narrower_cap_refuses_and_leaves_nothing_in_the_wider() {
         let books = memory(HIERARCHY);
         books.reserve(&who("acme", "a"), &[charge(600)], NOW).unwrap();

@@ -187,6 +187,13 @@ pub trait Store: Send + Sync {
     /// Forgets those whose time is over.
     fn forget_undos(&self, now_ms: i64) -> Result<(), StoreError>;
 
+    /// Notes that something came into a conversation of a tenant.
+    fn observe(&self, tenant: &str, conversation: &str, at_ms: i64) -> Result<(), StoreError>;
+    /// Tenants and conversations into which something came.
+    fn observed(&self) -> Result<Vec<(String, String)>, StoreError>;
+    /// Forgets those into which nothing came since this moment.
+    fn forget_observed(&self, before_ms: i64) -> Result<(), StoreError>;
+
     /// Which store this is, and how often it was changed until now.
     fn mark(&self) -> Mark<'_>;
     /// Where to see how many entries of the ledger are durable: every change from here on notes it.

@@ -27,7 +27,7 @@ use crate::wire::random;
 const APPLICATION: i64 = 0x5349_4654;
 const VERSION: i64 = 3;
 
-const TABLES: [Table; 7] = [
+const TABLES: [Table; 8] = [
     Table {
         name: "account",
         key: &["limit_name", "scope", "window_ms"],
@@ -66,6 +66,11 @@ const TABLES: [Table; 7] = [
         key: &["id"],
         columns: "id text not null, agent text not null, expires_ms integer not null, \
                   signed blob not null",
+    },
+    Table {
+        name: "observed",
+        key: &["tenant", "conversation"],
+        columns: "tenant text not null, conversation text not null, at_ms integer not null",
     },
     Table {
         name: "undo",
@@ -715,6 +720,28 @@ impl Store for SqliteStore {
         })
     }
 
+    fn observe(&self, tenant: &str, conversation: &str, at_ms: i64) -> Result<(), StoreError> {
+        self.run("note what was observed", |writer, _| {
+            let which = "tenant = ? and conversation = ?";
+            writer.take("observed", which, &[&tenant, &conversation])?;
+            writer.put("observed", row![tenant, conversation, at_ms])
+        })
+    }
+
+    fn observed(&self) -> Result<Vec<(String, String)>, StoreError> {
+        self.look("read what was observed", |reader| {
+            reader.rows("observed", "true", &[], |row| {
+                Ok((row.get("tenant")?, row.get("conversation")?))
+            })
+        })
+    }
+
+    fn forget_observed(&self, before_ms: i64) -> Result<(), StoreError> {
+        self.run("forget what was observed", |writer, _| {
+            writer.take("observed", "at_ms < ?", &[&before_ms]).map(drop)
+        })
+    }
+
     fn mark(&self) -> Mark<'_> {
         Mark { id: &self.id, generation: self.generation.load(Ordering::SeqCst) }
     }
@@ -846,6 +873,16 @@ mod tests {
             let waits = Waits { id: one.id, action: one.action, rule: one.rule };
             assert_eq!(store.waiting("acme", "bot", 10).unwrap(), [waits]);
             assert_eq!(store.waiting("other", "bot", 10).unwrap(), []);
+            // What was observed is known until nothing came for long.
+            for (conversation, at) in [("c1", 5), ("c2", 5), ("c1", 9)] {
+                store.observe("acme", conversation, at).unwrap();
+            }
+            let names = |names: &[&str]| -> Vec<(String, String)> {
+                names.iter().map(|name| ("acme".to_owned(), (*name).to_owned())).collect()
+            };
+            assert_eq!(store.observed().unwrap(), names(&["c1", "c2"]));
+            store.forget_observed(6).unwrap();
+            assert_eq!(store.observed().unwrap(), names(&["c1"]));
             // An elevation stays with its agent.
             store.add_elevation("e", "bot", 100, b"signed").unwrap();
             store.add_elevation("e", "else", 100, b"signed").unwrap();
@@ -930,6 +967,7 @@ mod tests {
             .unwrap());
         store.add_elevation("e", "bot", 100, b"signed").unwrap();
         store.add_undo("t", &undo("acme", "bot", b"1"), 100).unwrap();
+        store.observe("acme", "c1", 3).unwrap();
         let noted = Noted { wall_ms: 60, steady_ms: 11, boot: "b".to_owned(), tree_size: 5 };
         store.finish(&noted, 55).unwrap();
     }
@@ -947,7 +985,8 @@ mod tests {
             ApprovalState::Consumed,
         ];
         Ok(format!(
-            "{revoked:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+            "{revoked:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+            store.observed()?,
             drawn.into_iter().collect::<Result<Vec<_>, _>>()?,
             store.accounts("refunds/usd")?,
             states
@@ -1018,6 +1057,7 @@ mod tests {
             ("update approval_signature set verdict = 'reject'", "`approval_signature`"),
             ("update elevation set agent = 'mallory'", "`elevation`"),
             ("update undo set taken = 1", "`undo`"),
+            ("update observed set conversation = 'c2'", "`observed`"),
             ("delete from revocation where name = 'mallory'", "missing"),
             ("delete from account", "missing"),
             ("delete from revocation; delete from account; delete from approval", "missing"),
