@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Plan", "StagePlan", "Stuff"]
 
-#: Characters that a scan with its edits, and one with the classifier, read within a millisecond whatever they are:
+#: Characters that a scan with its edits, and one with a classifier, read within a millisecond whatever they are:
 #: nothing but numbers, keys, or encoded text. Plain text of ten times the length takes no longer, but nobody knows
 #: that before.
 _INLINE = 8 * 1024
@@ -91,7 +91,7 @@ class StagePlan:
         #: The same for a request without a conversation, where nothing can be put back.
         self.keyed = _operators(self.rescrubs, scanner, pseudonym=False)
         #: Texts of more characters are read on a thread, so that the event loop is not held up for a millisecond.
-        self.inline = _INLINE_SCORED if any(isinstance(check, Injection) for check in fast) else _INLINE
+        self.inline = _INLINE_SCORED if any(isinstance(check, Injection) or check.joins for check in fast) else _INLINE
         self.pseudonyms = any(check.table.operator == "pseudonym" for check in self.rescrubs)  # type: ignore[attr-defined]
 
     def takes(self, finding: Any) -> bool:
