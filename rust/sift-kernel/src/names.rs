@@ -5,24 +5,24 @@
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Names<const N: usize> {
     text: Box<str>,
-    /// Where each ends, for those that are there.
-    ends: [Option<usize>; N],
+    /// Where each is, for those that are there.
+    places: [Option<(usize, usize)>; N],
 }
 
 impl<const N: usize> Names<N> {
     pub(crate) fn new(names: [Option<&str>; N]) -> Self {
         let mut text = String::with_capacity(names.iter().flatten().map(|name| name.len()).sum());
-        let ends = names.map(|name| {
+        let places = names.map(|name| {
+            let start = text.len();
             text.push_str(name?);
-            Some(text.len())
+            Some((start, text.len()))
         });
-        Self { text: text.into_boxed_str(), ends }
+        Self { text: text.into_boxed_str(), places }
     }
 
     /// The text at a place, if it is there.
     pub(crate) fn get(&self, place: usize) -> Option<&str> {
-        let end = (*self.ends.get(place)?)?;
-        let start = self.ends.get(..place)?.iter().rev().find_map(|end| *end).unwrap_or(0);
+        let (start, end) = (*self.places.get(place)?)?;
         self.text.get(start..end)
     }
 }

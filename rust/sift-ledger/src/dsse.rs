@@ -2,6 +2,7 @@
 //!
 //! What is signed is `PAE(type, payload)`: lengths before contents, so that no bytes can be read two ways.
 
+use std::cell::RefCell;
 use std::io::Write;
 
 use serde::Deserialize;
@@ -44,24 +45,48 @@ pub struct Envelope {
 /// The JSON of an envelope, with one signature or none: as [`Envelope::signed`] or [`Envelope::unsigned`] with
 /// [`Envelope::to_json`], without copies in between.
 pub fn seal(payload_type: &str, payload: &[u8], signer: Option<(&str, &PrivateKey)>) -> Vec<u8> {
-    let signed = signer.map(|(keyid, key)| (keyid, key.sign(&pae(payload_type, payload))));
+    let signed = signer.map(|(keyid, key)| (keyid, signature(payload_type, payload, key)));
     let signature = signed.as_ref().map(|(keyid, sig)| (*keyid, sig.as_slice()));
     write(payload_type, payload, signature.into_iter())
 }
 
 /// What [`seal`] makes with a signer, from what it made of the same payload without: the payload is not encoded again.
+///
+/// Args: the envelope without a signature; type and payload of it; who signs; room to leave behind it, in bytes.
 pub fn sign_sealed(
     sealed: &[u8],
     payload_type: &str,
     payload: &[u8],
     (keyid, key): (&str, &PrivateKey),
+    room: usize,
 ) -> Vec<u8> {
-    let signature = key.sign(&pae(payload_type, payload));
-    let mut out = Vec::with_capacity(sealed.len() + keyid.len() + 256);
+    let signature = signature(payload_type, payload, key);
+    let mut out = Vec::with_capacity(sealed.len() + keyid.len() + SIGNATURE + room);
     out.extend_from_slice(sealed.strip_suffix(END).unwrap_or(sealed));
     write_signature(keyid, &signature, &mut out);
     out.extend_from_slice(END);
     out
+}
+
+/// Room for a signature in an envelope, without the name of its key.
+const SIGNATURE: usize = 128;
+
+thread_local! {
+    /// What is signed, in the same memory each time: it is not needed afterwards.
+    static SIGNED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// More of it is given back.
+const KEPT: usize = 16 << 10;
+
+fn signature(payload_type: &str, payload: &[u8], key: &PrivateKey) -> [u8; 64] {
+    SIGNED.with_borrow_mut(|bytes| {
+        bytes.clear();
+        write_pae(payload_type, payload, bytes);
+        let signature = key.sign(bytes);
+        bytes.shrink_to(KEPT);
+        signature
+    })
 }
 
 /// How long the JSON of an envelope with one signature will be.
@@ -77,7 +102,7 @@ fn write<'a>(
     payload: &[u8],
     signatures: impl Iterator<Item = (&'a str, &'a [u8])>,
 ) -> Vec<u8> {
-    let mut out = Vec::with_capacity(payload.len() * 4 / 3 + 256);
+    let mut out = Vec::with_capacity(payload.len().div_ceil(3) * 4 + 2 * SIGNATURE);
     out.extend_from_slice(b"{\"payload\":\"");
     text::push_base64(payload, &mut out);
     out.extend_from_slice(b"\",\"payloadType\":");
@@ -111,11 +136,16 @@ fn write_signature(keyid: &str, sig: &[u8], out: &mut Vec<u8>) {
 /// assert_eq!(bytes, b"DSSEv1 29 http://example.com/HelloWorld 11 hello world");
 /// ```
 pub fn pae(payload_type: &str, payload: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(payload.len() + payload_type.len() + 64);
+    let mut out = Vec::new();
+    write_pae(payload_type, payload, &mut out);
+    out
+}
+
+fn write_pae(payload_type: &str, payload: &[u8], out: &mut Vec<u8>) {
+    out.reserve(payload.len() + payload_type.len() + 64);
     // Writing into memory cannot fail.
     let _ = write!(out, "DSSEv1 {} {payload_type} {} ", payload_type.len(), payload.len());
     out.extend_from_slice(payload);
-    out
 }
 
 #[derive(Deserialize)]
@@ -228,7 +258,8 @@ mod tests {
         let sealed = seal("t", &[0, 1], None);
         assert_eq!(sealed, unsigned.to_json());
         let signer = ("k\"", &key);
-        assert_eq!(sign_sealed(&sealed, "t", &[0, 1], signer), seal("t", &[0, 1], Some(signer)));
+        let signed = sign_sealed(&sealed, "t", &[0, 1], signer, 0);
+        assert_eq!(signed, seal("t", &[0, 1], Some(signer)));
     }
 
     #[test]

@@ -340,7 +340,6 @@ impl Log {
             return Err(LogError::Stopped(reason));
         }
         let cost = entry.len() + 2;
-        let caller = thread::current().id();
         let mut queue = lock(&self.shared.queue);
         if queue.closed {
             return Err(LogError::Closed);
@@ -359,14 +358,17 @@ impl Log {
                 entries: Vec::new(),
                 bytes: 0,
                 batch: Arc::default(),
-                caller: Some(caller),
+                caller: Some(thread::current().id()),
             });
         }
         let Some(last) = queue.batches.back_mut() else { return Err(LogError::Closed) };
         let offset = last.entries.len() as u64;
         let batch = last.batch.clone();
         last.entries.push(entry.clone());
-        if last.entries.len() > FEW || last.caller != Some(caller) {
+        if last
+            .caller
+            .is_some_and(|first| last.entries.len() > FEW || first != thread::current().id())
+        {
             last.caller = None;
         }
         last.bytes += cost;

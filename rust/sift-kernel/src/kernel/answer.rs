@@ -93,7 +93,7 @@ pub(super) struct Prepared {
     pub(super) secret: [u8; 32],
     /// The statement, where the log alone signs the receipt: a permit is signed by itself.
     pub(super) statement: Option<Vec<u8>>,
-    pub(super) made: OnceLock<Vec<u8>>,
+    pub(super) made: OnceLock<Arc<Vec<u8>>>,
 }
 
 impl Prepared {
@@ -129,12 +129,12 @@ impl Record {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Durable {
     /// The receipt: a DSSE envelope, as it lies in the log.
-    pub receipt: Vec<u8>,
+    pub receipt: Arc<Vec<u8>>,
     /// What its digests are checked with, together with the action. It is in no receipt: who reads the ledger and has
     /// it can try out arguments.
     pub opening: [u8; 32],
     /// The permit, if the action is allowed and was not cancelled: a DSSE envelope.
-    pub permit: Option<Vec<u8>>,
+    pub permit: Option<Arc<Vec<u8>>>,
     /// Where the receipt lies; nothing when the permit was not to wait for that.
     pub placed: Option<Placed>,
 }

@@ -20,6 +20,7 @@ use crate::error::{KernelError, Result};
 use crate::ledger::{LedgerError, Pending};
 use crate::names::Names;
 use crate::opening::opening_of;
+use crate::permit::LONGER;
 use crate::request::{ActionRequest, Credential};
 use crate::store::Mark;
 
@@ -44,7 +45,7 @@ impl Signer {
     /// As [`Self::sign`], from the receipt of the same statement without a signature.
     pub(super) fn sign_receipt(&self, receipt: &[u8], statement: &[u8]) -> Vec<u8> {
         let signer = (&*self.key_id, &*self.key);
-        dsse::sign_sealed(receipt, receipt::PAYLOAD_TYPE, statement, signer)
+        dsse::sign_sealed(receipt, receipt::PAYLOAD_TYPE, statement, signer, LONGER)
     }
 
     /// A receipt that is signed by who waits for it, or by the thread that commits it.

@@ -627,7 +627,7 @@ fn write_durable(writer: &mut Writer<'_>, durable: &Durable) {
     writer
         .bytes(&durable.receipt)
         .array(&durable.opening)
-        .option(durable.permit.as_deref(), |writer, permit| {
+        .option(durable.permit.as_ref(), |writer, permit| {
             writer.bytes(permit);
         })
         .option(durable.placed.as_ref(), |writer, placed| {
@@ -637,9 +637,9 @@ fn write_durable(writer: &mut Writer<'_>, durable: &Durable) {
 
 fn read_durable(reader: &mut Reader<'_>) -> Read<Durable> {
     Ok(Durable {
-        receipt: reader.bytes()?.to_vec(),
+        receipt: Arc::new(reader.bytes()?.to_vec()),
         opening: reader.array()?,
-        permit: reader.option(|reader| Ok(reader.bytes()?.to_vec()))?,
+        permit: reader.option(|reader| Ok(Arc::new(reader.bytes()?.to_vec())))?,
         placed: reader.option(|reader| {
             Ok(Placed {
                 index: reader.unsigned()?,
@@ -935,9 +935,9 @@ mod tests {
         allowed.status = Status::Ok;
         allowed.lease = Some(text());
         let durable = Durable {
-            receipt: vec![1],
+            receipt: Arc::new(vec![1]),
             opening: [6; 32],
-            permit: Some(vec![2]),
+            permit: Some(Arc::new(vec![2])),
             placed: Some(Placed { index: 1, tree_size: 2, checkpoint: Arc::from("c") }),
         };
         let fault = Fault::from(&KernelError::LeaseConflict(text()));
