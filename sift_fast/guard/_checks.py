@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sift_fast.errors import ConfigError, LimitExceeded
+from sift_fast.errors import LimitExceeded
 from sift_fast.guard import config as tables
 from sift_fast.guard._json import Schema, leaves, names_only
 from sift_fast.guard._links import loads
@@ -482,18 +482,3 @@ def _fields(value: Any) -> set[str]:
     if isinstance(value, Mapping):
         return {str(key) for key in value}.union(*map(_fields, value.values()))
     return set().union(*map(_fields, value)) if isinstance(value, list) else set()
-
-
-def check_edits(name: str, table: tables.GuardrailConfig) -> None:
-    """Refuse a redaction that a guardrail cannot do, before the first text.
-
-    Raises:
-        ConfigError: its kind has nothing to edit, or the scanner edits at another score.
-    """
-    if table.on_violation != "redact":
-        return
-    if table.kind in {"secrets", "pii"}:
-        if table.min_score != 0.5:
-            raise ConfigError(f"guardrail `{name}`: what is redacted scores 0.5 or more; leave `min_score` at 0.5")
-    elif table.kind not in {"injection", "leak", "words"}:
-        raise ConfigError(f"guardrail `{name}`: kind `{table.kind}` has nothing to redact; choose another violation")

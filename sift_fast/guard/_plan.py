@@ -158,7 +158,6 @@ class Plan:
         for name, table in guardrails.items():
             if not table.enabled:
                 continue
-            _checks.check_edits(name, table)
             check = _make(stuff, name, table)
             if isinstance(check, _checks.Acl):
                 self.acl = check
@@ -264,11 +263,7 @@ class Plans:
         return plan
 
     def _plan(self, tenant: str, role: str) -> Plan:
-        matching = tuple(
-            number
-            for number, override in enumerate(self._overrides)
-            if override.tenant in {None, tenant} and override.role in {None, role}
-        )
+        matching = self._stuff.config.matching(tenant, role)
         if matching not in self._plans:
             self._plans[matching] = Plan(self._stuff, self._stuff.config.guardrails_for(tenant, role))
         return self._plans[matching]

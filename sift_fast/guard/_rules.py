@@ -44,7 +44,7 @@ def make_scanner(config: GuardConfig) -> tuple[Scanner, Owners]:
     documents: list[str] = []
     owners: Owners = {}
     for name, table in config.guardrails.items():
-        if table.enabled:
+        if config.runs(name):
             _collect(config, name, table, documents, owners)
     settings = config.scanner
     limits = Limits(text_bytes=settings.text_bytes, time_ms=settings.time_ms)
