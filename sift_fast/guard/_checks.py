@@ -103,6 +103,8 @@ class Check:
     """
 
     needs_findings = False
+    #: Reads what the scan found, besides other things: where that is not all there is, it cannot do its work either.
+    reads_findings = False
     slow = False
     #: Reads parts of a text: in streams it judges each piece with what came before it.
     windowed = False
@@ -196,6 +198,7 @@ class Topics(Check):
         self._allow = bool(table.allow)
         self._short = table.short
         self.needs_findings = not self._allow
+        self.reads_findings = self._allow
 
     def run(self, call: Call) -> Signal | None:
         """A denied topic comes first; its answer is the one that is given."""
@@ -294,6 +297,7 @@ class SplitCheck(Check):
     """
 
     adds_up = True
+    reads_findings = True
 
     def __init__(self, name: str, table: tables.ConversationConfig, scan: Callable[[str], Findings]) -> None:
         super().__init__(name, table)

@@ -63,7 +63,7 @@ class StagePlan:
 
     __slots__ = (
         "_rules", "_scanner", "again", "always", "before", "found", "inline", "joined", "keyed", "operators",
-        "pseudonyms", "rescrubs", "slow",
+        "pseudonyms", "readers", "rescrubs", "slow",
     )  # fmt: skip
 
     def __init__(self, checks: Iterable[_checks.Check], scanner: Scanner, *, enforced: bool = True) -> None:
@@ -77,6 +77,8 @@ class StagePlan:
         #: Asked before the scan.
         self.before = tuple(check for check in fast if isinstance(check, _checks.Length))
         self.always = tuple(check for check in fast if not check.needs_findings and check not in self.before)
+        #: Cannot do their work where the scan fails or leaves something out.
+        self.readers = (*self.found, *(check for check in self.always if check.reads_findings))
         #: Asked about earlier turns that are sent again: what counts turns has counted them.
         self.again = tuple(check for check in self.always if not check.adds_up)
         #: Asked about the parts of a text together.

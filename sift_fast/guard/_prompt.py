@@ -67,6 +67,7 @@ class PromptLeak(Check):
         self.runs = runs
         self.spelled = Spelled(table.canaries)
         self.needs_findings = not (runs or self.spelled)
+        self.reads_findings = bool(canaries) and not self.needs_findings
 
     def canary(self, call: Call) -> Signal | None:
         """What the scan found of the canaries."""
