@@ -119,6 +119,11 @@ class Check:
         """What it says about a call; None if nothing."""
         raise NotImplementedError
 
+    @property
+    def lacks(self) -> str:
+        """What it would need to find anything; empty where it has all."""
+        return ""
+
 
 class ScanCheck(Check):
     """Findings of one category."""
@@ -148,6 +153,10 @@ class ScanCheck(Check):
             and finding.entity_type not in self._not
             and finding.rule_id not in self._not
         )
+
+    def wants_rule(self, rule: Any) -> bool:
+        """Whether findings of a rule of its category may be this guardrail's."""
+        return self.covers(rule.entity_type) and rule.id not in self._not and rule.id not in self._owned
 
     def run(self, call: Call) -> Signal | None:
         """The surest finding decides; all are edited."""
@@ -391,6 +400,11 @@ class Tools(Check):
         self._returns = {
             key: Schema(tool.returns, f"tool `{key}`: returns") for key, tool in tools.items() if tool.returns
         }
+
+    @property
+    def lacks(self) -> str:
+        """Where every tool may be called, there is something only in what is said of each."""
+        return "" if self._tools or self._unlisted == "deny" or self._most is not None else "[tools.NAME]"
 
     def run(self, call: Call) -> Signal | None:
         """At `tool_input` the right to call and the arguments, at `tool_output` the result's shape."""

@@ -620,7 +620,7 @@ class Job:
                 # One record, one message, however often it is tried.
                 return
             self.guard.metrics.escalations += 1
-            notifier = self.guard._notifier
+            notifier = self.state.notifier
             if notifier is not None:
                 record = self.guard._desk.get(verdict.escalation)
                 if record is not None:

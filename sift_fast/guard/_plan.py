@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from sift_fast.errors import ConfigError
@@ -187,7 +188,9 @@ def _make(stuff: Stuff, name: str, table: tables.GuardrailConfig) -> _checks.Che
             raise ConfigError(
                 f"guardrail `{name}`: `[scanner] rules` has no rule that it could read: add `{table.kind}`"
             )
-        return _checks.ScanCheck(name, table, frozenset(stuff.owners))
+        scan = _checks.ScanCheck(name, table, frozenset(stuff.owners))
+        _check_names(name, table, scan, stuff.scanner.rules)
+        return scan
     if isinstance(table, tables.WordsConfig):
         return _checks.ListCheck(name, table, frozenset(mine), "words.denied")
     if isinstance(table, tables.CodeConfig):
@@ -210,6 +213,8 @@ def _make(stuff: Stuff, name: str, table: tables.GuardrailConfig) -> _checks.Che
         if table.prompt_file:
             prompt += "\n" + tables.read_text(stuff.config.path(table.prompt_file))
         runs = stuff.once(("prompt", name, table.words), lambda: _PromptRuns(prompt, table.words))
+        if (table.prompt or table.prompt_file) and not runs:
+            raise ConfigError(f"guardrail `{name}`: its prompt has fewer than {table.words} words: lower `words`")
         return PromptLeak(name, table, frozenset(mine), runs)
     if isinstance(table, tables.LinksConfig):
         return _checks.Links(name, table)
@@ -238,6 +243,25 @@ def _make(stuff: Stuff, name: str, table: tables.GuardrailConfig) -> _checks.Che
     return stuff.once(("slow", name, table), lambda: stuff.make_slow(name, table))  # type: ignore[no-any-return]
 
 
+def _check_names(name: str, table: tables.ScanConfig, scan: _checks.ScanCheck, rules: Iterable[Any]) -> None:
+    """Refuse names that no rule has: one letter too few, and what they are for is not found, or not left out.
+
+    Raises:
+        ConfigError: there is such a name, or no rule is left.
+    """
+    mine = [rule for rule in rules if rule.category == scan.category]
+    entities = {rule.entity_type for rule in mine}
+    known = entities | {rule.id for rule in mine}
+    for key, given, there in (("entities", table.entities, entities), ("exclude", table.exclude, known)):
+        for number, entry in enumerate(given, 1):
+            if entry not in there:
+                near = get_close_matches(entry, there, 1)
+                hint = f"; the nearest is `{near[0]}`" if near else ""
+                raise ConfigError(f"guardrail `{name}`: entry {number} of `{key}` names nothing of its rules{hint}")
+    if not any(map(scan.wants_rule, mine)):
+        raise ConfigError(f"guardrail `{name}`: `entities` and `exclude` leave no rule that it could read")
+
+
 class Plans:
     """Plans by caller; callers with the same overrides share one."""
 
@@ -251,6 +275,11 @@ class Plans:
         # A contradiction in an override is found now, not with the first request of that tenant.
         for override in self._overrides:
             self._plan(override.tenant or "", override.role or "")
+
+    def lacking(self) -> dict[str, str]:
+        """Guardrails of the file that can find nothing, and what they would need for it."""
+        stages = self._plans[()].stages.values()
+        return {check.name: check.lacks for stage in stages for check in stage.checks if check.lacks}
 
     def of(self, context: RequestContext) -> Plan:
         """The plan for a request."""

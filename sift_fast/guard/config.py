@@ -672,10 +672,30 @@ def _check_table(name: str, table: GuardrailConfig, where: str) -> None:
             raise ConfigError(f"{where}: guardrail `{name}`: below `min_score` no score counts: raise `{key}`")
     if table.on_violation == "redact":
         _check_edits(name, table, where)
-    if isinstance(table, WordsConfig) and not table.words and not table.file:
+    if isinstance(table, WordsConfig) and not _said(table.words) and not table.file:
         raise ConfigError(f"{where}: guardrail `{name}` has neither `words` nor a `file` of them")
-    if isinstance(table, TopicsConfig) and not table.deny and not table.allow:
+    if isinstance(table, TopicsConfig):
+        _check_topics(name, table, where)
+    for key in _NEEDED.get(table.kind, ()):
+        if not _said(getattr(table, key)):
+            raise ConfigError(f"{where}: guardrail `{name}`: without `{key}` it looks for nothing: name some")
+
+
+#: Kinds and their lists that are full by themselves: who empties one has nothing left that could be found.
+_NEEDED = {"code": ("languages",), "grounding": ("check",), "provenance": ("arguments",)}
+
+
+def _said(phrases: Iterable[str]) -> bool:
+    return any(phrase.strip() for phrase in phrases)
+
+
+def _check_topics(name: str, table: TopicsConfig, where: str) -> None:
+    if not table.deny and not table.allow:
         raise ConfigError(f"{where}: guardrail `{name}` has neither topics to `deny` nor to `allow`")
+    for side, topics in (("deny", table.deny), ("allow", table.allow)):
+        for topic, entry in topics.items():
+            if not _said(entry.phrases):
+                raise ConfigError(f"{where}: guardrail `{name}`: `{side}.{topic}` has no `phrases` that stand for it")
 
 
 def _check_edits(name: str, table: GuardrailConfig, where: str) -> None:

@@ -6,13 +6,21 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from typing import Any
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
+from click.testing import CliRunner, Result
 
 import sift_fast as sf
+from sift_fast.cli.app import cli
 from sift_fast.guard import config
 from sift_fast.guard.config import GuardConfig
+from sift_fast.guard.notify import verify
 from sift_fast.guard.verdict import REMOVED
 
 CALLER = sf.RequestContext(tenant="acme", role="support", conversation="c1")
@@ -129,7 +137,7 @@ def test_without_a_scan_nothing_passes_that_reads_one(
 
     def checked(guard: sf.Guard, text: str) -> sf.Verdict:
         if is_async:
-            return asyncio.run(getattr(guard, name)(text, CALLER))
+            return cast("sf.Verdict", asyncio.run(getattr(guard, name)(text, CALLER)))
         verdict: sf.Verdict = getattr(guard, f"{name}_sync")(text, CALLER)
         return verdict
 
@@ -227,3 +235,158 @@ def test_what_goes_to_a_person_and_is_redacted_below_that_is_so_everywhere() -> 
     assert first.escalation is not None
     guard.desk.decide(first.escalation, approve=True, actor="bea")
     assert guard.check_input_sync(f"I am {MAIL}", CALLER).text == f"I am {MAIL}"
+
+
+# --- guardrails that can find nothing --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("tables", "match"),
+    [
+        (
+            {"secrets": {"entities": ["OPENAI_API_KEY", "GITHUB_TOKN"]}},
+            "entry 2 of `entities` .* nearest is `GITHUB_TOKEN`",
+        ),
+        ({"pii": {"entities": ["EMAIL"]}}, "entry 1 of `entities`"),
+        ({"pii": {"entities": ["GITHUB_TOKEN"]}}, "entry 1 of `entities`"),
+        ({"pii": {"exclude": ["EMAIL_ADRESS"]}}, "entry 1 of `exclude` .* nearest is `EMAIL_ADDRESS`"),
+        ({"injection": {"exclude": ["injection.no.such-rule"]}}, "entry 1 of `exclude`"),
+        ({"pii": {"entities": ["EMAIL_ADDRESS"], "exclude": ["EMAIL_ADDRESS"]}}, "leave no rule"),
+        ({"code": {"languages": []}}, "without `languages`"),
+        ({"grounding": {"check": []}}, "without `check`"),
+        ({"provenance": {"arguments": [""]}}, "without `arguments`"),
+        ({"words": {"words": ["", " "]}}, "neither `words`"),
+        ({"words": {"file": "empty.txt"}}, "no word in its `file`"),
+        ({"topics": {"deny": {"gambling": {}}}}, r"`deny\.gambling` has no `phrases`"),
+        ({"topics": {**TOPICS, "allow": {"all": {"phrases": [" "]}}}}, r"`allow\.all` has no `phrases`"),
+        ({"prompt_leak": {"prompt": "be kind to everybody"}}, "fewer than 12 words"),
+        ({"prompt_leak": {"prompt_file": "empty.txt"}}, "fewer than 12 words"),
+    ],
+)
+def test_what_can_never_find_anything_is_refused(tables: dict[str, Any], match: str, tmp_path: Path) -> None:
+    (tmp_path / "empty.txt").write_text("\n \n")
+    with pytest.raises(sf.ConfigError, match=match) as error:
+        sf.Guard(GuardConfig.from_dict({"version": 1, "guardrails": tables}, base=str(tmp_path)))
+    # What was mistyped may be anything.
+    assert "TOKN" not in str(error.value)
+
+
+def checked_file(folder: Path, text: str) -> Result:
+    (folder / "sift.toml").write_text(text)
+    return CliRunner().invoke(cli, ["config", "check", str(folder / "sift.toml")])
+
+
+def test_what_needs_the_applications_own_words_is_said_to_be_idle(tmp_path: Path) -> None:
+    text = 'version = 1\n[guardrails.prompt_leak]\n[guardrails.tools]\nunlisted = "allow"\n[guardrails.links]\n'
+    shown = checked_file(tmp_path, text)
+    assert shown.exit_code == 0
+    states = {line.split()[0]: line.split()[1] for line in shown.output.splitlines()[1:]}
+    assert (states["prompt_leak"], states["tools"], states["links"]) == ("idle", "idle", "enforces")
+    assert shown.output.count("finds nothing") == 2
+    said = text.replace("leak]", f'leak]\ncanaries = ["{CANARY}"]').replace('"allow"', '"deny"')
+    assert "idle" not in checked_file(tmp_path, said).output
+
+
+# --- what is loaded again, and checked before --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ('[escalation]\nwebhook = "ftp://hook.acme.example"', "must begin with"),
+        ('[escalation]\nwebhook = "https://hook.acme.example"\nwebhook_key_env = "SIFT_NO_KEY"', "SIFT_NO_KEY"),
+        ('[kernel]\nfolder = "governance"', "governance"),
+        ('[kernel.keys.acme]\nfile = "acme.key"', "key file of tenant `acme`"),
+        ('[events]\nfile = "logs/events.jsonl"', "folder that it would stand in"),
+        ('[events]\nfile = "folder"', "something else"),
+        ('[events]\nledger = "file"', "something else"),
+        ('[escalation]\nfile = "logs/desk.db"', "folder that it would stand in"),
+    ],
+)
+def test_check_looks_at_all_that_a_guard_is_made_of(text: str, match: str, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("")
+    shown = checked_file(tmp_path, f"version = 1\n{text}\n")
+    assert shown.exit_code == 2
+    assert match in shown.output
+    assert not (tmp_path / "logs").exists()
+    good = '[events]\nfile = "events.jsonl"\nledger = "a/b"\n[escalation]\nfile = "desk.db"\n'
+    assert checked_file(tmp_path, f"version = 1\n{good}").exit_code == 0
+    assert {each.name for each in tmp_path.iterdir()} == {"folder", "file", "sift.toml"}
+
+
+class Hook:
+    """Takes notifications."""
+
+    def __init__(self) -> None:
+        seen: list[tuple[str, str | None, bytes]] = []
+        self.seen = seen
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"]))
+                seen.append((self.path, self.headers.get("sift-signature"), body))
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                """Quiet."""
+
+        self.server = HTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture
+def hook() -> Iterator[Hook]:
+    made = Hook()
+    yield made
+    made.close()
+
+
+def test_where_notifications_go_is_loaded_again(hook: Hook, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = f"http://127.0.0.1:{hook.server.server_port}"
+    key = bytes(range(32))
+    monkeypatch.setenv("SIFT_HOOK_KEY", key.hex())
+
+    def settings(**more: Any) -> GuardConfig:
+        tables = {"words": {"words": ["merger"], "on_violation": "escalate"}}
+        return GuardConfig.from_dict({"version": 1, "guardrails": tables, "escalation": more})
+
+    guard = sf.Guard(settings())
+    guard.check_input_sync("the merger, one", CALLER)
+    guard.reload(settings(webhook=f"{place}/one"))
+    first = guard.notifier
+    assert first is not None
+    guard.check_input_sync("the merger, two", CALLER)
+    # The same ones are sent by the same thread.
+    guard.reload(settings(webhook=f"{place}/one", owner="bea"))
+    assert guard.notifier is first
+    guard.reload(settings(webhook=f"{place}/two", webhook_key_env="SIFT_HOOK_KEY", format="slack"))
+    guard.check_input_sync("the merger, three", CALLER)
+    assert guard.notifier is not None
+    assert guard.notifier.flush()
+    # What waited there goes out as well.
+    assert first.flush()
+    assert sorted(path for path, _, _ in hook.seen) == ["/one", "/two"]
+    ((_, header, body),) = [each for each in hook.seen if each[0] == "/two"]
+    assert header is not None
+    verify(body, header, key, now_s=int(time.time()))
+    assert b'"text"' in body
+    for wrong in ({"webhook": "ftp://hook.acme.example"}, {"webhook": place, "webhook_key_env": "SIFT_NO_KEY"}):
+        before, same = guard.config.hash, guard.notifier
+        with pytest.raises(sf.ConfigError):
+            guard.reload(settings(**wrong))
+        assert (guard.config.hash, guard.notifier) == (before, same)
+    guard.reload(settings())
+    assert guard.notifier is None
+    assert not any(thread.name == "sift-notify" and alive(thread) for thread in threading.enumerate())
+
+
+def alive(thread: threading.Thread) -> bool:
+    """Whether a thread is there for longer than it takes to end."""
+    thread.join(5)
+    return thread.is_alive()
