@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import TextIO
+import os
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
 from sift_fast.cli.app import CLEAN
+from sift_fast.errors import ConfigError
+
+if TYPE_CHECKING:
+    from sift_fast.guard.config import GuardConfig
 
 __all__ = ["config"]
 
@@ -57,8 +62,6 @@ def init(path: str, preset: str) -> int:
     """Write a configuration to PATH (default: sift.toml), to be filled in. A file that is there is left alone."""
     import secrets
 
-    from sift_fast.errors import ConfigError
-
     text = _START.format(preset=preset, canary=f"canary-{secrets.token_hex(8)}")
     try:
         with open(path, "x", encoding="utf-8") as stream:
@@ -80,16 +83,32 @@ def check(path: str) -> int:
     from sift_fast.guard._rules import make_scanner
     from sift_fast.guard._slow import make_slow
     from sift_fast.guard.config import GuardConfig
+    from sift_fast.guard.notify import Notifier
 
     loaded = GuardConfig.load(path)
     scanner, owners = make_scanner(loaded)
     stand = _Stand()
-    # Everything a guard is made of, but no file is opened that it would write.
-    Plans(Stuff(loaded, scanner, owners, lambda name, table: make_slow(name, table, {name: stand})))
+    # Everything a guard is made of, but no file is opened that it would write, and no kernel that another process has.
+    plans = Plans(Stuff(loaded, scanner, owners, lambda name, table: make_slow(name, table, {name: stand})))
+    if loaded.escalation.webhook:
+        Notifier(loaded.escalation)
+    _check_kernel(loaded)
+    _check_places(loaded)
+    lacking = plans.lacking()
     click.echo(f"{path}: policy `{loaded.policy_id}`, mode {loaded.mode}, hash {loaded.hash[:12]}")
     for name, table in loaded.guardrails.items():
-        state = "off" if not table.enabled else "watches" if "monitor" in {table.mode, loaded.mode} else "enforces"
+        state = (
+            "off"
+            if not table.enabled
+            else "idle"
+            if name in lacking
+            else "watches"
+            if "monitor" in {table.mode, loaded.mode}
+            else "enforces"
+        )
         click.echo(f"  {name:16} {state:9} {table.on_violation:9} at {', '.join(table.stages)}")
+        if name in lacking:
+            click.echo(f"  {'':16} finds nothing: it needs {lacking[name]}")
     place = loaded.kernel.folder or loaded.kernel.socket
     click.echo(f"  {'kernel':16} {'asked' if place else 'none':9} {place or ''}".rstrip())
     kept = [name for name in (loaded.events.file, loaded.events.ledger) if name]
@@ -157,6 +176,45 @@ def reference() -> int:
 
     click.echo(text(), nl=False)
     return CLEAN
+
+
+def _check_kernel(loaded: GuardConfig) -> None:
+    """Read what the kernel would: its policies, and the keys that requests are signed with.
+
+    Raises:
+        ConfigError: something is not there.
+        PolicyError: a policy is wrong.
+    """
+    from sift_fast._core import PolicySet
+
+    kernel = loaded.kernel
+    if kernel.folder is not None:
+        PolicySet.load(loaded.path(kernel.folder))
+    for tenant, key in kernel.keys.items():
+        if not os.path.isfile(loaded.path(key.file)):
+            raise ConfigError(f"kernel: the key file of tenant `{tenant}` is not there")
+
+
+def _check_places(loaded: GuardConfig) -> None:
+    """Look at the folders that a guard would write to.
+
+    Raises:
+        ConfigError: one is not there.
+    """
+    written = {
+        "`[events] file`": loaded.events.file,
+        "`[events] ledger`": loaded.events.ledger,
+        "`[escalation] file`": loaded.escalation.file,
+    }
+    for key, name in written.items():
+        if name is None:
+            continue
+        place = loaded.path(name)
+        # The ledger makes its folders.
+        if name is not loaded.events.ledger and not os.path.isdir(os.path.dirname(os.path.abspath(place))):
+            raise ConfigError(f"{key}: the folder that it would stand in is not there: make it")
+        if os.path.exists(place) and os.path.isdir(place) != (name is loaded.events.ledger):
+            raise ConfigError(f"{key}: something else is in its place: name another one")
 
 
 class _Stand:

@@ -213,6 +213,8 @@ class Job:
     def approved(self) -> None:
         """Take a person's approval: what others than those that wanted a person decided stays."""
         left = [result.enforced for result in self.tally.results if result.enforced != "escalate"]
+        if self.tally.edits or self.tally.rescrub:
+            left.append("redact")
         self.decided(max(left, key=lambda each: RANK[each], default="allow"), "escalation.approved")
 
     def decided(self, decision: Decision, reason: str) -> None:
@@ -242,14 +244,14 @@ class Job:
         try:
             self.look()
         except LimitExceeded:
-            self.failed("error", "limit", plan.found, limit=True)
+            self.failed("error", "limit", plan.readers, limit=True)
         except Exception:  # noqa: BLE001 -- whatever the scan raises, the text is not checked
-            self.failed("error", "scan", plan.found)
+            self.failed("error", "scan", plan.readers)
         for check in plan.always:
             self.ask_about(check, call)
         # Also where nothing was found: it may stand in what was not read.
         if getattr(call.findings, "incomplete", ()):
-            self.failed("error", "limit", plan.found, limit=True)
+            self.failed("error", "limit", plan.readers, limit=True)
         if call.findings:
             for check in plan.found:
                 self.ask(check)
@@ -283,7 +285,7 @@ class Job:
             return
         self.look()
         if getattr(call.findings, "incomplete", ()):
-            self.failed("error", "limit", plan.found, limit=True)
+            self.failed("error", "limit", (check for check in plan.readers if not check.adds_up), limit=True)
         for check in plan.again:
             self.ask(check)
         if call.findings:
@@ -296,7 +298,8 @@ class Job:
         try:
             self.look()
             if getattr(self.call.findings, "incomplete", ()):
-                self.failed("error", "limit", self.stage_plan.found, limit=True)
+                readers = [check for check in self.stage_plan.joined if check in self.stage_plan.readers]
+                self.failed("error", "limit", readers, limit=True)
             self.ask_joined()
         except Exception:  # noqa: BLE001 -- whatever a check raises, the text is not checked
             self.broken("check")
@@ -421,7 +424,9 @@ class Job:
             raised = stricter(raised, "block")
         if table.on_violation == "monitor" and raised == decision:
             watched = True
-        if raised == "redact" and not signal.rescrub and not self.can_edit(signal):
+        # Also where it goes to a person first: what is let pass is what was taken out of.
+        redacts = decision == "redact" and RANK[raised] < RANK["block"]
+        if redacts and not signal.rescrub and not self.can_edit(signal):
             raised = "block"
         self.add(check, raised, "allow" if watched else raised, signal)
 
@@ -449,8 +454,8 @@ class Job:
             tally.decision = enforced
             tally.reason = signal.reason
             tally.message = signal.message or check.table.message
-        if enforced == "redact":
-            # What a person lets pass goes on as it is, but for what others take out.
+        if enforced == "redact" or (enforced == "escalate" and check.table.on_violation == "redact"):
+            # What a person lets pass goes on as it is, but for what is taken out wherever it is not stopped.
             tally.edits += signal.edits
             tally.rescrub = tally.rescrub or signal.rescrub
         if not self.quiet:
@@ -623,7 +628,7 @@ class Job:
                 # One record, one message, however often it is tried.
                 return
             self.guard.metrics.escalations += 1
-            notifier = self.guard._notifier
+            notifier = self.state.notifier
             if notifier is not None:
                 record = self.guard._desk.get(verdict.escalation)
                 if record is not None:
