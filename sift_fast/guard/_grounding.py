@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sift_fast.guard._memory import Memory
     from sift_fast.guard.config import GroundingConfig
 
-__all__ = ["Answer", "Grounding"]
+__all__ = ["Answer", "Grounding", "may_end", "settled"]
 
 #: Words for powers of ten, by their beginnings; English and German, French and Spanish where they are the same.
 _SCALES = {"thousand": 3, "tausend": 3, "million": 6, "millon": 6, "mio": 6, "billion": 9, "bn": 9, "milliard": 9}
@@ -55,6 +55,7 @@ _NAME = re.compile(r"\b[A-Z][a-z]+(?: (?:of|de|van|von|the))?(?: [A-Z][a-z]+)+\b
 _SPACE = re.compile(r"\s+")
 #: Where a sentence ends: no date, number, link or citation goes on beyond it.
 _SENTENCE = re.compile(r"\n|(?<=[^\W\d])[.!?][\"'\u201d)\]]*[ \t]+(?=[^\W\d_a-z])|[\u3002\uff01\uff1f]")
+_MARK = re.compile(r"[\n.!?\u3002\uff01\uff1f]")
 #: Characters that a sentence of a stream may have before it is cut, and where: between two words.
 _LONGEST_SENTENCE = 2_048
 _BETWEEN = re.compile(r"(?<=[^\W\d])[,;:]?[ \t]+(?=[^\W\d])")
@@ -278,6 +279,16 @@ class Answer:
                 elif figure.value in {one + other, abs(one - other)}:
                     return True
         return False
+
+
+def may_end(text: str, waits: int) -> bool:
+    """Whether a sentence may end in a text, or is too long to wait for its end.
+
+    Args:
+        text: what came last.
+        waits: characters that wait, with it.
+    """
+    return waits > _LONGEST_SENTENCE or _MARK.search(text) is not None
 
 
 def settled(text: str) -> tuple[int, bool]:

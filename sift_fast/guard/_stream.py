@@ -71,6 +71,7 @@ class OutputStream:
         self._answers: list[tuple[Check, Answer]] | None = None
         #: What passed the gate and waits for the end of its sentence, and whose sentence was too long to wait for.
         self._unsettled = ""
+        self._may_end = False
         self._cut: set[Check] = set()
         gated += self._sentences
         self._final = tuple(check for check in (*plan.always, *plan.slow) if check not in gated)
@@ -326,9 +327,12 @@ class OutputStream:
         text, is_cut = self._unsettled + ready, False
         end = len(text)
         if not last:
-            from sift_fast.guard._grounding import settled
+            from sift_fast.guard._grounding import may_end, settled
 
-            end, is_cut = settled(text)
+            # Most pieces are words within a sentence.
+            self._may_end = self._may_end or may_end(ready, len(text))
+            end, is_cut = settled(text) if self._may_end else (0, False)
+            self._may_end = self._may_end and may_end(text[end:], 0)
         whole, self._unsettled = text[:end], text[end:]
         for check, answer in self._answers:
             if is_cut and check not in self._cut:
