@@ -403,12 +403,10 @@ class Guard:
         Returns:
             A verdict with the `documents` that may be read; `redact` if some were dropped or edited.
         """
-        import asyncio
-
         job = RetrievalJob(self, documents, context)
         parts = job.begin()
         await (threaded(_fast, parts) if job.blocks else done(_fast, parts))
-        await asyncio.gather(*(self._waited(part) for part in parts if part.slow))
+        await self._waited_all([part for part in parts if part.slow])
         return await (threaded(job.end, parts) if job.blocks or job.waits else done(job.end, parts))
 
     def check_retrieval_sync(self, documents: Iterable[Any], context: RequestContext) -> Verdict:
@@ -416,9 +414,7 @@ class Guard:
         job = RetrievalJob(self, documents, context)
         parts = job.begin()
         _fast(parts)
-        for part in parts:
-            if part.slow:
-                self._wait(part)
+        self._wait(*(part for part in parts if part.slow))
         return job.end(parts)
 
     def stream_output(
@@ -647,15 +643,25 @@ class Guard:
             raise
         return verdict
 
-    def _wait(self, job: Job) -> None:
-        """As `_waited`, for callers without an event loop."""
-        deadline = job.state.config.limits.deadline_ms / 1_000
+    def _wait(self, *jobs: Job) -> None:
+        """As `_waited_all`, for callers without an event loop."""
+        if not jobs:
+            return
+        deadline = jobs[0].state.config.limits.deadline_ms / 1_000
         try:
-            self._background.run(self._waited(job), deadline + _GRACE_S)
+            self._background.run(self._waited_all(jobs), deadline + _GRACE_S)
         except TimeoutError:
-            job.failed("timeout", "deadline", job.stage_plan.slow)
+            for job in jobs:
+                job.failed("timeout", "deadline", job.stage_plan.slow)
         except StateUnavailable:
-            job.failed("error", "error", job.stage_plan.slow)
+            for job in jobs:
+                job.failed("error", "error", job.stage_plan.slow)
+
+    async def _waited_all(self, jobs: Sequence[Job]) -> None:
+        """Ask about the parts of one call, all at once: their deadline is the same."""
+        import asyncio
+
+        await asyncio.gather(*map(self._waited, jobs))
 
     async def _waited(self, job: Job) -> None:
         """Ask the guardrails that wait, all at once; the first that blocks cancels the others."""
