@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from sift_fast._json import once
 from sift_fast.errors import LimitExceeded
-from sift_fast.guard.verdict import REMOVED, Verdict
+from sift_fast.guard.verdict import REMOVED, Verdict, is_id
 
 if TYPE_CHECKING:
     from sift_fast.guard._actions import Held
@@ -41,6 +41,7 @@ __all__ = [
     "earlier",
     "every_string",
     "is_name",
+    "is_word",
     "last_said",
     "scrub",
     "together",
@@ -97,15 +98,21 @@ _MOST_STRINGS = 20_000
 _INLINE = 4_096
 #: Strings up to this many characters beside the texts are too short to hold a secret.
 _SHORT = 7
+#: Characters of a key that may be a word of a protocol.
+_WORD = 40
 #: What the service itself says.
 _OWN = {"system", "developer"}
 _OTHERS = _OWN | {"assistant", "tool", "function"}
 #: Keys of a request that are texts read elsewhere, or the service's own.
 _READ = {
-    "messages", "input", "prompt", "suffix", "model", "system", "instructions", "tools", "functions", "tool_choice",
-    "function_call", "response_format", "text", "stop", "stop_sequences", "previous_response_id", "conversation",
-    "reasoning", "thinking", "service_tier", "user", "safety_identifier", "prompt_cache_key", "include", "modalities",
+    "messages", "input", "prompt", "suffix", "system", "instructions", "tools", "functions", "tool_choice",
+    "function_call", "response_format", "text", "reasoning", "thinking", "include", "modalities",
 }  # fmt: skip
+#: Keys of a request that name something, and those under which the service says when an answer ends.
+_NAMES = {
+    "model", "previous_response_id", "conversation", "service_tier", "user", "safety_identifier", "prompt_cache_key",
+}  # fmt: skip
+_STOPS = {"stop", "stop_sequences"}
 #: Parts of a turn that are no words of its user.
 _PAGES = {"document", "file", "input_file", "search_result"}
 #: Keys of a request that hold what is asked.
@@ -154,9 +161,25 @@ async def check_request(guard: Guard, body: dict[str, Any], context: RequestCont
             body[key] = await walk(value, _reader(guard, context, new=True, source="document"))
         elif key == "prediction":
             body[key] = await walk(value, _reader(guard, context, new=True))
+        elif key in _NAMES or key in _STOPS:
+            body[key] = _named(guard, value, context, is_own=key in _STOPS)
         elif key not in _READ and isinstance(value, str | Mapping | list):
             body[key] = await walk(value, _reader(guard, context, new=False), key)
     return body
+
+
+def _named(guard: Guard, value: Any, context: RequestContext, *, is_own: bool) -> Any:
+    """Names beside the turns, without secrets; those that are no ids, without personal data too."""
+    if isinstance(value, str):
+        stays = is_own or is_id(value)
+        if len(value) <= _SHORT or (stays and all(found.category != "secret" for found in guard.scanner.scan(value))):
+            return value
+        return guard.rescrub(value, context)
+    if isinstance(value, Mapping):
+        return {name: _named(guard, inner, context, is_own=is_own) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_named(guard, inner, context, is_own=is_own) for inner in value]
+    return value
 
 
 async def _asked(guard: Guard, key: str, given: Any, context: RequestContext, calls: Calls) -> Any:
@@ -220,7 +243,12 @@ async def walk(value: Any, read: Reader, key: str = "") -> Any:
         await asyncio.sleep(0)
         return await _medium(value, read) if key in _MEDIA else await read(value, key)
     if isinstance(value, Mapping):
-        return {name: await walk(inner, read, name) for name, inner in value.items()}
+        out: dict[str, Any] = {}
+        for name, inner in value.items():
+            shown = name if is_word(name) else await read(name, "name")
+            # Two may be shown alike.
+            out[f"{shown} {len(out)}" if shown in out else shown] = await walk(inner, read, name)
+        return out
     if isinstance(value, list):
         # A name of the protocol is one string, never a list of them.
         return [await walk(inner, read) for inner in value]
@@ -230,6 +258,11 @@ async def walk(value: Any, read: Reader, key: str = "") -> Any:
 def is_name(key: str, value: str) -> bool:
     """Whether a string is too short for anything, or stands where a name of the protocol does and looks like one."""
     return len(value) <= _SHORT or (key in OPAQUE and value.isascii() and len(value.split(None, 1)) == 1)
+
+
+def is_word(name: Any) -> bool:
+    """Whether a key is a word, as those of protocols are, and nothing that says more."""
+    return not isinstance(name, str) or len(name) <= _SHORT or (len(name) <= _WORD and name.replace("_", "").isalpha())
 
 
 async def _medium(value: str, read: Reader) -> str:
@@ -542,7 +575,12 @@ def scrub(guard: Guard, value: Any, context: RequestContext, *, stage: Stage = "
     if isinstance(value, str):
         return value if is_name(key, value) else guard.rescrub(value, context, stage=stage)
     if isinstance(value, Mapping):
-        return {name: scrub(guard, inner, context, stage=stage, key=name) for name, inner in value.items()}
+        out: dict[str, Any] = {}
+        for name, inner in value.items():
+            shown = name if is_word(name) else guard.rescrub(name, context, stage=stage)
+            # Two may be shown alike.
+            out[f"{shown} {len(out)}" if shown in out else shown] = scrub(guard, inner, context, stage=stage, key=name)
+        return out
     if isinstance(value, list):
         # A name of the protocol is one string, never a list of them.
         return [scrub(guard, inner, context, stage=stage) for inner in value]
