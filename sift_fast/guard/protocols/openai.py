@@ -386,7 +386,7 @@ def calls_of(turn: Any) -> list[tuple[str, str]]:
     return [(number, str(name)) for number, name in found if isinstance(number, str) and number]
 
 
-def alone(guard: Guard, calls: Iterable[tuple[str, str]]) -> None:
+def alone(guard: Guard, calls: Iterable[tuple[str, str]], context: RequestContext) -> None:
     """Refuse an answer in which two calls have one id: nobody could say whose a result is.
 
     Raises:
@@ -394,7 +394,7 @@ def alone(guard: Guard, calls: Iterable[tuple[str, str]]) -> None:
     """
     ids = [number for number, _ in calls]
     if len(set(ids)) < len(ids):
-        raise Blocked(_unreadable(guard))
+        raise Blocked(_unreadable(guard, context))
 
 
 def _is_user(item: Any) -> bool:
@@ -524,7 +524,7 @@ async def _joined(
         Blocked: it does not go on.
     """
     texts = [text for part in given if (text := _own_text(part)) is not None]
-    instead = await guard.check_joined(texts, context, stage=stage)
+    instead = await guard.check_joined(texts, context, stage=stage, new=new)
     if instead is None:
         return parts
     if new and instead == REMOVED:
@@ -638,8 +638,8 @@ async def _answer(
     out: dict[str, Any] = scrub(guard, {key: value for key, value in body.items() if key not in known}, context)
     if "instructions" in out:
         out["instructions"] = instructions if body["instructions"] == instructions else None
-    alone(guard, [call for key in known if key != "choices" for call in calls_of({"content": body[key]})])
-    alone(guard, [call for item in body["output"] for call in calls_of(item)] if "output" in known else ())
+    alone(guard, [call for key in known if key != "choices" for call in calls_of({"content": body[key]})], context)
+    alone(guard, [call for item in body["output"] for call in calls_of(item)] if "output" in known else (), context)
     if "choices" in known:
         out["choices"] = [await _choice(guard, choice, context, held) for choice in body["choices"]]
     if "output" in known:
@@ -673,11 +673,10 @@ async def check_split(guard: Guard, texts: list[str], context: RequestContext) -
     Raises:
         Blocked: together they do not go on; where something lies across two of them, which no place in one is, neither.
     """
-    if await guard.check_joined(texts, context, stage="output") is not None:
+    if await guard.check_joined(texts, context, stage="output", new=True) is not None:
         for glue in ("", " "):
             _require(await guard.check_output(glue.join(texts), context))
-        verdict = Verdict("block", "output", reason="guard.split", message=guard.config.answers.block)
-        raise Blocked(verdict)
+        raise Blocked(guard.refuse("output", "guard.split", context))
 
 
 async def every_string(guard: Guard, value: Any, context: RequestContext, key: str = "") -> Any:
@@ -732,9 +731,9 @@ async def _message(guard: Guard, message: dict[str, Any], context: RequestContex
         await _said_whole(guard, message["content"], context)
     calls, function = message.get("tool_calls"), message.get("function_call")
     if not isinstance(calls, list | None) or not isinstance(function, dict | None):
-        raise Blocked(_unreadable(guard))
+        raise Blocked(_unreadable(guard, context))
     if calls:
-        alone(guard, calls_of({"tool_calls": calls}))
+        alone(guard, calls_of({"tool_calls": calls}), context)
         out["tool_calls"] = [await check_tool_call(guard, call, context, held) for call in calls]
     if function is not None:
         out["function_call"] = (await check_tool_call(guard, {"function": function}, context, held))["function"]
@@ -793,7 +792,7 @@ async def check_tool_call(
     word, key = ("custom", "input") if isinstance(call.get("custom"), Mapping) else ("function", "arguments")
     if ("custom" in call and call.get("function") is not None) or call.get("type") not in {None, word}:
         # Clients would take one of the two, and nobody knows which.
-        raise Blocked(_unreadable(guard))
+        raise Blocked(_unreadable(guard, context))
     called = call.get(word) or {}
     given = called.get(key, "")
     if word == "custom":
@@ -862,12 +861,12 @@ async def check_call(guard: Guard, name: str, arguments: Any, context: RequestCo
         value = None
     if not isinstance(value, dict):
         # The tool would be called with something that nobody has read.
-        raise Blocked(_unreadable(guard))
+        raise Blocked(_unreadable(guard, context))
     verdict = _require(await guard.check_tool_input(name, value, context, held=held))
     if verdict.value == value:
         return arguments
     return json.dumps(verdict.value, ensure_ascii=False) if encoded else verdict.value
 
 
-def _unreadable(guard: Guard) -> Verdict:
-    return Verdict("block", "tool_input", reason="tools.arguments", status="error", message=guard.config.answers.error)
+def _unreadable(guard: Guard, context: RequestContext) -> Verdict:
+    return guard.refuse("tool_input", "tools.arguments", context, status="error")
