@@ -323,15 +323,17 @@ class Job:
 
         Raises:
             LimitExceeded: it cannot be read.
-            StateUnavailable: a guardrail that waits does not answer.
+            StateUnavailable: a guardrail that waits does not answer, or it cannot be recorded.
         """
-        tally = self.tally
+        tally, known = self.tally, self.guard._passed
+        is_approved = tally.decision == "escalate" and known.has(*self.turn("approved"))
+        if not is_approved:
+            self.note()
         if tally.decision == "block" and tally.status != "ok":
             if any(result.guardrail == check.name for result in tally.results for check in self.stage_plan.slow):
                 raise StateUnavailable("a text of an earlier turn cannot be checked at the moment")
             raise LimitExceeded("a text of an earlier turn cannot be read")
-        known = self.guard._passed
-        if tally.decision == "block" or (tally.decision == "escalate" and not known.has(*self.turn("approved"))):
+        if tally.decision == "block" or (tally.decision == "escalate" and not is_approved):
             return REMOVED
         if asked and self.stage_plan.slow and tally.status == "ok":
             known.add(*self.turn("asked"))
@@ -530,17 +532,12 @@ class Job:
         verdict.latency_us = (time.perf_counter_ns() - self.began) / 1_000
         if self.quiet:
             return
-        if self.stage == "input":
+        if self.stage == "input" and self.call.text:
             self.tell(verdict)
-        recorder = self.state.recorder
-        failed = recorder.failed
-        if not failed and recorder.wants(verdict):
-            try:
-                recorder.record(verdict, self.call.context)
-                guard.metrics.events += 1
-            except Exception:  # noqa: BLE001 -- what is not on record does not go on
-                failed = True
-        if failed:
+            if verdict.results:
+                # It comes again in the history of the next turn.
+                guard._recorded.add(*self.turn("recorded"), self.stage)
+        if not self.is_written(verdict):
             if config.mode == "enforce" and config.events.on_error == "fail_closed":
                 self.broken("record")
                 verdict.text = verdict.value = None
@@ -551,6 +548,53 @@ class Job:
             self.unclaim()
         self.measure()
         self.count(verdict)
+
+    def is_written(self, verdict: Verdict) -> bool:
+        """Write the event of a verdict that has one; False where it cannot be relied on to be on record."""
+        recorder = self.state.recorder
+        if recorder.failed:
+            return False
+        if recorder.wants(verdict):
+            try:
+                recorder.record(verdict, self.call.context)
+                self.guard.metrics.events += 1
+            except Exception:  # noqa: BLE001 -- what is not on record does not go on
+                return False
+        return True
+
+    def note(self) -> None:
+        """Put on record what was decided about a text that has no verdict, once in a conversation: a history comes
+        again with every request.
+
+        Raises:
+            StateUnavailable: it cannot be recorded.
+        """
+        tally, config, known = self.tally, self.state.config, self.guard._recorded
+        # Without a result, it is blocked for what is on record already.
+        if not tally.results or known.has(*self.turn("recorded"), self.stage):
+            return
+        verdict = Verdict(tally.decision, self.stage, policy_id=config.policy_id, policy_version=config.hash)
+        self.explain(verdict)
+        verdict.latency_us = (time.perf_counter_ns() - self.began) / 1_000
+        for result in tally.results:
+            self.guard.metrics.result(*result[:1], self.stage, result.decision, result.enforced, result.status)
+        if not self.is_written(verdict) and config.mode == "enforce" and config.events.on_error == "fail_closed":
+            raise StateUnavailable("what was decided about a text cannot be recorded")
+        known.add(*self.turn("recorded"), self.stage)
+        self.count(verdict)
+
+    def scrubbed(self, findings: Any) -> None:
+        """Put on record that secrets and personal data were taken out of a text about which nothing is decided."""
+        tally, call = self.tally, self.call
+        call.findings = findings
+        for check in self.stage_plan.rescrubs:
+            signal = check.run(call)
+            if signal is not None:
+                tally.results.append(
+                    Result(check.name, "redact", "redact", signal.reason, signal.score, "ok", signal.rules)
+                )
+                tally.decision, tally.reason = "redact", signal.reason
+        self.note()
 
     def tell(self, verdict: Verdict) -> None:
         """Keep what became of a turn, which comes again in the history of the next."""
@@ -636,6 +680,13 @@ class Job:
         except StateUnavailable:
             self.broken("escalation")
             verdict.text = verdict.value = None
+
+    def refused(self, reason: str, status: Status) -> None:
+        """What speaks a protocol says that it does not go on."""
+        tally = self.tally
+        tally.decision, tally.status, tally.reason = "block", status, reason
+        tally.results.append(Result("guard", "block", "block", reason, 1.0, status, ()))
+        self.guard.metrics.result("guard", self.stage, "block", "block", status)
 
     def broken(self, reason: str) -> None:
         """The guard itself failed: blocked, whatever was decided before."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sift_fast.errors import ConfigError, LimitExceeded
+from sift_fast.guard._pattern import Pattern
 
 __all__ = [
     "Schema",
@@ -104,9 +105,10 @@ def _check(document: Any, where: str, depth: int) -> None:  # noqa: C901
                 _check(inner, where, depth + 1)
         elif key == "pattern":
             try:
-                re.compile(ends_only(value))
-            except (re.error, TypeError):
-                raise ConfigError(f"{where}: `pattern` is no regular expression") from None
+                compiled(value)
+            except (ValueError, TypeError) as error:
+                why = f": {error}" if isinstance(error, ValueError) else " of text"
+                raise ConfigError(f"{where}: `pattern` is no regular expression that is supported{why}") from None
 
 
 def _is(value: Any, name: str) -> bool:
@@ -164,12 +166,22 @@ def _fit(schema: Any, value: Any, path: str, depth: int) -> str | None:  # noqa:
 def _fit_text(schema: Mapping[str, Any], value: str, here: str) -> str | None:
     if len(value) < schema.get("minLength", 0) or len(value) > schema.get("maxLength", len(value)):
         return f"{here}: length"
-    if "pattern" in schema and re.search(ends_only(schema["pattern"]), value) is None:
+    if "pattern" in schema and not compiled(schema["pattern"]).found(value):
         return f"{here}: pattern"
     return None
 
 
 @functools.lru_cache(maxsize=1024)
+def compiled(pattern: str) -> Pattern:
+    """A pattern of JSON Schema, ready to be searched for.
+
+    Raises:
+        TypeError: it is no string.
+        ValueError: it is no regular expression, or one that is not supported.
+    """
+    return Pattern(ends_only(pattern))
+
+
 def ends_only(pattern: str) -> str:
     r"""A pattern of JSON Schema, whose `$` is the end, for `re`, whose `$` also stands before a last line feed.
 

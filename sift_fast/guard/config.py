@@ -278,7 +278,9 @@ class ExternalConfig(GuardrailConfig):
         3, "Failures in a row for one tenant after which it is not asked for his texts for a while.", low=1
     )
     pause_ms: int = option(10_000, "How long it is then not asked, milliseconds.", low=1)
-    concurrency: int = option(8, "Most questions at a time; more of them count as errors.", low=1, high=1024)
+    concurrency: int = option(
+        8, "Most questions at a time; others wait for a place within `deadline_ms`.", low=1, high=1024
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

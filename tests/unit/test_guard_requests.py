@@ -201,6 +201,52 @@ def test_what_is_no_number_of_anybody_is_not_read(value: Any) -> None:
     assert digits_of(value) is None
 
 
+NAMES = ("user", "safety_identifier", "prompt_cache_key", "service_tier", "model", "stop", "stop_sequences")
+IDS = ("previous_response_id", "conversation")
+
+
+@pytest.mark.parametrize("key", [*NAMES, *IDS])
+@pytest.mark.parametrize("value", [SECRET, f"my key is {SECRET}", [f"key {SECRET}"], {"id": SECRET}])
+def test_no_name_beside_the_turns_takes_a_secret_to_the_model(key: str, value: Any) -> None:
+    assert SECRET not in request({"messages": [HELLO], key: value})
+
+
+@pytest.mark.parametrize("key", ["user", "safety_identifier", "prompt_cache_key"])
+def test_a_name_that_is_a_mail_address_is_personal_data(key: str) -> None:
+    assert "joe.miller@gmail.com" not in request({"messages": [HELLO], key: "joe.miller@gmail.com"})
+
+
+@pytest.mark.parametrize("key", [*NAMES, *IDS])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "resp_" + "0123456789abcdef" * 3,
+        "8c2f6a0e-1f57-4bb5-9d6e-2f1d8f6d9b11",
+        "ft:gpt-4o:acme::9aBc",
+        "ann-7",
+        "9" * 12,
+    ],
+)
+def test_ids_beside_the_turns_stay(key: str, name: str) -> None:
+    assert json.loads(request({"messages": [HELLO], key: name}))[key] == name
+
+
+@pytest.mark.parametrize("key", ["metadata", "extra_body"])
+def test_keys_beside_the_turns_are_read(key: str) -> None:
+    out = request({"messages": [HELLO], key: {SECRET: 1, f"{SECRET} too": 2, "joe.miller@gmail.com": 3, "order_id": 4}})
+    assert SECRET not in out
+    assert "joe.miller@gmail.com" not in out
+    assert sorted(json.loads(out)[key].values()) == [1, 2, 3, 4]
+    assert json.loads(out)[key]["order_id"] == 4
+
+
+def test_keys_beside_the_texts_of_an_answer_are_read() -> None:
+    body = {"choices": [{"message": {"content": "yes"}}], "extra": {f"key {SECRET}": 1, f"{SECRET}": 2}}
+    out = asyncio.run(check_answer(guard(), body, sf.RequestContext()))
+    assert SECRET not in json.dumps(out)
+    assert sorted(out["extra"].values()) == [1, 2]
+
+
 def test_what_the_service_says_is_left_alone() -> None:
     tools = [{"type": "function", "function": {"name": "mail", "description": "To bo@shop.example, like this"}}]
     out = json.loads(
