@@ -81,9 +81,9 @@ const KEPT: usize = 16 << 10;
 
 fn signature(payload_type: &str, payload: &[u8], key: &PrivateKey) -> [u8; 64] {
     SIGNED.with_borrow_mut(|bytes| {
-        bytes.clear();
         write_pae(payload_type, payload, bytes);
         let signature = key.sign(bytes);
+        bytes.clear();
         bytes.shrink_to(KEPT);
         signature
     })
