@@ -210,7 +210,7 @@ impl Ledger for MemoryLedger {
             return Err(LedgerError("the ledger was told to fail".to_owned()));
         }
         let mut entries = lock(&self.entries);
-        entries.push(Arc::clone(entry.bytes()));
+        entries.push(Arc::from(entry.bytes().as_slice()));
         let size = entries.len() as u64;
         Ok(Arc::new(Placed { index: size - 1, tree_size: size, checkpoint: Arc::from("") }))
     }

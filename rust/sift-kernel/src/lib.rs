@@ -20,6 +20,7 @@ mod error;
 mod gate;
 mod kernel;
 mod ledger;
+mod names;
 mod nonce;
 mod observed;
 mod opening;

@@ -265,7 +265,7 @@ fn an_action_from_request_to_settlement() {
         outcome.charged.iter().map(|charge| charge.amount).collect::<Vec<_>>(),
         [1_000_000, 1]
     );
-    assert_eq!(durable.receipt, *bench.ledger.entries()[0]);
+    assert_eq!(**durable.receipt, *bench.ledger.entries()[0]);
     let receipt = String::from_utf8_lossy(&durable.receipt).into_owned();
     assert!(!receipt.contains("o-1"), "arguments are not in receipts");
 }
@@ -983,7 +983,7 @@ fn an_action_is_handed_out_or_cancelled_and_never_both() {
     for _ in 0..2 {
         let durable = bench.kernel.durable(&answer).unwrap().unwrap();
         assert!(durable.permit.is_none(), "what was given back is not permitted");
-        assert_eq!(durable.receipt, *bench.ledger.entries()[0]);
+        assert_eq!(**durable.receipt, *bench.ledger.entries()[0]);
     }
     // Everything of the budget is there again; once the permit is out, it is not.
     for _ in 0..2 {
@@ -1543,7 +1543,7 @@ fn a_permit_is_its_receipt_with_one_signature_and_the_next_one_of_its_name_is_an
             members.get("secret").unwrap().as_str().unwrap().to_owned()
         };
         let forge = |secret: &str| {
-            let text = String::from_utf8(recorded.receipt.clone()).unwrap();
+            let text = String::from_utf8(recorded.receipt.to_vec()).unwrap();
             format!("{},\"secret\":\"{secret}\"}}", text.strip_suffix('}').unwrap())
         };
         for wrong in [secret(&permit), hex(&recorded.opening)] {

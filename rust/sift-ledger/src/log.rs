@@ -340,7 +340,6 @@ impl Log {
             return Err(LogError::Stopped(reason));
         }
         let cost = entry.len() + 2;
-        let caller = thread::current().id();
         let mut queue = lock(&self.shared.queue);
         if queue.closed {
             return Err(LogError::Closed);
@@ -359,14 +358,17 @@ impl Log {
                 entries: Vec::new(),
                 bytes: 0,
                 batch: Arc::default(),
-                caller: Some(caller),
+                caller: Some(thread::current().id()),
             });
         }
         let Some(last) = queue.batches.back_mut() else { return Err(LogError::Closed) };
         let offset = last.entries.len() as u64;
         let batch = last.batch.clone();
         last.entries.push(entry.clone());
-        if last.entries.len() > FEW || last.caller != Some(caller) {
+        if last
+            .caller
+            .is_some_and(|first| last.entries.len() > FEW || first != thread::current().id())
+        {
             last.caller = None;
         }
         last.bytes += cost;
@@ -485,9 +487,8 @@ impl Shared {
         while let Some(waiting) = self.next_batch(before) {
             let Waiting { entries, bytes, batch, caller } = waiting;
             before = Some((Instant::now(), caller));
-            let (entries, leaves): (Vec<_>, Vec<_>) =
-                entries.iter().map(|entry| entry.made().clone()).unzip();
-            let result = self.core.commit_hashed(&entries, leaves.into_iter());
+            let (made, leaves): (Vec<&[u8]>, Vec<Hash>) = entries.iter().map(Entry::made).unzip();
+            let result = self.core.commit_hashed(&made, &leaves);
             lock(&self.queue).bytes -= bytes;
             if let Ok(commit) = &result {
                 for watcher in lock(&self.watchers).iter() {

@@ -206,6 +206,20 @@ fn damage_is_not_taken_for_a_crash() {
     bent.tamper(&segment, |bytes| bytes[100] ^= 1);
     assert!(open_error(&bent).contains("spoilt"), "the first of three records");
 
+    // A record of another version cannot be read: nobody may take it for the end of the journal.
+    let mut records = Vec::new();
+    unpublished.copy().tamper(&segment, |bytes| {
+        records.extend(
+            (0..bytes.len()).step_by(4096).filter(|&place| bytes[place..].starts_with(b"SFLEDGR")),
+        );
+    });
+    assert_eq!(records.len(), 3);
+    for place in records {
+        let other = unpublished.copy();
+        other.tamper(&segment, |bytes| bytes[place + 7] = b'1');
+        assert!(open_error(&other).contains("another version"), "{place}");
+    }
+
     // A journal without its beginning: the checkpoint was put back, or a segment removed.
     let later = open(&published).unwrap();
     let entries: Vec<_> = (30..60).map(entry).collect();

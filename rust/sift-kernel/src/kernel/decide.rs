@@ -1,5 +1,7 @@
 //! What is decided about somebody who is known: steps 6 to 10 of an authorization.
 
+use std::sync::Arc;
+
 use sift_policy::{Effect, Policy, Request};
 
 use super::admit::Caller;
@@ -180,8 +182,8 @@ impl Kernel {
             .charges
             .iter()
             .map(|charge| Charge {
-                budget: charge.budget.to_string(),
-                unit: charge.unit.to_string(),
+                budget: Arc::clone(&charge.budget),
+                unit: Arc::clone(&charge.unit),
                 amount: charge.amount,
             })
             .collect();
