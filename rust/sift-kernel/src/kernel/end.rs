@@ -74,9 +74,11 @@ impl Kernel {
     ) -> Result<()> {
         let charges: Vec<receipt::Charge<'_>> = outcome.charged.iter().map(charge).collect();
         // It has happened: that a tool returned something else than it declares is evidence, and no reason to refuse.
-        let policy = self.policy();
         let unlike = *returned != Value::Null
-            && policy.tool(&about.tool).is_some_and(|tool| tool.check_returns(returned).is_err());
+            && self
+                .policy()
+                .tool(about.tool())
+                .is_some_and(|tool| tool.check_returns(returned).is_err());
         let details: Vec<(&str, Json)> = [
             ("barred", outcome.barred),
             ("overrun", outcome.overrun),
