@@ -34,6 +34,7 @@ class Scene:
         columns = [Column(name, overflow="fold") for name in ("the agent wants to", "decision", "reason", "decided by")]
         self.table = Table(*columns)
         self.receipts: list[sf.Receipt] = []
+        self.answers: list[sf.Authorization] = []
 
     def key(self, file: str, key_id: str) -> sf.SigningKey:
         """A private key of the folder."""
@@ -54,6 +55,7 @@ class Scene:
         # The permit is there when the receipt is on disk, and not before.
         if auth.durable_sync() is not None:
             self.receipts.append(self.kernel.receipt(auth))
+        self.answers.append(auth)
         by = ", ".join(auth.rule_ids)
         if auth.taint:
             by += f"\nfrom {', '.join(auth.taint)}"
@@ -114,14 +116,15 @@ class Scene:
             raise SystemExit("a ledger that was changed passed its audit")
 
 
-def show(console: Console) -> None:
-    """Plays the scene and prints what was decided and proven."""
+def show(console: Console) -> list[sf.Authorization]:
+    """Plays the scene and prints what was decided and proven. Returns the answers, in the order of the table."""
     with tempfile.TemporaryDirectory() as folder:
         scene = Scene(Path(folder) / "governance")
         scene.play()
         console.rule("an agent reads a poisoned page, and acts")
         console.print(scene.table)
         scene.verify(console)
+        return scene.answers
 
 
 if __name__ == "__main__":

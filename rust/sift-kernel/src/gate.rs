@@ -62,7 +62,8 @@ pub trait Gate: Send + Sync {
     fn recorded(&self, answer: &Answer) -> Result<Option<Durable>>;
     /// Calls back once when [`Self::durable`] would not wait; false when there is nothing to wait for.
     fn when_durable(&self, answer: &Answer, told: Box<dyn FnOnce() + Send>) -> bool;
-    /// See [`Kernel::settle`], then [`Kernel::remember_undo`] with what the tool returned.
+    /// See [`Kernel::settle`], then [`Kernel::remember_undo`] with what the tool returned: where that is not what its
+    /// manifest declares, the receipt says so.
     fn settle(&self, lease: &str, actual: BTreeMap<String, i64>, result: &Value)
         -> Result<Outcome>;
     /// See [`Kernel::cancel`]; what may have happened all the same is as for [`Self::abandon`].
@@ -143,7 +144,7 @@ impl Local {
         ending: Ending,
         result: &Value,
     ) -> Result<Outcome> {
-        let outcome = self.kernel.end_for(peer, lease, ending)?;
+        let outcome = self.kernel.end_for(peer, lease, ending, result)?;
         if outcome.state != LeaseState::Cancelled {
             self.kernel.remember_undo(lease, result)?;
         }

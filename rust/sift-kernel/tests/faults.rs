@@ -502,3 +502,89 @@ fn a_store_or_a_ledger_that_is_put_back_after_a_crash_is_noticed() {
         open(whole.path()).unwrap();
     }
 }
+
+/// A small file system of its own, until it is dropped.
+struct Small(PathBuf);
+
+impl Small {
+    fn mount(place: &Path, options: &str) -> Option<Self> {
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", options, "none"]).arg(place).stderr(Stdio::null());
+        mount.status().is_ok_and(|done| done.success()).then(|| Self(place.to_owned()))
+    }
+
+    fn again(&self, options: &str) {
+        let done = Command::new("mount").args(["-o", options]).arg(&self.0).status().unwrap();
+        assert!(done.success(), "{options}");
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_file_system_that_is_full_or_read_only_denies_and_is_used_again_when_it_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "request.skew_ms = 0");
+    let state = folder.path().join("state");
+    fs::create_dir(&state).unwrap();
+    let Some(small) = Small::mount(&state, "size=48m,mode=0700") else {
+        let why = "skipped: this user may not mount the small file system that is filled";
+        let _ = writeln!(std::io::stderr(), "{why}");
+        return;
+    };
+    let kernel = open(folder.path()).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(2));
+    assert_eq!(ask(&kernel, &refund(100), None).decision, Decision::Allow);
+    // A spare segment is made beside the first: it is there, or there is no room for it.
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    let filler = state.join("filler");
+    let mut file = fs::File::create(&filler).unwrap();
+    let full = loop {
+        if let Err(error) = file.write_all(&[1; 4096]) {
+            break error;
+        }
+    };
+    assert_eq!(full.kind(), std::io::ErrorKind::StorageFull);
+    let mut allowed = 100;
+    let mut reasons = Vec::new();
+    for _ in 0..10 {
+        // Each needs a new block of the budget.
+        let answer = ask(&kernel, &refund(300), None);
+        assert!(fails_closed(&answer), "{}", answer.reason);
+        if answer.decision == Decision::Allow {
+            allowed += 300;
+        } else {
+            reasons.push(answer.reason);
+        }
+    }
+    assert!(reasons.iter().any(|reason| reason == "store_unavailable"), "{reasons:?}");
+    // What holds in this process is not on the disk, and says so.
+    let subject = Subject::agent("acme", "else");
+    assert!(matches!(kernel.revoke(&subject), Err(KernelError::Unavailable(_))));
+    drop(file);
+    fs::remove_file(&filler).unwrap();
+    drop(kernel);
+    small.again("remount,ro");
+    for _ in 0..2 {
+        let error = open(folder.path()).err().unwrap();
+        assert!(error.to_string().to_lowercase().contains("read-only"), "{error}");
+    }
+    small.again("remount,rw");
+    let kernel = open(folder.path()).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(2));
+    // Nothing that was spent is forgotten: of 10,000 cents so much is left at most.
+    let mut left = 0;
+    loop {
+        let answer = ask(&kernel, &refund(100), None);
+        if answer.decision != Decision::Allow {
+            assert_eq!(answer.reason, "budget_exceeded");
+            break;
+        }
+        left += 100;
+    }
+    assert!(left > 0 && left + allowed <= 10_000, "{left} left of what {allowed} were spent of");
+}

@@ -6,11 +6,13 @@ use std::fs;
 use std::os::unix::fs::{chown, PermissionsExt};
 
 use sift_kernel::{
-    ActionRequest, Decision, Gate, KernelError, Local, Register, SessionGrant, Status, Verdict,
+    ActionRequest, Decision, Gate, KernelError, LeaseState, Local, Register, SessionGrant, Status,
+    Verdict,
 };
 use sift_ledger::keys::Keyring;
+use sift_ledger::log::{Log, LogConfig};
 use sift_ledger::receipt::{Statement, Verifier};
-use sift_policy::json::JsonLimits;
+use sift_policy::json::{parse, JsonLimits};
 use sift_policy::{replay, Policy, Recorded};
 
 mod common;
@@ -360,4 +362,40 @@ fn what_came_in_before_a_start_is_unknown_and_not_nothing() {
         assert_eq!(ask_in(&local, Some("c2")).decision, Decision::Allow);
         local.close().unwrap();
     }
+}
+
+#[test]
+fn what_a_tool_returned_is_held_against_its_declaration() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    write(path, "");
+    let tools = fs::read_to_string(path.join("tools.toml")).unwrap();
+    let returns = r#"returns = { type = "object", required = ["id"], properties = { id = { type = "string" } } }"#;
+    fs::write(path.join("tools.toml"), format!("{tools}\n{returns}\n")).unwrap();
+    let local = Local::open(path, None).unwrap();
+    wait();
+    let mut leases = Vec::new();
+    for returned in [r#"{"id":"r-1"}"#, r#"{"id":1}"#, r#"{}"#, "null"] {
+        let answer = ask(local.kernel(), &refund(1), None);
+        local.kernel().durable(&answer).unwrap().unwrap();
+        let lease = answer.lease.unwrap();
+        let returned = parse(returned.as_bytes(), &JsonLimits::default()).unwrap();
+        // It has happened, whatever it returned.
+        let outcome = local.settle(&lease, BTreeMap::new(), &returned).unwrap();
+        assert_eq!(outcome.state, LeaseState::Settled);
+        leases.push(lease);
+    }
+    local.close().unwrap();
+    let config = LogConfig::new("acme.example/actions", key(2));
+    let log = Log::open_folder(&path.join("state/ledger"), config).unwrap();
+    let mut said = BTreeMap::new();
+    for index in 0..log.checkpoint().tree_size {
+        let statement = Statement::of(&log.entry(index).unwrap()).unwrap();
+        if statement.text("event") == Some("settlement") {
+            let lease = statement.text("lease").unwrap().to_owned();
+            said.insert(lease, format!("{:?}", statement.predicate).contains("returned_otherwise"));
+        }
+    }
+    let said: Vec<_> = leases.iter().map(|lease| said[lease]).collect();
+    assert_eq!(said, [false, true, true, false]);
 }

@@ -5,6 +5,8 @@
 //! What can only be seen at run time (equality of records or of sets, large sets against large sets) answers
 //! [`Stop::AskCedar`]. Errors are where Cedar has them: a missing attribute, an operand of another type, an overflow.
 
+mod weigh;
+
 use crate::facts::{Facts, Rec, SetVal, Uid, Val};
 use crate::policy::most_operators;
 use cedar_policy::pst::{BinaryOp, Clause, Expr, Literal, PatternElem, UnaryOp, Var};
@@ -220,7 +222,7 @@ impl Constant {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 enum Code {
     Constant(Constant),
     Constants(Vec<Constant>),
@@ -549,7 +551,7 @@ fn contains(set: SetVal<'_>, item: Val<'_>) -> Evaluated<bool> {
 }
 
 /// A pattern of `like`: what stands between its wildcards.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 struct Like {
     /// At least one; the text begins with the first and ends with the last.
     parts: Vec<Box<str>>,

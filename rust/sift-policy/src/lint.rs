@@ -46,14 +46,16 @@ impl Policy {
                 add(Level::Warning, "unreachable", &rule.id, text.to_owned());
             }
         }
-        let reachable = |rule: &&Rule| !rule.scope.principal.never && !rule.scope.tools.is_none();
-        // Whatever an unconditional rule covers adds nothing, or is never heard.
-        let plain = |rule: &&Rule| {
-            rule.conditions.conjuncts().is_empty()
-                && rule.shadow.is_none()
-                && rule.approval.is_none()
-        };
-        for wide in rules.iter().filter(reachable).filter(plain) {
+        let scoped = |rule: &&Rule| !rule.scope.principal.never && !rule.scope.tools.is_none();
+        for rule in rules.iter().filter(scoped).filter(|rule| rule.conditions.never()) {
+            let text = "its conditions cannot hold together, whatever is asked; correct them, or remove it";
+            add(Level::Warning, "unreachable", &rule.id, text.to_owned());
+        }
+        let reachable = |rule: &&Rule| scoped(rule) && !rule.conditions.never();
+        let in_force = |rule: &&Rule| rule.shadow.is_none() && rule.approval.is_none();
+        // Whatever a rule covers that always holds adds nothing, or is never heard.
+        let plain = |rule: &&Rule| rule.conditions.always() && in_force(rule);
+        for wide in rules.iter().filter(reachable).filter(in_force) {
             for rule in rules
                 .iter()
                 .filter(reachable)
@@ -62,6 +64,12 @@ impl Policy {
                 if !wide.scope.covers(&rule.scope)
                     || (plain(&rule) && rule.scope == wide.scope && rule.id < wide.id)
                 {
+                    continue;
+                }
+                // A forbid is heard before a permit wherever its conditions hold, too.
+                let heard =
+                    plain(&wide) || (wide.forbid && wide.conditions.follow_from(&rule.conditions));
+                if !heard || (!plain(&wide) && rule.forbid) {
                     continue;
                 }
                 match (wide.forbid, rule.forbid) {
@@ -101,11 +109,7 @@ impl Policy {
             }
         }
         for rule in rules.iter().filter(|rule| !rule.forbid && rule.approval.is_none()) {
-            let limits = rule.conditions.conjuncts().iter().any(|conjunct| {
-                ["context.args", "context.sql", "context.http"]
-                    .iter()
-                    .any(|part| conjunct.text.contains(part))
-            });
+            let limits = rule.conditions.limit_arguments();
             let risky: Vec<_> = self
                 .tools()
                 .iter()

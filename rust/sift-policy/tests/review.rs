@@ -61,6 +61,111 @@ fn lints(manifest: &str, cedar: &str) -> Vec<(String, String)> {
     policy.lint().into_iter().map(|lint| (lint.code.to_owned(), lint.subject.to_string())).collect()
 }
 
+/// The codes that a condition of a permit for refunds gets.
+fn of_condition(condition: &str) -> Vec<String> {
+    let rule = format!(
+        "@id(\"one\") permit (principal in Role::\"ops\", action == Action::\"refund\", resource) {condition};"
+    );
+    let found = lints(MANIFEST, &rule);
+    found.into_iter().filter(|(_, subject)| subject == "one").map(|(code, _)| code).collect()
+}
+
+#[test]
+fn a_condition_that_cannot_hold_is_found() {
+    for never in [
+        "when { false }",
+        "when { context.args.cents > 5 && context.args.cents < 3 }",
+        "when { context.args.cents > 5 } when { 3 > context.args.cents }",
+        "when { context.args.cents <= 5 } unless { context.args.cents < 6 }",
+        "when { context.args.cents > 9223372036854775807 }",
+        "when { context.args.cents == 4 && context.args.cents == 5 }",
+        "when { context.args.cents < 9 && !(context.args.cents < 9) }",
+        "when { context.args.cents != context.args.cents }",
+        "when { principal.tenant == \"a\" && principal.tenant == \"b\" }",
+        "unless { true || context.args.cents < 3 }",
+        "when { context.args.cents < 10 && (1 > 2 || (context.args.cents > 3 && context.args.cents < 2)) }",
+    ] {
+        let found = of_condition(never);
+        assert!(found.contains(&"unreachable".to_owned()), "{never}: {found:?}");
+    }
+    for may in [
+        "when { context.args.cents > 2 && context.args.cents < 4 }",
+        "when { context.args.cents >= 5 && context.args.cents <= 5 }",
+        "when { context.args.cents < 3 || context.args.cents > 5 }",
+        "when { context.args.cents < 3 } unless { context.args.cents > 5 }",
+        "when { context.args.cents == 4 && principal.tenant == \"a\" }",
+    ] {
+        let found = of_condition(may);
+        assert!(!found.contains(&"unreachable".to_owned()), "{may}: {found:?}");
+    }
+}
+
+#[test]
+fn a_mention_of_an_argument_is_no_limit() {
+    for open in [
+        "",
+        "when { true }",
+        "when { context.args.cents == context.args.cents }",
+        "when { context.args.cents <= context.args.cents }",
+        "when { context.args.cents > 0 }",
+        "when { context.args.cents != 7 }",
+        "when { context.args has reason }",
+        "when { context.args.cents < 5 || context.args.cents > 3 }",
+        "when { context.args.cents < 5 || principal.tenant == \"a\" }",
+        "unless { context.args.cents == 7 }",
+        "unless { context.args.cents < 5 }",
+        "unless { [1, 2].contains(context.args.cents) }",
+    ] {
+        let found = of_condition(open);
+        assert!(found.contains(&"no_argument_limit".to_owned()), "{open}: {found:?}");
+    }
+    for limited in [
+        "when { context.args.cents < 5 }",
+        "when { 5 >= context.args.cents }",
+        "when { context.args.cents == 7 }",
+        "unless { context.args.cents > 5 }",
+        "unless { context.args.cents != 5 }",
+        "when { [1, 2].contains(context.args.cents) }",
+        "when { context.args.cents < 5 || (context.args.cents == 9 && principal.tenant == \"a\") }",
+        "when { context.args.cents * 2 < 5 }",
+        "when { context.args has reason && context.args.reason like \"order *\" }",
+    ] {
+        let found = of_condition(limited);
+        assert!(!found.contains(&"no_argument_limit".to_owned()), "{limited}: {found:?}");
+    }
+}
+
+#[test]
+fn a_permit_that_a_forbid_never_lets_through_is_found() {
+    let permit = r#"@id("p") permit (principal in Role::"ops", action == Action::"refund", resource)
+        when { context.args.cents > 100 && context.args.cents < 1000 };"#;
+    let with = |condition: &str| {
+        let forbid = format!(
+            "@id(\"f\") forbid (principal, action in Action::\"payment\", resource) {condition};"
+        );
+        lints(MANIFEST, &format!("{permit}{forbid}"))
+    };
+    let shadowed = ("shadowed".to_owned(), "p".to_owned());
+    for hides in [
+        "",
+        "when { true }",
+        "unless { false }",
+        "when { context.args.cents > 10 }",
+        "when { context.args.cents > 100 && 1000 > context.args.cents }",
+        "unless { context.args.cents <= 100 }",
+    ] {
+        assert!(with(hides).contains(&shadowed), "{hides}: {:?}", with(hides));
+    }
+    for lets in [
+        "when { context.args.cents > 101 }",
+        "when { context.args.cents > 10 && principal.tenant == \"a\" }",
+        "unless { context.args.cents < 500 }",
+        "when { false }",
+    ] {
+        assert!(!with(lets).contains(&shadowed), "{lets}: {:?}", with(lets));
+    }
+}
+
 #[test]
 fn odd_rules_and_tools_are_found() {
     let found = lints(

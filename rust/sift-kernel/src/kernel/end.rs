@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use sift_ledger::jcs::Value as Json;
 use sift_ledger::receipt::{self, Class, Fields};
+use sift_policy::json::Value;
 
 use super::record::charge;
 use super::Kernel;
@@ -22,7 +23,7 @@ impl Kernel {
     /// 2^53 - 1, and then it has not ended; `Unavailable` when an overrun or the receipt cannot be written: it has
     /// ended all the same, and to say so again tries again.
     pub fn settle(&self, lease: &str, actual: BTreeMap<String, i64>) -> Result<Outcome> {
-        self.end_for(None, lease, Ending::Settle(actual))
+        self.end_for(None, lease, Ending::Settle(actual), &Value::Null)
     }
 
     /// The action did not happen: its reservation is given back, and its permit is never handed out. Once that
@@ -30,14 +31,14 @@ impl Kernel {
     ///
     /// Errors: as for [`Self::settle`].
     pub fn cancel(&self, lease: &str) -> Result<Outcome> {
-        self.end_for(None, lease, Ending::Cancel)
+        self.end_for(None, lease, Ending::Cancel, &Value::Null)
     }
 
     /// The action was broken off, so that nobody knows whether it happened: it is charged in full.
     ///
     /// Errors: as for [`Self::settle`].
     pub fn abandon(&self, lease: &str) -> Result<Outcome> {
-        self.end_for(None, lease, Ending::Abandon)
+        self.end_for(None, lease, Ending::Abandon, &Value::Null)
     }
 
     pub(crate) fn end_for(
@@ -45,6 +46,7 @@ impl Kernel {
         peer: Option<u32>,
         lease: &str,
         ending: Ending,
+        returned: &Value,
     ) -> Result<Outcome> {
         self.check_usable()?;
         let now = self.now()?;
@@ -53,7 +55,7 @@ impl Kernel {
             lock(&self.seeds).remove(lease);
         }
         if let Some(about) = about {
-            if let Err(error) = self.record_end(lease, &about, &outcome, now) {
+            if let Err(error) = self.record_end(lease, &about, &outcome, returned, now) {
                 self.books.give_about(lease, Some(about));
                 return Err(error);
             }
@@ -62,9 +64,30 @@ impl Kernel {
     }
 
     /// A receipt of how an action ended, or is said to have. Nobody waits for it, and the log alone signs it.
-    fn record_end(&self, lease: &str, about: &About, outcome: &Outcome, now: Now) -> Result<()> {
+    fn record_end(
+        &self,
+        lease: &str,
+        about: &About,
+        outcome: &Outcome,
+        returned: &Value,
+        now: Now,
+    ) -> Result<()> {
         let charges: Vec<receipt::Charge<'_>> = outcome.charged.iter().map(charge).collect();
-        let details = [("barred", Json::Bool(true)), ("overrun", Json::Bool(true))];
+        // It has happened: that a tool returned something else than it declares is evidence, and no reason to refuse.
+        let unlike = *returned != Value::Null
+            && self
+                .policy()
+                .tool(about.tool())
+                .is_some_and(|tool| tool.check_returns(returned).is_err());
+        let details: Vec<(&str, Json)> = [
+            ("barred", outcome.barred),
+            ("overrun", outcome.overrun),
+            ("returned_otherwise", unlike),
+        ]
+        .into_iter()
+        .filter(|(_, said)| *said)
+        .map(|(name, said)| (name, Json::Bool(said)))
+        .collect();
         self.append(&Fields {
             event: match outcome.state {
                 LeaseState::Cancelled => "cancellation",
@@ -84,11 +107,7 @@ impl Kernel {
             charges: &charges,
             decided_at: now.wall,
             class: Class::Batched,
-            details: match outcome {
-                Outcome { barred: true, .. } => &details,
-                Outcome { overrun: true, .. } => details.get(1..).unwrap_or_default(),
-                _ => &[],
-            },
+            details: &details,
             ..Fields::default()
         })?;
         Ok(())
