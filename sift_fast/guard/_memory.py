@@ -235,7 +235,9 @@ class Memories:
             return None
         now = time.monotonic()
         with self._lock:
-            mine = self._tenants.setdefault(tenant, OrderedDict())
+            mine = self._tenants.get(tenant)
+            if mine is None:
+                mine = self._tenants[tenant] = OrderedDict()
             memory = mine.get(conversation)
             if memory is not None and now - memory.used > self._ttl:
                 self._give_up(tenant, conversation)
