@@ -63,12 +63,16 @@ class StagePlan:
     """The checks of one stage, in the order in which they run: the cheap ones first."""
 
     __slots__ = (
-        "_rules", "_scanner", "again", "always", "before", "found", "inline", "joined", "keyed", "operators",
-        "pseudonyms", "readers", "rescrubs", "slow",
+        "_rules", "_scanner", "again", "always", "before", "found", "inline", "joined", "keyed", "of_conversation",
+        "operators", "pseudonyms", "readers", "rescrubs", "slow",
     )  # fmt: skip
 
-    def __init__(self, checks: Iterable[_checks.Check], scanner: Scanner, *, enforced: bool = True) -> None:
+    def __init__(
+        self, stage: Stage, checks: Iterable[_checks.Check], scanner: Scanner, *, enforced: bool = True
+    ) -> None:
         every = list(checks)
+        #: Not asked without a conversation.
+        self.of_conversation = tuple(check for check in every if stage in check.of_conversation)
         self._scanner = scanner
         self._rules = {rule.id: rule for rule in scanner.rules}
         self.slow: tuple[Any, ...] = tuple(check for check in every if check.slow)
@@ -174,7 +178,9 @@ class Plan:
         self.provenance: Provenance | None = provenance[0] if provenance else None  # type: ignore[assignment]
         self.grounds = any(check.table.kind == "grounding" for check in stages["output"])
         enforced = stuff.config.mode == "enforce"
-        self.stages = {stage: StagePlan(checks, stuff.scanner, enforced=enforced) for stage, checks in stages.items()}
+        self.stages = {
+            stage: StagePlan(stage, checks, stuff.scanner, enforced=enforced) for stage, checks in stages.items()
+        }
 
 
 # One branch per kind.

@@ -398,6 +398,10 @@ class LimitsConfig:
         low=1 << 20,
     )
     source_chars: int = option(200_000, "Most characters of retrieved text kept for grounding.", low=0)
+    require_conversation: bool = option(
+        False,
+        "Whether a request without a conversation is blocked; else what could not be asked is reported as `skipped`.",
+    )
     documents: int = option(1_000, "Most documents of one retrieval.", low=1)
     deadline_ms: int = option(2_000, "Milliseconds all checks of one text together may take.", low=1)
 

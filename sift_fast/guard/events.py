@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from sift_fast._clock import now_ms
 from sift_fast.errors import ConfigError, StateUnavailable
-from sift_fast.guard.verdict import is_id
+from sift_fast.guard.verdict import FAILED, is_id
 
 if TYPE_CHECKING:
     from sift_fast.guard.verdict import RequestContext, Verdict
@@ -228,14 +228,14 @@ class Recorder:
         """Whether a verdict is recorded: all but plain allows, and a sample of those."""
         if not self._sinks:
             return False
-        if verdict.decision != "allow" or verdict.status != "ok" or verdict.results:
+        if not _is_plain(verdict):
             return True
         return self._sample > 0 and self._random.random() < self._sample
 
     def record(self, verdict: Verdict, context: RequestContext) -> None:
         """Write one event to every sink; what a sink raises goes on."""
-        plain = verdict.decision == "allow" and verdict.status == "ok" and not verdict.results
-        event = make_event(verdict, context, tenant=self._tenant, sampled=self._sample if plain else 1.0)
+        sampled = self._sample if _is_plain(verdict) else 1.0
+        event = make_event(verdict, context, tenant=self._tenant, sampled=sampled)
         self.write(event)
 
     def override(self, place: int, at_ms: int, record: str, action: str, actor: str, tenant: str) -> None:
@@ -258,3 +258,9 @@ class Recorder:
         """Write an event that is no verdict."""
         for sink in self._sinks:
             sink.write(event)
+
+
+def _is_plain(verdict: Verdict) -> bool:
+    """Whether nothing was found and nothing failed; what was not asked is in every verdict without a conversation."""
+    said = any(result.status != "skipped" for result in verdict.results)
+    return verdict.decision == "allow" and verdict.status not in FAILED and not said

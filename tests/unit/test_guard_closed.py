@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any, cast
@@ -19,8 +20,10 @@ from click.testing import CliRunner, Result
 import sift_fast as sf
 from sift_fast.cli.app import cli
 from sift_fast.guard import config
+from sift_fast.guard._json import Schema
 from sift_fast.guard.config import GuardConfig
 from sift_fast.guard.notify import verify
+from sift_fast.guard.protocols.gate import Gate
 from sift_fast.guard.verdict import REMOVED
 
 CALLER = sf.RequestContext(tenant="acme", role="support", conversation="c1")
@@ -382,11 +385,217 @@ def test_where_notifications_go_is_loaded_again(hook: Hook, monkeypatch: pytest.
             guard.reload(settings(**wrong))
         assert (guard.config.hash, guard.notifier) == (before, same)
     guard.reload(settings())
-    assert guard.notifier is None
-    assert not any(thread.name == "sift-notify" and alive(thread) for thread in threading.enumerate())
+    assert not [thread for thread in threading.enumerate() if thread.name == "sift-notify" and stays(thread)]
+    assert [guard.notifier] == [None]
 
 
-def alive(thread: threading.Thread) -> bool:
+def stays(thread: threading.Thread) -> bool:
     """Whether a thread is there for longer than it takes to end."""
     thread.join(5)
     return thread.is_alive()
+
+
+# --- without a conversation ------------------------------------------------------------------------------------------
+
+ALONE = sf.RequestContext(tenant="acme", role="support")
+#: A guardrail of each kind that judges by what came before, its stage, and what it reads.
+REMEMBERING: list[tuple[str, dict[str, Any], str]] = [
+    ("conversation", {}, "input"),
+    ("length", {"max_turns": 1}, "input"),
+    ("length", {"max_conversation_chars": 5}, "input"),
+    ("tools", {"max_calls": 1, "unlisted": "allow"}, "tool_input"),
+    ("provenance", {}, "tool_input"),
+    ("grounding", {}, "output"),
+]
+
+
+def ask_twice(guard: sf.Guard, stage: str, context: sf.RequestContext) -> sf.Verdict:
+    given = ("web", {"url": "https://a.acme.example"}) if stage == "tool_input" else ("It is 4,417 metres.",)
+    check = getattr(guard, f"check_{stage}_sync")
+    check(*given, context)
+    verdict: sf.Verdict = check(*given, context)
+    return verdict
+
+
+@pytest.mark.parametrize(("kind", "table", "stage"), REMEMBERING)
+def test_what_cannot_be_asked_without_a_conversation_is_said_to_be_skipped(
+    kind: str, table: dict[str, Any], stage: str
+) -> None:
+    guard = sf.Guard({"version": 1, "guardrails": {kind: table}})
+    verdict = ask_twice(guard, stage, ALONE)
+    assert (verdict.decision, verdict.status, verdict.reason) == ("allow", "skipped", "ok")
+    assert [(each.guardrail, each.reason, each.status) for each in verdict.results] == [
+        (kind, f"{kind}.skipped", "skipped")
+    ]
+    assert ask_twice(guard, stage, CALLER).status == "ok"
+    needs = sf.Guard({"version": 1, "guardrails": {kind: table}, "limits": {"require_conversation": True}})
+    verdict = ask_twice(needs, stage, ALONE)
+    assert (verdict.decision, verdict.status, verdict.reason) == ("block", "error", "guard.conversation")
+    assert (verdict.text, verdict.value) == (None, None)
+    watched = sf.Guard({"version": 1, "mode": "monitor", "limits": {"require_conversation": True}})
+    assert ask_twice(watched, stage, ALONE).decision == "allow"
+
+
+def test_what_needs_no_conversation_is_not_skipped() -> None:
+    guard = sf.Guard({"version": 1, "guardrails": {"secrets": {}, "length": {}, "tools": {"unlisted": "allow"}}})
+    assert {ask_twice(guard, stage, ALONE).status for stage in ("input", "tool_input", "output")} == {"ok"}
+
+
+def streamed(guard: sf.Guard, text: str, context: sf.RequestContext) -> tuple[str, sf.Verdict]:
+    async def main() -> tuple[str, sf.Verdict]:
+        stream = guard.stream_output([text], context, say=False)
+        out = "".join([piece async for piece in stream])
+        assert stream.verdict is not None
+        return out, stream.verdict
+
+    return asyncio.run(main())
+
+
+def test_streams_and_documents_need_one_as_well() -> None:
+    tables = {"version": 1, "guardrails": {"grounding": {}}}
+    out, verdict = streamed(sf.Guard(tables), "It is 4,417 metres.", ALONE)
+    assert (out, verdict.decision, verdict.status) == ("It is 4,417 metres.", "allow", "skipped")
+    guard = sf.Guard({**tables, "limits": {"require_conversation": True}})
+    out, verdict = streamed(guard, "It is 4,417 metres.", ALONE)
+    assert (out, verdict.decision, verdict.reason) == ("", "block", "guard.conversation")
+    found = guard.check_retrieval_sync([{"text": "A page."}], ALONE)
+    assert (found.documents, found.dropped, found.status) == ((), 1, "error")
+
+
+def test_what_is_skipped_is_not_on_record_for_that(tmp_path: Path) -> None:
+    place = tmp_path / "events.jsonl"
+    with sf.Guard({"version": 1, "preset": "agent", "events": {"file": str(place)}}) as guard:
+        assert guard.check_input_sync("hello", ALONE).status == "skipped"
+        assert guard.check_input_sync(ATTACK, ALONE).decision == "block"
+    assert [json.loads(line)["decision"] for line in place.read_text().splitlines()] == ["block"]
+
+
+def test_the_middleware_makes_up_no_conversation_where_one_is_needed() -> None:
+    async def app(_scope: Any, _receive: Any, _send: Any) -> None:
+        raise AssertionError("the application was called")
+
+    async def main() -> list[MutableMapping[str, Any]]:
+        sent: list[MutableMapping[str, Any]] = []
+        body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "hello"}]}).encode()
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def send(message: MutableMapping[str, Any]) -> None:
+            sent.append(message)
+
+        guard = sf.Guard({"version": 1, "preset": "chat", "limits": {"require_conversation": True}})
+        scope = {"type": "http", "method": "POST", "path": "/v1/chat/completions", "headers": []}
+        await Gate(app, guard)(scope, receive, send)
+        return sent
+
+    assert asyncio.run(main())[0]["status"] >= 400
+
+
+def test_where_nothing_found_may_be_read_nothing_holds_what_is_said() -> None:
+    guard = sf.Guard({"version": 1, "preset": "rag", "guardrails": {"grounding": {"on_violation": "block"}}})
+    said = "It is 4,417 metres high."
+    assert guard.check_output_sync(said, CALLER).decision == "allow"
+    theirs = [{"text": "It is 4,417 metres high.", "metadata": {"tenant": "globex"}}]
+    assert guard.check_retrieval_sync(theirs, CALLER).documents == ()
+    assert guard.check_output_sync(said, CALLER).reason == "grounding.number"
+    assert streamed(guard, said, CALLER)[1].reason == "grounding.number"
+    # What the user said himself is held.
+    guard.check_input_sync("Is it 4,417 metres high?", CALLER)
+    assert guard.check_output_sync(said, CALLER).decision == "allow"
+
+
+# --- schemas and typed results -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"properties": 3}, {"properties": {"a": 3}}, {"type": 5}, {"type": []}, {"type": "text"}, {"type": [["string"]]},
+        {"type": {"a": 1}}, {"anyOf": 3}, {"anyOf": []}, {"allOf": "a"}, {"oneOf": {}}, {"oneOf": [3]}, {"required": "a"},
+        {"required": [1]}, {"minLength": "3"}, {"maxLength": -1}, {"minItems": True}, {"maxItems": 1.5}, {"minimum": "a"},
+        {"maximum": True}, {"exclusiveMinimum": float("nan")}, {"enum": "abc"}, {"enum": []}, {"items": [1]},
+        {"additionalProperties": "no"}, {"uniqueItems": 1}, {"pattern": 3}, {"pattern": "("}, {"patternProperties": {}},
+        {"not": {}}, {"$ref": "#/$defs/a"}, {"$ref": 3}, {"$ref": "https://acme.example/a", "$defs": {"a": {}}},
+        {"$defs": 3}, {"$defs": {"a": {"type": 5}}}, {"items": {"$defs": {"a": {}}}},
+        {"$ref": "#/$defs/a", "$defs": {"a": {"anyOf": [{"$ref": "#/$defs/b"}, {}]}, "b": {"$ref": "#/$defs/a"}}},
+        "string", [],
+    ],
+)  # fmt: skip
+def test_a_malformed_schema_is_refused_with_a_sentence(document: Any) -> None:
+    with pytest.raises(sf.ConfigError, match=r"^(tool `x`: args|guardrail `schema`)"):
+        sf.Guard({"version": 1, "preset": "agent", "tools": {"x": {"args": {"type": "object", "items": document}}}})
+    with pytest.raises(sf.ConfigError):
+        Schema(document, "tool `x`: args")
+
+
+TREE = {
+    "$defs": {"node": {"type": "object", "properties": {"next": {"$ref": "#/$defs/node"}, "n": {"type": "integer"}}}},
+    "$ref": "#/$defs/node",
+    "required": ["n"],
+}
+
+
+@pytest.mark.parametrize(
+    ("document", "good", "bad"),
+    [
+        (TREE, [{"n": 1}, {"n": 1, "next": {"next": {"n": 2}}}], [{}, {"n": 1, "next": 3}, {"n": 1, "next": {"n": "a"}}]),
+        ({"oneOf": [{"type": "integer"}, {"minimum": 5}]}, [1, 7.5], [7, 1.5]),
+        ({"uniqueItems": True}, [[], [1, "1", True, None], [[1], [2]], [{"a": 1}, {"a": 2}], [0, False], "aa"],
+         [[1, 1.0], ["a", "a"], [{"a": [1], "b": 2}, {"b": 2, "a": [1.0]}], [None, None]]),
+        ({"uniqueItems": False}, [[1, 1]], []),
+        ({"enum": [[1], {"a": False}]}, [[1], [1.0], {"a": False}], [[True], {"a": 0}]),
+    ],
+)  # fmt: skip
+def test_references_and_what_there_is_once(document: Any, good: list[Any], bad: list[Any]) -> None:
+    schema = Schema(document, "answer")
+    assert [schema.error(value) for value in good] == [None] * len(good)
+    assert all(schema.error(value) for value in bad)
+
+
+def test_arms_that_hold_one_another_end() -> None:
+    arm = {"properties": {"next": {"$ref": "#/$defs/node"}}, "required": ["n"]}
+    document = {"$defs": {"node": {"anyOf": [arm, arm]}}, "$ref": "#/$defs/node"}
+    value: Any = {}
+    for _ in range(30):
+        value = {"n": 1, "next": value}
+    with pytest.raises(sf.LimitExceeded):
+        Schema(document, "answer").error(value)
+    guard = sf.Guard({"version": 1, "preset": "agent", "tools": {"x": {"args": document}}})
+    verdict = guard.check_tool_input_sync("x", value, CALLER)
+    assert (verdict.decision, verdict.status, verdict.reason) == ("block", "error", "tools.limit")
+
+
+def test_a_schema_in_the_form_that_pydantic_writes_is_understood() -> None:
+    names = {"items": {"type": "string"}, "title": "Names", "type": "array", "uniqueItems": True}
+    inner = {"properties": {"names": names}, "required": ["names"], "title": "Inner", "type": "object"}
+    here = {"$ref": "#/$defs/Inner"}
+    properties = {
+        "one": here,
+        "many": {"default": [], "items": here, "title": "Many", "type": "array"},
+        "other": {"anyOf": [here, {"type": "null"}], "default": None},
+        "pet": {"discriminator": {"mapping": {"a": "#/$defs/Inner"}, "propertyName": "kind"}, "oneOf": [here]},
+    }
+    document = {"$defs": {"Inner": inner}, "properties": properties, "required": ["one"], "type": "object"}
+    schema = Schema(document, "answer")
+    assert schema.error({"one": {"names": ["a"]}, "many": [{"names": []}], "other": None}) is None
+    assert schema.error({"one": {"names": ["a", "a"]}}) == "/one/names: uniqueItems"
+
+
+@pytest.mark.parametrize("on_violation", ["block", "escalate", "flag", "monitor"])
+def test_a_result_that_does_not_fit_is_an_error_whatever_a_violation_leads_to(on_violation: str) -> None:
+    def checked(**table: Any) -> sf.Verdict:
+        tools = {"lookup": {"returns": {"type": "object", "required": ["id"]}, "personal": {"mail": ["boss"]}}}
+        guard = sf.Guard({"version": 1, "guardrails": {"tools": table}, "tools": tools})
+        wrong, text = ({"name": "a"}, "some text") if table.get("on_error") else ({"name": "a"}, "mail: a@b.example")
+        said = guard.check_tool_output_sync("lookup", text, CALLER)
+        verdict = guard.check_tool_output_sync("lookup", wrong, CALLER)
+        assert (said.decision, said.status, said.reason) == (verdict.decision, verdict.status, verdict.reason)
+        return verdict
+
+    verdict = checked(on_violation=on_violation)
+    assert (verdict.decision, verdict.status, verdict.reason) == ("block", "error", "tools.result")
+    assert (verdict.text, verdict.value) == (None, None)
+    verdict = checked(on_violation=on_violation, on_error="fail_open")
+    assert (verdict.decision, verdict.status) == ("allow", "error")
+    assert checked(on_violation=on_violation, mode="monitor").decision == "allow"
