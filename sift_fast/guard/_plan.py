@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
+from sift_fast._core import build_info
 from sift_fast.errors import ConfigError
 from sift_fast.guard import _checks
 from sift_fast.guard import config as tables
@@ -57,6 +58,21 @@ class Stuff:
         if key not in self.cache:
             self.cache[key] = make()
         return self.cache[key]
+
+    def versions(self, policies: str | None) -> dict[str, str]:
+        """What the configuration is applied by, once the plans are made: the same file says something else with other
+        rules, weights or policies.
+
+        Args:
+            policies: hash of the kernel's, where they are read in this process.
+        """
+        out = {"software": build_info()["version"], "rules": self.scanner.hash}
+        made = {f"{key[1]}": each for key, each in self.cache.items() if key[0] == "classifier"}
+        if self.classifier is not None:
+            made["given"] = self.classifier
+        for name, classifier in made.items():
+            out |= {f"classifier {name} {key}": str(of) for key, of in getattr(classifier, "versions", {}).items()}
+        return out if policies is None else {**out, "policies": policies}
 
 
 class StagePlan:

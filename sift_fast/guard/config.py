@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import itertools
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 from sift_fast.errors import ConfigError
@@ -439,7 +440,10 @@ class GuardConfig:
     override: tuple[OverrideConfig, ...] = option((), "Settings for tenants and roles.")
     #: Folder that paths are relative to.
     base: str = field(default="", init=False)
+    #: Of the file and what it names; with what it is applied by, once a guard has taken it: see `sealed`.
     hash: str = field(default="", init=False)
+    #: Of the file and what it names alone.
+    document: str = field(default="", init=False)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], *, base: str = "", where: str = "configuration") -> GuardConfig:
@@ -475,7 +479,8 @@ class GuardConfig:
             if len(matching) > 1:
                 place = _together(where, matching)
                 config._check_tables(config._merged(matching, place), place)
-        put(config, "hash", config._digest())
+        put(config, "document", config._digest())
+        put(config, "hash", config.document)
         return config
 
     @classmethod
@@ -581,11 +586,19 @@ class GuardConfig:
                     "reads that at its stage: add `[guardrails.tools]`, or use the preset `agent`"
                 )
 
+    def sealed(self, versions: Mapping[str, str]) -> GuardConfig:
+        """The same, whose hash says as well by what it is applied.
+
+        Args:
+            versions: of rules, classifiers and policies, by name.
+        """
+        out = copy.copy(self)
+        said = json.dumps([self.document, dict(versions)], sort_keys=True)
+        object.__setattr__(out, "hash", hashlib.sha256(said.encode()).hexdigest())
+        return out
+
     def offline(self) -> GuardConfig:
         """The same without what reaches outside: no judge is asked, no file is written, nobody is notified."""
-        import copy
-        from dataclasses import replace
-
         out = copy.copy(self)
         kept = {name: table for name, table in self.guardrails.items() if table.kind not in {"external", "custom"}}
         put = object.__setattr__
@@ -621,7 +634,7 @@ class GuardConfig:
         return out
 
     def _digest(self) -> str:
-        shown = {name: value for name, value in asdict(self).items() if name not in {"base", "hash"}}
+        shown = {name: value for name, value in asdict(self).items() if name not in {"base", "hash", "document"}}
         digest = hashlib.sha256(json.dumps(shown, sort_keys=True, default=str).encode())
         for name in sorted(self._files()):
             digest.update(b"\0" + hashlib.sha256(read_text(self.path(name)).encode("utf-8", "surrogatepass")).digest())

@@ -7,11 +7,14 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import random
+import re
 import threading
 import time
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -21,6 +24,7 @@ import sift_fast as sf
 from sift_fast.cli.app import cli
 from sift_fast.guard import config
 from sift_fast.guard._json import Schema
+from sift_fast.guard._plan import Stuff
 from sift_fast.guard.config import GuardConfig
 from sift_fast.guard.notify import verify
 from sift_fast.guard.protocols.gate import Gate
@@ -298,7 +302,7 @@ def test_what_needs_the_applications_own_words_is_said_to_be_idle(tmp_path: Path
     [
         ('[escalation]\nwebhook = "ftp://hook.acme.example"', "must begin with"),
         ('[escalation]\nwebhook = "https://hook.acme.example"\nwebhook_key_env = "SIFT_NO_KEY"', "SIFT_NO_KEY"),
-        ('[kernel]\nfolder = "governance"', "governance"),
+        ('[kernel]\nfolder = "governance"', "kernel.toml"),
         ('[kernel.keys.acme]\nfile = "acme.key"', "key file of tenant `acme`"),
         ('[events]\nfile = "logs/events.jsonl"', "folder that it would stand in"),
         ('[events]\nfile = "folder"', "something else"),
@@ -599,3 +603,143 @@ def test_a_result_that_does_not_fit_is_an_error_whatever_a_violation_leads_to(on
     verdict = checked(on_violation=on_violation, on_error="fail_open")
     assert (verdict.decision, verdict.status) == ("allow", "error")
     assert checked(on_violation=on_violation, mode="monitor").decision == "allow"
+
+
+# --- what a verdict's policy version stands for ----------------------------------------------------------------------
+
+
+class Scorer:
+    """A classifier of the application, of some version."""
+
+    def __init__(self, version: str) -> None:
+        self.versions = {"weights": version}
+
+    def score(self, _text: str) -> float:
+        return 0.0
+
+
+def test_the_policy_version_names_rules_weights_and_policies(
+    tmp_path: Path, write_governance: Callable[[Path], Path]
+) -> None:
+    document = {"version": 1, "guardrails": {"classifier": {}}}
+    hashes = {sf.Guard(document, classifier=Scorer(version)).config.hash for version in ("1", "2")}
+    with_ours = sf.Guard(document)
+    assert len({*hashes, with_ours.config.hash, with_ours.config.document}) == 4
+    assert with_ours.check_input_sync("hello", CALLER).policy_version == with_ours.config.hash
+    # What is taken again is what it was.
+    assert with_ours.reload(with_ours.config) == with_ours.config.hash == sf.Guard(with_ours.config).config.hash
+    made = [
+        Stuff(with_ours.config, cast("sf.Scanner", SimpleNamespace(hash=rules, rules=())), {}, lambda *_: None)  # type: ignore[arg-type]
+        for rules in ("a", "b")
+    ]
+    assert made[0].versions(None) != made[1].versions(None)
+    folder = write_governance(tmp_path / "governance")
+    (tmp_path / "sift.toml").write_text('version = 1\n[kernel]\nfolder = "governance"\n')
+    with sf.Guard.open(tmp_path / "sift.toml") as guard:
+        before = guard.config.hash
+        assert before[:12] in checked_file(tmp_path, (tmp_path / "sift.toml").read_text()).output
+        (wrong,) = folder.glob("policy/*.cedar")
+        wrong.write_text(f'{wrong.read_text()}\n@id("never")\nforbid (principal, action, resource) when {{ false }};\n')
+        assert guard.reload() != before
+        before = guard.config.hash
+        wrong.write_text("nonsense")
+        with pytest.raises(sf.PolicyError):
+            guard.reload()
+        assert guard.config.hash == before
+    assert checked_file(tmp_path, (tmp_path / "sift.toml").read_text()).exit_code == 2
+
+
+# --- scores, limits, counters ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("table", "decision"),
+    [
+        ({"on_violation": "flag"}, "flag"),
+        ({"on_violation": "flag", "escalate_at": 0.5}, "escalate"),
+        ({"on_violation": "flag", "escalate_at": 0.7}, "flag"),
+        ({"on_violation": "flag", "escalate_at": 0.5, "block_at": 0.6}, "block"),
+        ({"on_violation": "flag", "escalate_at": 0.6, "block_at": 0.7}, "escalate"),
+        ({"on_violation": "monitor", "escalate_at": 0.6}, "escalate"),
+        ({"on_violation": "block", "escalate_at": 0.5}, "block"),
+        ({"on_violation": "flag", "escalate_at": 0.5, "mode": "monitor"}, "allow"),
+    ],
+)
+def test_from_a_score_on_it_goes_to_a_person(table: dict[str, Any], decision: str) -> None:
+    class Judge:
+        def check(self, _text: str, _stage: str) -> float:
+            return 0.6
+
+    guard = sf.Guard(
+        {"version": 1, "guardrails": {"judge": {"kind": "custom", **table}}}, guardrails={"judge": Judge()}
+    )
+    verdict = guard.check_input_sync("hello", CALLER)
+    assert verdict.decision == decision
+    assert (verdict.escalation is not None) == (decision == "escalate")
+    assert (verdict.text is None) == (decision in {"escalate", "block"})
+
+
+@pytest.mark.parametrize("ratio", [0.0, 0.25, 1.0])
+def test_the_part_of_the_allow_events_is_the_one_that_is_set(ratio: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Sink:
+        failed = False
+
+        def __init__(self) -> None:
+            self.events: list[dict[str, Any]] = []
+
+        def write(self, event: dict[str, Any]) -> None:
+            self.events.append(event)
+
+    sink = Sink()
+    guard = sf.Guard({"version": 1, "preset": "chat", "events": {"sample_allow": ratio}}, sinks=[sink])
+    monkeypatch.setattr(guard._state.recorder, "_random", random.Random(7))
+    for number in range(400):
+        guard.check_input_sync(f"hello {number}", CALLER)
+    # Four standard deviations.
+    spread = 4 * (400 * ratio * (1 - ratio)) ** 0.5
+    assert abs(len(sink.events) - 400 * ratio) <= spread
+    assert {event["sampled"] for event in sink.events} <= {ratio}
+    guard.check_input_sync(ATTACK, CALLER)
+    assert (sink.events[-1]["decision"], sink.events[-1]["sampled"]) == ("block", 1.0)
+
+
+SAMPLE = re.compile(r'(?P<name>sift_[a-z_]+)(?:\{(?P<labels>(?:[a-z]+="(?:[^"\\\n]|\\.)*",?)*)\})? (?P<value>\S+)')
+
+
+def test_the_text_for_prometheus_has_its_form_and_no_tenant() -> None:
+    tables = {'wor"d\\s\n': {"kind": "words", "words": ["merger"]}, "judge": {"kind": "custom"}}
+
+    class Judge:
+        def check(self, _text: str, _stage: str) -> float:
+            return 0.1
+
+    guard = sf.Guard({"version": 1, "guardrails": tables}, guardrails={"judge": Judge()})
+    for text in ("hello", "a", "the merger"):
+        guard.check_input_sync(text, CALLER)
+    kinds, samples = {}, {}
+    for line in guard.metrics.prometheus().splitlines():
+        if line.startswith("# TYPE "):
+            _, _, name, kind = line.split(" ")
+            assert name not in kinds
+            kinds[name] = kind
+            continue
+        match = SAMPLE.fullmatch(line)
+        assert match is not None, line
+        base = re.sub("_(bucket|sum|count)$", "", match["name"])
+        assert (kinds.get(match["name"]) or kinds[base]) in {"counter", "gauge", "histogram"}
+        key = (match["name"], match["labels"])
+        assert key not in samples
+        samples[key] = float(match["value"])
+        assert "tenant" not in line
+        assert "acme" not in line
+    assert samples["sift_verdicts_total", 'stage="input",decision="allow",status="ok"'] == 2
+    assert samples["sift_verdicts_total", 'stage="input",decision="block",status="ok"'] == 1
+    block = 'stage="input",decision="block",enforced="block",status="ok"'
+    assert samples["sift_guardrail_results_total", f'guardrail="wor\\"d\\\\s\\n",{block}'] == 1
+    rows = [(key[1], value) for key, value in samples.items() if key[0] == "sift_check_duration_seconds_bucket"]
+    counts = [value for _, value in rows]
+    # Each bucket holds those below it, and the last one all.
+    assert counts == sorted(counts)
+    assert (rows[-1][0], counts[-1]) == ('stage="input",le="+Inf"', 3)
+    assert samples["sift_check_duration_seconds_count", 'stage="input"'] == 3
+    assert samples["sift_guardrail_duration_seconds_count", 'guardrail="judge"'] == 2
