@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["config"]
 
+#: Thresholds of which `config topics` tells what they lead to.
+_THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 #: What `config init` writes. Tables that need an answer of the user's are there to be filled in.
 _START = """\
 # The guard's configuration, begun by `sift-fast config init`. Every key: `sift-fast config reference`.
@@ -115,6 +117,49 @@ def check(path: str) -> int:
     kept = [name for name in (loaded.events.file, loaded.events.ledger) if name]
     click.echo(f"  {'events':16} {'written' if kept else 'nowhere':9} {', '.join(kept)}".rstrip())
     click.echo(f"  {len(loaded.tools)} tools, {len(loaded.override)} overrides, {len(scanner.rules)} rules")
+    return CLEAN
+
+
+@config.command()
+@click.argument("path", default="sift.toml")
+@click.option(
+    "--lines", type=click.File(encoding="utf-8"), help="A file of texts, one a line, to be judged; - reads them."
+)
+def topics(path: str, lines: TextIO | None) -> int:
+    """Say how well the examples of denied topics in PATH (default: sift.toml) tell them, at every threshold.
+
+    Each example is judged by a classifier that has not seen it. With --lines, texts of your own are judged by all of
+    them, and shown by their numbers. Only what examples say: phrases deny besides.
+    """
+    from sift_fast import _core
+    from sift_fast.errors import ConfigError
+    from sift_fast.guard._topics import learn, samples
+    from sift_fast.guard.config import GuardConfig, TopicsConfig
+
+    loaded = GuardConfig.load(path)
+    tables = {name: table for name, table in loaded.guardrails.items() if isinstance(table, TopicsConfig)}
+    if not any(samples(table) for table in tables.values()):
+        raise ConfigError(f"`{path}` has no denied topic with `examples`: see docs/guard.md, topics by example")
+    texts = None if lines is None else [line.strip() for line in lines]
+    for name, table in tables.items():
+        models = learn(table)
+        for topic, given in samples(table).items():
+            threshold = table.deny[topic].threshold
+            click.echo(
+                f"{name}.{topic}: {len(given.belong)} examples, {len(given.others)} others, threshold {threshold:g}"
+            )
+            if texts is None:
+                scores = _core._TopicModel.held_out(*given)
+                mine, others = scores[: len(given.belong)], scores[len(given.belong) :]
+                for at in sorted({*_THRESHOLDS, threshold}):
+                    found, wrong = (sum(score >= at for score in part) for part in (mine, others))
+                    mark = "  <- in the file" if at == threshold else ""
+                    click.echo(
+                        f"  {at:4.2f}  {found:4} of {len(mine)} found  {wrong:4} of {len(others)} others denied{mark}"
+                    )
+            for number, text in enumerate(texts or (), 1):
+                score = models[topic].score(text)
+                click.echo(f"  line {number}  {score:.2f}  {'denied' if score >= threshold else 'passes'}")
     return CLEAN
 
 

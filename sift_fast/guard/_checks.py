@@ -109,6 +109,8 @@ class Check:
     slow = False
     #: Reads parts of a text: in streams it judges each piece with what came before it.
     windowed = False
+    #: Reads the parts of a text together as well.
+    joins = False
     #: Judges a turn by what came before it, and remembers it: once, when the turn is new.
     adds_up = False
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Plan", "StagePlan", "Stuff"]
 
-#: Characters that a scan with its edits, and one with the classifier, read within a millisecond whatever they are:
+#: Characters that a scan with its edits, and one with a classifier, read within a millisecond whatever they are:
 #: nothing but numbers, keys, or encoded text. Plain text of ten times the length takes no longer, but nobody knows
 #: that before.
 _INLINE = 8 * 1024
@@ -103,7 +103,7 @@ class StagePlan:
         #: Asked about earlier turns that are sent again: what counts turns has counted them.
         self.again = tuple(check for check in self.always if not check.adds_up)
         #: Asked about the parts of a text together.
-        self.joined = (*self.found, *(check for check in self.always if check.table.kind in _JOINED))
+        self.joined = (*self.found, *(check for check in self.always if check.table.kind in _JOINED or check.joins))
         # Where nothing is enforced nothing is edited, in streams and in earlier turns either.
         self.rescrubs = tuple(
             check
@@ -114,7 +114,7 @@ class StagePlan:
         #: The same for a request without a conversation, where nothing can be put back.
         self.keyed = _operators(self.rescrubs, scanner, pseudonym=False)
         #: Texts of more characters are read on a thread, so that the event loop is not held up for a millisecond.
-        self.inline = _INLINE_SCORED if any(isinstance(check, Injection) for check in fast) else _INLINE
+        self.inline = _INLINE_SCORED if any(isinstance(check, Injection) or check.joins for check in fast) else _INLINE
         self.pseudonyms = any(check.table.operator == "pseudonym" for check in self.rescrubs)  # type: ignore[attr-defined]
 
     def takes(self, finding: Any) -> bool:
@@ -189,6 +189,10 @@ class Plan:
                 self.tools = check
             for stage in table.stages:
                 stages[stage].append(check)
+            examples = _examples(stuff, name, table)
+            if examples is not None:
+                for stage in set(table.stages) & set(examples.table.examples_at):  # type: ignore[attr-defined]
+                    stages[stage].append(examples)
         provenance = [check for check in stages["tool_input"] if check.table.kind == "provenance"]
         #: Kept apart: every stage tells it what came in.
         self.provenance: Provenance | None = provenance[0] if provenance else None  # type: ignore[assignment]
@@ -197,6 +201,15 @@ class Plan:
         self.stages = {
             stage: StagePlan(stage, checks, stuff.scanner, enforced=enforced) for stage, checks in stages.items()
         }
+
+
+def _examples(stuff: Stuff, name: str, table: tables.GuardrailConfig) -> _checks.Check | None:
+    """The second check of topics that have examples: it reads texts in which no phrase was found as well."""
+    if not isinstance(table, tables.TopicsConfig) or not any(topic.examples for topic in table.deny.values()):
+        return None
+    from sift_fast.guard._topics import TopicExamples, learn
+
+    return TopicExamples(name, table, stuff.once(("topics", name), lambda: learn(table)))
 
 
 # One branch per kind.

@@ -26,6 +26,10 @@ OperatorName: TypeAlias = Literal["replace", "mask", "remove", "pseudonym"]
 
 #: Most bytes of a configuration file.
 _MAX_FILE = 1 << 20
+#: Texts that a topic is learned from: fewer tell nothing, and more take longer than a second.
+_LEAST_EXAMPLES = 8
+_MOST_EXAMPLES = 2_000
+_LONGEST_EXAMPLE = 1_000
 #: Most pairs of a tenant and a role whose overrides are checked together when the file is read.
 _MOST_PAIRS = 1_000
 
@@ -82,15 +86,42 @@ class TopicConfig:
 
     phrases: tuple[str, ...] = option((), "Words and phrases that stand for it.")
     answer: str = option("", "What the user is told; empty for the configured answer.")
+    examples: tuple[str, ...] = option(
+        (), "Texts about a denied topic, 8 or more: a small classifier learns it from them."
+    )
+    counter_examples: tuple[str, ...] = option((), "Texts that are not about it, though they share its words.")
+    threshold: float = option(
+        0.5,
+        "How likely a text must be about it by the examples; `sift-fast config topics` says what a threshold leads to.",
+        low=0.05,
+        high=0.99,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TopicsFile:
+    """Topics in a file of their own."""
+
+    deny: dict[str, TopicConfig] = option(doc="As in the guardrail.", factory=dict)
+    allow: dict[str, TopicConfig] = option(doc="As in the guardrail.", factory=dict)
+    others: tuple[str, ...] = option((), "As in the guardrail.")
 
 
 @dataclass(frozen=True, kw_only=True)
 class TopicsConfig(GuardrailConfig):
-    """Denied and allowed topics, by the words that stand for them."""
+    """Denied and allowed topics, by the words that stand for them; denied ones by examples too."""
 
     deny: dict[str, TopicConfig] = option(doc="Topics that are not spoken about.", factory=dict)
     allow: dict[str, TopicConfig] = option(doc="If any: a text about none of them is a violation.", factory=dict)
     short: int = option(40, "Texts of up to this many characters need no allowed topic.", low=0)
+    others: tuple[str, ...] = option((), "Ordinary texts about no denied topic, for topics that have examples.")
+    file: str | None = option(
+        None, "A TOML file with more of `deny`, `allow` and `others`; relative to the configuration."
+    )
+    examples_at: tuple[Stage, ...] = option(
+        ("input",),
+        "Stages, of those above, whose texts are judged by examples; a stream so judged is shown when it has ended.",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -248,7 +279,9 @@ class ExternalConfig(GuardrailConfig):
         3, "Failures in a row for one tenant after which it is not asked for his texts for a while.", low=1
     )
     pause_ms: int = option(10_000, "How long it is then not asked, milliseconds.", low=1)
-    concurrency: int = option(8, "Most questions at a time; more of them count as errors.", low=1, high=1024)
+    concurrency: int = option(
+        8, "Most questions at a time; others wait for a place within `deadline_ms`.", low=1, high=1024
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -465,6 +498,10 @@ class GuardConfig:
         merged = _merge(PRESETS[preset] if preset else {}, values)
         config = build(cls, merged, where)
         tables = {name: _guardrail(name, table, where) for name, table in config.guardrails.items()}
+        for name, table in tables.items():
+            # Once: overrides change what has been read.
+            if isinstance(table, TopicsConfig) and table.file:
+                tables[name] = _with_topics(table, name, os.path.join(base, table.file), where)
         put = object.__setattr__
         put(config, "guardrails", tables)
         put(config, "base", base)
@@ -490,15 +527,7 @@ class GuardConfig:
         Raises:
             ConfigError: as for `from_dict`, or it is no TOML.
         """
-        import tomllib
-
-        try:
-            values = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            # Its message may quote a line; a place is enough.
-            place = str(error).rpartition("(")[2].rstrip(")")
-            raise ConfigError(f"{where} is no TOML: {place if place.startswith('at ') else 'it ends early'}") from None
-        return cls.from_dict(values, base=base, where=where)
+        return cls.from_dict(_read_toml(text, where), base=base, where=where)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> GuardConfig:
@@ -655,7 +684,7 @@ def _together(where: str, matching: Iterable[int]) -> str:
 # What is compiled once for all callers.
 _FIXED = (
     "words", "file", "canaries", "prompt", "prompt_file", "deny", "allow", "url", "entry_point", "calibration", "model",
-    "encoder", "encoder_sha256", "languages",
+    "encoder", "encoder_sha256", "others", "languages",
 )  # fmt: skip
 
 
@@ -675,6 +704,33 @@ def _guardrail(name: str, table: Any, where: str) -> GuardrailConfig:
     if kind == "external" and not config.url.startswith(("https://", "http://")):  # type: ignore[attr-defined]
         raise ConfigError(f"{where}: guardrail `{name}`: `url` must begin with https:// or http://")
     return config
+
+
+def _with_topics(table: TopicsConfig, name: str, path: str, where: str) -> TopicsConfig:
+    """A table with the topics of its file."""
+    there = f"`{os.path.basename(path)}`"
+    more = build(TopicsFile, _read_toml(read_text(path, limit=_MAX_FILE), there), there)
+    for side in ("deny", "allow"):
+        twice = sorted(getattr(table, side).keys() & getattr(more, side).keys())
+        if twice:
+            raise ConfigError(f"{where}: guardrail `{name}`: `{side}.{twice[0]}` stands in its `file` as well")
+    return replace(
+        table,
+        deny={**table.deny, **more.deny},
+        allow={**table.allow, **more.allow},
+        others=(*table.others, *more.others),
+    )
+
+
+def _read_toml(text: str, where: str) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        # Its message may quote a line; a place is enough.
+        place = str(error).rpartition("(")[2].rstrip(")")
+        raise ConfigError(f"{where} is no TOML: {place if place.startswith('at ') else 'it ends early'}") from None
 
 
 def _check_table(name: str, table: GuardrailConfig, where: str) -> None:
@@ -711,8 +767,32 @@ def _check_topics(name: str, table: TopicsConfig, where: str) -> None:
         raise ConfigError(f"{where}: guardrail `{name}` has neither topics to `deny` nor to `allow`")
     for side, topics in (("deny", table.deny), ("allow", table.allow)):
         for topic, entry in topics.items():
-            if not _said(entry.phrases):
-                raise ConfigError(f"{where}: guardrail `{name}`: `{side}.{topic}` has no `phrases` that stand for it")
+            if not _said(entry.phrases) and not entry.examples:
+                raise ConfigError(f"{where}: guardrail `{name}`: `{side}.{topic}` has neither `phrases` nor `examples`")
+    _check_examples(name, table, where)
+
+
+def _check_examples(name: str, table: TopicsConfig, where: str) -> None:
+    every = {**{f"allow.{topic}": entry for topic, entry in table.allow.items()}, **table.deny}
+    texts = [text for entry in every.values() for text in (*entry.examples, *entry.counter_examples)] + [*table.others]
+    if len(texts) > _MOST_EXAMPLES or max(map(len, texts), default=0) > _LONGEST_EXAMPLE:
+        raise ConfigError(
+            f"{where}: guardrail `{name}`: at most {_MOST_EXAMPLES} examples of at most {_LONGEST_EXAMPLE} characters"
+        )
+    for topic, entry in table.allow.items():
+        if entry.examples or entry.counter_examples:
+            raise ConfigError(
+                f"{where}: guardrail `{name}`: `allow.{topic}` has examples, and those can only deny: give it phrases"
+            )
+    for topic, entry in table.deny.items():
+        others = len(texts) - len(entry.examples)
+        if entry.counter_examples and not entry.examples:
+            raise ConfigError(f"{where}: guardrail `{name}`: `deny.{topic}` has counter-examples and no examples")
+        if entry.examples and min(len(entry.examples), others) < _LEAST_EXAMPLES:
+            raise ConfigError(
+                f"{where}: guardrail `{name}`: `deny.{topic}` needs {_LEAST_EXAMPLES} examples, and as many texts that "
+                "are none: `counter_examples`, `others`"
+            )
 
 
 def _check_edits(name: str, table: GuardrailConfig, where: str) -> None:

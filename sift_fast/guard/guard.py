@@ -38,7 +38,7 @@ from sift_fast.scanner import Scanner
 if TYPE_CHECKING:
     from sift_fast.guard._stream import OutputStream
     from sift_fast.guard.events import EventSink
-    from sift_fast.guard.verdict import Classifier, Guardrail
+    from sift_fast.guard.verdict import Classifier, Guardrail, Status
 
 __all__ = ["Guard"]
 
@@ -125,6 +125,8 @@ class Guard:
         self._refused = Refused()
         #: Turns that guardrails which wait were asked about, and those that a person let pass.
         self._passed = Known()
+        #: Texts of which is on record what was decided about them.
+        self._recorded = Known()
         people = config.escalation
         self._desk = desk or Desk(
             config.path(people.file) if people.file else None, keep_s=people.keep_s, most=people.records
@@ -416,12 +418,10 @@ class Guard:
         Returns:
             A verdict with the `documents` that may be read; `redact` if some were dropped or edited.
         """
-        import asyncio
-
         job = RetrievalJob(self, documents, context)
         parts = job.begin()
         await (threaded(_fast, parts) if job.blocks else done(_fast, parts))
-        await asyncio.gather(*(self._waited(part) for part in parts if part.slow))
+        await self._waited_all([part for part in parts if part.slow])
         return await (threaded(job.end, parts) if job.blocks or job.waits else done(job.end, parts))
 
     def check_retrieval_sync(self, documents: Iterable[Any], context: RequestContext) -> Verdict:
@@ -429,9 +429,7 @@ class Guard:
         job = RetrievalJob(self, documents, context)
         parts = job.begin()
         _fast(parts)
-        for part in parts:
-            if part.slow:
-                self._wait(part)
+        self._wait(*(part for part in parts if part.slow))
         return job.end(parts)
 
     def stream_output(
@@ -456,13 +454,17 @@ class Guard:
 
         return OutputStream(self, self._state, source, context, say=say, after=after)
 
-    async def check_joined(self, texts: Sequence[str], context: RequestContext, *, stage: Stage) -> str | None:
+    async def check_joined(
+        self, texts: Sequence[str], context: RequestContext, *, stage: Stage, new: bool = False
+    ) -> str | None:
         """Check texts that go on one by one as the one text that they are read as.
 
         Args:
             texts: the parts of a turn, a result or an answer, as they came.
             context: who asks.
             stage: whose guardrails read it.
+            new: whether the caller checks them, together, as a text that is new, if they would be removed: that puts
+                it on record.
 
         Returns:
             None where they go on as they are; else the text that may stand in the place of all of them, `<REMOVED>`
@@ -484,8 +486,11 @@ class Guard:
                 job.call.findings, job.call.hidden, job.tally = across, (), Tally()
                 job.ask_joined()
             if RANK[job.tally.decision] >= RANK["escalate"]:
+                if not new:
+                    job.note()
                 return REMOVED
             if any(map(job.stage_plan.takes, across)):
+                job.note()
                 return job.edit_text(job.call.text)
         return None
 
@@ -516,7 +521,8 @@ class Guard:
         return RANK[job.tally.decision] >= RANK["redact"]
 
     def rescrub(self, text: str, context: RequestContext, *, stage: Stage = "input") -> str:
-        """A text without the secrets and personal data that a stage takes out. Nothing is decided or counted.
+        """A text without the secrets and personal data that a stage takes out. Nothing else is decided; what was taken
+        out is on record, once for a text and a conversation.
 
         It is for what stands beside the texts, and for what a model said earlier; what a user said earlier is for
         `reread`.
@@ -528,19 +534,40 @@ class Guard:
 
         Raises:
             LimitExceeded: the text is too long, or a limit was hit.
+            StateUnavailable: it cannot be recorded.
             TypeError: `text` is no `str`.
         """
         job = Job(self, stage, text, context, quiet=True)
-        redacted: str = job.state.scanner.redact(text, *job.operators()).text
+        redaction = job.state.scanner.redact(text, *job.operators())
+        if redaction.items:
+            job.scrubbed(redaction.findings)
         job.measure()
+        redacted: str = redaction.text
         return redacted
+
+    def refuse(self, stage: Stage, reason: str, context: RequestContext, *, status: Status = "ok") -> Verdict:
+        """A verdict that blocks, on record: for what speaks a protocol and sees that something cannot go on.
+
+        Args:
+            stage: where.
+            reason: stable code, `tools.arguments`.
+            context: who asks.
+            status: `error` where it could not be checked.
+        """
+        job = Job(self, stage, "", context)
+        job.refused(reason, status)
+        config = job.state.config
+        verdict = Verdict("block", stage, policy_id=config.policy_id, policy_version=config.hash)
+        job.close(verdict)
+        return verdict
 
     async def reread(self, text: str, context: RequestContext, *, source: str = "", wait: bool = True) -> str:
         """A user's text of an earlier turn that is sent again, as a model may read it.
 
         Whoever keeps a refused turn in his history sends it with the next one, and what a history holds need never
         have been a turn: it is read again, without what counts turns. Guardrails that wait are asked about what this
-        guard did not ask them about before. Nothing is recorded: it was when the text was new.
+        guard did not ask them about before. What is decided is recorded once in a conversation, when the text was new
+        or when it is read here for the first time.
 
         Args:
             text: the text.
@@ -553,7 +580,7 @@ class Guard:
 
         Raises:
             LimitExceeded: it cannot be read.
-            StateUnavailable: a guardrail that waits does not answer.
+            StateUnavailable: a guardrail that waits does not answer, or it cannot be recorded.
             TypeError: `text` is no `str`.
         """
         job = Job(self, "input", text, context, quiet=True, source=source)
@@ -660,15 +687,25 @@ class Guard:
             raise
         return verdict
 
-    def _wait(self, job: Job) -> None:
-        """As `_waited`, for callers without an event loop."""
-        deadline = job.state.config.limits.deadline_ms / 1_000
+    def _wait(self, *jobs: Job) -> None:
+        """As `_waited_all`, for callers without an event loop."""
+        if not jobs:
+            return
+        deadline = jobs[0].state.config.limits.deadline_ms / 1_000
         try:
-            self._background.run(self._waited(job), deadline + _GRACE_S)
+            self._background.run(self._waited_all(jobs), deadline + _GRACE_S)
         except TimeoutError:
-            job.failed("timeout", "deadline", job.stage_plan.slow)
+            for job in jobs:
+                job.failed("timeout", "deadline", job.stage_plan.slow)
         except StateUnavailable:
-            job.failed("error", "error", job.stage_plan.slow)
+            for job in jobs:
+                job.failed("error", "error", job.stage_plan.slow)
+
+    async def _waited_all(self, jobs: Sequence[Job]) -> None:
+        """Ask about the parts of one call, all at once: their deadline is the same."""
+        import asyncio
+
+        await asyncio.gather(*map(self._waited, jobs))
 
     async def _waited(self, job: Job) -> None:
         """Ask the guardrails that wait, all at once; the first that blocks cancels the others."""
