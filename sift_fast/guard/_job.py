@@ -16,6 +16,7 @@ from sift_fast.guard._actions import remember
 from sift_fast.guard._checks import Call, Check
 from sift_fast.guard._json import drop_fields, edited, has_fields, plain, render, rough_size, spoken
 from sift_fast.guard._plan import Plan, StagePlan
+from sift_fast.guard.events import is_plain
 from sift_fast.guard.verdict import (
     FAILED,
     RANK,
@@ -546,7 +547,7 @@ class Job:
             return
         if self.stage == "input" and self.call.text:
             self.tell(verdict)
-            if verdict.results:
+            if verdict.results and not is_plain(verdict):
                 # It comes again in the history of the next turn.
                 guard._recorded.add(*self.turn("recorded"), self.stage)
         if not self.is_written(verdict):

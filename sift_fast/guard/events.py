@@ -22,7 +22,7 @@ from sift_fast.guard.verdict import FAILED, is_id
 if TYPE_CHECKING:
     from sift_fast.guard.verdict import RequestContext, Verdict
 
-__all__ = ["SCHEMA_VERSION", "EventSink", "JsonLines", "Recorder", "make_event"]
+__all__ = ["SCHEMA_VERSION", "EventSink", "JsonLines", "Recorder", "is_plain", "make_event"]
 
 SCHEMA_VERSION = 1
 _BACK_PRESSURE_S = 1.0
@@ -228,13 +228,13 @@ class Recorder:
         """Whether a verdict is recorded: all but plain allows, and a sample of those."""
         if not self._sinks:
             return False
-        if not _is_plain(verdict):
+        if not is_plain(verdict):
             return True
         return self._sample > 0 and self._random.random() < self._sample
 
     def record(self, verdict: Verdict, context: RequestContext) -> None:
         """Write one event to every sink; what a sink raises goes on."""
-        sampled = self._sample if _is_plain(verdict) else 1.0
+        sampled = self._sample if is_plain(verdict) else 1.0
         event = make_event(verdict, context, tenant=self._tenant, sampled=sampled)
         self.write(event)
 
@@ -260,7 +260,10 @@ class Recorder:
             sink.write(event)
 
 
-def _is_plain(verdict: Verdict) -> bool:
-    """Whether nothing was found and nothing failed; what was not asked is in every verdict without a conversation."""
-    said = any(result.status != "skipped" for result in verdict.results)
-    return verdict.decision == "allow" and verdict.status not in FAILED and not said
+def is_plain(verdict: Verdict) -> bool:
+    """Whether nothing was found and nothing failed. What could not be asked is in each verdict without a conversation,
+    and says nothing about the text.
+    """
+    if verdict.decision != "allow" or verdict.status in FAILED:
+        return False
+    return not verdict.results or all(result.status == "skipped" for result in verdict.results)

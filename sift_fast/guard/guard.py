@@ -190,7 +190,8 @@ class Guard:
 
         Checks that run finish with the configuration they began with. Conversations, records and counters stay;
         `[limits]` of conversations, where and how many records lie and the place of the kernel are read at the start
-        only; a kernel in this process reads its policies and keys again.
+        only; a kernel in this process reads its policies and keys again, and what notifications of an old webhook wait
+        are sent there.
 
         Args:
             config: the new one; None to read the file again.
