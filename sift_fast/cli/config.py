@@ -79,6 +79,7 @@ def check(path: str) -> int:
 
     Guardrails of your own and the classifier are given by the application; their tables are checked, they are not.
     """
+    from sift_fast.guard._actions import policies_of
     from sift_fast.guard._plan import Plans, Stuff
     from sift_fast.guard._rules import make_scanner
     from sift_fast.guard._slow import make_slow
@@ -89,11 +90,13 @@ def check(path: str) -> int:
     scanner, owners = make_scanner(loaded)
     stand = _Stand()
     # Everything a guard is made of, but no file is opened that it would write, and no kernel that another process has.
-    plans = Plans(Stuff(loaded, scanner, owners, lambda name, table: make_slow(name, table, {name: stand})))
+    stuff = Stuff(loaded, scanner, owners, lambda name, table: make_slow(name, table, {name: stand}))
+    plans = Plans(stuff)
     if loaded.escalation.webhook:
         Notifier(loaded.escalation)
-    _check_kernel(loaded)
+    _check_keys(loaded)
     _check_places(loaded)
+    loaded = loaded.sealed(stuff.versions(policies_of(loaded)))
     lacking = plans.lacking()
     click.echo(f"{path}: policy `{loaded.policy_id}`, mode {loaded.mode}, hash {loaded.hash[:12]}")
     for name, table in loaded.guardrails.items():
@@ -178,19 +181,13 @@ def reference() -> int:
     return CLEAN
 
 
-def _check_kernel(loaded: GuardConfig) -> None:
-    """Read what the kernel would: its policies, and the keys that requests are signed with.
+def _check_keys(loaded: GuardConfig) -> None:
+    """Look for the keys that requests to the kernel are signed with.
 
     Raises:
-        ConfigError: something is not there.
-        PolicyError: a policy is wrong.
+        ConfigError: one is not there.
     """
-    from sift_fast._core import PolicySet
-
-    kernel = loaded.kernel
-    if kernel.folder is not None:
-        PolicySet.load(loaded.path(kernel.folder))
-    for tenant, key in kernel.keys.items():
+    for tenant, key in loaded.kernel.keys.items():
         if not os.path.isfile(loaded.path(key.file)):
             raise ConfigError(f"kernel: the key file of tenant `{tenant}` is not there")
 

@@ -6,8 +6,10 @@ tools bring into a conversation is shown to the kernel, which derives from it wh
 
 from __future__ import annotations
 
+import os
 import threading
 import time
+import tomllib
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -76,6 +78,27 @@ def open_kernel(config: GuardConfig) -> tuple[Any, bool]:
     kernel = Kernel.open(config.path(settings.folder))
     # Its settings may say that it is behind a socket.
     return kernel, kernel.remote
+
+
+def policies_of(config: GuardConfig) -> str | None:
+    """Hash of the policies that a kernel in this process reads; None where there is none, or another process has them:
+    its receipts name them.
+
+    Raises:
+        ConfigError: the kernel's settings cannot be read.
+        PolicyError: its policies or manifest are wrong.
+    """
+    from sift_fast._core import PolicySet
+    from sift_fast.guard.config import read_text
+
+    if config.kernel.folder is None:
+        return None
+    folder = config.path(config.kernel.folder)
+    try:
+        settings = tomllib.loads(read_text(os.path.join(folder, "kernel.toml")))
+    except tomllib.TOMLDecodeError:
+        raise ConfigError("`kernel.toml` is no TOML") from None
+    return None if settings.get("mode") == "socket" else PolicySet.load(folder).hash
 
 
 class _Ticket:

@@ -15,6 +15,7 @@ from sift_fast.guard.verdict import Document, Edit, RequestContext, Signal, Stag
 if TYPE_CHECKING:
     from sift_fast._core import Finding, Findings
     from sift_fast.guard._memory import Memory
+    from sift_fast.guard.verdict import Decision
     from sift_fast.scanner import Scanner
 
 __all__ = [
@@ -112,6 +113,9 @@ class Check:
     joins = False
     #: Judges a turn by what came before it, and remembers it: once, when the turn is new.
     adds_up = False
+
+    #: Stages at which it judges by what is remembered of the conversation, and without one is not asked.
+    of_conversation: tuple[Stage, ...] = ()
 
     def __init__(self, name: str, table: tables.GuardrailConfig) -> None:
         self.name = name
@@ -232,6 +236,8 @@ class Length(Check):
             self.most = min(self.most, int(table.max_tokens * table.chars_per_token))
         self._turns = table.max_turns
         self._total = table.max_conversation_chars
+        if self._turns is not None or self._total is not None:
+            self.of_conversation = ("input",)
 
     def run(self, call: Call) -> Signal | None:
         """Counts the user's turns and characters on the way."""
@@ -309,6 +315,7 @@ class SplitCheck(Check):
 
     adds_up = True
     reads_findings = True
+    of_conversation = ("input",)
 
     def __init__(self, name: str, table: tables.ConversationConfig, scan: Callable[[str], Findings]) -> None:
         super().__init__(name, table)
@@ -398,6 +405,8 @@ class Tools(Check):
         self._tools = tools
         self._unlisted = table.unlisted
         self._most = table.max_calls
+        if self._most is not None:
+            self.of_conversation = ("tool_input",)
         self._args = {key: Schema(tool.args, f"tool `{key}`: args") for key, tool in tools.items() if tool.args}
         self._returns = {
             key: Schema(tool.returns, f"tool `{key}`: returns") for key, tool in tools.items() if tool.returns
@@ -418,7 +427,7 @@ class Tools(Check):
         if call.stage == "tool_output":
             returns = self._returns.get(call.tool)
             if returns is not None and returns.error(call.value):
-                return Signal("tools.result")
+                return self.misfit()
             wrong = tool.tenant_field and not names_only(call.value, tool.tenant_field, call.context.tenant)
             return Signal("tools.tenant") if wrong else None
         context = call.context
@@ -430,6 +439,11 @@ class Tools(Check):
         if args is not None and args.error(call.value) is not None:
             return Signal("tools.arguments")
         return Signal("tools.escalate", decision="escalate") if tool.escalate else None
+
+    def misfit(self) -> Signal:
+        """A result that is not what the tool is said to return is an error, whatever a violation leads to."""
+        decision: Decision = "allow" if self.table.on_error == "fail_open" else "block"
+        return Signal("tools.result", decision=decision, status="error")
 
     def _is_over(self, call: Call) -> bool:
         """Count a call of whatever tool; whether there were too many."""

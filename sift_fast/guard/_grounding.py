@@ -331,8 +331,10 @@ def _is_within(place: int, quotes: list[tuple[int, int]]) -> bool:
 
 class Grounding(Check):
     """Reads the whole answer against what was retrieved in the conversation, and what the user said. Silent where
-    nothing was retrieved.
+    nothing was asked for; where nothing of it may be read, nothing holds what the answer says.
     """
+
+    of_conversation = ("output",)
 
     def __init__(self, name: str, table: GroundingConfig) -> None:
         super().__init__(name, table)
@@ -345,5 +347,5 @@ class Grounding(Check):
         return None if answer is None else answer.read(call.text)
 
     def answer(self, memory: Memory | None) -> Answer | None:
-        """What reads an answer of a conversation; None where nothing was retrieved."""
-        return None if memory is None or not memory.sources else Answer(self, memory)
+        """What reads an answer of a conversation; None where nothing was asked for."""
+        return None if memory is None or not (memory.sources or memory.asked) else Answer(self, memory)

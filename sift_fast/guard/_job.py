@@ -16,7 +16,9 @@ from sift_fast.guard._actions import remember
 from sift_fast.guard._checks import Call, Check
 from sift_fast.guard._json import drop_fields, edited, has_fields, plain, render, rough_size, spoken
 from sift_fast.guard._plan import Plan, StagePlan
+from sift_fast.guard.events import is_plain
 from sift_fast.guard.verdict import (
+    FAILED,
     RANK,
     REMOVED,
     Document,
@@ -236,6 +238,8 @@ class Job:
     def fast(self) -> None:
         """Scan once, and ask every guardrail that does not wait."""
         call, plan = self.call, self.stage_plan
+        if call.memory is None:
+            self.alone()
         # Length comes before the scan: what is too long is not read.
         for length in plan.before:
             self.ask(length)
@@ -256,6 +260,15 @@ class Job:
             for check in plan.found:
                 self.ask(check)
         self.remember()
+
+    def alone(self) -> None:
+        """There is no conversation: what judges by one is not asked, which is said, or nothing goes on without it."""
+        config = self.state.config
+        if config.limits.require_conversation and config.mode == "enforce":
+            self.broken("conversation")
+            return
+        for check in self.stage_plan.of_conversation:
+            self.add(check, "allow", "allow", Signal(f"{check.table.kind}.skipped", 0.0, status="skipped"))
 
     def look(self) -> None:
         """What the rules find in the text."""
@@ -329,13 +342,13 @@ class Job:
         is_approved = tally.decision == "escalate" and known.has(*self.turn("approved"))
         if not is_approved:
             self.note()
-        if tally.decision == "block" and tally.status != "ok":
+        if tally.decision == "block" and tally.status in FAILED:
             if any(result.guardrail == check.name for result in tally.results for check in self.stage_plan.slow):
                 raise StateUnavailable("a text of an earlier turn cannot be checked at the moment")
             raise LimitExceeded("a text of an earlier turn cannot be read")
         if tally.decision == "block" or (tally.decision == "escalate" and not is_approved):
             return REMOVED
-        if asked and self.stage_plan.slow and tally.status == "ok":
+        if asked and self.stage_plan.slow and tally.status not in FAILED:
             known.add(*self.turn("asked"))
         out = self.edit_text(self.call.text)
         self.measure()
@@ -424,7 +437,7 @@ class Job:
             raised = stricter(raised, "escalate")
         if table.block_at is not None and signal.score >= table.block_at:
             raised = stricter(raised, "block")
-        if table.on_violation == "monitor" and raised == decision:
+        if table.on_violation == "monitor" and raised == decision and signal.status not in FAILED:
             watched = True
         # Also where it goes to a person first: what is let pass is what was taken out of.
         redacts = decision == "redact" and RANK[raised] < RANK["block"]
@@ -534,7 +547,7 @@ class Job:
             return
         if self.stage == "input" and self.call.text:
             self.tell(verdict)
-            if verdict.results:
+            if verdict.results and not is_plain(verdict):
                 # It comes again in the history of the next turn.
                 guard._recorded.add(*self.turn("recorded"), self.stage)
         if not self.is_written(verdict):
@@ -607,7 +620,7 @@ class Job:
                 # What was refused for the turns before it is harmless in any other conversation.
                 alone=not tally.reason.startswith("conversation."),
             )
-        if verdict.allowed and tally.status == "ok":
+        if verdict.allowed and tally.status not in FAILED:
             if self.stage_plan.slow:
                 guard._passed.add(*self.turn("asked"))
             if self.claimed is not None:
@@ -632,7 +645,7 @@ class Job:
             answers = self.state.config.answers
             answer = tally.message
             if not answer:
-                failed = tally.status in {"error", "timeout"}
+                failed = tally.status in FAILED
                 answer = answers.error if failed else answers.block if tally.decision == "block" else answers.escalate
             verdict.message = _with_contact(answer, answers.contact)
 
@@ -757,14 +770,14 @@ class ToolJob(Job):
                 part = self.encoded
                 if part is not None and part >= 0 and self.is_typed(tools) and not tools.is_alone(self.given, part):
                     # What stands beside the text is no part of the typed result, and would not be read with it.
-                    self.take(tools, Signal("tools.result"))
+                    self.take(tools, tools.misfit())
             self.source = value
             # What is read is what would go on: a field that a role does not see is gone before anything looks at it.
             hidden = [] if tools is None else tools.hidden(self.call.tool, self.call.context.role)
             if hidden and tools is not None:
                 if tools.is_parts(value) or not has_fields(value, hidden):
                     # Text has no fields: what this role must not see may stand anywhere in it.
-                    self.take(tools, Signal("tools.result"))
+                    self.take(tools, tools.misfit())
                 if self.state.config.mode == "enforce" and tools.table.mode == "enforce":
                     self.source, _ = drop_fields(value, hidden)
             self.call.text = render(self.source)
@@ -1066,6 +1079,8 @@ class RetrievalJob(Job):
         out: list[Document] = []
         kept: list[int] = []
         tally = self.tally
+        if self.call.memory is not None and self.documents:
+            self.call.memory.asked = True
         person = False
         texts, others = verdicts[: len(self.inner)], verdicts[len(self.inner) :]
         beside = dict(zip(self.beside, others, strict=True))

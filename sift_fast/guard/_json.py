@@ -49,17 +49,47 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "array": (list, tuple),
     "null": (type(None),),
 }
-_KNOWN = {
-    "type", "enum", "const", "properties", "required", "additionalProperties", "items", "minItems", "maxItems",
-    "minLength", "maxLength", "pattern", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "anyOf",
-    "allOf", "title", "description", "default", "examples", "$schema", "$id", "format",
+#: Keywords that hold a value of their own, what it must be, and how that is said.
+_VALUES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "required": (lambda value: _is_list(value) and all(isinstance(name, str) for name in value), "an array of names"),
+    "enum": (lambda value: _is_list(value) and bool(value), "an array of values"),
+    "type": (
+        lambda value: (
+            bool(value)
+            and all(isinstance(name, str) and name in _TYPES for name in (value if _is_list(value) else [value]))
+        ),
+        "a type of JSON, or an array of them",
+    ),
+    "uniqueItems": (lambda value: isinstance(value, bool), "true or false"),
+    **dict.fromkeys(
+        ("minItems", "maxItems", "minLength", "maxLength"),
+        (lambda value: isinstance(value, int) and not isinstance(value, bool) and value >= 0, "a whole number"),
+    ),
+    **dict.fromkeys(
+        ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"),
+        (lambda value: _is(value, "number") and math.isfinite(value), "a number"),
+    ),
+}
+#: Those that hold schemas: one, a list of them, or a table of them.
+_ONE = {"items", "additionalProperties"}
+_LISTS = {"anyOf", "allOf", "oneOf"}
+_TABLES = {"properties", "$defs"}
+#: Those that say something to people, or to nobody here. `const` may be anything.
+_SAID = {
+    "const", "title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly", "discriminator",
+    "$schema", "$id", "$comment", "format",
 }  # fmt: skip
+#: Where `$ref` may point to.
+_DEFS = "#/$defs/"
+#: Schemas that are tried on one value and what it holds: arms that hold one another may be very many.
+_MOST_TRIES = 200_000
 
 
 class Schema:
     """A JSON Schema that is understood whole: an unknown keyword is an error, never a check that is left out.
 
-    `format` says something to people and nothing is checked by it, as the standard has it.
+    `format` says something to people and nothing is checked by it, as the standard has it. `$ref` points into `$defs`
+    of the same schema.
 
     Args:
         document: the schema.
@@ -73,42 +103,95 @@ class Schema:
         '/: required'
     """
 
-    __slots__ = ("_document",)
+    __slots__ = ("_document", "_named")
 
-    def __init__(self, document: Mapping[str, Any], where: str) -> None:
-        _check(document, where, 0)
+    def __init__(self, document: Any, where: str) -> None:
+        named = document.get("$defs", {}) if isinstance(document, Mapping) else {}
+        self._named: Mapping[str, Any] = named if isinstance(named, Mapping) else {}
+        _check(document, where, 0, self._named)
+        for name in self._named:
+            _refuse_circles(name, self._named, where)
         self._document = document
 
     def error(self, value: Any) -> str | None:
-        """Where a value does not fit, and by which keyword; None if it fits. Never shows the value."""
-        return _fit(self._document, value, "", 0)
+        """Where a value does not fit, and by which keyword; None if it fits. Never shows the value.
+
+        Raises:
+            LimitExceeded: to say it takes too long.
+        """
+        return _Fit(self._named).fit(self._document, value, "", 0)
 
 
-# One branch per keyword that holds schemas.
-def _check(document: Any, where: str, depth: int) -> None:  # noqa: C901
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list | tuple)
+
+
+# One branch per sort of keyword.
+def _check(document: Any, where: str, depth: int, named: Mapping[str, Any]) -> None:  # noqa: C901
     if isinstance(document, bool):
         return
     if not isinstance(document, Mapping) or depth > _MAX_DEPTH:
         raise ConfigError(f"{where}: a schema must be a table of at most {_MAX_DEPTH} levels")
     for key, value in document.items():
-        if key not in _KNOWN:
-            raise ConfigError(f"{where}: the schema keyword `{key}` is not supported")
-        if key == "type" and any(name not in _TYPES for name in ([value] if isinstance(value, str) else value)):
-            raise ConfigError(f"{where}: `type` names no type of JSON")
-        if key == "properties":
-            for name, inner in value.items():
-                _check(inner, f"{where}.{name}", depth + 1)
-        elif key in {"items", "additionalProperties"}:
-            _check(value, where, depth + 1)
-        elif key in {"anyOf", "allOf"}:
-            for inner in value:
-                _check(inner, where, depth + 1)
+        if key in _VALUES:
+            is_right, wanted = _VALUES[key]
+            if not is_right(value):
+                raise ConfigError(f"{where}: `{key}` must be {wanted}")
         elif key == "pattern":
-            try:
-                compiled(value)
-            except (ValueError, TypeError) as error:
-                why = f": {error}" if isinstance(error, ValueError) else " of text"
-                raise ConfigError(f"{where}: `pattern` is no regular expression that is supported{why}") from None
+            _check_pattern(value, where)
+        elif key == "$ref":
+            if not isinstance(value, str) or not value.startswith(_DEFS) or value[len(_DEFS) :] not in named:
+                raise ConfigError(f"{where}: `$ref` must point to a schema in `$defs` of the same document")
+        elif key not in _SAID:
+            if key == "$defs" and depth:
+                raise ConfigError(f"{where}: `$defs` must stand at the top of a schema")
+            for place, inner in _held(key, value, where):
+                _check(inner, place, depth + 1, named)
+
+
+def _held(key: str, value: Any, where: str) -> Iterator[tuple[str, Any]]:
+    """Schemas that a keyword holds, and their places for messages."""
+    if key in _ONE:
+        yield where, value
+    elif key in _LISTS:
+        if not _is_list(value) or not value:
+            raise ConfigError(f"{where}: `{key}` must be an array of schemas")
+        yield from ((where, inner) for inner in value)
+    elif key in _TABLES:
+        if not isinstance(value, Mapping):
+            raise ConfigError(f"{where}: `{key}` must be a table of schemas")
+        yield from ((f"{where}.{name}", inner) for name, inner in value.items())
+    else:
+        raise ConfigError(f"{where}: the schema keyword `{key}` is not supported")
+
+
+def _check_pattern(value: Any, where: str) -> None:
+    try:
+        compiled(value)
+    except (ValueError, TypeError) as error:
+        why = f": {error}" if isinstance(error, ValueError) else " of text"
+        raise ConfigError(f"{where}: `pattern` is no regular expression that is supported{why}") from None
+
+
+def _refuse_circles(name: str, named: Mapping[str, Any], where: str) -> None:
+    """Refuse a schema that is tried on a value by way of itself: it would never be done.
+
+    Raises:
+        ConfigError: it is.
+    """
+    seen, waiting = set(), [named[name]]
+    while waiting:
+        schema = waiting.pop()
+        if not isinstance(schema, Mapping):
+            continue
+        for key in _LISTS:
+            waiting += schema.get(key, ())
+        to = str(schema.get("$ref", ""))[len(_DEFS) :]
+        if to == name:
+            raise ConfigError(f"{where}: `$defs.{name}` is made of itself")
+        if to and to not in seen:
+            seen.add(to)
+            waiting.append(named[to])
 
 
 def _is(value: Any, name: str) -> bool:
@@ -119,48 +202,76 @@ def _is(value: Any, name: str) -> bool:
     return isinstance(value, _TYPES[name])
 
 
-# One branch per keyword: together they are the standard's table.
-def _fit(schema: Any, value: Any, path: str, depth: int) -> str | None:  # noqa: C901, PLR0912
-    here = path or "/"
-    if isinstance(schema, bool):
-        return None if schema else f"{here}: not allowed"
-    if depth > _MAX_DEPTH:
-        return f"{here}: too deep"
-    wanted = schema.get("type")
-    if wanted is not None and not any(_is(value, name) for name in ([wanted] if isinstance(wanted, str) else wanted)):
-        return f"{here}: type"
-    if "enum" in schema and not any(_same(value, item) for item in schema["enum"]):
-        return f"{here}: enum"
-    if "const" in schema and not _same(value, schema["const"]):
-        return f"{here}: const"
-    for inner in schema.get("allOf", ()):
-        if (wrong := _fit(inner, value, path, depth + 1)) is not None:
-            return wrong
-    if "anyOf" in schema and all(_fit(inner, value, path, depth + 1) is not None for inner in schema["anyOf"]):
-        return f"{here}: anyOf"
-    if isinstance(value, str):
-        return _fit_text(schema, value, here)
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return _fit_number(schema, value, here)
-    if isinstance(value, list | tuple):
+class _Fit:
+    """Tries a schema on one value."""
+
+    __slots__ = ("_named", "_tries")
+
+    def __init__(self, named: Mapping[str, Any]) -> None:
+        self._named = named
+        self._tries = 0
+
+    # One branch per keyword: together they are the standard's table.
+    def fit(self, schema: Any, value: Any, path: str, depth: int) -> str | None:  # noqa: C901, PLR0912
+        here = path or "/"
+        self._tries += 1
+        if self._tries > _MOST_TRIES:
+            raise LimitExceeded("a value takes too long to be compared with its schema")
+        if isinstance(schema, bool):
+            return None if schema else f"{here}: not allowed"
+        if depth > _MAX_DEPTH:
+            return f"{here}: too deep"
+        wanted = schema.get("type")
+        types = [wanted] if isinstance(wanted, str) else wanted
+        if types is not None and not any(_is(value, name) for name in types):
+            return f"{here}: type"
+        if "enum" in schema and not any(_same(value, item) for item in schema["enum"]):
+            return f"{here}: enum"
+        if "const" in schema and not _same(value, schema["const"]):
+            return f"{here}: const"
+        if "$ref" in schema:
+            wrong = self.fit(self._named[schema["$ref"][len(_DEFS) :]], value, path, depth + 1)
+            if wrong is not None:
+                return wrong
+        for inner in schema.get("allOf", ()):
+            if (wrong := self.fit(inner, value, path, depth + 1)) is not None:
+                return wrong
+        if "anyOf" in schema and all(self.fit(inner, value, path, depth + 1) for inner in schema["anyOf"]):
+            return f"{here}: anyOf"
+        if "oneOf" in schema and sum(not self.fit(inner, value, path, depth + 1) for inner in schema["oneOf"]) != 1:
+            return f"{here}: oneOf"
+        if isinstance(value, str):
+            return _fit_text(schema, value, here)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return _fit_number(schema, value, here)
+        if isinstance(value, list | tuple):
+            return self._list(schema, value, path, depth)
+        return self._table(schema, value, path, depth) if isinstance(value, Mapping) else None
+
+    def _list(self, schema: Mapping[str, Any], value: Sequence[Any], path: str, depth: int) -> str | None:
+        here = path or "/"
         if len(value) < schema.get("minItems", 0) or len(value) > schema.get("maxItems", len(value)):
             return f"{here}: number of items"
+        if schema.get("uniqueItems") and len(set(map(_known_by, value))) != len(value):
+            return f"{here}: uniqueItems"
         if "items" in schema:
             for number, item in enumerate(value):
-                if (wrong := _fit(schema["items"], item, f"{path}/{number}", depth + 1)) is not None:
+                if (wrong := self.fit(schema["items"], item, f"{path}/{number}", depth + 1)) is not None:
                     return wrong
-    if isinstance(value, Mapping):
+        return None
+
+    def _table(self, schema: Mapping[str, Any], value: Mapping[str, Any], path: str, depth: int) -> str | None:
         properties = schema.get("properties", {})
         if any(name not in value for name in schema.get("required", ())):
-            return f"{here}: required"
+            return f"{path or '/'}: required"
         rest = schema.get("additionalProperties", True)
         for name, item in value.items():
             inner = properties.get(name, rest)
             # Names of unknown fields are content.
             shown = f"{path}/{name}" if name in properties else f"{path}/*"
-            if (wrong := _fit(inner, item, shown, depth + 1)) is not None:
+            if (wrong := self.fit(inner, item, shown, depth + 1)) is not None:
                 return wrong
-    return None
+        return None
 
 
 def _fit_text(schema: Mapping[str, Any], value: str, here: str) -> str | None:
@@ -226,7 +337,16 @@ def _fit_number(schema: Mapping[str, Any], value: float, here: str) -> str | Non
 
 
 def _same(one: Any, other: Any) -> bool:
-    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
+    return bool(_known_by(one) == _known_by(other))
+
+
+def _known_by(value: Any) -> Any:
+    """What a value of JSON shares with its equals: 1 is 1.0, and neither is true."""
+    if isinstance(value, Mapping):
+        return frozenset((name, _known_by(inner)) for name, inner in value.items())
+    if isinstance(value, list | tuple):
+        return tuple(map(_known_by, value))
+    return isinstance(value, bool), value
 
 
 def leaves(value: Any) -> Iterator[tuple[str, str | None, Any]]:

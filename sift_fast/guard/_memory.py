@@ -86,6 +86,7 @@ class Memory:
     __slots__ = (
         "_values",
         "_vaults",
+        "asked",
         "bytes",
         "called",
         "calls",
@@ -116,6 +117,8 @@ class Memory:
         self.chars = 0
         #: Retrieved text, for grounding.
         self.sources = Texts()
+        #: Whether documents were looked for, also where none of them may be read.
+        self.asked = False
         #: What the user said, likewise: a number that he asked about is not made up.
         self.said = Texts()
         #: Ids of the documents, for citations.

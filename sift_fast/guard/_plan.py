@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
+from sift_fast._core import build_info
 from sift_fast.errors import ConfigError
 from sift_fast.guard import _checks
 from sift_fast.guard import config as tables
@@ -58,17 +59,36 @@ class Stuff:
             self.cache[key] = make()
         return self.cache[key]
 
+    def versions(self, policies: str | None) -> dict[str, str]:
+        """What the configuration is applied by, once the plans are made: the same file says something else with other
+        rules, weights or policies.
+
+        Args:
+            policies: hash of the kernel's, where they are read in this process.
+        """
+        out = {"software": build_info()["version"], "rules": self.scanner.hash}
+        made = {f"{key[1]}": each for key, each in self.cache.items() if key[0] == "classifier"}
+        if self.classifier is not None:
+            made["given"] = self.classifier
+        for name, classifier in made.items():
+            out |= {f"classifier {name} {key}": str(of) for key, of in getattr(classifier, "versions", {}).items()}
+        return out if policies is None else {**out, "policies": policies}
+
 
 class StagePlan:
     """The checks of one stage, in the order in which they run: the cheap ones first."""
 
     __slots__ = (
-        "_rules", "_scanner", "again", "always", "before", "found", "inline", "joined", "keyed", "operators",
-        "pseudonyms", "readers", "rescrubs", "slow",
+        "_rules", "_scanner", "again", "always", "before", "found", "inline", "joined", "keyed", "of_conversation",
+        "operators", "pseudonyms", "readers", "rescrubs", "slow",
     )  # fmt: skip
 
-    def __init__(self, checks: Iterable[_checks.Check], scanner: Scanner, *, enforced: bool = True) -> None:
+    def __init__(
+        self, stage: Stage, checks: Iterable[_checks.Check], scanner: Scanner, *, enforced: bool = True
+    ) -> None:
         every = list(checks)
+        #: Not asked without a conversation.
+        self.of_conversation = tuple(check for check in every if stage in check.of_conversation)
         self._scanner = scanner
         self._rules = {rule.id: rule for rule in scanner.rules}
         self.slow: tuple[Any, ...] = tuple(check for check in every if check.slow)
@@ -178,7 +198,9 @@ class Plan:
         self.provenance: Provenance | None = provenance[0] if provenance else None  # type: ignore[assignment]
         self.grounds = any(check.table.kind == "grounding" for check in stages["output"])
         enforced = stuff.config.mode == "enforce"
-        self.stages = {stage: StagePlan(checks, stuff.scanner, enforced=enforced) for stage, checks in stages.items()}
+        self.stages = {
+            stage: StagePlan(stage, checks, stuff.scanner, enforced=enforced) for stage, checks in stages.items()
+        }
 
 
 def _examples(stuff: Stuff, name: str, table: tables.GuardrailConfig) -> _checks.Check | None:

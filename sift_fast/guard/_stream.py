@@ -61,6 +61,8 @@ class OutputStream:
         self._say = say
         self._job = StreamJob(guard, "output", "", context, quiet=quiet)
         plan, memory = self._job.stage_plan, self._job.call.memory
+        if memory is None:
+            self._job.alone()
         self._fast = (*plan.found, *(check for check in plan.always if isinstance(check, PromptLeak)))
         # What the scanner's stream edits is judged where it is edited.
         self._gated = tuple(check for check in self._fast if check not in plan.rescrubs)

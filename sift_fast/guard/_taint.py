@@ -53,6 +53,8 @@ _FORGETFUL = 1_024
 class Provenance(Check):
     """Arguments that must not come from an untrusted source."""
 
+    of_conversation = ("tool_input",)
+
     def __init__(self, name: str, table: ProvenanceConfig, tools: Mapping[str, ToolConfig]) -> None:
         super().__init__(name, table)
         self._arguments = frozenset(argument.casefold() for argument in table.arguments)

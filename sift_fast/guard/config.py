@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import itertools
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 from sift_fast.errors import ConfigError
@@ -431,6 +432,10 @@ class LimitsConfig:
         low=1 << 20,
     )
     source_chars: int = option(200_000, "Most characters of retrieved text kept for grounding.", low=0)
+    require_conversation: bool = option(
+        False,
+        "Whether a request without a conversation is blocked; else what could not be asked is reported as `skipped`.",
+    )
     documents: int = option(1_000, "Most documents of one retrieval.", low=1)
     deadline_ms: int = option(2_000, "Milliseconds all checks of one text together may take.", low=1)
 
@@ -468,7 +473,10 @@ class GuardConfig:
     override: tuple[OverrideConfig, ...] = option((), "Settings for tenants and roles.")
     #: Folder that paths are relative to.
     base: str = field(default="", init=False)
+    #: Of the file and what it names; with what it is applied by, once a guard has taken it: see `sealed`.
     hash: str = field(default="", init=False)
+    #: Of the file and what it names alone.
+    document: str = field(default="", init=False)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], *, base: str = "", where: str = "configuration") -> GuardConfig:
@@ -489,7 +497,11 @@ class GuardConfig:
             raise ConfigError(f"{where}: `preset` must be one of {', '.join(PRESETS)}")
         merged = _merge(PRESETS[preset] if preset else {}, values)
         config = build(cls, merged, where)
-        tables = {name: _guardrail(name, table, where, base) for name, table in config.guardrails.items()}
+        tables = {name: _guardrail(name, table, where) for name, table in config.guardrails.items()}
+        for name, table in tables.items():
+            # Once: overrides change what has been read.
+            if isinstance(table, TopicsConfig) and table.file:
+                tables[name] = _with_topics(table, name, os.path.join(base, table.file), where)
         put = object.__setattr__
         put(config, "guardrails", tables)
         put(config, "base", base)
@@ -504,7 +516,8 @@ class GuardConfig:
             if len(matching) > 1:
                 place = _together(where, matching)
                 config._check_tables(config._merged(matching, place), place)
-        put(config, "hash", config._digest())
+        put(config, "document", config._digest())
+        put(config, "hash", config.document)
         return config
 
     @classmethod
@@ -602,11 +615,19 @@ class GuardConfig:
                     "reads that at its stage: add `[guardrails.tools]`, or use the preset `agent`"
                 )
 
+    def sealed(self, versions: Mapping[str, str]) -> GuardConfig:
+        """The same, whose hash says as well by what it is applied.
+
+        Args:
+            versions: of rules, classifiers and policies, by name.
+        """
+        out = copy.copy(self)
+        said = json.dumps([self.document, dict(versions)], sort_keys=True)
+        object.__setattr__(out, "hash", hashlib.sha256(said.encode()).hexdigest())
+        return out
+
     def offline(self) -> GuardConfig:
         """The same without what reaches outside: no judge is asked, no file is written, nobody is notified."""
-        import copy
-        from dataclasses import replace
-
         out = copy.copy(self)
         kept = {name: table for name, table in self.guardrails.items() if table.kind not in {"external", "custom"}}
         put = object.__setattr__
@@ -642,7 +663,7 @@ class GuardConfig:
         return out
 
     def _digest(self) -> str:
-        shown = {name: value for name, value in asdict(self).items() if name not in {"base", "hash"}}
+        shown = {name: value for name, value in asdict(self).items() if name not in {"base", "hash", "document"}}
         digest = hashlib.sha256(json.dumps(shown, sort_keys=True, default=str).encode())
         for name in sorted(self._files()):
             digest.update(b"\0" + hashlib.sha256(read_text(self.path(name)).encode("utf-8", "surrogatepass")).digest())
@@ -667,7 +688,7 @@ _FIXED = (
 )  # fmt: skip
 
 
-def _guardrail(name: str, table: Any, where: str, base: str) -> GuardrailConfig:
+def _guardrail(name: str, table: Any, where: str) -> GuardrailConfig:
     if not isinstance(table, Mapping):
         raise ConfigError(f"{where}: guardrail `{name}` must be a table")
     kind = table.get("kind") or name
@@ -682,15 +703,11 @@ def _guardrail(name: str, table: Any, where: str, base: str) -> GuardrailConfig:
         raise ConfigError(f"{where}: guardrail `{name}` of kind `{kind}` does not work at `{impossible[0]}`")
     if kind == "external" and not config.url.startswith(("https://", "http://")):  # type: ignore[attr-defined]
         raise ConfigError(f"{where}: guardrail `{name}`: `url` must begin with https:// or http://")
-    if isinstance(config, TopicsConfig) and config.file:
-        return _with_topics(config, name, os.path.join(base, config.file), where)
     return config
 
 
 def _with_topics(table: TopicsConfig, name: str, path: str, where: str) -> TopicsConfig:
     """A table with the topics of its file."""
-    from dataclasses import replace
-
     there = f"`{os.path.basename(path)}`"
     more = build(TopicsFile, _read_toml(read_text(path, limit=_MAX_FILE), there), there)
     for side in ("deny", "allow"):

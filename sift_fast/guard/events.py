@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from sift_fast._clock import now_ms
 from sift_fast.errors import ConfigError, StateUnavailable
-from sift_fast.guard.verdict import is_id
+from sift_fast.guard.verdict import FAILED, is_id
 
 if TYPE_CHECKING:
     from sift_fast.guard.verdict import RequestContext, Verdict
 
-__all__ = ["SCHEMA_VERSION", "EventSink", "JsonLines", "Recorder", "make_event"]
+__all__ = ["SCHEMA_VERSION", "EventSink", "JsonLines", "Recorder", "is_plain", "make_event"]
 
 SCHEMA_VERSION = 1
 _BACK_PRESSURE_S = 1.0
@@ -228,14 +228,14 @@ class Recorder:
         """Whether a verdict is recorded: all but plain allows, and a sample of those."""
         if not self._sinks:
             return False
-        if verdict.decision != "allow" or verdict.status != "ok" or verdict.results:
+        if not is_plain(verdict):
             return True
         return self._sample > 0 and self._random.random() < self._sample
 
     def record(self, verdict: Verdict, context: RequestContext) -> None:
         """Write one event to every sink; what a sink raises goes on."""
-        plain = verdict.decision == "allow" and verdict.status == "ok" and not verdict.results
-        event = make_event(verdict, context, tenant=self._tenant, sampled=self._sample if plain else 1.0)
+        sampled = self._sample if is_plain(verdict) else 1.0
+        event = make_event(verdict, context, tenant=self._tenant, sampled=sampled)
         self.write(event)
 
     def override(self, place: int, at_ms: int, record: str, action: str, actor: str, tenant: str) -> None:
@@ -258,3 +258,12 @@ class Recorder:
         """Write an event that is no verdict."""
         for sink in self._sinks:
             sink.write(event)
+
+
+def is_plain(verdict: Verdict) -> bool:
+    """Whether nothing was found and nothing failed. What could not be asked is in each verdict without a conversation,
+    and says nothing about the text.
+    """
+    if verdict.decision != "allow" or verdict.status in FAILED:
+        return False
+    return not verdict.results or all(result.status == "skipped" for result in verdict.results)

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from sift_fast.errors import ConfigError, LimitExceeded, StateUnavailable
-from sift_fast.guard._actions import Actions, Held, open_kernel
+from sift_fast.guard._actions import Actions, Held, open_kernel, policies_of
 from sift_fast.guard._job import SHOWN, Job, RetrievalJob, Tally, ToolJob, done, threaded
 from sift_fast.guard._memory import Known, Memories, Refused
 from sift_fast.guard._plan import Plans, Stuff
@@ -190,7 +190,8 @@ class Guard:
 
         Checks that run finish with the configuration they began with. Conversations, records and counters stay;
         `[limits]` of conversations, where and how many records lie and the place of the kernel are read at the start
-        only; a kernel in this process reads its policies and keys again.
+        only; a kernel in this process reads its policies and keys again, and what notifications of an old webhook wait
+        are sent there.
 
         Args:
             config: the new one; None to read the file again.
@@ -217,7 +218,7 @@ class Guard:
             self._carry()
             if old.notifier is not None and old.notifier is not state.notifier:
                 old.notifier.close()
-        return config.hash
+        return state.config.hash
 
     def close(self) -> None:
         """Write out what waits, and let go of the ledger and of a kernel that the configuration named. Again: nothing.
@@ -267,6 +268,7 @@ class Guard:
         notifier = None if old is None else old.notifier
         if notifier is None or not notifier.serves(config.escalation):
             notifier = Notifier(config.escalation) if config.escalation.webhook else None
+        config = config.sealed(stuff.versions(policies_of(config) if self._own_kernel else None))
         # What is opened comes last: a configuration that is wrong opens nothing.
         sinks = [*self._sinks, *self._opened(config)]
         recorder = Recorder(tuple(sinks), sample_allow=config.events.sample_allow, tenant=config.events.tenant)

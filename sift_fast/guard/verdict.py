@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sift_fast._core import Finding
 
 __all__ = [
+    "FAILED",
     "RANK",
     "REMOVED",
     "STAGES",
@@ -50,6 +51,10 @@ REMOVED = "<REMOVED>"
 #: Decisions merge by maximum.
 RANK: dict[str, int] = {"allow": 0, "flag": 1, "redact": 2, "escalate": 3, "block": 4}
 _STATUS_RANK: dict[str, int] = {"ok": 0, "skipped": 1, "timeout": 2, "error": 3}
+
+
+#: Statuses of a check that could not do its work.
+FAILED: frozenset[str] = frozenset({"timeout", "error"})
 
 
 def is_id(name: str) -> bool:

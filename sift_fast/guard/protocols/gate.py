@@ -71,7 +71,8 @@ class Gate:
     """A guard around an ASGI application.
 
     Without a conversation in the context, one is made up for each request and forgotten behind it: what the request
-    itself holds of tools and documents is remembered until its answer is out, and personal data is put back.
+    itself holds of tools and documents is remembered until its answer is out, and personal data is put back. With
+    `[limits] require_conversation` none is made up, and the request is refused.
 
     Args:
         app: the application.
@@ -126,7 +127,7 @@ class Gate:
         try:
             try:
                 context = self._context(scope)
-                private = context.conversation is None
+                private = context.conversation is None and not self._guard.config.limits.require_conversation
                 if private:
                     context = context.with_conversation(f"request-{secrets.token_hex(8)}")
                 body = await read_body(receive, self._most, self._patience)

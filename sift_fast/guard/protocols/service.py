@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import secrets
 from typing import TYPE_CHECKING, Any
 
 from sift_fast.errors import ConfigError, SiftError
@@ -19,7 +20,7 @@ from sift_fast.guard.protocols.answer import answer_json
 from sift_fast.guard.protocols.gate import Gate, TooLarge, UpstreamBroken, read_body
 from sift_fast.guard.protocols.litellm import LiteLlmGuard
 from sift_fast.guard.protocols.openai import Blocked
-from sift_fast.guard.verdict import RequestContext, is_id
+from sift_fast.guard.verdict import FAILED, RequestContext, is_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -181,8 +182,12 @@ class Service:
         authenticated(scope, self._token)
         if method == "GET" and path == "/ready":
             # A check that goes through everything but the network.
-            verdict = await self._guard.check_input("ready?", RequestContext())
-            return (200 if verdict.status == "ok" else 503), {"policy_version": verdict.policy_version}
+            context = RequestContext(conversation=f"ready-{secrets.token_hex(8)}")
+            try:
+                verdict = await self._guard.check_input("ready?", context)
+            finally:
+                self._guard.forget(context.tenant, context.conversation or "")
+            return (503 if verdict.status in FAILED else 200), {"policy_version": verdict.policy_version}
         if method == "GET" and path == "/metrics":
             return 200, self._guard.metrics.prometheus()
         if method != "POST":

@@ -6,8 +6,10 @@ import asyncio
 import grp
 import json
 import os
+import shutil
 import signal
 import socket
+import ssl
 import stat
 import subprocess
 import sys
@@ -419,6 +421,25 @@ def test_a_socket_a_token_and_a_reload(run, model, tmp_path):
     process.send_signal(signal.SIGTERM)
     process.wait(timeout=60)
     assert not (tmp_path / place).exists()
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="makes the certificate")
+def test_over_tls_who_trusts_its_certificate_is_served(run, model, tmp_path):
+    cert, key = str(tmp_path / "cert.pem"), str(tmp_path / "key.pem")
+    made = ("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1")
+    named = ("-subj", "/CN=sift", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert)
+    subprocess.run(["openssl", *made, *named], check=True, capture_output=True, timeout=60)
+    options = ("--upstream", f"http://127.0.0.1:{model.server_address[1]}", "--tls-cert", cert, "--tls-key", key)
+    _, place = run("--port", "0", "--token-env", "TOKEN", *options, TOKEN="sesame")
+    trusts = ssl.create_default_context(cafile=cert)
+    with httpx2.Client(base_url=f"https://{place}", timeout=60, trust_env=False, verify=trusts) as client:
+        assert client.get("/health").json() == {"status": "ok"}
+        assert client.post(PATHS["chat"], json=BODIES["chat"]).status_code == 401
+        token = {"authorization": "Bearer sesame"}
+        assert client.post(PATHS["chat"], json=BODIES["chat"], headers=token).status_code == 200
+    for address in (f"http://{place}", f"https://{place}"):
+        with httpx2.Client(base_url=address, timeout=60, trust_env=False) as client, pytest.raises(httpx2.HTTPError):
+            client.get("/health")
 
 
 def test_members_of_a_group_may_connect_to_a_socket(run, model, tmp_path):
