@@ -53,7 +53,10 @@ def parts(*texts: str) -> dict[str, Any]:
     ("body", "told"),
     [
         ({"messages": [{"role": "user", "content": ATTACK}, SAID, HELLO]}, ("input", "block", "injection.rule")),
-        ({"messages": [{"role": "user", "content": f"it is {SECRET}"}, SAID, HELLO]}, ("input", "redact", "secret.rule")),
+        (
+            {"messages": [{"role": "user", "content": f"it is {SECRET}"}, SAID, HELLO]},
+            ("input", "redact", "secret.rule"),
+        ),
         ({"messages": [HELLO, {"role": "assistant", "content": SECRET}, HELLO]}, ("input", "redact", "secret.rule")),
         ({"messages": [HELLO], "metadata": {"note": f"it is {SECRET}"}}, ("input", "redact", "secret.rule")),
         ({"messages": [HELLO], "user": SECRET}, ("input", "redact", "secret.rule")),
