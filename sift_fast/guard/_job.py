@@ -52,7 +52,7 @@ _OF_CONVERSATION = {"length.turns", "length.conversation", "conversation.risk"}
 class Tally:
     """What the checks of one text have said so far."""
 
-    __slots__ = ("decision", "edits", "message", "reason", "rescrub", "results", "status")
+    __slots__ = ("decision", "edits", "message", "reason", "rescrub", "results", "status", "waited_us")
 
     def __init__(self) -> None:
         self.decision: Decision = "allow"
@@ -62,6 +62,8 @@ class Tally:
         self.results: list[Result] = []
         self.edits: list[Edit] = []
         self.rescrub = False
+        #: Guardrails that wait for others, and how long they took.
+        self.waited_us: dict[str, float] = {}
 
     @property
     def stopped(self) -> bool:
@@ -95,7 +97,7 @@ class Job:
 
     __slots__ = (
         "began", "brought", "call", "claimed", "guard", "plan", "quiet", "size", "stage", "stage_plan", "state",
-        "tally",
+        "tally", "timed",
     )  # fmt: skip
 
     #: Whether all that is checked is there at once, so that it can be told when it comes again.
@@ -117,6 +119,7 @@ class Job:
         memory = None if context.conversation is None else guard._memories.get(context.tenant, context.conversation)
         self.call = Call(stage, text, context, memory)
         self.tally = Tally()
+        self.timed = guard.metrics.is_timed()
         self.size = len(text)
         self.quiet = quiet
         self.brought = source
@@ -255,8 +258,11 @@ class Job:
     def look(self) -> None:
         """What the rules find in the text."""
         call = self.call
+        began = time.perf_counter_ns() if self.timed else 0
         call.findings = self.state.scanner.scan(call.text)
         call.hidden = self.stage_plan.hidden(call.text, call.findings) if call.findings else ()
+        if began:
+            self.guard.metrics.took("scan", self.stage, (time.perf_counter_ns() - began) / 1_000)
 
     def read_again(self) -> bool:
         """As `fast`, for a text of an earlier turn.
@@ -341,6 +347,7 @@ class Job:
 
     def ask_about(self, check: Check, call: Call) -> None:
         """Ask it about a call, or a part of one; whatever it raises is an error of the check."""
+        began = time.perf_counter_ns() if self.timed else 0
         try:
             signal = check.run(call)
             if signal is not None and not isinstance(signal, Signal):
@@ -352,6 +359,8 @@ class Job:
         else:
             if signal is not None:
                 self.take(check, signal)
+        if began:
+            self.guard.metrics.took(check.name, self.stage, (time.perf_counter_ns() - began) / 1_000)
 
     def remember(self) -> None:
         """Keep what later checks of the conversation need."""
@@ -620,6 +629,7 @@ class Job:
         tally = self.tally
         verdict.decision, verdict.status, verdict.reason = tally.decision, tally.status, tally.reason
         verdict.results = tuple(tally.results)
+        verdict.waited_us = tally.waited_us
         if RANK[tally.decision] >= RANK["escalate"]:
             answers = self.state.config.answers
             answer = tally.message
@@ -1011,6 +1021,10 @@ class RetrievalJob(Job):
         kept: list[int] = []
         tally = self.tally
         person = False
+        for job in (*(each for _, _, each in self.inner), *self.beside.values()):
+            for name, took in job.tally.waited_us.items():
+                # They are asked about all documents at once.
+                tally.waited_us[name] = max(took, tally.waited_us.get(name, 0.0))
         texts, others = verdicts[: len(self.inner)], verdicts[len(self.inner) :]
         beside = dict(zip(self.beside, others, strict=True))
         for (number, document, job), verdict in zip(self.inner, texts, strict=True):
