@@ -48,6 +48,9 @@ _ATTACKS = ("injection.", "classifier.")
 #: Reasons that are about a conversation and not about the text that came last.
 _OF_CONVERSATION = {"length.turns", "length.conversation", "conversation.risk"}
 
+#: Most texts wait for nobody.
+_NOTHING: dict[str, float] = {}
+
 
 class Tally:
     """What the checks of one text have said so far."""
@@ -63,7 +66,13 @@ class Tally:
         self.edits: list[Edit] = []
         self.rescrub = False
         #: Guardrails that wait for others, and how long they took.
-        self.waited_us: dict[str, float] = {}
+        self.waited_us: dict[str, float] = _NOTHING
+
+    def waited(self, guardrail: str, microseconds: float) -> None:
+        """Note how long one took that waits for others."""
+        if self.waited_us is _NOTHING:
+            self.waited_us = {}
+        self.waited_us[guardrail] = microseconds
 
     @property
     def stopped(self) -> bool:
@@ -97,7 +106,7 @@ class Job:
 
     __slots__ = (
         "began", "brought", "call", "claimed", "guard", "plan", "quiet", "size", "stage", "stage_plan", "state",
-        "tally", "timed",
+        "tally",
     )  # fmt: skip
 
     #: Whether all that is checked is there at once, so that it can be told when it comes again.
@@ -119,7 +128,6 @@ class Job:
         memory = None if context.conversation is None else guard._memories.get(context.tenant, context.conversation)
         self.call = Call(stage, text, context, memory)
         self.tally = Tally()
-        self.timed = guard.metrics.is_timed()
         self.size = len(text)
         self.quiet = quiet
         self.brought = source
@@ -234,35 +242,37 @@ class Job:
     def fast(self) -> None:
         """Scan once, and ask every guardrail that does not wait."""
         call, plan = self.call, self.stage_plan
+        is_timed = self.guard.metrics.is_timed()
+        ask = self.ask_timed if is_timed else self.ask_about
         # Length comes before the scan: what is too long is not read.
         for length in plan.before:
-            self.ask(length)
+            ask(length, call)
         if self.tally.stopped:
             return
+        began = time.perf_counter_ns() if is_timed else 0
         try:
             self.look()
         except LimitExceeded:
             self.failed("error", "limit", plan.found, limit=True)
         except Exception:  # noqa: BLE001 -- whatever the scan raises, the text is not checked
             self.failed("error", "scan", plan.found)
+        if is_timed:
+            self.guard.metrics.took("scan", self.stage, (time.perf_counter_ns() - began) / 1_000)
         for check in plan.always:
-            self.ask_about(check, call)
+            ask(check, call)
         # Also where nothing was found: it may stand in what was not read.
         if getattr(call.findings, "incomplete", ()):
             self.failed("error", "limit", plan.found, limit=True)
         if call.findings:
             for check in plan.found:
-                self.ask(check)
+                ask(check, call)
         self.remember()
 
     def look(self) -> None:
         """What the rules find in the text."""
         call = self.call
-        began = time.perf_counter_ns() if self.timed else 0
         call.findings = self.state.scanner.scan(call.text)
         call.hidden = self.stage_plan.hidden(call.text, call.findings) if call.findings else ()
-        if began:
-            self.guard.metrics.took("scan", self.stage, (time.perf_counter_ns() - began) / 1_000)
 
     def read_again(self) -> bool:
         """As `fast`, for a text of an earlier turn.
@@ -347,7 +357,6 @@ class Job:
 
     def ask_about(self, check: Check, call: Call) -> None:
         """Ask it about a call, or a part of one; whatever it raises is an error of the check."""
-        began = time.perf_counter_ns() if self.timed else 0
         try:
             signal = check.run(call)
             if signal is not None and not isinstance(signal, Signal):
@@ -359,8 +368,12 @@ class Job:
         else:
             if signal is not None:
                 self.take(check, signal)
-        if began:
-            self.guard.metrics.took(check.name, self.stage, (time.perf_counter_ns() - began) / 1_000)
+
+    def ask_timed(self, check: Check, call: Call) -> None:
+        """As `ask_about`, measured."""
+        began = time.perf_counter_ns()
+        self.ask_about(check, call)
+        self.guard.metrics.took(check.name, self.stage, (time.perf_counter_ns() - began) / 1_000)
 
     def remember(self) -> None:
         """Keep what later checks of the conversation need."""
@@ -629,7 +642,8 @@ class Job:
         tally = self.tally
         verdict.decision, verdict.status, verdict.reason = tally.decision, tally.status, tally.reason
         verdict.results = tuple(tally.results)
-        verdict.waited_us = tally.waited_us
+        if tally.waited_us:
+            verdict.waited_us = tally.waited_us
         if RANK[tally.decision] >= RANK["escalate"]:
             answers = self.state.config.answers
             answer = tally.message
@@ -1024,7 +1038,7 @@ class RetrievalJob(Job):
         for job in (*(each for _, _, each in self.inner), *self.beside.values()):
             for name, took in job.tally.waited_us.items():
                 # They are asked about all documents at once.
-                tally.waited_us[name] = max(took, tally.waited_us.get(name, 0.0))
+                tally.waited(name, max(took, tally.waited_us.get(name, 0.0)))
         texts, others = verdicts[: len(self.inner)], verdicts[len(self.inner) :]
         beside = dict(zip(self.beside, others, strict=True))
         for (number, document, job), verdict in zip(self.inner, texts, strict=True):

@@ -727,7 +727,7 @@ class Guard:
                 job.take(check, signal)
         finally:
             took = (time.perf_counter_ns() - began) / 1_000
-            job.tally.waited_us[check.name] = took
+            job.tally.waited(check.name, took)
             self.metrics.took(check.name, job.stage, took)
 
 

@@ -258,6 +258,10 @@ class Document(Value):
         return f"Document({len(self.text)} characters)"
 
 
+#: Most texts wait for nobody.
+_NOTHING: Mapping[str, float] = {}
+
+
 @final
 class Verdict:
     """What the guard decided about one text.
@@ -334,7 +338,7 @@ class Verdict:
         self.tool = ""
         self.authorization = authorization
         self.receipt: str | None = None
-        self.waited_us: Mapping[str, float] = {}
+        self.waited_us: Mapping[str, float] = _NOTHING
 
     @property
     def allowed(self) -> bool:
