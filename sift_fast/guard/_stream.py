@@ -278,7 +278,7 @@ class OutputStream:
             self._job.ask_about(check, call)
         found = self._job.state.scanner.scan(window)
         if found.incomplete:
-            self._job.failed("error", "limit", self._gated, limit=True)
+            self._job.failed("error", "limit", self._job.stage_plan.readers, limit=True)
         if not found:
             return 0
         # What ended earlier was judged then, with more of what stands before it; what follows a finding may still
@@ -370,6 +370,9 @@ class OutputStream:
                 if any(isinstance(check, Topics) for check in self._final):
                     # Which topics an answer is about is what the rules find in all of it.
                     job.look()
+                    if getattr(job.call.findings, "incomplete", ()):
+                        readers = (check for check in self._final if check.reads_findings)
+                        job.failed("error", "limit", readers, limit=True)
                 for check in self._final:
                     if not check.slow:
                         job.ask(check)

@@ -49,16 +49,23 @@ _GRACE_S = 1.0
 class _State:
     """What belongs to one configuration and is exchanged whole when it is loaded again."""
 
-    __slots__ = ("actions", "config", "plans", "recorder", "scanner")
+    __slots__ = ("actions", "config", "notifier", "plans", "recorder", "scanner")
 
     def __init__(
-        self, config: GuardConfig, scanner: Scanner, plans: Plans, recorder: Recorder, actions: Actions | None
+        self,
+        config: GuardConfig,
+        scanner: Scanner,
+        plans: Plans,
+        recorder: Recorder,
+        actions: Actions | None,
+        notifier: Notifier | None,
     ) -> None:
         self.config = config
         self.scanner = scanner
         self.plans = plans
         self.recorder = recorder
         self.actions = actions
+        self.notifier = notifier
 
 
 class Guard:
@@ -125,7 +132,6 @@ class Guard:
             config.path(people.file) if people.file else None, keep_s=people.keep_s, most=people.records
         )
         self._returns = Threads("escalations", 1)
-        self._notifier = Notifier(config.escalation) if config.escalation.webhook else None
         self._carries = False
         self._carry()
 
@@ -172,7 +178,7 @@ class Guard:
     @property
     def notifier(self) -> Notifier | None:
         """What sends notifications of records; None without a webhook."""
-        return self._notifier
+        return self._state.notifier
 
     @property
     def desk(self) -> Desk:
@@ -202,12 +208,15 @@ class Guard:
                 if self._path is None:
                     raise ConfigError("this guard was not opened from a file: give it the new configuration")
                 config = GuardConfig.load(self._path)
-            state = self._make(config, self._state)
+            old = self._state
+            state = self._make(config, old)
             if self._own_kernel and not self._remote and self._kernel is not None:
                 # Its policies and keys are a part of what is in force; those that are wrong leave the old ones.
                 self._kernel.reload()
             self._state = state
             self._carry()
+            if old.notifier is not None and old.notifier is not state.notifier:
+                old.notifier.close()
         return config.hash
 
     def close(self) -> None:
@@ -255,10 +264,13 @@ class Guard:
         if actions is None and self._kernel is not None:
             # Otherwise the open sessions stay, and what people granted them.
             actions = Actions(self._kernel, config, remote=self._remote)
+        notifier = None if old is None else old.notifier
+        if notifier is None or not notifier.serves(config.escalation):
+            notifier = Notifier(config.escalation) if config.escalation.webhook else None
         # What is opened comes last: a configuration that is wrong opens nothing.
         sinks = [*self._sinks, *self._opened(config)]
         recorder = Recorder(tuple(sinks), sample_allow=config.events.sample_allow, tenant=config.events.tenant)
-        return _State(config, scanner, plans, recorder, actions)
+        return _State(config, scanner, plans, recorder, actions, notifier)
 
     def _opened(self, config: GuardConfig) -> Iterable[Any]:
         """The file and the ledger of events, those that are open already; what has failed is opened again."""

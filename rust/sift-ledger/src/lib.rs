@@ -19,6 +19,7 @@ pub mod tiles;
 mod entry;
 mod head;
 mod journal;
+mod kept;
 mod recovery;
 mod signal;
 mod signing;

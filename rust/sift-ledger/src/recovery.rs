@@ -1,9 +1,9 @@
 //! Opening what is on disk: the published tree, then the journal beyond it; damage told apart from a crash.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use crate::journal::{self, ALIGNMENT};
+use crate::kept::Kept;
 use crate::keys::{Keyring, PublicKey, Purpose};
 use crate::log::{LogConfig, LogError};
 use crate::merkle::{self, leaf_hash, Hashes};
@@ -47,7 +47,7 @@ pub(crate) struct Recovery<'a> {
 
 pub(crate) struct Recovered {
     pub(crate) tree: Tree,
-    pub(crate) entries: VecDeque<Arc<[u8]>>,
+    pub(crate) entries: VecDeque<Kept>,
     pub(crate) entries_start: u64,
     pub(crate) checkpoint: String,
     pub(crate) published: u64,
@@ -163,7 +163,7 @@ impl Recovery<'_> {
                         "`{name}`: entry {place} does not hash to its leaf"
                     )));
                 }
-                found.entries.push_back(Arc::from(entry));
+                found.entries.push_back(Kept::copy(entry));
             }
         }
         found.entries_start = n * TILE_WIDTH;
@@ -192,9 +192,9 @@ impl Recovery<'_> {
                     record.first.saturating_sub(1)
                 )));
             }
-            for entry in &record.entries {
-                found.tree.append(leaf_hash(entry));
-                found.entries.push_back(Arc::from(*entry));
+            for (entry, leaf) in record.entries.iter().zip(&record.leaves) {
+                found.tree.append(*leaf);
+                found.entries.push_back(Kept::copy(entry));
             }
             let checkpoint = self.verified(record.checkpoint)?;
             let root = merkle::root(&found.tree, end).ok();
@@ -207,7 +207,13 @@ impl Recovery<'_> {
         }
         // A crash spoils the last record alone. The checkpoint must verify, since entries are not ours to trust.
         let size = found.tree.size();
-        for later in (at..bytes.len()).step_by(ALIGNMENT).skip(1) {
+        for later in (at..bytes.len()).step_by(ALIGNMENT) {
+            if journal::end_of_foreign(number, &bytes, later).is_some_and(|end| end > size) {
+                return Err(damaged(&format!(
+                    "`{name}` was written by another version and holds entries that are not in tiles yet: open and \
+                     close the ledger once with that version"
+                )));
+            }
             let Some(record) = journal::decode(number, &bytes, later) else { continue };
             if self.verified(record.checkpoint).is_ok_and(|checkpoint| checkpoint.size > size) {
                 return Err(damaged(&format!(

@@ -14,6 +14,9 @@ pub const TILE_WIDTH: u64 = 256;
 /// Longest entry, in bytes: its length has 16 bits in a bundle.
 pub const MAX_ENTRY: usize = 65_535;
 
+/// Bytes of an entry's length in a bundle.
+pub(crate) const LENGTH: usize = size_of::<u16>();
+
 /// Longest proof file that is read, in bytes.
 pub const MAX_PROOF_FILE: usize = 256 << 10;
 
@@ -85,7 +88,7 @@ where
 
 /// How many bytes a bundle of these entries has.
 pub(crate) fn bundle_length<'a>(entries: impl Iterator<Item = &'a [u8]>) -> usize {
-    entries.map(|entry| entry.len() + 2).sum()
+    entries.map(|entry| entry.len() + LENGTH).sum()
 }
 
 /// As [`bundle`], behind what is there; `None` leaves a part of it.
@@ -109,7 +112,7 @@ pub fn parse_bundle(bytes: &[u8], width: u64) -> Result<Vec<&[u8]>, TileError> {
     let mut entries = Vec::new();
     let mut rest = bytes;
     while !rest.is_empty() {
-        let (length, more) = rest.split_first_chunk::<2>().ok_or_else(wrong)?;
+        let (length, more) = rest.split_first_chunk::<LENGTH>().ok_or_else(wrong)?;
         let length = usize::from(u16::from_be_bytes(*length));
         let (entry, more) = more.split_at_checked(length).ok_or_else(wrong)?;
         entries.push(entry);

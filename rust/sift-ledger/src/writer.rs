@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex};
 
 use crate::head::{Head, HEAD};
 use crate::journal;
-use crate::keys::is_note_name;
+use crate::kept::Kept;
+use crate::keys::{is_note_name, Keyring, PublicKey, Purpose};
 use crate::log::{lock, Commit, LogConfig, LogError};
 use crate::merkle::{self, leaf_hash, Hash, Hashes};
-use crate::note::Checkpoint;
+use crate::note::{verify_checkpoint, Checkpoint};
 use crate::recovery::{verification_keys, Recovery};
 use crate::storage::{File, Storage};
 use crate::tiles::{self, parse_bundle, parse_tile, path, Kind, TlogProof, MAX_ENTRY, TILE_WIDTH};
@@ -35,7 +36,7 @@ pub(crate) struct Segment {
 struct State {
     tree: Tree,
     // Entries from `entries_start`, a multiple of 256.
-    entries: VecDeque<Arc<[u8]>>,
+    entries: VecDeque<Kept>,
     entries_start: u64,
     durable: Commit,
     published: u64,
@@ -49,8 +50,6 @@ struct Journal {
     file: Box<dyn File>,
     segment: u64,
     offset: u64,
-    // The record, made in the same memory each time.
-    buffer: Vec<u8>,
     head: Head,
 }
 
@@ -97,20 +96,29 @@ impl Core {
         let keys = verification_keys(&config)?;
         let mut recovered =
             Recovery { storage: &*storage, origin: &config.origin, keys: &keys }.run()?;
-        let mut signers = vec![&config.key];
-        signers.extend(&config.retiring);
         let size = recovered.tree.size();
-        if size == 0 || config.retiring.is_some() {
+        // A key takes over once: at a later start the last key is only known, and signs nothing beyond its size.
+        let retiring = config.retiring.as_ref().filter(|_| {
+            let own = PublicKey::new("this log's key", Purpose::Log, &config.key.public());
+            let mut ring = Keyring::new();
+            let ready = own.and_then(|own| ring.add(own.named(&config.origin)));
+            ready.is_err() || verify_checkpoint(&recovered.checkpoint, None, &ring, 0).is_err()
+        });
+        if size == 0 || retiring.is_some() {
             let root =
                 merkle::root(&recovered.tree, size).map_err(|_| damaged("its tree has holes"))?;
             let checkpoint = Checkpoint { origin: config.origin.clone(), size, root };
+            let signers: Vec<_> = std::iter::once(&config.key).chain(retiring).collect();
             recovered.checkpoint = checkpoint.sign(&signers);
         }
         let stop = |error: std::io::Error| LogError::Stopped(error.to_string());
-        if config.retiring.is_some() {
+        if retiring.is_some() {
             let path = format!("handover/{size}");
             storage.replace(&path, recovered.checkpoint.as_bytes()).map_err(stop)?;
-            storage.replace(CHECKPOINT, recovered.checkpoint.as_bytes()).map_err(stop)?;
+            // Where tiles are missing it is published with them.
+            if recovered.published == size {
+                storage.replace(CHECKPOINT, recovered.checkpoint.as_bytes()).map_err(stop)?;
+            }
         }
         let written_by: Vec<_> =
             std::iter::once(&config.key).chain(config.retiring.as_ref()).collect();
@@ -139,13 +147,7 @@ impl Core {
                 next_segment: number + 1,
                 stopped: None,
             }),
-            journal: Mutex::new(Journal {
-                file,
-                segment: number,
-                offset: 0,
-                buffer: Vec::new(),
-                head,
-            }),
+            journal: Mutex::new(Journal { file, segment: number, offset: 0, head }),
             publishing: Mutex::new(()),
         };
         core.publish()?;
@@ -171,20 +173,22 @@ impl Core {
     /// # Errors
     /// [`LogError::Stopped`]: whether the entries are in the log is known when it is opened again.
     /// [`LogError::TooLong`] when they are too many for a segment: nothing was written.
-    pub fn commit(&self, entries: &[Arc<[u8]>]) -> Result<Commit, LogError> {
-        self.commit_hashed(entries, entries.iter().map(|entry| leaf_hash(entry)))
+    pub fn commit<E: AsRef<[u8]>>(&self, entries: &[E]) -> Result<Commit, LogError> {
+        let entries: Vec<&[u8]> = entries.iter().map(AsRef::as_ref).collect();
+        let leaves: Vec<Hash> = entries.iter().map(|entry| leaf_hash(entry)).collect();
+        self.commit_hashed(&entries, &leaves)
     }
 
     /// As [`Core::commit`], for entries whose leaf hashes are known.
     pub(crate) fn commit_hashed(
         &self,
-        entries: &[Arc<[u8]>],
-        leaves: impl Iterator<Item = Hash>,
+        entries: &[&[u8]],
+        leaves: &[Hash],
     ) -> Result<Commit, LogError> {
         if entries.iter().any(|entry| entry.len() > MAX_ENTRY) {
             return Err(LogError::TooLong);
         }
-        let bytes: usize = entries.iter().map(|entry| entry.len() + 2).sum();
+        let bytes = tiles::bundle_length(entries.iter().copied());
         if (bytes + journal::OVERHEAD) as u64 > self.config.segment_bytes {
             return Err(LogError::TooLong);
         }
@@ -198,7 +202,7 @@ impl Core {
             }
             let first = state.tree.size();
             for leaf in leaves {
-                state.tree.append(leaf);
+                state.tree.append(*leaf);
             }
             let size = state.tree.size();
             let root = merkle::root(&state.tree, size);
@@ -206,25 +210,23 @@ impl Core {
         };
         let checkpoint = Checkpoint { origin: self.config.origin.clone(), size, root };
         let note: Arc<str> = Arc::from(checkpoint.sign(&[&self.config.key]));
-        let slices = || entries.iter().map(|entry| &**entry);
-        let encode = |journal: &mut Journal| {
-            journal::encode(&mut journal.buffer, journal.segment, first, slices(), &note)
-        };
-        let mut record = encode(&mut journal).ok_or(LogError::TooLong)?;
-        if journal.offset + record.len() as u64 > self.config.segment_bytes {
+        let encode = |segment| journal::encode(segment, first, entries, leaves, &note);
+        let mut record = encode(journal.segment).ok_or(LogError::TooLong)?;
+        let length = record.bytes().len() as u64;
+        if journal.offset + length > self.config.segment_bytes {
             self.roll(&mut journal)?;
-            record = encode(&mut journal).ok_or(LogError::TooLong)?;
+            record = encode(journal.segment).ok_or(LogError::TooLong)?;
         }
-        let length = record.len() as u64;
         journal
             .file
-            .write_durably(journal.offset, journal.buffer.get(record).unwrap_or_default())
+            .write_durably(journal.offset, record.bytes())
             .map_err(|error| self.stop(&error))?;
         journal.offset += length;
         journal.head.note(size).map_err(|error| self.stop(&error))?;
+        let (buffer, places) = record.into_places(entries.iter().map(|entry| entry.len()));
         let mut state = lock(&self.state);
         Core::check(&state)?;
-        state.entries.extend(entries.iter().cloned());
+        state.entries.extend(Kept::all(buffer, places));
         state.durable = Commit { first, tree_size: size, checkpoint: note };
         if let Some(segment) = state.segments.back_mut() {
             segment.end = size;
@@ -433,7 +435,8 @@ impl Core {
             }
             if let Some(place) = index.checked_sub(state.entries_start) {
                 let entry = usize::try_from(place).ok().and_then(|place| state.entries.get(place));
-                return entry.cloned().ok_or_else(|| damaged("an entry in memory is gone"));
+                let entry = entry.ok_or_else(|| damaged("an entry in memory is gone"))?;
+                return Ok(Arc::from(entry.bytes()));
             }
         }
         let bytes =
@@ -486,14 +489,14 @@ pub(crate) fn place(size: u64, level: u8) -> (u64, u64) {
 /// every commit waiting for some 8 ms.
 enum Contents {
     Hashes(Vec<u8>),
-    Entries(Vec<Arc<[u8]>>),
+    Entries(Vec<Kept>),
 }
 
 impl Contents {
     fn bytes(self) -> Option<Vec<u8>> {
         match self {
             Contents::Hashes(bytes) => Some(bytes),
-            Contents::Entries(entries) => tiles::bundle(entries.iter().map(|entry| &**entry)),
+            Contents::Entries(entries) => tiles::bundle(entries.iter().map(Kept::bytes)),
         }
     }
 }

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from sift_fast._json import once
 from sift_fast.errors import LimitExceeded
+from sift_fast.guard._json import digits_of
 from sift_fast.guard.verdict import REMOVED, Verdict, is_id
 
 if TYPE_CHECKING:
@@ -218,7 +219,7 @@ def count(body: Any) -> None:
             waiting += item.values()
         elif isinstance(item, list):
             waiting += item
-        elif isinstance(item, str) and len(item) > _SHORT:
+        elif (isinstance(item, str) and len(item) > _SHORT) or digits_of(item) is not None:
             count += 1
     if count > _MOST_STRINGS:
         raise LimitExceeded(f"a request or an answer has more than {_MOST_STRINGS} texts")
@@ -229,13 +230,18 @@ Reader = Callable[[str, str], Awaitable[str]]
 
 
 async def walk(value: Any, read: Reader, key: str = "") -> Any:
-    """Containers with every string read, but for names of the protocol and bytes.
+    """Containers with every string read, but for names of the protocol and bytes, and every number that may be
+    somebody's; one that may not stand there is 0.
 
     Args:
         value: containers as JSON has.
         read: reads one, and says what may stand in its place.
         key: under which it stood.
     """
+    digits = digits_of(value)
+    if digits is not None:
+        await asyncio.sleep(0)
+        return value if await read(digits, key) == digits else 0
     if isinstance(value, str):
         if is_name(key, value):
             return value
@@ -562,8 +568,9 @@ async def _result(guard: Guard, tool: str, content: Any, context: RequestContext
 
 
 def scrub(guard: Guard, value: Any, context: RequestContext, *, stage: Stage = "output", key: str = "") -> Any:
-    """Containers with secrets and personal data taken out of their strings, but for names of the protocol. Nothing is
-    decided: it is for what stands beside the texts, and for what was decided before.
+    """Containers with secrets and personal data taken out of their strings, but for names of the protocol, and with 0
+    for numbers that are some. Nothing is decided: it is for what stands beside the texts, and for what was decided
+    before.
 
     Args:
         guard: its scanner reads.
@@ -574,6 +581,9 @@ def scrub(guard: Guard, value: Any, context: RequestContext, *, stage: Stage = "
     """
     if isinstance(value, str):
         return value if is_name(key, value) else guard.rescrub(value, context, stage=stage)
+    digits = digits_of(value)
+    if digits is not None:
+        return value if guard.rescrub(digits, context, stage=stage) == digits else 0
     if isinstance(value, Mapping):
         out: dict[str, Any] = {}
         for name, inner in value.items():
