@@ -83,6 +83,7 @@ def check(path: str) -> int:
     from sift_fast.guard._plan import Plans, Stuff
     from sift_fast.guard._rules import make_scanner
     from sift_fast.guard._slow import make_slow
+    from sift_fast.guard.attacks import state_of
     from sift_fast.guard.config import GuardConfig
     from sift_fast.guard.notify import Notifier
 
@@ -100,18 +101,17 @@ def check(path: str) -> int:
     lacking = plans.lacking()
     click.echo(f"{path}: policy `{loaded.policy_id}`, mode {loaded.mode}, hash {loaded.hash[:12]}")
     for name, table in loaded.guardrails.items():
-        state = (
-            "off"
-            if not table.enabled
-            else "idle"
-            if name in lacking
-            else "watches"
-            if "monitor" in {table.mode, loaded.mode}
-            else "enforces"
-        )
+        state = "idle" if table.enabled and name in lacking else state_of(table, loaded)
         click.echo(f"  {name:16} {state:9} {table.on_violation:9} at {', '.join(table.stages)}")
         if name in lacking:
             click.echo(f"  {'':16} finds nothing: it needs {lacking[name]}")
+    for number, override in enumerate(loaded.override, 1):
+        mine = loaded.guardrails_for(override.tenant or "", override.role or "")
+        who = ", ".join(
+            f"{key} {value}" for key, value in (("tenant", override.tenant), ("role", override.role)) if value
+        )
+        said = ", ".join(f"{name} {state_of(mine[name], loaded)}" for name in override.guardrails)
+        click.echo(f"  override {number:<7} {who or 'everybody'}: {said}")
     place = loaded.kernel.folder or loaded.kernel.socket
     click.echo(f"  {'kernel':16} {'asked' if place else 'none':9} {place or ''}".rstrip())
     kept = [name for name in (loaded.events.file, loaded.events.ledger) if name]

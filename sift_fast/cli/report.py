@@ -30,10 +30,13 @@ def report(path: str, as_json: bool) -> int:
             click.echo(
                 f"{title:10} " + ", ".join(f"{printable(name)} {count}" for name, count in summary[title].items())
             )
+    if summary["dropped"]:
+        click.echo(f"{'dropped':10} {summary['dropped']} documents")
     for name, counts in summary["guardrails"].items():
         click.echo(
             f"  {printable(name):16} " + ", ".join(f"{printable(what)} {count}" for what, count in counts.items())
         )
-    for stage, row in summary["latency_us"].items():
-        click.echo(f"  {printable(stage):16} " + ", ".join(f"{name} {value:g} us" for name, value in row.items()))
+    for title in ("latency_us", "waited_us"):
+        for stage, row in summary[title].items():
+            click.echo(f"  {printable(stage):16} " + ", ".join(f"{name} {value:g} us" for name, value in row.items()))
     return CLEAN

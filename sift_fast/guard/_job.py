@@ -50,11 +50,14 @@ _ATTACKS = ("injection.", "classifier.")
 #: Reasons that are about a conversation and not about the text that came last.
 _OF_CONVERSATION = {"length.turns", "length.conversation", "conversation.risk"}
 
+#: Most texts wait for nobody.
+_NOTHING: dict[str, float] = {}
+
 
 class Tally:
     """What the checks of one text have said so far."""
 
-    __slots__ = ("decision", "edits", "message", "reason", "rescrub", "results", "status")
+    __slots__ = ("decision", "edits", "message", "reason", "rescrub", "results", "status", "waited_us")
 
     def __init__(self) -> None:
         self.decision: Decision = "allow"
@@ -64,6 +67,14 @@ class Tally:
         self.results: list[Result] = []
         self.edits: list[Edit] = []
         self.rescrub = False
+        #: Guardrails that wait for others, and how long they took.
+        self.waited_us: dict[str, float] = _NOTHING
+
+    def waited(self, guardrail: str, microseconds: float) -> None:
+        """Note how long one took that waits for others."""
+        if self.waited_us is _NOTHING:
+            self.waited_us = {}
+        self.waited_us[guardrail] = microseconds
 
     @property
     def stopped(self) -> bool:
@@ -240,25 +251,30 @@ class Job:
         call, plan = self.call, self.stage_plan
         if call.memory is None:
             self.alone()
+        is_timed = self.guard.metrics.is_timed()
+        ask = self.ask_timed if is_timed else self.ask_about
         # Length comes before the scan: what is too long is not read.
         for length in plan.before:
-            self.ask(length)
+            ask(length, call)
         if self.tally.stopped:
             return
+        began = time.perf_counter_ns() if is_timed else 0
         try:
             self.look()
         except LimitExceeded:
             self.failed("error", "limit", plan.readers, limit=True)
         except Exception:  # noqa: BLE001 -- whatever the scan raises, the text is not checked
             self.failed("error", "scan", plan.readers)
+        if is_timed:
+            self.guard.metrics.took("scan", self.stage, (time.perf_counter_ns() - began) / 1_000)
         for check in plan.always:
-            self.ask_about(check, call)
+            ask(check, call)
         # Also where nothing was found: it may stand in what was not read.
         if getattr(call.findings, "incomplete", ()):
             self.failed("error", "limit", plan.readers, limit=True)
         if call.findings:
             for check in plan.found:
-                self.ask(check)
+                ask(check, call)
         self.remember()
 
     def alone(self) -> None:
@@ -371,6 +387,12 @@ class Job:
         else:
             if signal is not None:
                 self.take(check, signal)
+
+    def ask_timed(self, check: Check, call: Call) -> None:
+        """As `ask_about`, measured."""
+        began = time.perf_counter_ns()
+        self.ask_about(check, call)
+        self.guard.metrics.took(check.name, self.stage, (time.perf_counter_ns() - began) / 1_000)
 
     def remember(self) -> None:
         """Keep what later checks of the conversation need."""
@@ -641,6 +663,8 @@ class Job:
         tally = self.tally
         verdict.decision, verdict.status, verdict.reason = tally.decision, tally.status, tally.reason
         verdict.results = tuple(tally.results)
+        if tally.waited_us:
+            verdict.waited_us = tally.waited_us
         if RANK[tally.decision] >= RANK["escalate"]:
             answers = self.state.config.answers
             answer = tally.message
@@ -1128,6 +1152,9 @@ class RetrievalJob(Job):
         tally = self.tally
         for result in verdict.results:
             self.guard.metrics.result(*result[:1], self.stage, result.decision, result.enforced, result.status)
+        for name, took in verdict.waited_us.items():
+            # They are asked about all documents at once.
+            tally.waited(name, max(took, tally.waited_us.get(name, 0.0)))
         tally.results += verdict.results
         tally.status = worse(tally.status, verdict.status)
         if RANK[verdict.decision] > RANK["allow"]:

@@ -12,11 +12,15 @@ if TYPE_CHECKING:
     from sift_fast._core import _PromptRuns
     from sift_fast.guard.config import PromptLeakConfig
 
-__all__ = ["PromptLeak", "SpelledStream"]
+__all__ = ["PromptLeak", "SpelledStream", "ends_with_letters"]
 
 #: Marks as bytes, and the least letters of a canary that is looked for without them.
 _APART = bytes(code for code in range(128) if not chr(code).isalnum())
 _LEAST_LETTERS = 8
+#: Letters of a canary that may be shown before it is seen that they begin one.
+_LEAST_HELD = 3
+#: Characters that are held back for letters of a canary that stand apart.
+_MOST_APART = 1_024
 
 
 class Spelled:
@@ -41,17 +45,39 @@ class Spelled:
 
 
 class SpelledStream:
-    """The same in a text that comes in pieces: the piece that completes a canary is not given out."""
+    """The same in a text that comes in pieces: what may be the beginning of a canary is held back."""
 
     def __init__(self, spelled: Spelled) -> None:
         self._spelled = spelled
         self._tail = b""
 
-    def feed(self, piece: str) -> bool:
-        """Take a piece; whether it completes one."""
+    def feed(self, piece: str) -> tuple[bool, int]:
+        """Take a piece; whether it completes one, and how many letters at its end may begin one."""
         letters = self._tail + _letters(piece)
         self._tail = letters[1 - self._spelled.longest :]
-        return self._spelled.within(letters)
+        return self._spelled.within(letters), max(self._begun(wanted) for wanted in self._spelled.wanted)
+
+    def _begun(self, wanted: bytes) -> int:
+        tail = self._tail[1 - len(wanted) :]
+        at = tail.find(wanted[:_LEAST_HELD])
+        while at >= 0 and not wanted.startswith(tail[at:]):
+            at = tail.find(wanted[:_LEAST_HELD], at + 1)
+        return len(tail) - at if at >= 0 else 0
+
+
+def ends_with_letters(text: str, letters: int) -> int:
+    """How many characters at the end of a text hold so many letters and digits, in UTF-8; none where they stand so far
+    apart that nobody reads them as a word.
+
+    Args:
+        text: what may be held back.
+        letters: how many bytes of them.
+    """
+    for held, one in enumerate(reversed(text[-_MOST_APART:]), 1):
+        letters -= len(_letters(one))
+        if letters <= 0:
+            return held
+    return 0 if len(text) > _MOST_APART else len(text)
 
 
 def _letters(text: str) -> bytes:

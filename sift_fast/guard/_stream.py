@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from sift_fast.guard._checks import Call, Check, Topics
 from sift_fast.guard._job import StreamJob
-from sift_fast.guard._prompt import PromptLeak, SpelledStream
+from sift_fast.guard._prompt import PromptLeak, SpelledStream, ends_with_letters
 from sift_fast.guard.verdict import RANK, Signal, Verdict
 
 if TYPE_CHECKING:
@@ -248,7 +248,9 @@ class OutputStream:
         return "" if self._whole else self._shown(ready)
 
     def _leaks(self, text: str, *, last: bool) -> int:
-        """Look for the system prompt; returns how many characters at the end may complete a run of its words."""
+        """Look for the system prompt; returns how many characters at the end may go on as a run of its words, or as a
+        canary letter by letter.
+        """
         hold = 0
         for check, prompt in self._prompts:
             leaked, wait = prompt.feed(text, last=last)
@@ -256,8 +258,11 @@ class OutputStream:
             if leaked:
                 self._job.take(check, Signal("prompt_leak.words"))
         for check, letters in self._spelled:
-            if letters.feed(text):
+            leaked, begun = letters.feed(text)
+            if leaked:
                 self._job.take(check, Signal("prompt_leak.canary"))
+            if begun and not last:
+                hold = max(hold, ends_with_letters(self._waiting + text, begun))
         return hold
 
     def _edited(self) -> None:

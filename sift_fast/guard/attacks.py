@@ -10,15 +10,15 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sift_fast import _core
-from sift_fast.guard.config import PromptLeakConfig, read_text
-from sift_fast.guard.verdict import RANK, RequestContext
+from sift_fast.guard.config import AclConfig, PromptLeakConfig, ToolsConfig, read_text
+from sift_fast.guard.verdict import RANK, STAGES, RequestContext
 
 if TYPE_CHECKING:
-    from sift_fast.guard.config import GuardConfig
+    from sift_fast.guard.config import GuardConfig, GuardrailConfig
     from sift_fast.guard.guard import Guard
     from sift_fast.guard.verdict import Verdict
 
-__all__ = ["LAYERS", "REMEDIES", "RISKS", "Played", "assess", "play"]
+__all__ = ["INCIDENT", "LAYERS", "REMEDIES", "RISKS", "Played", "assess", "play", "role_of", "state_of"]
 
 #: Risks of the OWASP Top 10 for LLM applications (2025) that a guard meets at run time.
 RISKS = {
@@ -32,14 +32,20 @@ RISKS = {
     "LLM10": "unbounded consumption",
 }
 
-#: The five layers, and the kinds of guardrails that make them.
-LAYERS = {
-    "input": ("secrets", "pii", "injection", "length", "words", "classifier"),
-    "retrieval and tools": ("acl", "tools", "provenance"),
-    "conversation": ("conversation", "topics"),
-    "output": ("leak", "links", "prompt_leak", "grounding", "schema", "code"),
-    "escalation": (),
+#: The five layers, the kinds of guardrails that make them, and the stages at which they do.
+LAYERS: dict[str, tuple[tuple[str, ...], frozenset[str]]] = {
+    "input": (("secrets", "pii", "injection", "length", "words", "classifier"), frozenset({"input"})),
+    "retrieval and tools": (
+        ("acl", "tools", "provenance"),
+        frozenset({"retrieval", "tool_input", "tool_output"}),
+    ),
+    "conversation": (("conversation", "topics"), frozenset({"input", "output"})),
+    "output": (("leak", "links", "prompt_leak", "grounding", "schema", "code"), frozenset({"output"})),
+    "escalation": ((), frozenset()),
 }
+
+#: What a case is of that is played like an attack and belongs to no risk alone.
+INCIDENT = "incident"
 
 _RISK_KINDS = {
     "LLM01": ("injection", "conversation", "classifier"),
@@ -82,21 +88,66 @@ class Played(NamedTuple):
     title: str = ""
 
 
-def play(guard: Guard, *, seed: int = 7) -> Iterator[Played]:
+def role_of(config: GuardConfig) -> str:
+    """The role for which attacks are played where none is named: `support`, or the first that a tool names."""
+    roles = [role for tool in config.tools.values() for role in tool.roles]
+    return "support" if "support" in roles or not roles else roles[0]
+
+
+def play(
+    guard: Guard, *, seed: int = 7, tenant: str = "acme", role: str = "", incidents: bool = False
+) -> Iterator[Played]:
     """Play every attack and every twin, each in a conversation of its own.
 
     Args:
         guard: decides.
         seed: for the made-up secrets.
+        tenant: of the caller for whom they are played: the overrides of its tenant and role apply.
+        role: of the caller; empty for that of `role_of`.
+        incidents: whether the incidents are played instead, each more than one step: their risk is `INCIDENT`.
     """
-    values = _values(guard.config, seed)
-    for risk, cases in _cases().items():
+    role = role or role_of(guard.config)
+    scene = _Scene(guard, _values(guard.config, seed), tenant, role)
+    for risk, cases in _cases("incidents.toml" if incidents else "attacks.toml").items():
         for number, case in enumerate(cases, 1):
             name = f"{risk}-{number:02}"
-            stopped, reason = _attack(guard, case, values, name)
-            passed, why = _benign(guard, case, values, name)
+            stopped, reason = _attack(scene, case, name)
+            passed, why = _benign(scene, case, name)
             said = case["attack" if passed is not False else "benign"]
             yield Played(name, risk, stopped, passed, reason if passed is not False else f"twin: {why}", _title(said))
+
+
+class _Scene:
+    """Before whom the cases are played, and as whom."""
+
+    def __init__(self, guard: Guard, values: dict[str, str | None], tenant: str, role: str) -> None:
+        self.guard, self.values, self.tenant, self.role = guard, values, tenant, role
+        tables = guard.config.guardrails_for(tenant, role).values()
+        lists = [table for table in tables if isinstance(table, AclConfig) and table.enabled]
+        self._acl = lists[0] if lists else AclConfig(kind="acl")
+        self._user = "ann" if self._acl.users_key else None
+
+    def caller(self, conversation: str, **more: Any) -> RequestContext:
+        """Who asks."""
+        return RequestContext(
+            **{"tenant": self.tenant, "role": self.role, "user": self._user, "conversation": conversation, **more}
+        )
+
+    def metadata(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Whose a document is, in the words of the configuration. In the cases the caller's tenant is `acme`."""
+        acl = self._acl
+        out: dict[str, Any] = {acl.roles_key: self.role, acl.users_key: self._user}
+        out.pop("", None)
+        for key, value in given.items():
+            out[acl.tenant_key if key == "tenant" else key] = self._mine(value)
+        return out
+
+    def _mine(self, value: Any) -> Any:
+        if isinstance(value, list):
+            return [self._mine(item) for item in value]
+        if not isinstance(value, str):
+            return value
+        return value.replace("acme", self.tenant)
 
 
 def _title(steps: list[list[Any]]) -> str:
@@ -106,10 +157,10 @@ def _title(steps: list[list[Any]]) -> str:
     return line if len(line) <= _MOST_TITLE else f"{line[: _MOST_TITLE - 3]}..."
 
 
-def _cases() -> dict[str, list[dict[str, Any]]]:
+def _cases(name: str = "attacks.toml") -> dict[str, list[dict[str, Any]]]:
     import tomllib
 
-    path = os.path.join(os.path.dirname(__file__), "data", "attacks.toml")
+    path = os.path.join(os.path.dirname(__file__), "data", name)
     return tomllib.loads(read_text(path))
 
 
@@ -149,10 +200,10 @@ def _fill(value: Any, values: dict[str, str | None]) -> Any:
     return value
 
 
-def _attack(guard: Guard, case: dict[str, Any], values: dict[str, str | None], name: str) -> tuple[bool | None, str]:
+def _attack(scene: _Scene, case: dict[str, Any], name: str) -> tuple[bool | None, str]:
     try:
-        verdicts = list(_steps(guard, case["attack"], values, f"attack-{name}", strict=False))
-        target = _fill(case["target"], values) if "target" in case else None
+        verdicts = list(_steps(scene, case["attack"], f"attack-{name}", strict=False))
+        target = _fill(case["target"], scene.values) if "target" in case else None
     except _Missing:
         # Nothing is protected that is not there; but nobody has looked either.
         return False, "nothing of the kind is configured"
@@ -166,9 +217,9 @@ def _attack(guard: Guard, case: dict[str, Any], values: dict[str, str | None], n
     return any(RANK[verdict.decision] >= RANK["redact"] for verdict in verdicts), verdicts[-1].reason
 
 
-def _benign(guard: Guard, case: dict[str, Any], values: dict[str, str | None], name: str) -> tuple[bool | None, str]:
+def _benign(scene: _Scene, case: dict[str, Any], name: str) -> tuple[bool | None, str]:
     try:
-        for verdict in _steps(guard, case["benign"], values, f"benign-{name}", strict=True):
+        for verdict in _steps(scene, case["benign"], f"benign-{name}", strict=True):
             if not verdict.allowed or verdict.dropped:
                 return False, verdict.reason
     except _Missing:
@@ -176,19 +227,17 @@ def _benign(guard: Guard, case: dict[str, Any], values: dict[str, str | None], n
     return True, "ok"
 
 
-def _steps(
-    guard: Guard, steps: list[list[Any]], values: dict[str, str | None], conversation: str, *, strict: bool
-) -> Iterator[Verdict]:
+def _steps(scene: _Scene, steps: list[list[Any]], conversation: str, *, strict: bool) -> Iterator[Verdict]:
+    guard = scene.guard
     for kind, *rest in steps:
-        given = [_fill(item, values) for item in rest]
-        context = RequestContext(tenant="acme", role="support", conversation=conversation)
+        given = [_fill(item, scene.values) for item in rest]
+        context = scene.caller(conversation)
         if kind == "input":
             yield guard.check_input_sync(given[0], context)
         elif kind == "output":
             yield guard.check_output_sync(given[0], context)
         elif kind == "doc":
-            own = {"tenant": "acme"}
-            metadata = given[1] if len(given) == 2 else own
+            metadata = scene.metadata(given[1] if len(given) == 2 else {"tenant": "acme"})
             yield guard.check_retrieval_sync([{"text": given[0], "metadata": metadata}], context)
         else:
             if strict and guard.config.tools.get(given[0]) is None and _lists_tools(guard):
@@ -196,8 +245,7 @@ def _steps(
             if kind == "result":
                 yield guard.check_tool_output_sync(given[0], given[1], context)
             else:
-                asked = {"role": "support", **(given[2] if len(given) > 2 else {})}
-                who = RequestContext(tenant="acme", conversation=conversation, **asked)
+                who = scene.caller(conversation, **(given[2] if len(given) > 2 else {}))
                 yield guard.check_tool_input_sync(given[0], given[1], who)
 
 
@@ -205,8 +253,26 @@ def _lists_tools(guard: Guard) -> bool:
     return any(table.kind == "tools" and table.enabled for table in guard.config.guardrails.values())
 
 
+def state_of(table: GuardrailConfig, config: GuardConfig) -> str:
+    """What a guardrail does by its settings: `enforces`, `watches`, or `off`."""
+    if not table.enabled or not _has_work(table, config):
+        return "off"
+    acts = table.on_violation not in {"flag", "monitor"} or table.block_at is not None or table.escalate_at is not None
+    return "enforces" if acts and "monitor" not in {table.mode, config.mode} else "watches"
+
+
+def _has_work(table: GuardrailConfig, config: GuardConfig) -> bool:
+    """Whether a guardrail has been told what it needs to know."""
+    if isinstance(table, PromptLeakConfig):
+        return bool(table.canaries or table.prompt or table.prompt_file)
+    return not isinstance(table, ToolsConfig) or table.unlisted == "deny" or bool(config.tools)
+
+
 def assess(config: GuardConfig) -> dict[str, dict[str, str]]:
-    """Which layers and risks a configuration covers: `enforces`, `watches` or `missing`.
+    """Which layers and risks a configuration covers: `enforces`, `in part`, `watches` or `missing`.
+
+    A risk is enforced against where the attacks of `play` are stopped, more than half of them for every caller whom the
+    configuration makes a difference for; else it is so in part.
 
     Args:
         config: the configuration.
@@ -214,21 +280,18 @@ def assess(config: GuardConfig) -> dict[str, dict[str, str]]:
     Returns:
         `layers` and `risks`, each a name and a word.
     """
-    states: dict[str, str] = {}
-    for table in config.guardrails.values():
-        if not table.enabled:
-            continue
-        watches = "monitor" in {table.mode, config.mode, table.on_violation} or (
-            table.on_violation == "flag" and table.block_at is None and table.escalate_at is None
-        )
-        if states.get(table.kind) != "enforces":
-            states[table.kind] = "watches" if watches else "enforces"
+    callers = _callers(config)
+    tables = [config.guardrails_for(*caller) for caller in callers]
 
-    def of(kinds: tuple[str, ...]) -> str:
-        found = {states[kind] for kind in kinds if kind in states}
-        return "enforces" if "enforces" in found else "watches" if found else "missing"
+    def of(kinds: tuple[str, ...], stages: frozenset[str]) -> str:
+        found = []
+        for each in tables:
+            mine = [table for table in each.values() if table.kind in kinds and stages & set(table.stages)]
+            states = {state_of(table, config) for table in mine}
+            found.append(next((state for state in ("enforces", "watches") if state in states), "missing"))
+        return found[0] if len(set(found)) == 1 else "in part"
 
-    layers = {name: of(kinds) for name, kinds in LAYERS.items() if kinds}
+    layers = {name: of(*where) for name, where in LAYERS.items() if where[0]}
     to_person = any(
         table.enabled and (table.on_violation == "escalate" or table.escalate_at is not None)
         for table in config.guardrails.values()
@@ -236,4 +299,39 @@ def assess(config: GuardConfig) -> dict[str, dict[str, str]]:
     kept = config.escalation.file is not None
     reached = to_person or config.escalation.on_block
     layers["escalation"] = "enforces" if reached and kept else "watches" if reached else "missing"
-    return {"layers": layers, "risks": {risk: of(kinds) for risk, kinds in _RISK_KINDS.items()}}
+    everywhere = frozenset(STAGES)
+    risks = {risk: of(kinds, everywhere) for risk, kinds in _RISK_KINDS.items()}
+    if any(state in {"enforces", "in part"} for state in risks.values()):
+        least = _least_stopped(config, callers)
+        for risk, state in risks.items():
+            if state == "enforces" and least[risk] <= 0.5:
+                risks[risk] = "in part"
+    return {"layers": layers, "risks": risks}
+
+
+def _callers(config: GuardConfig) -> list[tuple[str, str]]:
+    """Tenants and roles for whom the configuration is another."""
+    role = role_of(config)
+    found = [("acme", role), *((each.tenant or "acme", each.role or role) for each in config.override)]
+    return list(dict.fromkeys(found))
+
+
+def _least_stopped(config: GuardConfig, callers: list[tuple[str, str]]) -> dict[str, float]:
+    """Of the attacks of each risk, what part is stopped for the caller for whom fewest are."""
+    from sift_fast.guard.escalation import Desk
+    from sift_fast.guard.guard import Guard
+
+    guard = Guard(config.offline(), desk=Desk(None))
+    least: dict[str, float] = {}
+    played: dict[str, dict[str, float]] = {}
+    for tenant, role in callers:
+        # Most overrides are alike but for whom they are.
+        alike = repr(sorted(config.guardrails_for(tenant, role).items()))
+        if alike not in played:
+            stopped: dict[str, list[bool]] = {}
+            for one in play(guard, tenant=tenant, role=role):
+                stopped.setdefault(one.risk, []).append(one.stopped is True)
+            played[alike] = {risk: sum(each) / len(each) for risk, each in stopped.items()}
+        for risk, part in played[alike].items():
+            least[risk] = min(part, least.get(risk, 1.0))
+    return least

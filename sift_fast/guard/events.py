@@ -70,6 +70,8 @@ def make_event(verdict: Verdict, context: RequestContext, *, tenant: bool, sampl
         "dropped": verdict.dropped,
         "sampled": sampled,
     }
+    if verdict.waited_us:
+        event["waited_us"] = {name: round(took, 1) for name, took in verdict.waited_us.items()}
     if verdict.tool:
         event["tool"] = verdict.tool
     if tenant:

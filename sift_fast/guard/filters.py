@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from sift_fast.errors import ConfigError
@@ -39,7 +39,7 @@ def as_document(given: Any) -> Document:
     return Document(text, metadata, str(name) if name is not None else "")
 
 
-def as_filter(condition: Condition, store: str) -> Any:
+def as_filter(condition: Condition, store: str, *, arrays: Container[str] = ()) -> Any:
     """The condition of `Guard.retrieval_condition` in the words of a vector store.
 
     The guard checks every document that comes back all the same: the query keeps others from using up its places.
@@ -47,10 +47,13 @@ def as_filter(condition: Condition, store: str) -> Any:
     Args:
         condition: keys, and for each the values of which a document must have one.
         store: `chroma`, `pinecone`, `qdrant`, `weaviate`, `milvus`, `elasticsearch`, `opensearch` or `pgvector`.
+        arrays: keys whose metadata are arrays of strings, as roles often are. `chroma` and `milvus` ask for them in
+            other words than for a string; the others find both.
 
     Returns:
-        A mapping, a string for `milvus`, and for `pgvector` a clause with `%s` and its parameters. Key names come from
-        the configuration, values never enter a string unescaped.
+        A mapping, a string for `milvus`, and for `pgvector` a clause with `%s` and its parameters, for a column
+        `metadata` of type `json` or `jsonb`. Key names come from the configuration, values never enter a string
+        unescaped.
 
     Raises:
         ConfigError: the store is not known.
@@ -58,11 +61,13 @@ def as_filter(condition: Condition, store: str) -> Any:
     Example:
         >>> as_filter([("tenant", ("acme",))], "pinecone")
         {'tenant': {'$in': ['acme']}}
+        >>> as_filter([("tenant", ("acme",)), ("roles", ("desk",))], "milvus", arrays={"roles"})
+        'tenant in ["acme"] and json_contains_any(roles, ["desk"])'
     """
     if store == "pinecone":
         return {key: {"$in": list(values)} for key, values in condition}
     if store == "chroma":
-        parts = [{key: {"$in": list(values)}} for key, values in condition]
+        parts = [_of_chroma(key, values, key in arrays) for key, values in condition]
         return parts[0] if len(parts) == 1 else {"$and": parts}
     if store == "qdrant":
         return {"must": [{"key": key, "match": {"any": list(values)}} for key, values in condition]}
@@ -74,11 +79,23 @@ def as_filter(condition: Condition, store: str) -> Any:
     if store == "milvus":
         import json
 
-        return " and ".join(f"{_name(key)} in {json.dumps(list(values))}" for key, values in condition)
+        said = ((_name(key), json.dumps(list(values)), key in arrays) for key, values in condition)
+        return " and ".join(
+            f"json_contains_any({key}, {wanted})" if is_array else f"{key} in {wanted}"
+            for key, wanted, is_array in said
+        )
     if store == "pgvector":
-        clause = " AND ".join(f"metadata->>'{_name(key)}' = ANY(%s)" for key, _ in condition)
+        # A string is looked for in a string and in an array alike.
+        clause = " AND ".join(f"(metadata->'{_name(key)}')::jsonb ?| %s" for key, _ in condition)
         return clause, [list(values) for _, values in condition]
     raise ConfigError(f"there is no filter for the vector store `{store[:40]}`")
+
+
+def _of_chroma(key: str, values: Sequence[str], is_array: bool) -> dict[str, Any]:
+    if not is_array:
+        return {key: {"$in": list(values)}}
+    parts: list[dict[str, Any]] = [{key: {"$contains": value}} for value in values]
+    return parts[0] if len(parts) == 1 else {"$or": parts}
 
 
 def _name(key: str) -> str:

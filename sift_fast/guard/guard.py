@@ -740,7 +740,9 @@ class Guard:
             if signal is not None:
                 job.take(check, signal)
         finally:
-            self.metrics.waited(check.name, (time.perf_counter_ns() - began) / 1_000)
+            took = (time.perf_counter_ns() - began) / 1_000
+            job.tally.waited(check.name, took)
+            self.metrics.took(check.name, job.stage, took)
 
 
 def _fast(parts: Iterable[Job]) -> None:

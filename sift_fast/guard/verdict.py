@@ -263,6 +263,10 @@ class Document(Value):
         return f"Document({len(self.text)} characters)"
 
 
+#: Most texts wait for nobody.
+_NOTHING: Mapping[str, float] = {}
+
+
 @final
 class Verdict:
     """What the guard decided about one text.
@@ -285,6 +289,7 @@ class Verdict:
         policy_version: its hash.
         latency_us: microseconds the guard took.
         results: what each guardrail that had something to say contributed.
+        waited_us: microseconds that each guardrail took which waits for others.
         labels: argument path to the sources it repeats, `from:<source>`.
         tool: name of the tool, for its arguments and results; empty elsewhere.
         authorization: what the kernel said about a tool call; None without one.
@@ -294,7 +299,7 @@ class Verdict:
     __slots__ = (
         "authorization", "decision", "documents", "dropped", "escalation", "findings", "kept", "labels", "latency_us",
         "message", "policy_id", "policy_version", "reason", "receipt", "results", "stage", "status", "text", "tool",
-        "value",
+        "value", "waited_us",
     )  # fmt: skip
 
     def __init__(
@@ -338,6 +343,7 @@ class Verdict:
         self.tool = ""
         self.authorization = authorization
         self.receipt: str | None = None
+        self.waited_us: Mapping[str, float] = _NOTHING
 
     @property
     def allowed(self) -> bool:

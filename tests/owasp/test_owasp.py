@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from sift_fast.guard import Guard, GuardConfig
-from sift_fast.guard.attacks import RISKS, _cases, assess, play
+from sift_fast.guard.attacks import INCIDENT, RISKS, _cases, assess, play, role_of
 
 #: What the rules do not see, with the reason. An attack that is stopped all the same must leave this list.
 MISSED = {
@@ -78,3 +78,86 @@ def test_what_is_covered(config):
     assert set(empty["risks"].values()) | set(empty["layers"].values()) == {"missing"}
     watching = assess(GuardConfig.from_dict({"version": 1, "preset": "monitor-only"}))
     assert watching["risks"]["LLM01"] == "watches"
+
+
+WEAK = """
+version = 1
+[guardrails.prompt_leak]
+[guardrails.secrets]
+stages = ["retrieval"]
+on_violation = "redact"
+[guardrails.conversation]
+on_violation = "escalate"
+[guardrails.links]
+[guardrails.tools]
+unlisted = "allow"
+[guardrails.acl]
+[guardrails.grounding]
+on_error = "fail_open"
+[guardrails.length]
+max_chars = 100000000
+[[override]]
+role = "guest"
+guardrails.acl.enabled = false
+guardrails.links.mode = "monitor"
+"""
+RISKY = (
+    WEAK,
+    'version = 1\npreset = "chat"',
+    'version = 1\npreset = "agent"\n[guardrails.injection]\nblock_at = 0.99',
+    'version = 1\npreset = "agent"\n[[override]]\ntenant = "globex"\nguardrails.acl.mode = "monitor"',
+    'version = 1\npreset = "agent"\n[[override]]\nguardrails.secrets.on_violation = "flag"',
+    "version = 1\n[guardrails.classifier]\nblock_at = 0.5",
+    'version = 1\npreset = "strict"\n[guardrails.links]\nmode = "monitor"\n[guardrails.leak]\nmode = "monitor"',
+)
+
+
+@pytest.mark.parametrize("text", RISKY)
+def test_no_risk_is_enforced_against_where_half_of_the_attacks_get_through(text):
+    config = GuardConfig.from_toml(text)
+    claimed = {risk for risk, state in assess(config)["risks"].items() if state == "enforces"}
+    callers = [("acme", "support"), *((each.tenant or "acme", each.role or "support") for each in config.override)]
+    guard = Guard(config)
+    seen = set()
+    for tenant, role in callers:
+        stopped = {}
+        for one in play(guard, tenant=tenant, role=role):
+            stopped.setdefault(one.risk, []).append(one.stopped is True)
+        seen |= {risk for risk, each in stopped.items() if sum(each) * 2 < len(each)}
+    assert seen, "nothing gets through"
+    assert not claimed & seen
+
+
+def test_what_holds_for_some_callers_alone_holds_in_part():
+    covered = assess(GuardConfig.from_toml(WEAK))
+    assert covered["risks"]["LLM08"] == covered["risks"]["LLM05"] == "in part"
+    assert covered["risks"]["LLM07"] == "missing"
+    assert covered["layers"]["output"] == "enforces"
+    # Secrets are read where documents are, which is another layer.
+    alone = assess(GuardConfig.from_dict({"version": 1, "guardrails": {"secrets": {"stages": ["retrieval"]}}}))
+    assert alone["layers"]["input"] == "missing"
+    assert (
+        assess(GuardConfig.from_dict({"version": 1, "guardrails": {"prompt_leak": {}}}))["layers"]["output"]
+        == "missing"
+    )
+
+
+def test_attacks_are_played_in_the_words_of_the_configuration(config):
+    """As any tenant, with any keys: no twin is refused for the words that the cases were written in."""
+    acl = {"tenant_key": "org", "roles_key": "groups", "users_key": "people"}
+    values = {"version": 1, "preset": "agent", "guardrails": {"acl": acl}}
+    for tenant, role in (("acme", ""), ("globex-two", "clerk")):
+        documents = [one for one in play(Guard(values), tenant=tenant, role=role) if one.risk == "LLM08"]
+        assert [(one.stopped, one.passed) for one in documents] == [(True, True)] * len(documents)
+    open_to_all = {**values, "override": [{"role": "clerk", "guardrails": {"acl": {"enabled": False}}}]}
+    played = list(play(Guard(open_to_all), role="clerk"))
+    assert not any(one.stopped for one in played if one.risk == "LLM08")
+    listed = {"version": 1, "preset": "agent", "tools": {"refund": {"roles": ["desk"]}}}
+    assert role_of(GuardConfig.from_dict(listed)) == "desk"
+    assert role_of(config) == "support"
+
+
+def test_incidents_are_stopped_and_their_twins_pass(config):
+    played = list(play(Guard(config), incidents=True))
+    assert [(one.risk, one.stopped, one.passed) for one in played] == [(INCIDENT, True, True)] * 7
+    assert any(one.stopped is False for one in play(Guard({"version": 1, "preset": "chat"}), incidents=True))

@@ -199,6 +199,44 @@ def test_a_query_says_the_same_as_the_check():
         sf.guard.as_filter(condition, "mystery")
 
 
+ROLES = ("desk", "boss")
+
+
+@pytest.mark.parametrize(
+    ("store", "strings", "arrays"),
+    [
+        ("chroma", {"roles": {"$in": [*ROLES]}}, {"$or": [{"roles": {"$contains": role}} for role in ROLES]}),
+        ("milvus", 'roles in ["desk", "boss"]', 'json_contains_any(roles, ["desk", "boss"])'),
+        *[
+            (store, said, said)
+            for store, said in (
+                ("pgvector", ("(metadata->'roles')::jsonb ?| %s", [[*ROLES]])),
+                ("pinecone", {"roles": {"$in": [*ROLES]}}),
+                ("qdrant", {"must": [{"key": "roles", "match": {"any": [*ROLES]}}]}),
+                ("elasticsearch", {"bool": {"filter": [{"terms": {"roles": [*ROLES]}}]}}),
+            )
+        ],
+    ],
+)
+def test_a_query_finds_roles_in_strings_and_in_arrays(store, strings, arrays):
+    condition = [("roles", ROLES)]
+    assert sf.guard.as_filter(condition, store) == strings
+    assert sf.guard.as_filter(condition, store, arrays={"roles"}) == arrays
+    both = json.dumps(sf.guard.as_filter([("tenant", ("acme",)), *condition], store, arrays={"roles"}))
+    assert json.dumps("acme")[1:-1] in both
+    assert "$contains" not in json.dumps(sf.guard.as_filter([("roles", ("desk",))], store))
+
+
+def test_what_stands_in_a_filter_is_escaped():
+    for value in ('a" or 1 == 1 or "', "a'; drop table x; --"):
+        clause, parameters = sf.guard.as_filter([("tenant", (value,))], "pgvector")
+        assert (value in clause, parameters) == (False, [[value]])
+        said = sf.guard.as_filter([("tenant", (value,))], "milvus", arrays={"tenant"})
+        assert json.loads(said.removeprefix("json_contains_any(tenant, ").removesuffix(")")) == [value]
+    with pytest.raises(sf.ConfigError):
+        sf.guard.as_filter([("tenant') or (1=1", ("acme",))], "pgvector")
+
+
 TOOLS = {
     "mail": {"roles": ["support"], "args": {"type": "object", "required": ["to"]}},
     "refund": {"roles": ["support"], "states": ["elevated"]},

@@ -227,6 +227,31 @@ def test_a_prompt_spelled_apart_or_backwards_is_a_leak(leak, size):
     assert leak not in "".join(out)
 
 
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+@pytest.mark.parametrize("apart", ["", " ", "-", ". ", "\n", " · ".replace("·", "*") * 9])
+def test_no_more_than_the_beginning_of_a_canary_is_shown(apart, size):
+    guard = guard_of("chat", prompt_leak={"canaries": ["heron-4417-lantern"]})
+    text = f"Here it is, her own: {apart.join('heron4417lantern')} and so on."
+    out, verdict = streamed(guard, text, size, RequestContext())
+    shown = "".join(out)
+    assert verdict.reason == "prompt_leak.canary"
+    letters = "".join(filter(str.isalnum, shown.removeprefix("Here it is, her own: ")))
+    assert shown.startswith("Here it is, her own: "[:-size]), shown
+    assert "heron4417lantern".startswith(letters)
+    assert len(letters) < 3 + size
+
+
+def test_what_only_begins_like_a_canary_is_shown():
+    guard = guard_of("chat", prompt_leak={"canaries": ["heron-4417-lantern"]})
+    for text in ("A heron is a bird, 4417 of them.", "heron 44", "her" + " " * 3_000 + "on", "Wo ist er? Herön. her"):
+        for size in (1, 5):
+            out, verdict = streamed(guard, text, size, RequestContext())
+            assert ("".join(out), verdict.decision) == (text, "allow")
+    stream = guard.stream_output((), RequestContext(), say=False)
+    # What waits is bounded.
+    assert stream.feed("a heron" + " " * 2_000).startswith("a heron")
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -173,3 +173,13 @@ def test_the_command_says_what_a_threshold_leads_to(tmp_path):
     refused = CliRunner().invoke(cli, ["config", "topics", str(file)])
     assert refused.exit_code != 0
     assert isinstance(refused.exception, sf.ConfigError) or "no denied topic" in refused.output
+
+
+def test_topics_of_a_file_stay_where_an_override_changes_something_else(tmp_path) -> None:
+    (tmp_path / "topics.toml").write_text('[deny.gambling]\nphrases = ["casino"]\n')
+    (tmp_path / "sift.toml").write_text(
+        'version = 1\n[guardrails.topics]\nfile = "topics.toml"\n[[override]]\nrole = "guest"\n'
+        'guardrails.topics.on_violation = "flag"\n'
+    )
+    config = GuardConfig.load(tmp_path / "sift.toml")
+    assert [*config.guardrails_for("acme", "guest")["topics"].deny] == ["gambling"]
