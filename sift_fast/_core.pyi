@@ -67,6 +67,7 @@ __all__ = [
     "_Ledger",
     "_PromptRuns",
     "_PromptStream",
+    "_TopicModel",
     "_Verifier",
     "_Waker",
     "_check_mask",
@@ -696,6 +697,30 @@ class _PromptStream:
             Whether a word of this piece completed a run, and how many characters at the end of the text must wait,
             because the word that they begin may complete one.
         """
+
+@final
+class _TopicModel:
+    """Whether a text is about a topic: logistic regression over hashed words, learned from examples.
+
+    The same examples in the same order give the same scores. Holds hashes of words and no text.
+
+    Args:
+        belong: texts about it.
+        others: texts that are not.
+
+    Example:
+        >>> law = _TopicModel(["Can I sue him in court?", "Is it void by law?"], ["Where is it?", "Is it red?"])
+        >>> law.score("Is that the law?") > law.score("Is that red?")
+        True
+    """
+
+    def __new__(cls, belong: Iterable[str], others: Iterable[str]) -> Self: ...
+    @staticmethod
+    def held_out(belong: Iterable[str], others: Iterable[str]) -> list[float]:
+        """What each example scores where it was left out, a tenth of them at a time; those that belong first."""
+
+    def score(self, text: Text) -> float:
+        """How likely a text is about the topic, 0 to 1, by its most likely 32 words."""
 
 @final
 class _Ledger:

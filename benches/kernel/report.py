@@ -102,9 +102,16 @@ def _native(record: dict[str, Any]) -> list[str]:
 
 
 def _socket(record: dict[str, Any]) -> list[str]:
+    asked = (
+        f"{record['requests']:,} requests of each kind, to a kernel in the process and to one behind a socket in turn"
+    )
+    if "in_rounds" in record:
+        asked += (
+            f"; in {record['in_rounds']} rounds in turn, of which each row shows its quietest, the one whose two "
+            "medians are least together"
+        )
     lines = [
-        f"{record['requests']:,} requests of each kind, to a kernel in the process and to one behind a socket in turn. "
-        "Arguments of `refund` are scanned.",
+        f"{asked}. Arguments of `refund` are scanned.",
         "",
         "| | in the process, P50 us | P99 us | behind a socket, P50 us | P99 us | P50 more, us |",
         "|---|---:|---:|---:|---:|---:|",

@@ -67,6 +67,12 @@ class PromptLeak(Check):
         self.runs = runs
         self.spelled = Spelled(table.canaries)
         self.needs_findings = not (runs or self.spelled)
+        self.reads_findings = bool(canaries) and not self.needs_findings
+
+    @property
+    def lacks(self) -> str:
+        """Presets have it bare: what it looks for is the application's."""
+        return "" if self._canaries or self.runs else "`canaries` or a `prompt`"
 
     def canary(self, call: Call) -> Signal | None:
         """What the scan found of the canaries."""

@@ -29,6 +29,7 @@ use sift_ledger::jcs::MAX_INTEGER;
 use crate::clock::Now;
 use crate::config::Window;
 use crate::error::{file, KernelError, Result, StoreError};
+use crate::names::Names;
 use crate::store::{AccountKey, Store};
 use crate::sync::lock;
 use crate::wire::random;
@@ -93,41 +94,60 @@ pub struct Who<'a> {
 /// Whose lease it is, for the receipt of its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct About {
-    pub(crate) tenant: String,
-    pub(crate) role: String,
-    pub(crate) agent: String,
-    pub(crate) session: Option<String>,
-    pub(crate) conversation: Option<String>,
-    pub(crate) tool: String,
-    pub(crate) request_id: String,
+    names: Names<7>,
     pub(crate) action: [u8; 32],
+}
+
+impl About {
+    pub(crate) fn tenant(&self) -> &str {
+        self.names.get(0).unwrap_or_default()
+    }
+
+    pub(crate) fn role(&self) -> &str {
+        self.names.get(1).unwrap_or_default()
+    }
+
+    pub(crate) fn agent(&self) -> &str {
+        self.names.get(2).unwrap_or_default()
+    }
+
+    pub(crate) fn tool(&self) -> &str {
+        self.names.get(3).unwrap_or_default()
+    }
+
+    pub(crate) fn request_id(&self) -> &str {
+        self.names.get(4).unwrap_or_default()
+    }
+
+    pub(crate) fn session(&self) -> Option<&str> {
+        self.names.get(5)
+    }
+
+    pub(crate) fn conversation(&self) -> Option<&str> {
+        self.names.get(6)
+    }
 }
 
 impl Who<'_> {
     fn about(&self) -> About {
-        About {
-            tenant: self.tenant.to_owned(),
-            role: self.role.to_owned(),
-            agent: self.agent.to_owned(),
-            session: self.session.map(str::to_owned),
-            conversation: self.conversation.map(str::to_owned),
-            tool: self.tool.to_owned(),
-            request_id: self.request_id.to_owned(),
-            action: self.action,
-        }
+        let Who { tenant, role, agent, tool, request_id, session, conversation, .. } = *self;
+        let always = [tenant, role, agent, tool, request_id].map(Some);
+        let [tenant, role, agent, tool, request_id] = always;
+        let names = Names::new([tenant, role, agent, tool, request_id, session, conversation]);
+        About { names, action: self.action }
     }
 
     /// The account's name under a scope; nothing when the action has no such thing.
-    fn account(&self, scope: Scope) -> Option<String> {
+    fn account(&self, scope: Scope) -> Option<Arc<str>> {
         let tenant = self.tenant;
         Some(match scope {
-            Scope::Global => String::new(),
-            Scope::Tenant => tenant.to_owned(),
-            Scope::Role => format!("{tenant}/{}", self.role),
-            Scope::Agent => format!("{tenant}/{}", self.agent),
-            Scope::Session => format!("{tenant}/{}/{}", self.agent, self.session?),
-            Scope::Conversation => format!("{tenant}/{}", self.conversation?),
-            Scope::Tool => format!("{tenant}/{}", self.tool),
+            Scope::Global => Arc::default(),
+            Scope::Tenant => tenant.into(),
+            Scope::Role => [tenant, "/", self.role].concat().into(),
+            Scope::Agent => [tenant, "/", self.agent].concat().into(),
+            Scope::Session => [tenant, "/", self.agent, "/", self.session?].concat().into(),
+            Scope::Conversation => [tenant, "/", self.conversation?].concat().into(),
+            Scope::Tool => [tenant, "/", self.tool].concat().into(),
         })
     }
 }
@@ -310,9 +330,9 @@ impl Budgets {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Charge {
     /// The budget.
-    pub budget: String,
+    pub budget: Arc<str>,
     /// The unit.
-    pub unit: String,
+    pub unit: Arc<str>,
     /// How much, not negative.
     pub amount: i64,
 }
@@ -393,7 +413,7 @@ pub enum Refused {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Place {
     limit: usize,
-    scope: String,
+    scope: Arc<str>,
     window_ms: i64,
     what: Kept,
 }
@@ -438,16 +458,27 @@ struct Lease {
     ended: Option<(Ending, Outcome)>,
 }
 
+/// What a lease is known by: the number that its id writes.
+type LeaseKey = u128;
+
+/// Nothing for what is no id.
+fn lease_key(id: &str) -> Option<LeaseKey> {
+    let plain = |digit: u8| matches!(digit, b'0'..=b'9' | b'a'..=b'f');
+    let digits = 2 * size_of::<LeaseKey>();
+    let written = id.len() == digits && id.bytes().all(plain);
+    written.then(|| LeaseKey::from_str_radix(id, 16).ok()).flatten()
+}
+
 /// Number of the rate, and whose actions it counts.
-type RateKey = (usize, String);
+type RateKey = (usize, Arc<str>);
 
 #[derive(Debug, Default)]
 struct Pages {
     accounts: HashMap<Place, Account>,
     rates: HashMap<RateKey, i64>,
-    leases: HashMap<String, Lease>,
-    expiry: BinaryHeap<Reverse<(i64, String)>>,
-    ended: VecDeque<(i64, String)>,
+    leases: HashMap<LeaseKey, Lease>,
+    expiry: BinaryHeap<Reverse<(i64, LeaseKey)>>,
+    ended: VecDeque<(i64, LeaseKey)>,
     /// Agents that get nothing more out of a limit.
     barred: HashSet<Place>,
     /// Overruns that the store could not be told yet.
@@ -524,7 +555,7 @@ impl Books {
             for account in self.store.accounts(&beyond(key))? {
                 pages.barred.insert(Place {
                     limit: number,
-                    scope: account.scope,
+                    scope: account.scope.into(),
                     window_ms: account.window_ms,
                     what: Kept::Beyond,
                 });
@@ -588,7 +619,7 @@ impl Books {
                 Kept::Account => limit.to_owned(),
                 Kept::Beyond => beyond(limit),
             },
-            scope: place.scope.clone(),
+            scope: place.scope.to_string(),
             window_ms: place.window_ms,
         }
     }
@@ -604,8 +635,8 @@ impl Books {
         for charge in charges {
             let mut places = Vec::new();
             for (number, limit) in self.budgets.limit.iter().enumerate() {
-                if limit.budget != charge.budget
-                    || limit.unit != charge.unit
+                if *limit.budget != *charge.budget
+                    || *limit.unit != *charge.unit
                     || !limit.only.holds(who)
                 {
                     continue;
@@ -639,24 +670,27 @@ impl Books {
     ) -> std::result::Result<String, Refused> {
         let items = self.places(who, charges, now)?;
         // An account that two charges share must hold both.
-        let mut wanted: HashMap<&Place, i64> = HashMap::new();
+        let mut wanted: Vec<(&Place, i64)> = Vec::with_capacity(items.len());
         for (charge, places) in &items {
             for place in places {
-                let sum = wanted.entry(place).or_default();
-                *sum = sum.saturating_add(charge.amount);
+                match wanted.iter_mut().find(|(known, _)| *known == place) {
+                    Some((_, sum)) => *sum = sum.saturating_add(charge.amount),
+                    None => wanted.push((place, charge.amount)),
+                }
             }
         }
         let rates = self.rate_keys(who)?;
-        let id = hex(&random::<16>().map_err(|error| {
+        let id = random::<16>().map_err(|error| {
             Refused::Store(StoreError { what: "make an id", reason: error.to_string() })
-        })?);
+        })?;
+        let key = LeaseKey::from_be_bytes(id);
         let holder = self.hasher.hash_one((who.tenant, who.agent));
         loop {
             let mut short = Vec::new();
             // What the store does not know of it would give away again. Other accounts go on.
             if let Err(error) = self.pay() {
                 let pages = lock(&self.pages);
-                if wanted.keys().any(|&place| pages.owed.contains_key(place)) {
+                if wanted.iter().any(|&(place, _)| pages.owed.contains_key(place)) {
                     return Err(Refused::Store(error));
                 }
             }
@@ -670,8 +704,8 @@ impl Books {
                     return Err(Refused::Full);
                 }
                 if !pages.barred.is_empty() {
-                    let agent = format!("{}/{}", who.tenant, who.agent);
-                    for &place in wanted.keys() {
+                    let agent: Arc<str> = [who.tenant, "/", who.agent].concat().into();
+                    for &(place, _) in &wanted {
                         let barred =
                             Place { scope: agent.clone(), what: Kept::Beyond, ..place.clone() };
                         if pages.barred.contains(&barred) {
@@ -681,7 +715,7 @@ impl Books {
                     }
                 }
                 let paid = self.pass_rates(&mut pages, &rates, now)?;
-                for (&place, &amount) in &wanted {
+                for &(place, amount) in &wanted {
                     let free = pages.accounts.get(place).map_or(0, Account::free);
                     if free >= amount {
                         continue;
@@ -701,17 +735,16 @@ impl Books {
                     short.push((place, missing, missing.max(block), cap, name()));
                 }
                 if short.is_empty() {
-                    for (&place, &amount) in &wanted {
+                    for &(place, amount) in &wanted {
                         let account = pages.accounts.entry(place.clone()).or_default();
                         account.reserved = account.reserved.saturating_add(amount);
                     }
                     pages.rates.extend(paid);
                     pages.open += 1;
                     *pages.holders.entry(holder).or_default() += 1;
-                    pages.expiry.push(Reverse((
-                        now.steady.saturating_add(self.bounds.lease_ms),
-                        id.clone(),
-                    )));
+                    pages
+                        .expiry
+                        .push(Reverse((now.steady.saturating_add(self.bounds.lease_ms), key)));
                     let lease = Lease {
                         holder,
                         items,
@@ -720,8 +753,8 @@ impl Books {
                         about: Some(Box::new(who.about())),
                         ended: None,
                     };
-                    pages.leases.insert(id.clone(), lease);
-                    return Ok(id);
+                    pages.leases.insert(key, lease);
+                    return Ok(hex(&id));
                 }
             }
             // Without the lock: a commit takes milliseconds. The store alone keeps to the cap, so that two
@@ -793,7 +826,7 @@ impl Books {
                 break;
             }
             let Some(Reverse((_, id))) = pages.expiry.pop() else { break };
-            self.end_in(pages, &id, Ending::Expire, now);
+            self.end_in(pages, id, Ending::Expire, now);
         }
         // Leases that ended early leave their times behind: not more of them than half.
         if pages.expiry.len() > pages.open.saturating_mul(2).saturating_add(1_024) {
@@ -825,10 +858,16 @@ impl Books {
     }
 
     /// Ends a lease that has not ended. Returns what must be charged to the store beyond what was drawn.
-    fn end_in(&self, pages: &mut Pages, id: &str, ending: Ending, now: Now) -> Vec<(Place, i64)> {
+    fn end_in(
+        &self,
+        pages: &mut Pages,
+        id: LeaseKey,
+        ending: Ending,
+        now: Now,
+    ) -> Vec<(Place, i64)> {
         let mut beyond = Vec::new();
         let Pages { accounts, leases, ended, open, holders, barred, .. } = pages;
-        let Some(lease) = leases.get_mut(id).filter(|lease| lease.ended.is_none()) else {
+        let Some(lease) = leases.get_mut(&id).filter(|lease| lease.ended.is_none()) else {
             return beyond;
         };
         let mut outcome = Outcome {
@@ -842,11 +881,10 @@ impl Books {
             overrun: false,
             barred: false,
         };
-        let agent = lease.about.as_ref().map(|about| format!("{}/{}", about.tenant, about.agent));
         for (charge, places) in &lease.items {
             let amount = match &ending {
                 Ending::Settle(actual) => {
-                    actual.get(&charge.unit).copied().unwrap_or(charge.amount)
+                    actual.get(&*charge.unit).copied().unwrap_or(charge.amount)
                 }
                 Ending::Cancel => 0,
                 Ending::Abandon | Ending::Expire => charge.amount,
@@ -861,9 +899,10 @@ impl Books {
                 let mut amount = amount;
                 // Where nobody can be barred any more the account pays it all.
                 if amount > most && barred.len() < self.bounds.entries {
-                    if let Some(agent) = &agent {
+                    if let Some(about) = &lease.about {
+                        let agent = [about.tenant(), "/", about.agent()].concat();
                         let out =
-                            Place { scope: agent.clone(), what: Kept::Beyond, ..place.clone() };
+                            Place { scope: agent.into(), what: Kept::Beyond, ..place.clone() };
                         beyond.push((out.clone(), amount.saturating_sub(most)));
                         barred.insert(out);
                         outcome.barred = true;
@@ -887,7 +926,7 @@ impl Books {
         }
         lease.items = Vec::new();
         lease.ended = Some((ending, outcome));
-        ended.push_back((now.steady, id.to_owned()));
+        ended.push_back((now.steady, id));
         *open = open.saturating_sub(1);
         if let Some(held) = holders.get_mut(&lease.holder) {
             *held = held.saturating_sub(1);
@@ -911,11 +950,11 @@ impl Books {
         let ended = {
             let mut pages = lock(&self.pages);
             self.sweep(&mut pages, now);
-            let known = pages.leases.get_mut(id).filter(|lease| {
-                // As for one that is not there: who asks for another one's learns nothing.
-                peer.is_none() || lease.peer == peer
-            });
-            let Some(lease) = known else {
+            let key = lease_key(id);
+            let known = key.and_then(|key| Some((key, pages.leases.get_mut(&key)?)));
+            // As for one that is not there: who asks for another one's learns nothing.
+            let known = known.filter(|(_, lease)| peer.is_none() || lease.peer == peer);
+            let Some((key, lease)) = known else {
                 return Err(KernelError::LeaseConflict(
                     "the lease is not known: it ended long ago or before a restart, and was charged".to_owned(),
                 ));
@@ -951,18 +990,18 @@ impl Books {
                             "`actual` of `{unit}` is above 2^53 - 1, which no receipt can say: look at its unit"
                         )));
                     }
-                    if !lease.items.iter().any(|(charge, _)| charge.unit == *unit) {
+                    if !lease.items.iter().any(|(charge, _)| *charge.unit == **unit) {
                         return Err(KernelError::Invalid(format!(
                             "`actual` names `{unit}`, which the lease did not reserve"
                         )));
                     }
                 }
             }
-            let beyond = self.end_in(&mut pages, id, ending, now);
+            let beyond = self.end_in(&mut pages, key, ending, now);
             let outcome = pages
                 .leases
-                .get_mut(id)
-                .and_then(|lease| Some((lease.ended.clone()?.1, lease.about.take())));
+                .get_mut(&key)
+                .and_then(|lease| Some((lease.ended.as_ref()?.1.clone(), lease.about.take())));
             let Some(ended) = outcome else {
                 return Err(KernelError::Unavailable(
                     "the lease is lost: please report this".to_owned(),
@@ -994,7 +1033,8 @@ impl Books {
 
     /// The end of a lease could not be recorded: who says it again tries again.
     pub(crate) fn give_about(&self, id: &str, about: Option<Box<About>>) {
-        if let Some(lease) = lock(&self.pages).leases.get_mut(id) {
+        let Some(key) = lease_key(id) else { return };
+        if let Some(lease) = lock(&self.pages).leases.get_mut(&key) {
             lease.about = about;
         }
     }
@@ -1023,8 +1063,9 @@ impl Books {
     /// Notes that the permit of a lease leaves the kernel; false when it must not, since the action was
     /// cancelled or nothing is known of it.
     pub(crate) fn hand_out(&self, id: &str) -> bool {
+        let Some(key) = lease_key(id) else { return false };
         let mut pages = lock(&self.pages);
-        match pages.leases.get_mut(id) {
+        match pages.leases.get_mut(&key) {
             Some(Lease { ended: Some((Ending::Cancel, _)), .. }) | None => false,
             Some(lease) => {
                 lease.handed_out = true;
@@ -1079,6 +1120,7 @@ fn beyond(limit: &str) -> String {
 mod tests {
     use super::*;
     use crate::store::{MemoryStore, SqliteStore};
+    use sift_ledger::keys::PrivateKey;
 
     const BOUNDS: Bounds = Bounds { entries: 100_000, lease_ms: 60_000, memory_ms: 600_000 };
     const NOW: Now = Now { wall: 1_800_000_000_000, steady: 1_000_000 };
@@ -1102,7 +1144,7 @@ mod tests {
     }
 
     fn charge(amount: i64) -> Charge {
-        Charge { budget: "refunds".to_owned(), unit: "usd_micros".to_owned(), amount }
+        Charge { budget: "refunds".into(), unit: "usd_micros".into(), amount }
     }
 
     const HIERARCHY: &str = r#"
@@ -1169,6 +1211,53 @@ mod tests {
     }
 
     #[test]
+    fn every_scope_counts_what_it_names_and_nothing_else() {
+        let base = || Who { session: Some("s"), conversation: Some("c"), ..who("acme", "a") };
+        type Change = fn(Who<'static>) -> Who<'static>;
+        let others: [(&str, Change); 6] = [
+            ("tenant", |who| Who { tenant: "other", ..who }),
+            ("role", |who| Who { role: "admin", ..who }),
+            ("agent", |who| Who { agent: "b", ..who }),
+            ("session", |who| Who { session: Some("t"), ..who }),
+            ("conversation", |who| Who { conversation: Some("d"), ..who }),
+            ("tool", |who| Who { tool: "mail", ..who }),
+        ];
+        for (scope, apart) in [
+            ("global", [].as_slice()),
+            ("tenant", &["tenant"]),
+            ("role", &["tenant", "role"]),
+            ("agent", &["tenant", "agent"]),
+            ("session", &["tenant", "agent", "session"]),
+            ("conversation", &["tenant", "conversation"]),
+            ("tool", &["tenant", "tool"]),
+        ] {
+            let limit = format!(
+                "[[limit]]\nbudget = \"refunds\"\nunit = \"usd_micros\"\nscope = \"{scope}\"\nwindow = \"1h\"\ncap = 10"
+            );
+            let rate =
+                format!("[[rate]]\nname = \"slow\"\nscope = \"{scope}\"\nlimit = 1\nper = \"1h\"");
+            for (name, change) in others {
+                let books = memory(&limit);
+                books.reserve(&base(), &[charge(10)], NOW).unwrap();
+                let full = books.reserve(&base(), &[charge(1)], NOW);
+                assert!(matches!(full, Err(Refused::Exceeded(_))), "{scope}");
+                let other = books.reserve(&change(base()), &[charge(1)], NOW);
+                assert_eq!(
+                    other.is_ok(),
+                    apart.contains(&name),
+                    "limit of {scope}, another {name}"
+                );
+                let books = memory(&rate);
+                books.reserve(&base(), &[], NOW).unwrap();
+                let again = books.reserve(&base(), &[], NOW);
+                assert!(matches!(again, Err(Refused::Rate(_))), "{scope}");
+                let other = books.reserve(&change(base()), &[], NOW);
+                assert_eq!(other.is_ok(), apart.contains(&name), "rate of {scope}, another {name}");
+            }
+        }
+    }
+
+    #[test]
     fn the_narrower_cap_refuses_and_leaves_nothing_in_the_wider() {
         let books = memory(HIERARCHY);
         books.reserve(&who("acme", "a"), &[charge(600)], NOW).unwrap();
@@ -1222,7 +1311,12 @@ mod tests {
     #[test]
     fn a_settlement_takes_twice_its_reservation_and_bars_whoever_says_more() {
         let folder = tempfile::tempdir().unwrap();
-        let file = SqliteStore::open(&folder.path().join("kernel.sqlite")).unwrap();
+        let file = SqliteStore::open(
+            &folder.path().join("kernel.sqlite"),
+            &PrivateKey::from_seed(&[2; 32]),
+            None,
+        )
+        .unwrap();
         let stores: [Arc<dyn Store>; 2] = [Arc::new(MemoryStore::default()), Arc::new(file)];
         for store in stores {
             let books = opened(HIERARCHY, store.clone());
@@ -1386,7 +1480,14 @@ mod tests {
     #[test]
     fn no_amount_fills_more_than_its_account() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Arc::new(SqliteStore::open(&folder.path().join("kernel.sqlite")).unwrap());
+        let store = Arc::new(
+            SqliteStore::open(
+                &folder.path().join("kernel.sqlite"),
+                &PrivateKey::from_seed(&[2; 32]),
+                None,
+            )
+            .unwrap(),
+        );
         let books = opened(&trusting(), store.clone());
         let refused = books.reserve(&who("acme", "a"), &[charge(MAX_INTEGER + 1)], NOW);
         assert!(matches!(refused, Err(Refused::Exceeded(_))));
@@ -1412,7 +1513,7 @@ mod tests {
     #[test]
     fn what_nobody_caps_is_refused() {
         let books = memory(HIERARCHY);
-        let tokens = Charge { unit: "tokens".to_owned(), ..charge(1) };
+        let tokens = Charge { unit: "tokens".into(), ..charge(1) };
         assert!(matches!(books.reserve(&who("a", "b"), &[tokens], NOW), Err(Refused::Uncapped(_))));
         assert!(matches!(
             books.reserve(&who("a", "b"), &[charge(-1)], NOW),
@@ -1670,7 +1771,12 @@ mod tests {
     #[test]
     fn racing_reservations_on_a_file() {
         let folder = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(&folder.path().join("kernel.sqlite")).unwrap();
+        let store = SqliteStore::open(
+            &folder.path().join("kernel.sqlite"),
+            &PrivateKey::from_seed(&[2; 32]),
+            None,
+        )
+        .unwrap();
         let books = opened(RACED, Arc::new(store));
         let wanted =
             std::env::var("SIFT_FILE_RACES").ok().and_then(|n| n.parse().ok()).unwrap_or(2_000);

@@ -53,16 +53,20 @@ fn wrong(what: &str) -> KernelError {
     KernelError::Permit(format!("the permit {what}"))
 }
 
+/// By how many bytes a permit is longer than its receipt, at most.
+pub(crate) const LONGER: usize = 80;
+
 /// Makes a permit of a receipt: its envelope, with the receipt key's signature, and the secret of its opening.
 ///
-/// Args: the envelope as JSON, as `sift_ledger` writes it.
-pub(crate) fn of_receipt(envelope: &[u8], secret: &[u8; 32]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(envelope.len() + 80);
-    out.extend_from_slice(envelope.strip_suffix(b"}").unwrap_or(envelope));
-    out.extend_from_slice(b",\"secret\":\"");
-    out.extend_from_slice(hex(secret).as_bytes());
-    out.extend_from_slice(b"\"}");
-    out
+/// Args: the envelope as JSON, as `sift_ledger` writes it, with [`LONGER`] bytes of room behind it at best.
+pub(crate) fn of_receipt(mut envelope: Vec<u8>, secret: &[u8; 32]) -> Vec<u8> {
+    if envelope.ends_with(b"}") {
+        envelope.pop();
+    }
+    envelope.extend_from_slice(b",\"secret\":\"");
+    envelope.extend_from_slice(hex(secret).as_bytes());
+    envelope.extend_from_slice(b"\"}");
+    envelope
 }
 
 impl Permit {
@@ -377,7 +381,7 @@ mod tests {
         }
 
         fn sign(&self, key: &PrivateKey) -> Vec<u8> {
-            of_receipt(&self.receipt(key, |_| {}), &SECRET)
+            of_receipt(self.receipt(key, |_| {}), &SECRET)
         }
     }
 
@@ -470,15 +474,15 @@ mod tests {
         let (key, ring) = keys(Purpose::Receipt);
         let check = |bytes: &[u8]| Permit::verify(bytes, &request(), &ring, 2_000, 5_000);
         let receipt = permit().receipt(&key, |_| {});
-        check(&of_receipt(&receipt, &SECRET)).unwrap();
+        check(&of_receipt(receipt.clone(), &SECRET)).unwrap();
         let error = check(&receipt).unwrap_err().to_string();
         assert!(error.contains("secret"), "{error}");
         // What opens the receipt is shown to auditors, and is none.
         for wrong in [opening_of(&SECRET), [0; 32]] {
-            let error = check(&of_receipt(&receipt, &wrong)).unwrap_err().to_string();
+            let error = check(&of_receipt(receipt.clone(), &wrong)).unwrap_err().to_string();
             assert!(error.contains("another action"), "{error}");
         }
-        let two = of_receipt(&of_receipt(&receipt, &[0; 32]), &SECRET);
+        let two = of_receipt(of_receipt(receipt, &[0; 32]), &SECRET);
         assert!(check(&two).is_err(), "one secret, not two");
     }
 
@@ -493,13 +497,13 @@ mod tests {
             |fields| fields.audience = None,
             |fields| fields.expires_at = None,
         ] {
-            let bytes = of_receipt(&permit().receipt(&key, change), &SECRET);
+            let bytes = of_receipt(permit().receipt(&key, change), &SECRET);
             let error = Permit::verify(&bytes, &request(), &ring, 2_000, 5_000).unwrap_err();
             assert!(error.to_string().contains("allows nothing"), "{error}");
         }
         // One that only the log signs has no signature to look at.
         let bytes = permit().receipt(&key, |fields| fields.class = Class::Batched);
-        let error = Permit::verify(&of_receipt(&bytes, &SECRET), &request(), &ring, 2_000, 5_000)
+        let error = Permit::verify(&of_receipt(bytes, &SECRET), &request(), &ring, 2_000, 5_000)
             .unwrap_err();
         assert!(error.to_string().contains("exactly one signature"), "{error}");
     }

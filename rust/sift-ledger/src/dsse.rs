@@ -2,6 +2,9 @@
 //!
 //! What is signed is `PAE(type, payload)`: lengths before contents, so that no bytes can be read two ways.
 
+use std::cell::RefCell;
+use std::io::Write;
+
 use serde::Deserialize;
 
 use crate::jcs::{write_text, Value};
@@ -42,9 +45,48 @@ pub struct Envelope {
 /// The JSON of an envelope, with one signature or none: as [`Envelope::signed`] or [`Envelope::unsigned`] with
 /// [`Envelope::to_json`], without copies in between.
 pub fn seal(payload_type: &str, payload: &[u8], signer: Option<(&str, &PrivateKey)>) -> Vec<u8> {
-    let signed = signer.map(|(keyid, key)| (keyid, key.sign(&pae(payload_type, payload))));
+    let signed = signer.map(|(keyid, key)| (keyid, signature(payload_type, payload, key)));
     let signature = signed.as_ref().map(|(keyid, sig)| (*keyid, sig.as_slice()));
     write(payload_type, payload, signature.into_iter())
+}
+
+/// What [`seal`] makes with a signer, from what it made of the same payload without: the payload is not encoded again.
+///
+/// Args: the envelope without a signature; type and payload of it; who signs; room to leave behind it, in bytes.
+pub fn sign_sealed(
+    sealed: &[u8],
+    payload_type: &str,
+    payload: &[u8],
+    (keyid, key): (&str, &PrivateKey),
+    room: usize,
+) -> Vec<u8> {
+    let signature = signature(payload_type, payload, key);
+    let mut out = Vec::with_capacity(sealed.len() + keyid.len() + SIGNATURE + room);
+    out.extend_from_slice(sealed.strip_suffix(END).unwrap_or(sealed));
+    write_signature(keyid, &signature, &mut out);
+    out.extend_from_slice(END);
+    out
+}
+
+/// Room for a signature in an envelope, without the name of its key.
+const SIGNATURE: usize = 128;
+
+thread_local! {
+    /// What is signed, in the same memory each time: it is not needed afterwards.
+    static SIGNED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// More of it is given back.
+const KEPT: usize = 16 << 10;
+
+fn signature(payload_type: &str, payload: &[u8], key: &PrivateKey) -> [u8; 64] {
+    SIGNED.with_borrow_mut(|bytes| {
+        bytes.clear();
+        write_pae(payload_type, payload, bytes);
+        let signature = key.sign(bytes);
+        bytes.shrink_to(KEPT);
+        signature
+    })
 }
 
 /// How long the JSON of an envelope with one signature will be.
@@ -60,7 +102,7 @@ fn write<'a>(
     payload: &[u8],
     signatures: impl Iterator<Item = (&'a str, &'a [u8])>,
 ) -> Vec<u8> {
-    let mut out = Vec::with_capacity(payload.len() * 4 / 3 + 256);
+    let mut out = Vec::with_capacity(payload.len().div_ceil(3) * 4 + 2 * SIGNATURE);
     out.extend_from_slice(b"{\"payload\":\"");
     text::push_base64(payload, &mut out);
     out.extend_from_slice(b"\",\"payloadType\":");
@@ -70,14 +112,21 @@ fn write<'a>(
         if place > 0 {
             out.push(b',');
         }
-        out.extend_from_slice(b"{\"keyid\":");
-        write_text(keyid, &mut out);
-        out.extend_from_slice(b",\"sig\":\"");
-        text::push_base64(sig, &mut out);
-        out.extend_from_slice(b"\"}");
+        write_signature(keyid, sig, &mut out);
     }
-    out.extend_from_slice(b"]}");
+    out.extend_from_slice(END);
     out
+}
+
+/// What stands behind the signatures of an envelope.
+const END: &[u8] = b"]}";
+
+fn write_signature(keyid: &str, sig: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"keyid\":");
+    write_text(keyid, out);
+    out.extend_from_slice(b",\"sig\":\"");
+    text::push_base64(sig, out);
+    out.extend_from_slice(b"\"}");
 }
 
 /// DSSE's pre-authentication encoding: what is signed.
@@ -87,16 +136,16 @@ fn write<'a>(
 /// assert_eq!(bytes, b"DSSEv1 29 http://example.com/HelloWorld 11 hello world");
 /// ```
 pub fn pae(payload_type: &str, payload: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(payload.len() + payload_type.len() + 32);
-    out.extend_from_slice(b"DSSEv1 ");
-    out.extend_from_slice(payload_type.len().to_string().as_bytes());
-    out.push(b' ');
-    out.extend_from_slice(payload_type.as_bytes());
-    out.push(b' ');
-    out.extend_from_slice(payload.len().to_string().as_bytes());
-    out.push(b' ');
-    out.extend_from_slice(payload);
+    let mut out = Vec::new();
+    write_pae(payload_type, payload, &mut out);
     out
+}
+
+fn write_pae(payload_type: &str, payload: &[u8], out: &mut Vec<u8>) {
+    out.reserve(payload.len() + payload_type.len() + 64);
+    // Writing into memory cannot fail.
+    let _ = write!(out, "DSSEv1 {} {payload_type} {} ", payload_type.len(), payload.len());
+    out.extend_from_slice(payload);
 }
 
 #[derive(Deserialize)]
@@ -206,7 +255,11 @@ mod tests {
             assert_eq!(sealed_length(kind, &payload, keyid), sealed.len());
         }
         let unsigned = Envelope::unsigned("t", vec![0, 1]);
-        assert_eq!(seal("t", &[0, 1], None), unsigned.to_json());
+        let sealed = seal("t", &[0, 1], None);
+        assert_eq!(sealed, unsigned.to_json());
+        let signer = ("k\"", &key);
+        let signed = sign_sealed(&sealed, "t", &[0, 1], signer, 0);
+        assert_eq!(signed, seal("t", &[0, 1], Some(signer)));
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub struct Entry(Arc<Inner>);
 
 struct Inner {
     length: usize,
-    made: OnceLock<(Vec<u8>, Hash)>,
+    made: OnceLock<(Arc<Vec<u8>>, Hash)>,
     make: Mutex<Option<Make>>,
 }
 
@@ -48,23 +48,27 @@ impl Entry {
     }
 
     /// Its bytes; the first who asks makes them.
-    pub fn bytes(&self) -> &[u8] {
-        self.made().0
+    pub fn bytes(&self) -> &Arc<Vec<u8>> {
+        &self.known().0
     }
 
     /// Its bytes and their leaf hash.
     pub(crate) fn made(&self) -> (&[u8], Hash) {
-        let (bytes, leaf) = self.0.made.get_or_init(|| {
+        let (bytes, leaf) = self.known();
+        (bytes, *leaf)
+    }
+
+    fn known(&self) -> &(Arc<Vec<u8>>, Hash) {
+        self.0.made.get_or_init(|| {
             let make = lock(&self.0.make).take();
             hashed(make.map_or_else(Vec::new, |make| make()))
-        });
-        (bytes, *leaf)
+        })
     }
 }
 
-fn hashed(bytes: Vec<u8>) -> (Vec<u8>, Hash) {
+fn hashed(bytes: Vec<u8>) -> (Arc<Vec<u8>>, Hash) {
     let hash = leaf_hash(&bytes);
-    (bytes, hash)
+    (Arc::new(bytes), hash)
 }
 
 impl From<Vec<u8>> for Entry {
@@ -98,7 +102,7 @@ mod tests {
         std::thread::scope(|scope| {
             for _ in 0..8 {
                 let entry = entry.clone();
-                scope.spawn(move || assert_eq!(entry.bytes(), b"abc"));
+                scope.spawn(move || assert_eq!(entry.bytes().as_slice(), b"abc"));
             }
         });
         assert_eq!(made.load(Ordering::SeqCst), 1);

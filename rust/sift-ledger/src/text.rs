@@ -42,20 +42,22 @@ pub(crate) fn from_base64_32(text: &str) -> Option<[u8; 32]> {
 /// assert_eq!(sift_ledger::hex(&[0, 0x1f, 0xff]), "001fff");
 /// ```
 pub fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len() * 2);
-    text.extend(hex_digits(bytes).flatten().map(char::from));
-    text
-}
-
-/// Two digits for each byte.
-fn hex_digits(bytes: &[u8]) -> impl Iterator<Item = [u8; 2]> + '_ {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    bytes.iter().map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]])
+    let mut text = Vec::with_capacity(bytes.len() * 2);
+    push_hex(bytes, &mut text);
+    // Digits are text.
+    String::from_utf8(text).unwrap_or_default()
 }
 
 /// Adds lower-case hexadecimal to a text.
 pub(crate) fn push_hex(bytes: &[u8], out: &mut Vec<u8>) {
-    out.extend(hex_digits(bytes).flatten());
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let start = out.len();
+    // Room for all first: each digit by itself would ask for it again.
+    out.resize(start + bytes.len() * 2, 0);
+    let (pairs, _) = out.get_mut(start..).unwrap_or_default().as_chunks_mut::<2>();
+    for (pair, byte) in pairs.iter_mut().zip(bytes) {
+        *pair = [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
+    }
 }
 
 /// Reads 32 bytes of lower-case hexadecimal.

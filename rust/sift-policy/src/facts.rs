@@ -13,6 +13,7 @@ use crate::sql::SqlFacts;
 use cedar_policy::{Context, Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 /// A value as a policy sees it.
@@ -512,10 +513,16 @@ impl TypeNames {
     }
 }
 
-/// ISO 8601 with milliseconds, UTC; `None` outside the years 0 to 9999.
+/// Milliseconds since 1970 of the years 0 to 9999: what a date of Cedar can be.
+pub(crate) const DATES: RangeInclusive<i64> = -62_167_219_200_000..=253_402_300_799_999;
+
+/// ISO 8601 with milliseconds, UTC; `None` beyond [`DATES`].
 ///
 /// Days to a date in the proleptic Gregorian calendar: <https://howardhinnant.github.io/date_algorithms.html>.
-pub(crate) fn datetime_text(ms: i64) -> Option<String> {
+fn datetime_text(ms: i64) -> Option<String> {
+    if !DATES.contains(&ms) {
+        return None;
+    }
     let (days, rest) = (ms.div_euclid(86_400_000), ms.rem_euclid(86_400_000));
     let z = days.checked_add(719_468)?;
     let (era, day_of_era) = (z.div_euclid(146_097), z.rem_euclid(146_097));
@@ -528,9 +535,7 @@ pub(crate) fn datetime_text(ms: i64) -> Option<String> {
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     let (hour, minute, second, milli) =
         (rest / 3_600_000, rest / 60_000 % 60, rest / 1000 % 60, rest % 1000);
-    (0..=9999).contains(&year).then(|| {
-        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
-    })
+    Some(format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z"))
 }
 
 /// The schema of all policies, in Cedar's JSON form.
@@ -616,4 +621,19 @@ pub(crate) fn cedar_schema(manifest: &Manifest) -> serde_json::Value {
         },
         "actions": actions,
     }})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_those_of_four_digits() {
+        let text = |ms| datetime_text(ms).unwrap_or_default();
+        assert_eq!(text(*DATES.start()), "0000-01-01T00:00:00.000Z");
+        assert_eq!(text(*DATES.end()), "9999-12-31T23:59:59.999Z");
+        assert_eq!(text(951_782_400_000), "2000-02-29T00:00:00.000Z");
+        assert_eq!(datetime_text(DATES.start() - 1), None);
+        assert_eq!(datetime_text(DATES.end() + 1), None);
+    }
 }

@@ -17,10 +17,17 @@ fn is_hidden(c: char) -> bool {
             | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
+/// Whether a text has a character that does not show. Nearly every name is of ASCII, and looked through many bytes at
+/// once.
+fn hides(text: &str) -> bool {
+    let odd = |byte: u8| !(b' '..=b'~').contains(&byte);
+    text.bytes().fold(false, |any, byte| any | odd(byte)) && text.chars().any(is_hidden)
+}
+
 /// Whether a text can be a label: 1 to [`MAX_NAME`] bytes, nothing hidden, no space at an end.
 pub fn is_label(text: &str) -> bool {
     (1..=MAX_NAME).contains(&text.len())
-        && !text.chars().any(is_hidden)
+        && !hides(text)
         && !text.starts_with(' ')
         && !text.ends_with(' ')
 }

@@ -2,7 +2,7 @@
 
 use crate::compile::Stop;
 use crate::error::PolicyError;
-use crate::facts::{cedar_schema, datetime_text, Facts, TypeNames};
+use crate::facts::{cedar_schema, Facts, TypeNames, DATES};
 use crate::index::Index;
 use crate::manifest::{Manifest, Tool};
 use crate::names::is_name;
@@ -316,7 +316,7 @@ impl Policy {
         if !tool.undeclared.is_empty() {
             return Err(Reason::ToolNotDeclared);
         }
-        if datetime_text(request.now_ms).is_none() {
+        if !DATES.contains(&request.now_ms) {
             return Err(Reason::InvalidTime);
         }
         tool.check_args(request.args).map_err(|_| Reason::InvalidArguments)?;

@@ -312,6 +312,8 @@ fn time_is_utc_and_must_be_a_date() {
     assert_eq!(at(noon), Reason::NoPermit);
     assert_eq!(at(i64::MIN), Reason::InvalidTime);
     assert_eq!(at(i64::MAX), Reason::InvalidTime);
+    assert_eq!(at(-62_167_219_200_001), Reason::InvalidTime);
+    assert_ne!(at(-62_167_219_200_000), Reason::InvalidTime);
 }
 
 #[test]

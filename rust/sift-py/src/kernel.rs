@@ -941,7 +941,7 @@ fn ended(outcome: core::Outcome) -> Ended {
     let charged = outcome
         .charged
         .into_iter()
-        .map(|charge| (charge.budget, charge.unit, charge.amount))
+        .map(|charge| (charge.budget.to_string(), charge.unit.to_string(), charge.amount))
         .collect();
     (outcome.state.word(), charged, outcome.overrun, outcome.barred)
 }

@@ -30,6 +30,7 @@ mod scanner;
 mod stream;
 mod taint;
 mod text;
+mod topic;
 mod vault;
 #[cfg(feature = "kernel")]
 mod waker;
@@ -48,6 +49,7 @@ const _: () = {
     assert!(align_of::<files::FileScan>() <= 16);
     assert!(align_of::<ngram::NgramScorer>() <= 16);
     assert!(align_of::<taint::Fingerprints>() <= 16);
+    assert!(align_of::<topic::TopicModel>() <= 16);
     assert!(align_of::<prompt::PromptRuns>() <= 16);
     assert!(align_of::<prompt::PromptStream>() <= 16);
 };
@@ -96,6 +98,8 @@ mod _core {
     use crate::stream::Stream;
     #[pymodule_export]
     use crate::taint::Fingerprints;
+    #[pymodule_export]
+    use crate::topic::TopicModel;
     #[pymodule_export]
     use crate::vault::{decrypt, Key, Restorer, Vault};
     #[cfg(feature = "kernel")]

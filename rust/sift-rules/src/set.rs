@@ -12,6 +12,7 @@ use crate::error::RuleError;
 use crate::format::{Format, FormatError};
 use crate::label::{self, MAX_LABEL};
 use crate::once::once;
+use crate::opening::ByteSet;
 use crate::pattern::Parts;
 
 include!(concat!(env!("OUT_DIR"), "/documents.rs"));
@@ -162,6 +163,8 @@ pub struct Rule {
 pub struct Context {
     /// Whole words or phrases, lower case.
     pub words: Vec<String>,
+    /// The bytes that they begin with, in either case: most places of a text are ruled out by one look.
+    pub firsts: ByteSet,
     /// Bytes of the view before the group that are looked at.
     pub window: usize,
     /// Without one of the words there is no finding.
@@ -763,7 +766,14 @@ fn read_context(doc: ContextDoc) -> Result<Context, String> {
             "context.labels must be lower-case words of at most {MAX_LABEL} bytes"
         ));
     }
-    Ok(Context { words: doc.words, window: doc.window, required: doc.required, labels })
+    let mut firsts = [0; 4];
+    for first in doc.words.iter().filter_map(|word| word.bytes().next()) {
+        for byte in [first, first.to_ascii_uppercase()] {
+            firsts[usize::from(byte >> 6)] |= 1 << (byte & 63);
+        }
+    }
+    let (window, required) = (doc.window, doc.required);
+    Ok(Context { words: doc.words, firsts, window, required, labels })
 }
 
 fn content_hash(rules: &[Rule], patterns: &[Arc<Pattern>]) -> String {

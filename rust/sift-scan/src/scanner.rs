@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use sift_checks::{entropy, Check, Outcome as Checked, Subject};
-use sift_rules::{is_labelled, once, Category, Pattern, RuleSet, View};
+use sift_rules::{has_byte, is_labelled, once, Category, Context, Pattern, RuleSet, View};
 use sift_text::decode::{self, Chain, Encodings, Reading};
 
 use crate::builtin::{self, EngineKind};
@@ -859,7 +859,7 @@ impl Scanner {
             let window = &before[before.len().saturating_sub(context.window)..];
             // Behind a part of a candidate stands the rest of it.
             let behind = || length == value.len() && is_labelled(&text[end..], pattern.labels());
-            if context.words.iter().any(|word| has_word(window, word.as_bytes())) || behind() {
+            if has_word(window, context) || behind() {
                 score = (score + CONTEXT_BONUS).min(CONTEXT_CAP).max(score);
                 unless = None;
             } else if context.required {
@@ -928,18 +928,28 @@ fn kept(pattern: &Pattern, keep: &[bool]) -> bool {
     }
 }
 
-/// Whether `word` stands in `text` with no letter or digit at its sides, those of an escaped line feed apart; ASCII case
-/// ignored. Most places are ruled out by one byte.
-fn has_word(text: &[u8], word: &[u8]) -> bool {
+/// Whether a word of a context stands in `text` with no letter or digit at its sides, those of an escaped line feed
+/// apart; ASCII case ignored.
+fn has_word(text: &[u8], context: &Context) -> bool {
     let joins = |b: Option<&u8>| b.is_some_and(u8::is_ascii_alphanumeric);
-    let Some((first, rest)) = word.split_first() else { return false };
+    let escaped = |before: &[u8]| {
+        matches!(before, [.., b'\\', b'n' | b'r' | b't'])
+            || matches!(before, [.., b'%', b'0', b'A' | b'a' | b'D' | b'd' | b'9'])
+    };
     text.iter().enumerate().any(|(i, byte)| {
-        byte.eq_ignore_ascii_case(first)
-            && text[i + 1..].get(..rest.len()).is_some_and(|part| part.eq_ignore_ascii_case(rest))
-            && (!joins(i.checked_sub(1).and_then(|left| text.get(left)))
-                || matches!(text[..i], [.., b'\\', b'n' | b'r' | b't'])
-                || matches!(text[..i], [.., b'%', b'0', b'A' | b'a' | b'D' | b'd' | b'9']))
-            && !joins(text.get(i + word.len()))
+        if !has_byte(&context.firsts, *byte) {
+            return false;
+        }
+        let (before, rest) = text.split_at(i);
+        if joins(before.last()) && !escaped(before) {
+            return false;
+        }
+        context.words.iter().map(String::as_bytes).any(|word| {
+            // The first byte tells most words apart.
+            word.first().is_some_and(|first| first.eq_ignore_ascii_case(byte))
+                && rest.get(..word.len()).is_some_and(|part| part.eq_ignore_ascii_case(word))
+                && !joins(rest.get(word.len()))
+        })
     })
 }
 

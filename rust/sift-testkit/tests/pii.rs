@@ -194,7 +194,9 @@ fn an_escaped_line_feed_hides_nothing() {
 }
 
 /// Rules whose values may hold what touches them.
-const TAKES_MORE: [&str; 7] = [
+const TAKES_MORE: [&str; 9] = [
+    "pii.in.aadhaar-labelled",
+    "pii.jp.my-number-labelled",
     "pii.network.ipv4-tail",
     "pii.contact.host",
     "pii.contact.url",
@@ -205,7 +207,11 @@ const TAKES_MORE: [&str; 7] = [
 ];
 
 /// Rules whose pattern has the label, right before the value.
-const WITH_LABEL: [&str; 16] = [
+const WITH_LABEL: [&str; 20] = [
+    "pii.gb.driving-licence-blanks",
+    "pii.it.fiscal-code-blanks",
+    "pii.person.date-of-birth-letters",
+    "pii.sg.fin-labelled",
     "pii.ca.health-number-other",
     "pii.finance.card-expiry",
     "pii.finance.cvv",

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use sift_ledger::log::Entry;
 
 use crate::ledger::{Pending, Placed};
+use crate::names::Names;
 
 /// What was decided about an action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,15 +88,34 @@ pub(super) struct Record {
 
 /// A permit that is not handed out yet, and maybe never.
 pub(super) struct Prepared {
-    pub(super) tenant: String,
-    pub(super) agent: String,
-    pub(super) session: Option<String>,
-    pub(super) key_id: Option<String>,
-    pub(super) lease: String,
+    /// Tenant, agent, lease, session, the key that proved who asks.
+    pub(super) names: Names<5>,
     pub(super) secret: [u8; 32],
     /// The statement, where the log alone signs the receipt: a permit is signed by itself.
     pub(super) statement: Option<Vec<u8>>,
-    pub(super) made: OnceLock<Vec<u8>>,
+    pub(super) made: OnceLock<Arc<Vec<u8>>>,
+}
+
+impl Prepared {
+    pub(super) fn tenant(&self) -> &str {
+        self.names.get(0).unwrap_or_default()
+    }
+
+    pub(super) fn agent(&self) -> &str {
+        self.names.get(1).unwrap_or_default()
+    }
+
+    pub(super) fn lease(&self) -> &str {
+        self.names.get(2).unwrap_or_default()
+    }
+
+    pub(super) fn session(&self) -> Option<&str> {
+        self.names.get(3)
+    }
+
+    pub(super) fn key_id(&self) -> Option<&str> {
+        self.names.get(4)
+    }
 }
 
 impl Record {
@@ -109,12 +129,12 @@ impl Record {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Durable {
     /// The receipt: a DSSE envelope, as it lies in the log.
-    pub receipt: Vec<u8>,
+    pub receipt: Arc<Vec<u8>>,
     /// What its digests are checked with, together with the action. It is in no receipt: who reads the ledger and has
     /// it can try out arguments.
     pub opening: [u8; 32],
     /// The permit, if the action is allowed and was not cancelled: a DSSE envelope.
-    pub permit: Option<Vec<u8>>,
+    pub permit: Option<Arc<Vec<u8>>>,
     /// Where the receipt lies; nothing when the permit was not to wait for that.
     pub placed: Option<Placed>,
 }

@@ -1,5 +1,7 @@
 //! What is decided about somebody who is known: steps 6 to 10 of an authorization.
 
+use std::sync::Arc;
+
 use sift_policy::{Effect, Policy, Request};
 
 use super::admit::Caller;
@@ -111,11 +113,19 @@ impl Kernel {
             Vec::new()
         };
         let taint = match (&self.taint, &request.conversation) {
+            // What came in before this start is not known any more, and that is not nothing.
+            (Some(_), Some(conversation)) if self.observed.lost(&request.tenant, conversation) => {
+                return Err(broken("taint_unknown"));
+            }
             (Some(source), Some(conversation)) => source
                 .taint(&request.tenant, conversation, &request.args)
                 .map_err(|_| broken("taint_unknown"))?,
             // To leave the conversation out is not a way out.
-            (Some(source), None) if tool.exports && source.observed(&request.tenant) => {
+            (Some(source), None)
+                if tool.exports
+                    && (source.observed(&request.tenant)
+                        || self.observed.lost_any(&request.tenant)) =>
+            {
                 return Err(broken("taint_unknown"));
             }
             _ => Vec::new(),
@@ -172,8 +182,8 @@ impl Kernel {
             .charges
             .iter()
             .map(|charge| Charge {
-                budget: charge.budget.to_string(),
-                unit: charge.unit.to_string(),
+                budget: Arc::clone(&charge.budget),
+                unit: Arc::clone(&charge.unit),
                 amount: charge.amount,
             })
             .collect();

@@ -18,7 +18,9 @@ use crate::budget::Charge;
 use crate::config::{ReceiptClass, Release};
 use crate::error::{KernelError, Result};
 use crate::ledger::{LedgerError, Pending};
+use crate::names::Names;
 use crate::opening::opening_of;
+use crate::permit::LONGER;
 use crate::request::{ActionRequest, Credential};
 use crate::store::Mark;
 
@@ -36,8 +38,14 @@ pub(super) struct Signer {
 }
 
 impl Signer {
-    pub(super) fn sign(&self, statement: &[u8]) -> Vec<u8> {
+    fn sign(&self, statement: &[u8]) -> Vec<u8> {
         dsse::seal(receipt::PAYLOAD_TYPE, statement, Some((&self.key_id, &self.key)))
+    }
+
+    /// As [`Self::sign`], from the receipt of the same statement without a signature.
+    pub(super) fn sign_receipt(&self, receipt: &[u8], statement: &[u8]) -> Vec<u8> {
+        let signer = (&*self.key_id, &*self.key);
+        dsse::sign_sealed(receipt, receipt::PAYLOAD_TYPE, statement, signer, LONGER)
     }
 
     /// A receipt that is signed by who waits for it, or by the thread that commits it.
@@ -60,6 +68,11 @@ pub(super) struct Queued {
 impl Kernel {
     /// Puts a receipt into the ledger's queue, with the state of the store that it was made in.
     pub(super) fn append(&self, fields: &Fields<'_>) -> Result<Queued> {
+        if !self.validity.holds(fields.decided_at) {
+            return Err(KernelError::Unavailable(
+                "the kernel's receipt or log key may not sign now: keys.toml says when, so renew it".to_owned(),
+            ));
+        }
         let Mark { id, generation } = self.store.mark();
         let store = format!("{id}:{generation}");
         let fields = Fields { store: Some(&store), engine: ENGINE, ..*fields };
@@ -154,11 +167,13 @@ impl Kernel {
         let Queued { receipt, statement, pending } = self.append(&fields)?;
         let permit = answer.lease.as_ref().map(|lease| {
             Arc::new(Prepared {
-                tenant: request.tenant.clone(),
-                agent: request.agent.clone(),
-                session: request.session.clone(),
-                key_id: caller.key.as_ref().map(|key| key.id.clone()),
-                lease: lease.clone(),
+                names: Names::new([
+                    Some(&request.tenant),
+                    Some(&request.agent),
+                    Some(lease),
+                    request.session.as_deref(),
+                    caller.key.as_ref().map(|key| key.id.as_str()),
+                ]),
                 secret,
                 statement,
                 made: OnceLock::new(),

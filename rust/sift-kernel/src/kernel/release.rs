@@ -1,5 +1,6 @@
 //! Permits, handed out when their receipts are durable.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::answer::{Authorization, Durable, Prepared, Record};
@@ -7,7 +8,7 @@ use super::record::not_recorded;
 use super::Kernel;
 use crate::error::Result;
 use crate::ledger::Placed;
-use crate::permit;
+use crate::permit::{self, LONGER};
 
 impl Kernel {
     /// Waits until the receipt of an answer is durable, and hands out the permit.
@@ -39,7 +40,7 @@ impl Kernel {
         self.check_usable()?;
         let Some(record) = &answer.record else { return Ok(None) };
         let placed = self.wait(record)?;
-        let (receipt, opening) = (record.receipt.bytes().to_vec(), record.opening);
+        let (receipt, opening) = (Arc::clone(record.receipt.bytes()), record.opening);
         Ok(Some(Durable { receipt, opening, permit: None, placed: Some(placed) }))
     }
 
@@ -73,10 +74,18 @@ impl Kernel {
         }
     }
 
-    fn permit<'a>(&self, record: &Record, prepared: &'a Prepared) -> &'a [u8] {
-        prepared.made.get_or_init(|| match &prepared.statement {
-            None => permit::of_receipt(record.receipt.bytes(), &prepared.secret),
-            Some(statement) => permit::of_receipt(&self.signer.sign(statement), &prepared.secret),
+    fn permit<'a>(&self, record: &Record, prepared: &'a Prepared) -> &'a Arc<Vec<u8>> {
+        prepared.made.get_or_init(|| {
+            let receipt = record.receipt.bytes();
+            let signed = match &prepared.statement {
+                Some(statement) => self.signer.sign_receipt(receipt, statement),
+                None => {
+                    let mut copy = Vec::with_capacity(receipt.len() + LONGER);
+                    copy.extend_from_slice(receipt);
+                    copy
+                }
+            };
+            Arc::new(permit::of_receipt(signed, &prepared.secret))
         })
     }
 
@@ -87,17 +96,16 @@ impl Kernel {
             Some(prepared) if self.revoked(prepared) => None,
             Some(prepared) => {
                 let made = self.permit(record, prepared);
-                self.books.hand_out(&prepared.lease).then(|| made.to_vec())
+                self.books.hand_out(prepared.lease()).then(|| Arc::clone(made))
             }
         };
-        let (receipt, opening) = (record.receipt.bytes().to_vec(), record.opening);
+        let (receipt, opening) = (Arc::clone(record.receipt.bytes()), record.opening);
         Durable { receipt, opening, permit, placed }
     }
 
     fn revoked(&self, prepared: &Prepared) -> bool {
-        let Prepared { tenant, agent, session, key_id, .. } = prepared;
-        let (session, key_id) = (session.as_deref(), key_id.as_deref());
-        self.revocations.find(tenant, agent, session, key_id).is_some()
+        let (tenant, agent) = (prepared.tenant(), prepared.agent());
+        self.revocations.find(tenant, agent, prepared.session(), prepared.key_id()).is_some()
     }
 
     /// The proof that a receipt is in the log, a `.tlog-proof`.

@@ -109,7 +109,7 @@ impl Kernel {
 
 /// What an open session is known by: who opens one chooses its name. None of the three holds a `/`.
 pub(super) fn session_key(tenant: &str, agent: &str, session: &str) -> String {
-    format!("{tenant}/{agent}/{session}")
+    [tenant, "/", agent, "/", session].concat()
 }
 
 /// Roles that an agent's key may act in.

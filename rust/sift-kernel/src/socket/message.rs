@@ -627,7 +627,7 @@ fn write_durable(writer: &mut Writer<'_>, durable: &Durable) {
     writer
         .bytes(&durable.receipt)
         .array(&durable.opening)
-        .option(durable.permit.as_deref(), |writer, permit| {
+        .option(durable.permit.as_ref(), |writer, permit| {
             writer.bytes(permit);
         })
         .option(durable.placed.as_ref(), |writer, placed| {
@@ -637,9 +637,9 @@ fn write_durable(writer: &mut Writer<'_>, durable: &Durable) {
 
 fn read_durable(reader: &mut Reader<'_>) -> Read<Durable> {
     Ok(Durable {
-        receipt: reader.bytes()?.to_vec(),
+        receipt: Arc::new(reader.bytes()?.to_vec()),
         opening: reader.array()?,
-        permit: reader.option(|reader| Ok(reader.bytes()?.to_vec()))?,
+        permit: reader.option(|reader| Ok(Arc::new(reader.bytes()?.to_vec())))?,
         placed: reader.option(|reader| {
             Ok(Placed {
                 index: reader.unsigned()?,
@@ -798,8 +798,8 @@ impl Reply {
                 })?,
                 charged: reader.list(|reader| {
                     Ok(Charge {
-                        budget: reader.text()?,
-                        unit: reader.text()?,
+                        budget: reader.str()?.into(),
+                        unit: reader.str()?.into(),
                         amount: reader.number()?,
                     })
                 })?,
@@ -935,9 +935,9 @@ mod tests {
         allowed.status = Status::Ok;
         allowed.lease = Some(text());
         let durable = Durable {
-            receipt: vec![1],
+            receipt: Arc::new(vec![1]),
             opening: [6; 32],
-            permit: Some(vec![2]),
+            permit: Some(Arc::new(vec![2])),
             placed: Some(Placed { index: 1, tree_size: 2, checkpoint: Arc::from("c") }),
         };
         let fault = Fault::from(&KernelError::LeaseConflict(text()));
@@ -972,7 +972,7 @@ mod tests {
             Reply::Durable(vec![Err(fault), Ok(None), Ok(Some(durable))]),
             Reply::Outcome(Outcome {
                 state: LeaseState::Expired,
-                charged: vec![Charge { budget: text(), unit: text(), amount: 5 }],
+                charged: vec![Charge { budget: "x".into(), unit: "x".into(), amount: 5 }],
                 overrun: true,
                 barred: true,
             }),
