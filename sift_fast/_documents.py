@@ -32,11 +32,15 @@ _NAMELESS = frozenset(
 # Keys that say which of the numbers of a thing: `{"phone": {"number": ...}}` holds the number of a phone.
 _PARTS = frozenset(
     {"number", "num", "no", "nr", "code", "current", "new", "old", "previous", "date", "line", "line1", "street"}
+    | {"home", "work", "office", "mobile", "primary", "secondary", "main", "alternate", "s", "n"}
 )
 # Keys of a value whose name stands beside it, and of that name: `{"name": "SSN", "value": ...}`.
-_VALUES = frozenset({"value", "values", "val", "stringvalue"})
+_VALUES = frozenset({"value", "values", "val", "stringvalue", "data"})
 _BESIDE = frozenset({"name", "label", "key", "field", "type"})
 _BESIDE_CHARACTERS = 64
+# A user is told by a password beside the name.
+_USERS = frozenset({"username", "user_name", "login", "user", "userid", "user_id", "loginname"})
+_PAIRED_USER = "user name of a pair"
 # Each is looked after.
 _MOST_NAMES = 4
 # What is longer is running text, and no value that only its name gives away: it is looked at once.
@@ -159,10 +163,17 @@ def _tries(text: str, called: _Called, number: bool) -> Iterator[_Try]:
     short = len(text) <= _SHORT_CHARACTERS
     timed = re.fullmatch(_TIME, text) if short else None
     for name in called:
+        if name is _PAIRED_USER:
+            if short:
+                yield _Try(text, f"user name: {quote}", f"{after}, password", "")
+            continue
         # No rule looks farther left; a long name over many elements was read anew for each.
         near = name[-_NAME_CHARACTERS:]
         words = _words(near)
-        before = _clean(f'{words} "{near}": {quote}' if " " in words else f'"{near}": {quote}')
+        # `phones` holds telephones, which are called by one.
+        one = words[:-1] if words.endswith("s") and not words.endswith("ss") else words
+        said = words if " " in words else one if one != words else ""
+        before = _clean(f'{said} "{near}": {quote}' if said else f'"{near}": {quote}')
         yield _Try(text, before, after, "")
         if not short:
             return
@@ -220,22 +231,30 @@ def _words(name: str) -> str:
 def _called(key: str, outer: _Called, beside: _Called) -> _Called:
     """What a value may be called: by its key, by that of its object, or by what stands beside it."""
     word = key.lower()
+    paired = _PAIRED_USER in beside
+    if paired:
+        beside = tuple(name for name in beside if name is not _PAIRED_USER)
     if word in _NAMELESS:
         return (*outer[:1], *(beside if word in _VALUES else ()), *outer[1:])[:_MOST_NAMES] or (key,)
     if outer and word in _PARTS:
         # The key last in a name of two words: what it meant alone it means there.
-        return (outer[0], f"{outer[0]} {key}", *outer[1:])[:_MOST_NAMES]
-    return (key,)
+        return (outer[0], f"{outer[0]} {key}", *beside, *outer[1:])[:_MOST_NAMES]
+    if word in _PARTS:
+        return (*beside, key)[:_MOST_NAMES]
+    return (key, _PAIRED_USER) if paired and word in _USERS else (key,)
 
 
 def _beside(pairs: Iterable[tuple[Any, Any]]) -> _Called:
     """What an object says its value is called, if it has one."""
     known: dict[str, str] = {}
+    users = pair = False
     for key, value in pairs:
         word = key.lower() if isinstance(key, str) else ""
+        users = users or word in _USERS
+        pair = pair or "passw" in word
         if word in _BESIDE and isinstance(value, str) and len(value) <= _BESIDE_CHARACTERS:
             known.setdefault(word, value)
-    return tuple(known.values())
+    return (*known.values(), _PAIRED_USER) if users and pair else tuple(known.values())
 
 
 def _shape(pairs: list[tuple[str, Any]]) -> _Shape:
@@ -357,7 +376,8 @@ class _Walk:
             if changed is None and isinstance(key, float):
                 plain = _plain(text)
                 changed = None if plain is None else self._edit(plain, path, (), False)
-            name = key if changed is None else names.free(changed)
+            # What is no other name stays the key that it is, though a function or a vault has looked at it.
+            name = key if changed is None or changed == text else names.free(changed)
             shown = name if isinstance(name, (str, int)) else text
             edited[name] = self._value(item, (*path, shown), _called(text, outer, beside), encoded)
         return edited

@@ -607,7 +607,15 @@ def _custom(text: str, params: Mapping[str, Any]) -> str:
     function = params.get("lambda")
     if not callable(function):
         raise InvalidParamError("the parameter `lambda` must be a function")
-    value: object = function(text)
+    value: object = None
+    raised = ""
+    try:
+        value = function(text)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it may hold the value
+        raised = type(error).__name__
+    if raised:
+        # Not chained: what the function raised may hold the value.
+        raise InvalidParamError(f"the function of a `custom` operator raised {raised}")
     if not isinstance(value, str):
         raise InvalidParamError("the function of a `custom` operator must return `str`")
     return value

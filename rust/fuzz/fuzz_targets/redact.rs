@@ -15,7 +15,7 @@ use std::sync::Arc;
 fn scanner() -> &'static Arc<Scanner> {
     static SCANNER: OnceLock<Arc<Scanner>> = OnceLock::new();
     SCANNER.get_or_init(|| {
-        let rules = Arc::new(RuleSet::select(&["default"], &[]).unwrap());
+        let rules = Arc::new(RuleSet::select(&["default", "pii-all"], &[]).unwrap());
         Arc::new(Scanner::new(rules, Default::default()).unwrap())
     })
 }

@@ -9,7 +9,7 @@ use sift_testkit::Bench;
 
 fn bench() -> &'static Bench {
     static BENCH: OnceLock<Bench> = OnceLock::new();
-    BENCH.get_or_init(|| Bench::new(RuleSet::select(&["default"], &[]).unwrap()).unwrap())
+    BENCH.get_or_init(|| Bench::new(RuleSet::select(&["default", "pii-all"], &[]).unwrap()).unwrap())
 }
 
 fuzz_target!(|text: &[u8]| {

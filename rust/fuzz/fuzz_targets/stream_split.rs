@@ -13,7 +13,7 @@ fn bench(decode: bool) -> &'static Bench {
     static BENCHES: [OnceLock<Bench>; 2] = [const { OnceLock::new() }; 2];
     BENCHES[usize::from(decode)].get_or_init(|| {
         let encodings = if decode { Encodings::ALL } else { Encodings::default() };
-        Bench::decoding(RuleSet::select(&["default"], &[]).unwrap(), encodings).unwrap()
+        Bench::decoding(RuleSet::select(&["default", "pii-all"], &[]).unwrap(), encodings).unwrap()
     })
 }
 

@@ -11,11 +11,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let line = line?;
         let (name, value) = line.split_once('\t').ok_or("a line is a check, a tab and a value")?;
         let check = Check::from_name(name).ok_or_else(|| format!("there is no check `{name}`"))?;
-        match check.run(&Subject { value: value.as_bytes(), before: b"" }) {
+        match check.run(&Subject { value: value.as_bytes(), before: b"", after: b"" }) {
             Outcome::Proven => println!("proven"),
             Outcome::Keep => println!("keep"),
             Outcome::Set(score) => println!("set {score:.2}"),
             Outcome::Drop(reason) => println!("drop {reason}"),
+            Outcome::Shorten(length) => println!("shorten {length}"),
+            Outcome::Unless(reason) => println!("unless {reason}"),
         }
     }
     Ok(())

@@ -109,7 +109,7 @@ mod tests {
     use crate::{Outcome, Subject};
 
     fn run(value: &str) -> Outcome {
-        Card.run(&Subject { value: value.as_bytes(), before: b"" })
+        Card.run(&Subject { value: value.as_bytes(), before: b"", after: b"" })
     }
 
     /// The numbers that payment processors publish for tests.
@@ -148,7 +148,7 @@ mod tests {
         ] {
             assert_eq!(run(value), Outcome::Drop(reason), "{value}");
         }
-        let counted = Subject { value: b"4242424242424242", before: b"\"id\": " };
+        let counted = Subject { value: b"4242424242424242", before: b"\"id\": ", after: b"" };
         assert_eq!(Card.run(&counted), Outcome::Keep);
     }
 }

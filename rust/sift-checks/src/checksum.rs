@@ -6,7 +6,7 @@
 use crate::Outcome;
 
 /// Bytes that people put between the groups of a number.
-pub(crate) const SEPARATORS: &[u8] = b" -./:_";
+pub(crate) const SEPARATORS: &[u8] = b" -./:_+";
 
 /// The `N` digits of `value`, separators left out; none if there are more or fewer or something else.
 pub(crate) fn digits<const N: usize>(value: &[u8]) -> Option<[u8; N]> {

@@ -79,7 +79,9 @@ mod tests {
     /// The vectors of BIP 173 and BIP 350, and the address of the first block.
     #[test]
     fn addresses_of_the_proposals() {
-        let run = |value: &str| Bitcoin.run(&Subject { value: value.as_bytes(), before: b"" });
+        let run = |value: &str| {
+            Bitcoin.run(&Subject { value: value.as_bytes(), before: b"", after: b"" })
+        };
         for value in [
             "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa",
             "3J98t1WpEZ73CNmQviecrnyiWrnqRhWNLy",

@@ -2,7 +2,7 @@
 
 use crate::checksum::{characters, digits, fair, luhn, weak};
 use crate::network::{begins_escape, is_escaped};
-use crate::Outcome;
+use crate::{Outcome, Subject};
 
 /// Vehicle identification number: 17 characters without I, O and Q. The check digit of 49 CFR 565.15 proves
 /// one of North America; elsewhere the place holds anything.
@@ -88,23 +88,75 @@ pub(crate) fn uuid(value: &[u8]) -> Outcome {
     }
 }
 
-/// Whether a number goes on to its left: the tail of a decimal, of a UUID, of a path.
-///
-/// A word before the mark is a label (`TIN-123`, `No.123`), unless it is a step of a path. A comma stands between
-/// two numbers of a row or a list as often as inside one, see [`is_fraction`]; so does a slash or a hyphen behind
-/// a number like this one, see [`is_beside`].
-pub(crate) fn is_part(value: &[u8], before: &[u8]) -> bool {
-    let Some((mark, rest)) = before.split_last() else { return false };
+/// Whether a value is a part of something longer: what [`is_part`] says of its left, [`is_step`] of a path and
+/// [`glued`] of what touches it.
+pub(crate) fn part(subject: &Subject<'_>) -> Outcome {
+    let Subject { value, before, .. } = *subject;
+    match (is_part(value, before), is_step(value, before)) {
+        (true, _) => Outcome::Drop("part"),
+        (_, true) => Outcome::Unless("part"),
+        _ => glued(subject),
+    }
+}
+
+/// Whether a value touches what a name is made of: `_` on a side, `~` or `^` before it, a letter behind the point or
+/// the hyphen that follows it. The same signs set a value off (`_value_` of Markdown), end its sentence or begin what
+/// was typed without a blank: so a value that its groups tell, or its length, is one all the same, and of the others
+/// the label says it. Numbers that `+` joins are a sum, unless their label says that a form wrote `+` for a blank; before
+/// the last four digits Sweden and Finland write it for who is a hundred.
+pub(crate) fn glued(subject: &Subject<'_>) -> Outcome {
+    let Subject { value, before, after } = *subject;
+    let left = before.last().is_some_and(|byte| b"_~^".contains(byte));
+    let right = match after {
+        [b'_', ..] => true,
+        [b'.' | b'-', next, ..] => next.is_ascii_alphabetic(),
+        _ => false,
+    };
+    let last = value.len().saturating_sub(5);
+    let sum = value.iter().enumerate().skip(1).any(|(at, byte)| *byte == b'+' && at != last);
+    match sum || (left || right) && !tells_itself(value) {
+        true => Outcome::Unless("part"),
+        false => Outcome::Keep,
+    }
+}
+
+/// Whether the form of a value tells what it is: signs between its groups, or the digits of a card.
+fn tells_itself(value: &[u8]) -> bool {
+    let grouped = value.iter().any(|byte| !byte.is_ascii_alphanumeric() && *byte != b'/');
+    grouped || value.len() >= 15 && value.iter().all(u8::is_ascii_digit)
+}
+
+/// Whether a value without groups is a step of a path, or stands behind the slash of another number that is not
+/// of its kind, see [`is_beside`].
+fn is_step(value: &[u8], before: &[u8]) -> bool {
+    let Some(rest) = before.strip_suffix(b"/") else { return false };
     let words = rest.iter().rev().take_while(|byte| byte.is_ascii_alphanumeric()).count();
     let (head, word) = rest.split_at(rest.len() - words);
+    let grouped = value.iter().any(|byte| b" -".contains(byte));
+    !grouped
+        && match word.iter().any(u8::is_ascii_digit) {
+            true => !is_beside(value, rest),
+            false => words > 0 && head.last().is_some_and(|byte| b"/.:".contains(byte)),
+        }
+}
+
+/// Whether a number goes on to its left: the tail of a decimal, of a UUID, of an amount.
+///
+/// A word before the mark is a label (`TIN-123`, `No.123`). A comma stands between two numbers of a row or a list as
+/// often as inside one, see [`is_fraction`]; so does a hyphen behind a number like this one, see [`is_beside`].
+fn is_part(value: &[u8], before: &[u8]) -> bool {
+    let Some((mark, rest)) = before.split_last() else { return false };
+    let words = rest.iter().rev().take_while(|byte| byte.is_ascii_alphanumeric()).count();
+    let (_, word) = rest.split_at(rest.len() - words);
     let number = word.iter().any(u8::is_ascii_digit);
+    let short = |most: usize| value.len() < most && value.iter().all(u8::is_ascii_digit);
     match mark {
         b',' => is_fraction(value, rest),
-        b'.' | b'\'' | b'+' => number,
+        b'.' | b'+' => number,
+        // Thousands are written so, and no number of ten digits behind them.
+        b'\'' => number && short(10),
         b'-' => number && !is_beside(value, rest),
-        b'/' if number => !is_beside(value, rest),
-        b'/' => words > 0 && head.last().is_some_and(|byte| b"/.:".contains(byte)),
-        b'$' | b'~' | b'^' => true,
+        b'$' => short(12),
         b' ' => is_row(value, word),
         // The value begins with the letter of an escape: `\n1234`.
         b'\\' => is_escaped(before) && begins_escape(value),
@@ -223,12 +275,13 @@ pub(crate) fn is_counted(before: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_counted, is_part};
+    use super::is_counted;
     use crate::Check::{Bic, Imei, Uuid, Vin};
+    use crate::Check::{NotGlued, NotPart};
     use crate::{Check, Outcome, Subject};
 
     fn run(check: Check, value: &str) -> Outcome {
-        check.run(&Subject { value: value.as_bytes(), before: b"" })
+        check.run(&Subject { value: value.as_bytes(), before: b"", after: b"" })
     }
 
     #[test]
@@ -290,7 +343,7 @@ mod tests {
             ("-", false),
             ("\"", false),
         ] {
-            assert_eq!(is_part(b"536904399", before.as_bytes()), part, "{before}");
+            assert_eq!(beside(before, "536904399", "") != Outcome::Keep, part, "{before}");
         }
     }
 
@@ -318,7 +371,46 @@ mod tests {
             ("4111 1111 1111 1111 ", "5555 5555 5555 4444", false),
             ("078051121/", "4155550132", true),
         ] {
-            assert_eq!(is_part(value.as_bytes(), before.as_bytes()), part, "{before}{value}");
+            assert_eq!(beside(before, value, "") != Outcome::Keep, part, "{before}{value}");
         }
+    }
+
+    fn beside(before: &str, value: &str, after: &str) -> Outcome {
+        let (value, before, after) = (value.as_bytes(), before.as_bytes(), after.as_bytes());
+        NotPart.run(&Subject { value, before, after })
+    }
+
+    /// What the form of a value tells is no step of a path and no part of a name; of the rest a label says it.
+    #[test]
+    fn paths_and_signs_hide_what_has_no_form() {
+        const KEEP: Outcome = Outcome::Keep;
+        const UNLESS: Outcome = Outcome::Unless("part");
+        const PART: Outcome = Outcome::Drop("part");
+        for (before, after, bare, grouped, long) in [
+            ("/users/", "", UNLESS, KEEP, UNLESS),
+            ("2021-05-20/", "", UNLESS, KEEP, UNLESS),
+            ("12/", "/n", UNLESS, KEEP, UNLESS),
+            ("", ".P", UNLESS, KEEP, KEEP),
+            ("", "-o", UNLESS, KEEP, KEEP),
+            ("", ".\n", KEEP, KEEP, KEEP),
+            ("", "-", KEEP, KEEP, KEEP),
+            ("_", "_", UNLESS, KEEP, KEEP),
+            ("", "_", UNLESS, KEEP, KEEP),
+            ("~", "~", UNLESS, KEEP, KEEP),
+            ("^", "^", UNLESS, KEEP, KEEP),
+            ("$", "", PART, KEEP, KEEP),
+            ("17'", "", PART, KEEP, KEEP),
+            ("0.", "", PART, PART, PART),
+        ] {
+            for (value, expected) in
+                [("536904399", bare), ("536-90-4399", grouped), ("4111111111111111", long)]
+            {
+                assert_eq!(beside(before, value, after), expected, "{before}{value}{after}");
+            }
+        }
+        assert_eq!(beside("", "536+90+4399", ""), UNLESS);
+        assert_eq!(beside("", "121212+1212", ""), KEEP);
+        let letters = Subject { value: b"C01X00T47", before: b"", after: b"-a" };
+        assert_eq!(NotGlued.run(&letters), UNLESS);
     }
 }

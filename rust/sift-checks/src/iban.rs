@@ -100,7 +100,8 @@ mod tests {
 
     #[test]
     fn examples_of_the_registry() {
-        let run = |value: &str| Iban.run(&Subject { value: value.as_bytes(), before: b"" });
+        let run =
+            |value: &str| Iban.run(&Subject { value: value.as_bytes(), before: b"", after: b"" });
         for value in [
             "GB82 WEST 1234 5698 7654 32",
             "GB82WEST12345698765432",
@@ -125,7 +126,8 @@ mod tests {
 
     #[test]
     fn legal_entities() {
-        let run = |value: &str| Lei.run(&Subject { value: value.as_bytes(), before: b"" });
+        let run =
+            |value: &str| Lei.run(&Subject { value: value.as_bytes(), before: b"", after: b"" });
         // The Global Legal Entity Identifier Foundation itself.
         assert_eq!(run("506700GE1G29325QX363"), Outcome::Proven);
         assert_eq!(run("506700GE1G29325QX364"), Outcome::Drop("checksum"));

@@ -9,7 +9,7 @@
 //! use sift_checks::{Check, Outcome, Subject};
 //!
 //! let check = Check::from_name("placeholder").unwrap();
-//! let subject = Subject { value: b"your-api-key-here", before: b"token = " };
+//! let subject = Subject { value: b"your-api-key-here", before: b"token = ", after: b"" };
 //! assert_eq!(check.run(&subject), Outcome::Drop("placeholder"));
 //! ```
 
@@ -49,6 +49,9 @@ pub struct Subject<'a> {
     pub value: &'a [u8],
     /// At most 64 bytes of text that end where the value begins.
     pub before: &'a [u8],
+    /// At most two bytes of text that begin where the value ends, as far as the pattern has to have looked at them:
+    /// behind a point or a hyphen both, behind anything else the first.
+    pub after: &'a [u8],
 }
 
 /// What a check says about a candidate.
@@ -60,6 +63,10 @@ pub enum Outcome {
     Set(f32),
     /// A checksum says that the value is what its form claims: score 1.
     Proven,
+    /// The value is these first bytes of the candidate, the rest is other text.
+    Shorten(usize),
+    /// No finding, for this reason, unless a context word says what the value is.
+    Unless(&'static str),
     /// No finding, for this reason, a stable code.
     Drop(&'static str),
 }
@@ -179,6 +186,8 @@ checks! {
         "drops digits that fail the Luhn test",
     NotPart = "not_part":
         "drops numbers that go on to their left: decimals, UUIDs, paths, names",
+    NotGlued = "not_glued":
+        "drops what touches a name, unless its groups or a label tell it",
     Card = "card":
         "payment card: network, Luhn; proven in the groups of the plastic",
     Iban = "iban":
@@ -372,7 +381,7 @@ impl Check {
     /// ```
     /// use sift_checks::{Check, Outcome, Subject};
     ///
-    /// let subject = Subject { value: b"79927398713", before: b"" };
+    /// let subject = Subject { value: b"79927398713", before: b"", after: b"" };
     /// assert_eq!(Check::Luhn.run(&subject), Outcome::Keep);
     /// ```
     #[must_use]
@@ -403,7 +412,8 @@ impl Check {
             Self::EncodesText => (!encoded::encodes_text(value), "no_text"),
             Self::Base64Text => (encoded::is_base64_text(value), "base64_text"),
             Self::Luhn => (!shape::luhn(value), "luhn"),
-            Self::NotPart => (device::is_part(value, subject.before), "part"),
+            Self::NotPart => return device::part(subject),
+            Self::NotGlued => return device::glued(subject),
             Self::Card => return card::card(value, subject.before),
             Self::Iban => return iban::iban(value),
             Self::Lei => return iban::lei(value),
@@ -565,7 +575,8 @@ mod tests {
         for (before, keeps) in
             [("acme_api_KEY = ", true), ("acmeToken: '", true), ("acme = ", false), (&far, false)]
         {
-            let outcome = Check::KeyWord.run(&Subject { value: b"x", before: before.as_bytes() });
+            let outcome =
+                Check::KeyWord.run(&Subject { value: b"x", before: before.as_bytes(), after: b"" });
             assert_eq!(outcome == Outcome::Keep, keeps, "{before}");
         }
     }
@@ -582,7 +593,8 @@ mod tests {
             ("://user:", "secret", false),
             ("user:", "secret", false),
         ] {
-            let subject = Subject { value: value.as_bytes(), before: before.as_bytes() };
+            let subject =
+                Subject { value: value.as_bytes(), before: before.as_bytes(), after: b"" };
             assert_eq!(Check::UrlPassword.run(&subject) == Outcome::Keep, keeps, "{before}");
         }
     }
@@ -608,7 +620,7 @@ mod tests {
             (Check::Mixed, "123", true),
             (Check::Mixed, "-a1-", false),
         ] {
-            let outcome = check.run(&Subject { value: value.as_bytes(), before: b"" });
+            let outcome = check.run(&Subject { value: value.as_bytes(), before: b"", after: b"" });
             assert_eq!(matches!(outcome, Outcome::Drop(_)), drop, "{check:?} of `{value}`");
         }
     }
@@ -648,7 +660,8 @@ mod tests {
                 for _ in 0..10_000 {
                     let value = random.bytes(alphabet, length);
                     for (check, dropped) in checks.iter().zip(&mut dropped) {
-                        let outcome = check.run(&Subject { value: &value, before: b"key = " });
+                        let outcome =
+                            check.run(&Subject { value: &value, before: b"key = ", after: b"" });
                         *dropped += usize::from(outcome != Outcome::Keep);
                     }
                 }
@@ -720,7 +733,7 @@ mod tests {
             let cut = (random.next() % (value.len() as u64 + 1)) as usize;
             let (before, after) = value.split_at(cut);
             let value = if round % 2 == 0 { after } else { &value };
-            let subject = Subject { value, before };
+            let subject = Subject { value, before, after: b"" };
             for check in Check::all() {
                 if let Outcome::Set(score) = check.run(&subject) {
                     assert!(score > 0.0 && score < 1.0);

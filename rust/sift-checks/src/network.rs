@@ -87,7 +87,7 @@ fn version_before(before: &[u8]) -> bool {
 
 /// IPv6 in all the forms of RFC 4291, with zone and prefix length or not.
 pub(crate) fn ipv6(value: &[u8], before: &[u8]) -> Outcome {
-    if before.last().is_some_and(|byte| byte.is_ascii_alphanumeric() || b"_:.%".contains(byte)) {
+    if before.last().is_some_and(|byte| byte.is_ascii_alphanumeric() || b":.%".contains(byte)) {
         return Outcome::Drop("inside");
     }
     let (rest, prefix) = split(value, b'/');
@@ -198,10 +198,22 @@ pub(crate) fn email(value: &[u8], before: &[u8]) -> Outcome {
     if local.eq_ignore_ascii_case(b"git") {
         return Outcome::Set(0.3);
     }
-    match ends_in_tld(domain) || ends_in_letters(domain) {
-        true => Outcome::Keep,
-        false => Outcome::Drop("top_level_domain"),
+    if ends_in_tld(domain) || ends_in_letters(domain) {
+        return Outcome::Keep;
     }
+    match shorter_domain(domain) {
+        Some(length) => Outcome::Shorten(local.len() + 1 + length),
+        None => Outcome::Drop("top_level_domain"),
+    }
+}
+
+/// How much of a domain is one, where the next sentence or the name of a file goes on behind it without a blank:
+/// the longest that ends in a top-level domain.
+fn shorter_domain(domain: &[u8]) -> Option<usize> {
+    /// Labels that are taken away at most, so that a long name costs no more than a short one.
+    const MOST: usize = 4;
+    let ends = domain.iter().enumerate().rev().filter(|(_, byte)| b".-".contains(byte));
+    ends.map(|(at, _)| at).take(MOST).find(|at| ends_in_tld(&domain[..*at]))
 }
 
 /// Whether the last label of a domain has no byte of ASCII: top-level domains of other alphabets come every year, and
@@ -286,7 +298,7 @@ mod tests {
     use crate::{Check, Outcome, Subject};
 
     fn run(check: Check, before: &str, value: &str) -> Outcome {
-        check.run(&Subject { value: value.as_bytes(), before: before.as_bytes() })
+        check.run(&Subject { value: value.as_bytes(), before: before.as_bytes(), after: b"" })
     }
 
     #[test]
@@ -295,6 +307,21 @@ mod tests {
         assert!(TLDS.iter().all(|known| super::is_tld(known.to_ascii_uppercase().as_bytes())));
         for label in ["png", "co\0", "", "abogad", "abogadoo", "internationa", "internationals"] {
             assert!(!super::is_tld(label.as_bytes()), "{label}");
+        }
+    }
+
+    #[test]
+    fn what_follows_a_domain_is_no_part_of_it() {
+        for (value, expected) in [
+            ("ann@acme.com", Outcome::Keep),
+            ("ann@acme.com.Please", Outcome::Shorten(12)),
+            ("ann@acme.co.uk.Thanks", Outcome::Shorten(14)),
+            ("ann@acme.com-thanks", Outcome::Shorten(12)),
+            ("ann@acme.com.tar.pdf", Outcome::Shorten(12)),
+            ("ann@acme.Please", Outcome::Drop("top_level_domain")),
+            ("ann@acme.com.a1.a2.a3.a4.a5", Outcome::Drop("top_level_domain")),
+        ] {
+            assert_eq!(run(Email, "", value), expected, "{value}");
         }
     }
 

@@ -7,7 +7,7 @@
 use std::sync::LazyLock;
 
 use crate::checksum::is_grouped;
-use crate::device::{is_counted, is_part};
+use crate::device::is_counted;
 use crate::{Outcome, Region};
 
 static TABLE: &[u8] = include_bytes!("phone.bin");
@@ -82,7 +82,7 @@ fn digits(value: &[u8]) -> Option<([u8; 17], usize)> {
 
 /// A number with its country code behind a `+`.
 pub(crate) fn international(value: &[u8], before: &[u8]) -> Outcome {
-    if before.last().is_some_and(|byte| byte.is_ascii_alphanumeric() || b"_+)]".contains(byte)) {
+    if before.last().is_some_and(|byte| byte.is_ascii_alphanumeric() || b"+)]".contains(byte)) {
         return Outcome::Drop("part");
     }
     // `+12345.67` is an amount.
@@ -93,10 +93,20 @@ pub(crate) fn international(value: &[u8], before: &[u8]) -> Outcome {
     let valid = |value: &[u8]| {
         digits(value).is_some_and(|(digits, length)| is_international(&digits[..length]))
     };
-    match valid(value) || without_extension(value).is_some_and(valid) {
-        true => Outcome::Keep,
-        false => Outcome::Drop("no_number"),
+    if valid(value) || without_extension(value).is_some_and(valid) {
+        return Outcome::Keep;
     }
+    shorter(value, valid).map_or(Outcome::Drop("no_number"), Outcome::Shorten)
+}
+
+/// The longest beginning of a value before a blank that is a number: what follows it is a date, an hour, a sum.
+fn shorter(value: &[u8], valid: impl Fn(&[u8]) -> bool) -> Option<usize> {
+    let blanks = value.iter().enumerate().rev().filter(|(_, byte)| **byte == b' ');
+    let heads = blanks.map(|(at, _)| value[..at].trim_ascii_end());
+    heads
+        .filter(|head| head.last().is_some_and(u8::is_ascii_digit))
+        .find(|head| valid(head))
+        .map(<[u8]>::len)
 }
 
 /// A number without what other extensions of the same line are written as: `/0133`, `-2`.
@@ -124,9 +134,7 @@ fn is_international(digits: &[u8]) -> bool {
 /// In groups or brackets the rule's score stands, bare digits score 0.2: every second number of the right
 /// length is assigned somewhere.
 pub(crate) fn national(value: &[u8], before: &[u8], name: Region) -> Outcome {
-    if before.last().is_some_and(|byte| byte.is_ascii_alphanumeric() || b"_+".contains(byte))
-        || is_part(value, before)
-    {
+    if before.last().is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'+') {
         return Outcome::Drop("part");
     }
     if is_date(value) {
@@ -137,10 +145,22 @@ pub(crate) fn national(value: &[u8], before: &[u8], name: Region) -> Outcome {
         return Outcome::Drop("counted");
     }
     let (letters, prefix, code) = name.dialling();
-    let (Some(root), Some((digits, length))) = (region(letters), digits(value)) else {
-        return Outcome::Drop("no_number");
+    let Some(root) = region(letters) else { return Outcome::Drop("no_number") };
+    let found = |value: &[u8]| {
+        digits(value).is_some_and(|(digits, length)| {
+            is_national(value, &digits[..length], root, prefix, code)
+        })
     };
-    let digits = &digits[..length];
+    match (found(value), grouped) {
+        (true, true) => Outcome::Keep,
+        (true, false) => Outcome::Set(0.2),
+        (false, _) => shorter(value, |head| is_grouped(head) && !is_date(head) && found(head))
+            .map_or(Outcome::Drop("no_number"), Outcome::Shorten),
+    }
+}
+
+/// Whether digits are a number of the region whose numbers begin at `root`, as it is dialled there or from abroad.
+fn is_national(value: &[u8], digits: &[u8], root: usize, prefix: &[u8], code: &[u8]) -> bool {
     let valid = |digits: &[u8]| answer(root, digits) & VALID != 0;
     // `lead` is written in ASCII.
     let begins = |lead: &[u8]| {
@@ -153,15 +173,14 @@ pub(crate) fn national(value: &[u8], before: &[u8], name: Region) -> Outcome {
     let abroad = digits
         .strip_prefix(&[0, 0][..])
         .or_else(|| digits.strip_prefix(&[0, 1, 1][..]))
-        .is_some_and(|rest| length > 10 && is_international(rest));
+        .is_some_and(|rest| digits.len() > 10 && is_international(rest));
     let at_home = answer(root, digits);
-    let found =
-        at_home & (VALID | PREFIXED) == VALID || behind(prefix) || behind(code) || abroad || plus;
-    match (found && length > 7, grouped) {
-        (false, _) => Outcome::Drop("no_number"),
-        (true, true) => Outcome::Keep,
-        (true, false) => Outcome::Set(0.2),
-    }
+    digits.len() > 7
+        && (at_home & (VALID | PREFIXED) == VALID
+            || behind(prefix)
+            || behind(code)
+            || abroad
+            || plus)
 }
 
 /// Days with or without the hour, and addresses of the internet, in digits and separators.
@@ -196,7 +215,7 @@ mod tests {
     use crate::{Check, Outcome, Subject};
 
     fn run(check: Check, before: &str, value: &str) -> Outcome {
-        check.run(&Subject { value: value.as_bytes(), before: before.as_bytes() })
+        check.run(&Subject { value: value.as_bytes(), before: before.as_bytes(), after: b"" })
     }
 
     /// Numbers that regulators set aside for drama, and examples of libphonenumber.
@@ -220,9 +239,32 @@ mod tests {
             ("", "+999 123 456 789"),
             ("x", "+14155550132"),
             ("", "+141555501.32"),
-            ("", "+1 415 555 0132 0132 01320132"),
         ] {
             assert!(matches!(run(Phone, before, value), Outcome::Drop(_)), "{before}{value}");
+        }
+    }
+
+    /// A date, an hour, another number behind a blank.
+    #[test]
+    fn what_follows_a_number_is_no_part_of_it() {
+        for (number, rest) in [
+            ("+14155550132", " 2021-05-20"),
+            ("+14155550132", "  17"),
+            ("+1 415 555 0132", " 0132 01320132"),
+            ("+44 20 7946 0958", "  12"),
+            ("+1 415 555 0132", " 12/05/2021"),
+            ("+1 415 555 0132", " 4111 1111 1111"),
+        ] {
+            let expected = Outcome::Shorten(number.len());
+            assert_eq!(run(Phone, "", &format!("{number}{rest}")), expected, "{number}{rest}");
+        }
+        for (region, number, rest) in [
+            (Jp, "03-1234-5678", " 12"),
+            (Cn, "138 0013 8000", " 2026"),
+            (Us, "415-555-0132", " 17"),
+        ] {
+            let outcome = run(Check::PhoneOf(region), "", &format!("{number}{rest}"));
+            assert_eq!(outcome, Outcome::Shorten(number.len()), "{number}{rest}");
         }
     }
 
@@ -255,7 +297,6 @@ mod tests {
             (Us, "", "115-555-0132"),
             (Us, "", "555-0132"),
             (Us, "a", "415-555-0132"),
-            (Us, "8400-", "415-555-0132"),
             // At home nobody writes a British number without its 0.
             (Gb, "", "20 7946 0958"),
             (Tr, "", "532123456"),

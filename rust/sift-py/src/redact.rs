@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyException, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyMapping, PyMemoryView, PyString, PyTuple};
@@ -300,7 +300,11 @@ impl Terms {
         value: &[u8],
     ) -> PyResult<Vec<u8>> {
         let value = to_value(py, unit, value)?;
-        let answer = call.bind(py).call1((value, table.entity(py, rule)?))?;
+        let entity = table.entity(py, rule)?;
+        let answer = call
+            .bind(py)
+            .call1((value, &entity))
+            .map_err(|error| unsaid(py, &entity.bind(py).to_string(), error))?;
         let text = answer.is_instance_of::<PyString>();
         if text != (unit == Unit::CodePoint) {
             let wanted = if text { "bytes" } else { "str" };
@@ -313,6 +317,19 @@ impl Terms {
         restore_surrogates(&mut bytes, 0, &answer.patches);
         Ok(bytes)
     }
+}
+
+/// The error of a function that raised, without what it says: `KeyError(value)` is the value, and so may be its cause
+/// and its traceback. What is no `Exception` ends a program or a task, and stays.
+fn unsaid(py: Python<'_>, entity: &str, error: PyErr) -> PyErr {
+    if !error.is_instance_of::<PyException>(py) {
+        return error;
+    }
+    let kind =
+        error.get_type(py).name().map_or_else(|_| "an exception".to_owned(), |it| it.to_string());
+    errors::sift(format!(
+        "the function that is the operator of {entity} raised {kind}, whose text may hold the value: catch it there"
+    ))
 }
 
 /// A value for a function; bytes that are no text are an error that does not show them.

@@ -2,17 +2,19 @@
 //! with no click at all where a chat shows images. Errs on the side of yes.
 
 /// Names of attributes whose value is an address.
-const ATTRIBUTES: [&[u8]; 5] = [b"src", b"href", b"srcset", b"action", b"poster"];
+///
+/// `url=` has a page that goes on to another one by itself (`<meta http-equiv="refresh">`).
+const ATTRIBUTES: [&[u8]; 6] = [b"src", b"href", b"srcset", b"action", b"poster", b"url"];
 /// What in a style sheet is followed by an address; of the longest, the end.
 const STYLES: [&[u8]; 3] = [b"url(", b"src(", b"age-set("];
 
 /// Reads a text byte by byte and says whether its end is inside an address.
 ///
 /// An address begins with `//` (or `\\`), `http:`, `www.` or a name with a dot that a `/`, `?` or `#`
-/// follows, and ends at white space. Quotation marks do not end it: what makes links of plain text reads on
+/// follows (a number with dots, `localhost:8080` and `[::1]` are names too), and ends at white space. Quotation marks do not end it: what makes links of plain text reads on
 /// through them; one that a quotation mark opens goes on over white space to that mark as well. One that
 /// `](` opens, as Markdown has it, ends at the parenthesis or angle bracket that closes it. What `src=`, `href=`,
-/// `action=` and `url(` name is an address however it is written, and so is that of a definition `[1]: ...`.
+/// `action=`, `@import` and `url(` name is an address however it is written, and so is that of a definition `[1]: ...`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Address {
     /// The last eight bytes, ASCII letters in lower case.
@@ -144,7 +146,10 @@ impl Address {
         let letter = byte.is_ascii_alphanumeric() || byte == b'-' || !byte.is_ascii();
         (self.label, self.port) = match (byte, self.label) {
             (b'.', _) => (Some(0), false),
-            (b':', Some(n)) if n >= 2 && !self.port => (Some(n), true),
+            (b':', Some(n)) if n >= 1 && !self.port => (Some(n), true),
+            (b':', None) if self.ends(b"calhost:") => (Some(1), true),
+            // The full stop of Chinese and Japanese, which browsers read as a dot.
+            (0x82, _) if self.ends(b"\xe3\x80\x82") => (Some(0), false),
             (b'0'..=b'9', Some(n)) if self.port => (Some(n), true),
             (_, Some(n)) if letter && !self.port => (Some(n.saturating_add(1)), false),
             _ => (None, false),
@@ -163,7 +168,8 @@ impl Address {
         let begins = slash(before) && slash(u64::from(byte))
             || byte == b':' && (self.ends(b"http:") || self.ends(b"https:"))
             || byte == b'.' && self.ends(b"www.")
-            || matches!(byte, b'/' | b'?' | b'#') && self.label.is_some_and(|n| n >= 2);
+            || matches!(byte, b'/' | b'?' | b'#') && self.label.is_some_and(|n| n >= 1)
+            || byte == b'/' && before as u8 == b']';
         if begins {
             self.run = true;
             self.quoted = self.quoted.or(self.mark);
@@ -184,6 +190,7 @@ impl Address {
     /// `src`, then `=` with white space around it; `url(`, also with letters written as numbers.
     fn name(&mut self, byte: u8) {
         self.attribute |= self.named && byte == b'='
+            || self.ends(b"@import")
             || byte == b'(' && (self.spelt || STYLES.iter().any(|word| self.ends(word)));
         let begins = ATTRIBUTES.iter().any(|word| self.ends(word));
         self.named = begins || self.named && byte.is_ascii_whitespace();
@@ -289,6 +296,12 @@ mod tests {
             r#"{"a":"{\"src\":\"https://evil.example/?a=\\\" @\"}"}"#,
             r#""<img src=\"evil&period;example&sol; @\">""#,
             "evil.example:8443/?q=@",
+            "203.0.113.9/@",
+            "[2001:db8::1]/@",
+            "localhost:8080/?q=@",
+            "@import \"x?@\"",
+            "<meta http-equiv=refresh content='0;url=/x?@'>",
+            "evil。example/@",
             "evil.рф/?q=@",
             r"background: \75rl(@)",
             r"background: u\000072 l(@)",

@@ -207,7 +207,7 @@ struct Alternative {
 impl Alternative {
     fn passes(&self, value: &[u8]) -> bool {
         self.check.is_none_or(|check| {
-            !matches!(check.run(&Subject { value, before: b"" }), Outcome::Drop(_))
+            !matches!(check.run(&Subject { value, before: b"", after: b"" }), Outcome::Drop(_))
         })
     }
 
@@ -412,7 +412,7 @@ fn looks_real(terms: &[Term], draft: &Draft) -> bool {
         }
         _ => true,
     });
-    let subject = Subject { value: &draft.bytes, before: b"" };
+    let subject = Subject { value: &draft.bytes, before: b"", after: b"" };
     mixed && !matches!(Check::Placeholder.run(&subject), Outcome::Drop(_))
 }
 
@@ -877,7 +877,11 @@ mod tests {
         for round in 0..500 {
             let value = format.generate(&mut rng, round);
             let run = |value: &str| {
-                Check::GithubCrc32.run(&Subject { value: value.as_bytes(), before: b"" })
+                Check::GithubCrc32.run(&Subject {
+                    value: value.as_bytes(),
+                    before: b"",
+                    after: b"",
+                })
             };
             assert_eq!(run(&value), Outcome::Proven);
             let mutants = format.mutants(&mut rng, round);
@@ -893,7 +897,7 @@ mod tests {
             let mut rng = Rng::new(7);
             for round in 0..300 {
                 let value = format.generate(&mut rng, round);
-                let subject = Subject { value: value.as_bytes(), before: b"" };
+                let subject = Subject { value: value.as_bytes(), before: b"", after: b"" };
                 for check in [Check::Placeholder, Check::HasDigit, Check::Mixed] {
                     assert_eq!(check.run(&subject), Outcome::Keep, "{check:?}, {text}, {round}");
                 }
@@ -990,7 +994,7 @@ mod tests {
         for round in 0..40 {
             let value = format.generate(&mut rng, round);
             let check = [Check::Iban, Check::Luhn][round % 2];
-            let subject = Subject { value: value.as_bytes(), before: b"" };
+            let subject = Subject { value: value.as_bytes(), before: b"", after: b"" };
             assert!(!matches!(check.run(&subject), Outcome::Drop(_)), "{check:?}");
             let kinds: Vec<MutantKind> =
                 format.mutants(&mut rng, round).iter().map(|mutant| mutant.kind).collect();

@@ -265,6 +265,13 @@ impl Pattern {
             == (&other.text, other.group, &other.body, &other.end, other.view, other.labels())
     }
 
+    /// Whether a candidate may begin inside a finding of the same pattern: a group of four before a card makes the first
+    /// four groups of both another one once in ten times, and the last group would stay.
+    #[must_use]
+    pub fn overlaps(&self) -> bool {
+        self.checks.contains(&Check::Card)
+    }
+
     /// The pattern as it is written in the document, family words filled in.
     pub fn text(&self) -> &str {
         &self.text

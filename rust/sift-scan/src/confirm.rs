@@ -17,6 +17,8 @@ pub(crate) struct Automata {
     after: Option<Machine>,
     body: Option<(Machine, usize)>,
     end: Option<(Machine, usize)>,
+    /// Bytes behind a group that its right context reads at most.
+    after_width: usize,
     /// Bytes a group can begin with: rejects most positions for the price of one load.
     first: Box<[bool; 256]>,
     /// Bytes `before` can end with; all true when it may be empty.
@@ -30,6 +32,8 @@ enum Before {
     Nothing,
     /// `\b`.
     Border,
+    /// `\b`, or one of these bytes.
+    BorderOr(Box<[bool; 256]>),
     /// One of these bytes, or the beginning of the text if the flag is set.
     Byte(Box<[bool; 256]>, bool),
     Machine(Box<Machine>),
@@ -43,6 +47,15 @@ impl Before {
         match hir.kind() {
             HirKind::Empty => Ok(Self::Nothing),
             HirKind::Look(Look::WordAscii) => Ok(Self::Border),
+            HirKind::Alternation(arms) => match arms.as_slice() {
+                [border, other] if matches!(border.kind(), HirKind::Look(Look::WordAscii)) => {
+                    if let Some((bytes, false)) = one_byte(other) {
+                        return Ok(Self::BorderOr(bytes));
+                    }
+                    Ok(Self::Machine(Box::new(Machine::build(hir, Direction::Backward)?)))
+                }
+                _ => Ok(Self::Machine(Box::new(Machine::build(hir, Direction::Backward)?))),
+            },
             _ => Ok(Self::Machine(Box::new(Machine::build(hir, Direction::Backward)?))),
         }
     }
@@ -55,6 +68,9 @@ impl Before {
         match self {
             Self::Nothing => true,
             Self::Border => word(left()) != word(text.get(at)),
+            Self::BorderOr(bytes) => {
+                word(left()) != word(text.get(at)) || left().is_some_and(|b| bytes[usize::from(*b)])
+            }
             Self::Byte(bytes, beginning) => left().map_or(*beginning, |b| bytes[usize::from(*b)]),
             Self::Machine(machine) => machine.ends_at(text, at, steps),
         }
@@ -124,7 +140,16 @@ impl Automata {
         };
         let body = parts.body.as_ref().map(sized).transpose()?;
         let end = parts.end.as_ref().map(sized).transpose()?;
-        Ok(Self { before, group, after, body, end, first, last })
+        let after_width = parts.after_width;
+        Ok(Self { before, group, after, body, end, after_width, first, last })
+    }
+
+    /// What checks may see behind a group that ends at `end`: what its right context has looked at, two bytes at
+    /// most, and behind a point or a hyphen alone the second.
+    pub(crate) fn seen<'t>(&self, text: &'t [u8], end: usize) -> &'t [u8] {
+        let after = text.get(end..).unwrap_or_default();
+        let two = matches!(after, [b'.' | b'-', ..]);
+        &after[..after.len().min(self.after_width).min(1 + usize::from(two))]
     }
 
     /// Whether a group may begin at `at`, by its neighbours alone.

@@ -249,7 +249,7 @@ impl Mode<'_> {
 
 /// What is known of a place that was looked at.
 pub(crate) enum Judged {
-    Kept { rule: usize, score: f32 },
+    Kept { rule: usize, score: f32, end: usize },
     Dropped { rule: usize, reason: &'static str },
 }
 
@@ -726,8 +726,9 @@ impl Scanner {
                     continue;
                 }
                 let pattern = &self.rules.patterns()[twin as usize];
-                match self.judge(pattern, text.bytes, at, end, mode) {
-                    Judged::Kept { rule, score } => {
+                let after = automata.seen(text.bytes, end);
+                match self.judge(pattern, text.bytes, at, end, after, mode) {
+                    Judged::Kept { rule, score, end } => {
                         let group_end = text.base + end;
                         let mut candidate = Candidate {
                             start,
@@ -751,7 +752,8 @@ impl Scanner {
                         match extent {
                             // What begins inside a body is part of it: following each beginning to the same
                             // end was quadratic.
-                            Extent::Closed(reach) => next = next.min(reach),
+                            Extent::Closed(reach) if !pattern.overlaps() => next = next.min(reach),
+                            Extent::Closed(_) => next = start + 1,
                             // A pattern with a body has no twins.
                             Extent::Open(reach) => return Ok(reach),
                         }
@@ -814,6 +816,7 @@ impl Scanner {
         text: &[u8],
         start: usize,
         end: usize,
+        after: &[u8],
         mode: Mode<'_>,
     ) -> Judged {
         let value = &text[start..end];
@@ -840,23 +843,31 @@ impl Scanner {
             return drop("entropy");
         }
         let (mut score, mut proven) = (self.rules.rules()[rule].score, false);
-        let subject = Subject { value, before };
+        let (mut unless, mut length) = (None, value.len());
+        let subject = Subject { value, before, after };
         for check in &pattern.checks {
             match Check::run(*check, &subject) {
                 Checked::Keep => {}
                 Checked::Set(to) => score = to,
                 Checked::Proven => proven = true,
+                Checked::Shorten(to) => length = length.min(to),
+                Checked::Unless(reason) => unless = Some(reason),
                 Checked::Drop(reason) => return drop(reason),
             }
         }
         if let Some(context) = &pattern.context {
             let window = &before[before.len().saturating_sub(context.window)..];
-            let behind = || is_labelled(&text[end..], pattern.labels());
+            // Behind a part of a candidate stands the rest of it.
+            let behind = || length == value.len() && is_labelled(&text[end..], pattern.labels());
             if has_word(window, context) || behind() {
                 score = (score + CONTEXT_BONUS).min(CONTEXT_CAP).max(score);
+                unless = None;
             } else if context.required {
                 return drop("no_context");
             }
+        }
+        if let Some(reason) = unless {
+            return drop(reason);
         }
         if proven {
             score = 1.0;
@@ -864,10 +875,10 @@ impl Scanner {
         if score < self.options.min_score.max(mode.least) {
             return drop("min_score");
         }
-        if !self.allowed.is_empty() && self.allowed.contains(value) {
+        if !self.allowed.is_empty() && self.allowed.contains(&value[..length]) {
             return drop("allow_list");
         }
-        Judged::Kept { rule, score }
+        Judged::Kept { rule, score, end: start + length }
     }
 }
 

@@ -57,7 +57,7 @@ mod tests {
     ];
 
     fn run(check: Check, value: &str) -> Outcome {
-        check.run(&Subject { value: value.as_bytes(), before: b"" })
+        check.run(&Subject { value: value.as_bytes(), before: b"", after: b"" })
     }
 
     #[test]
@@ -96,7 +96,7 @@ mod tests {
             for other in (0..10).filter(|other| *other != digit) {
                 let mut changed = value.as_bytes().to_vec();
                 changed[last] = b'0' + other;
-                let outcome = check.run(&Subject { value: &changed, before: b"" });
+                let outcome = check.run(&Subject { value: &changed, before: b"", after: b"" });
                 same += usize::from(outcome == expected);
             }
             assert!(same <= 1, "{check:?} takes {same} other digits in `{value}`");
