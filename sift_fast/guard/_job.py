@@ -259,12 +259,7 @@ class Job:
         if self.tally.stopped:
             return
         began = time.perf_counter_ns() if is_timed else 0
-        try:
-            self.look()
-        except LimitExceeded:
-            self.failed("error", "limit", plan.readers, limit=True)
-        except Exception:  # noqa: BLE001 -- whatever the scan raises, the text is not checked
-            self.failed("error", "scan", plan.readers)
+        self.scan()
         if is_timed:
             self.guard.metrics.took("scan", self.stage, (time.perf_counter_ns() - began) / 1_000)
         for check in plan.always:
@@ -285,6 +280,16 @@ class Job:
             return
         for check in self.stage_plan.of_conversation:
             self.add(check, "allow", "allow", Signal(f"{check.table.kind}.skipped", 0.0, status="skipped"))
+
+    def scan(self) -> None:
+        """Look, or say that nobody could."""
+        readers = self.stage_plan.readers
+        try:
+            self.look()
+        except LimitExceeded:
+            self.failed("error", "limit", readers, limit=True)
+        except Exception:  # noqa: BLE001 -- whatever the scan raises, the text is not checked
+            self.failed("error", "scan", readers)
 
     def look(self) -> None:
         """What the rules find in the text."""
