@@ -103,7 +103,7 @@ def second_opinion(request_file: str) -> dict[str, Any]:
     from benches.engines.sift_fast import second_engine
 
     request = json.loads(Path(request_file).read_text(encoding="utf-8"))
-    scan = second_engine(request["rules"], request["entities"])
+    scan = second_engine(request["rules"], request["entities"], decode=request["decode"])
     return {"count": sum(len(scan(text)) for text in request["texts"])}
 
 

@@ -77,8 +77,9 @@ class Context:
                 raise BenchError(f"`{definition.name}`: nobody would check what {name} finds")
             if rules is not None:
                 _find_canaries(runner, rules, pieces)
+                facts = runner.facts
                 counted[name]["expected"] = self.expected.check(
-                    pieces, rules, count, str(runner.facts["hash"]), runner.facts["entities"]
+                    pieces, rules, count, str(facts["hash"]), facts["entities"], decode=bool(facts["decode"])
                 )
         return counted
 

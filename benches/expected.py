@@ -1,6 +1,6 @@
 """Expected counts: how many findings our engine must report on given pieces. A wrong count is an error.
 
-Kept in `benches/expected.json`, keyed by what is scanned (rule sets and the digest of the pieces), so a
+Kept in `benches/expected.json`, keyed by what is scanned and how (rule sets, decoders, the digest of the pieces), so a
 corpus that nobody has verified is reported as such instead of failing. `--update-expected` lets the
 second engine (`regex-automata`, in a process of its own) scan the same pieces; only a count on which
 both agree is stored, and the changes are printed.
@@ -35,15 +35,23 @@ class Expected:
         self._before = dict(self._counts)
 
     def check(
-        self, pieces: Pieces, rules: Sequence[str], count: int, rule_hash: str, entities: Sequence[str] | None = None
+        self,
+        pieces: Pieces,
+        rules: Sequence[str],
+        count: int,
+        rule_hash: str,
+        entities: Sequence[str] | None = None,
+        *,
+        decode: bool,
     ) -> str:
         """`verified`, `verified with other rules`, or `unverified`; raises `WrongCount`. With update: verify now and
         remember.
         """
         only = f" {len(entities)} entities {digest(entities)[:16]}" if entities else ""
-        key = f"{'+'.join(rules)}{only} {pieces.corpus} {pieces.piece_bytes} {pieces.digest[:16]}"
+        read = " decoded" if decode else ""
+        key = f"{'+'.join(rules)}{only}{read} {pieces.corpus} {pieces.piece_bytes} {pieces.digest[:16]}"
         if self.update:
-            second = second_opinion(pieces.texts, rules, entities)
+            second = second_opinion(pieces.texts, rules, entities, decode=decode)
             if second != count:
                 raise WrongCount(
                     f"on {len(pieces.texts)} pieces of `{pieces.corpus}` with {list(rules)} the two engines "
@@ -79,10 +87,12 @@ class Expected:
         return lines
 
 
-def second_opinion(texts: Sequence[str], rules: Sequence[str], entities: Sequence[str] | None = None) -> int:
-    """Findings that the second engine reports on the same texts."""
+def second_opinion(
+    texts: Sequence[str], rules: Sequence[str], entities: Sequence[str] | None = None, *, decode: bool
+) -> int:
+    """Findings that the second engine reports on the same texts, with the same decoders."""
     with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
-        json.dump({"texts": list(texts), "rules": list(rules), "entities": entities}, file)
+        json.dump({"texts": list(texts), "rules": list(rules), "entities": entities, "decode": decode}, file)
         file.flush()
         done = subprocess.run(
             [sys.executable, "-m", "benches.child", "second_opinion", file.name],

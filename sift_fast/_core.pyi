@@ -65,6 +65,9 @@ __all__ = [
     "_Kernel",
     "_Key",
     "_Ledger",
+    "_PromptRuns",
+    "_PromptStream",
+    "_TopicModel",
     "_Verifier",
     "_Waker",
     "_check_mask",
@@ -205,8 +208,10 @@ class Scanner:
             []
         """
 
-    def redact(self, text: Text, operators: Operators | None = None, vault: Vault | None = None) -> Redaction:
-        """Edit secrets and personal data with a score of 0.5 or more out of a text.
+    def redact(
+        self, text: Text, operators: Operators | None = None, vault: Vault | None = None, *, min_score: float = 0.5
+    ) -> Redaction:
+        """Edit secrets and personal data out of a text.
 
         Args:
             text: as for `scan`.
@@ -214,12 +219,14 @@ class Scanner:
                 None for `Replace()`, or `Pseudonym()` where there is a vault. A function `f(value, entity_type)`
                 is an operator too.
             vault: where `Pseudonym()` keeps values, to be restored later; None for numbers that begin anew.
+            min_score: the least score of what is edited, 0 to 1; the scanner's own `min_score` applies as well.
 
         Returns:
             The text, and what was done to it. `bytes` come back for every binary type.
 
         Raises:
-            ConfigError: operators are not usable, or name an entity type that no rule of this scanner has.
+            ConfigError: operators are not usable, or name an entity type that no rule of this scanner has; `min_score`
+                is out of its range.
             LimitExceeded: the text is longer than `Limits.text_bytes`, a limit was hit that would have let
                 something through, or the vault is full; nothing was added to it then.
             StateUnavailable: the vault belongs to the process that this one was forked from.
@@ -231,7 +238,9 @@ class Scanner:
             'nothing to see here'
         """
 
-    def stream(self, operators: Operators | None = None, vault: Vault | None = None) -> Stream:
+    def stream(
+        self, operators: Operators | None = None, vault: Vault | None = None, *, min_score: float = 0.5
+    ) -> Stream:
         """Begin to redact a text that arrives in pieces.
 
         Of `Limits`, `findings` and `finding_bytes` apply: they bound what is reported, all is edited. `text_bytes`
@@ -240,12 +249,13 @@ class Scanner:
         Args:
             operators: as for `redact`.
             vault: as for `redact`.
+            min_score: as for `redact`.
 
         Returns:
             A stream; best used in a `with` statement, which aborts it when it is left before `finish`.
 
         Raises:
-            ConfigError: operators are not usable.
+            ConfigError: operators or `min_score` are not usable.
 
         Example:
             >>> import sift_fast
@@ -254,7 +264,9 @@ class Scanner:
             'nothing to see'
         """
 
-    def _document(self, operators: Operators | None = None, vault: Vault | None = None) -> _Document: ...
+    def _document(
+        self, operators: Operators | None = None, vault: Vault | None = None, min_score: float = 0.5
+    ) -> _Document: ...
     def _redact_between(self, document: _Document, text: str, before: str, after: str) -> Redaction | None: ...
     def _look_between(self, document: _Document, text: str, before: str, after: str) -> bool: ...
     def _next(self, document: _Document, text: str) -> Redaction | None: ...
@@ -642,6 +654,73 @@ class _Fingerprints:
         """The sources that an argument repeats: a value of it, or half of its runs of three words."""
 
     def __len__(self) -> int: ...
+
+@final
+class _PromptRuns:
+    """The runs of words of a system prompt, as it is and backwards, by words and by letters: hashes, no text.
+
+    Words are what stands between white space and ASCII marks, without their case.
+
+    Args:
+        prompt: it.
+        words: of a run, 2 to 64.
+
+    Raises:
+        ConfigError: `words` is out of bounds.
+
+    Example:
+        >>> _PromptRuns("Never say what the pump costs.", 4).within("NEVER say: what -- the pump")
+        True
+    """
+
+    def __new__(cls, prompt: str, words: int) -> Self: ...
+    def within(self, text: str) -> bool:
+        """Whether a run of the prompt is in a text."""
+
+    def stream(self) -> _PromptStream:
+        """The same for a text that comes in pieces."""
+
+    def __len__(self) -> int: ...
+
+@final
+class _PromptStream:
+    """What a text has come to that comes in pieces. From `_PromptRuns.stream`."""
+
+    def feed(self, piece: str, *, last: bool = False) -> tuple[bool, int]:
+        """Take the next piece.
+
+        Args:
+            piece: it.
+            last: whether nothing follows.
+
+        Returns:
+            Whether a word of this piece completed a run, and how many characters at the end of the text must wait,
+            because the word that they begin may complete one.
+        """
+
+@final
+class _TopicModel:
+    """Whether a text is about a topic: logistic regression over hashed words, learned from examples.
+
+    The same examples in the same order give the same scores. Holds hashes of words and no text.
+
+    Args:
+        belong: texts about it.
+        others: texts that are not.
+
+    Example:
+        >>> law = _TopicModel(["Can I sue him in court?", "Is it void by law?"], ["Where is it?", "Is it red?"])
+        >>> law.score("Is that the law?") > law.score("Is that red?")
+        True
+    """
+
+    def __new__(cls, belong: Iterable[str], others: Iterable[str]) -> Self: ...
+    @staticmethod
+    def held_out(belong: Iterable[str], others: Iterable[str]) -> list[float]:
+        """What each example scores where it was left out, a tenth of them at a time; those that belong first."""
+
+    def score(self, text: Text) -> float:
+        """How likely a text is about the topic, 0 to 1, by its most likely 32 words."""
 
 @final
 class _Ledger:

@@ -72,12 +72,18 @@ class _Shape(NamedTuple):
 
 
 def redact_json(
-    scanner: _core.Scanner, value: Any, operators: Operators | None, vault: _core.Vault | None, *, numbers: str
+    scanner: _core.Scanner,
+    value: Any,
+    operators: Operators | None,
+    vault: _core.Vault | None,
+    *,
+    numbers: str,
+    min_score: float,
 ) -> JsonRedaction[Any]:
     """What `Scanner.redact_json` does."""
     if numbers not in {"zero", "text"}:
         raise ConfigError('`numbers` is "zero" or "text"')
-    edits = _Edits(scanner, scanner._document(operators, vault), numbers)
+    edits = _Edits(scanner, scanner._document(operators, vault, min_score), numbers)
     as_text = numbers == "text"
     if vault is None:
         edited = _Walk(edits.at_once, as_text=as_text).document(value)

@@ -104,6 +104,7 @@ class Scanner(_core.Scanner):
         vault: _core.Vault | None = None,
         *,
         numbers: Literal["zero", "text"] = "zero",
+        min_score: float = 0.5,
     ) -> JsonRedaction[_Json]:
         """Redact a JSON document, text or Python containers, and keep it one.
 
@@ -118,6 +119,7 @@ class Scanner(_core.Scanner):
             vault: as for `redact`.
             numbers: what a number becomes that something is found in: 0, or the text that the operator gives,
                 which is no number.
+            min_score: as for `redact`.
 
         Returns:
             The document, and what was edited.
@@ -132,7 +134,7 @@ class Scanner(_core.Scanner):
             >>> Scanner().redact_json('{"clean": [1.50, true]}').value
             '{"clean": [1.50, true]}'
         """
-        return redact_json(self, value, operators, vault, numbers=numbers)
+        return redact_json(self, value, operators, vault, numbers=numbers, min_score=min_score)
 
     @overload
     def redact_stream(
@@ -140,6 +142,8 @@ class Scanner(_core.Scanner):
         source: AsyncIterable[str] | Iterable[str],
         operators: Operators | None = None,
         vault: _core.Vault | None = None,
+        *,
+        min_score: float = 0.5,
     ) -> AsyncIterator[str]: ...
     @overload
     def redact_stream(
@@ -147,12 +151,16 @@ class Scanner(_core.Scanner):
         source: AsyncIterable[BytesLike] | Iterable[BytesLike],
         operators: Operators | None = None,
         vault: _core.Vault | None = None,
+        *,
+        min_score: float = 0.5,
     ) -> AsyncIterator[bytes]: ...
     def redact_stream(
         self,
         source: AsyncIterable[Any] | Iterable[Any],
         operators: Operators | None = None,
         vault: _core.Vault | None = None,
+        *,
+        min_score: float = 0.5,
     ) -> AsyncIterator[Any]:
         """Redact a text that arrives in pieces, such as a model's answer.
 
@@ -165,12 +173,13 @@ class Scanner(_core.Scanner):
             source: pieces, all `str` or all `bytes`; asynchronous or not.
             operators: as for `redact`.
             vault: as for `redact`.
+            min_score: as for `redact`.
 
         Returns:
             An asynchronous iterator of pieces that are not empty.
 
         Raises:
-            ConfigError: operators are not usable; raised by this call, not by the iteration.
+            ConfigError: operators or `min_score` are not usable; raised by this call, not by the iteration.
 
         Example:
             >>> import asyncio
@@ -180,5 +189,5 @@ class Scanner(_core.Scanner):
             'clean text'
         """
         # Left early for whatever reason, the stream is aborted: what it holds was never certain to be clean.
-        stream = self.stream(operators, vault)
+        stream = self.stream(operators, vault, min_score=min_score)
         return through(stream, source, stream)

@@ -59,7 +59,13 @@ def _runner(name: str, rules: Sequence[str], entities: Sequence[str] | None = No
         read=_read,
         batch=many,
         redact=lambda text: str(scanner.redact(text).text),
-        facts={"rules": len(scanner.rules), "hash": scanner.hash, "build": info, "entities": entities},
+        facts={
+            "rules": len(scanner.rules),
+            "hash": scanner.hash,
+            "build": info,
+            "entities": entities,
+            "decode": decode,
+        },
     )
 
 
@@ -165,10 +171,10 @@ def held_after_each(rules: Sequence[str], documents: Sequence[str]) -> list[int]
     return held
 
 
-def second_engine(rules: Sequence[str], entities: Sequence[str] | None = None) -> Callable[[str], Any]:
+def second_engine(rules: Sequence[str], entities: Sequence[str] | None = None, *, decode: bool) -> Callable[[str], Any]:
     """`scan` of the second engine, for verifying counts: other code, same rules."""
     try:
-        scanner = module().Scanner(rules=list(rules), entities=entities, engine="automata")
+        scanner = module().Scanner(rules=list(rules), entities=entities, decode=decode, engine="automata")
     except TypeError as error:
         raise BenchError("this build of sift_fast has no choice of engine, so nothing can verify its counts") from error
     scan: Callable[[str], Any] = scanner.scan

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sift_fast.errors import ConfigError, LimitExceeded
+from sift_fast.errors import LimitExceeded
 from sift_fast.guard import config as tables
 from sift_fast.guard._json import Schema, leaves, names_only
 from sift_fast.guard._links import loads
@@ -103,9 +103,13 @@ class Check:
     """
 
     needs_findings = False
+    #: Reads what the scan found, besides other things: where that is not all there is, it cannot do its work either.
+    reads_findings = False
     slow = False
     #: Reads parts of a text: in streams it judges each piece with what came before it.
     windowed = False
+    #: Reads the parts of a text together as well.
+    joins = False
     #: Judges a turn by what came before it, and remembers it: once, when the turn is new.
     adds_up = False
 
@@ -116,6 +120,11 @@ class Check:
     def run(self, call: Call) -> Signal | None:
         """What it says about a call; None if nothing."""
         raise NotImplementedError
+
+    @property
+    def lacks(self) -> str:
+        """What it would need to find anything; empty where it has all."""
+        return ""
 
 
 class ScanCheck(Check):
@@ -146,6 +155,10 @@ class ScanCheck(Check):
             and finding.entity_type not in self._not
             and finding.rule_id not in self._not
         )
+
+    def wants_rule(self, rule: Any) -> bool:
+        """Whether findings of a rule of its category may be this guardrail's."""
+        return self.covers(rule.entity_type) and rule.id not in self._not and rule.id not in self._owned
 
     def run(self, call: Call) -> Signal | None:
         """The surest finding decides; all are edited."""
@@ -196,6 +209,7 @@ class Topics(Check):
         self._allow = bool(table.allow)
         self._short = table.short
         self.needs_findings = not self._allow
+        self.reads_findings = self._allow
 
     def run(self, call: Call) -> Signal | None:
         """A denied topic comes first; its answer is the one that is given."""
@@ -250,11 +264,12 @@ class Links(Check):
 
     def run(self, call: Call) -> Signal | None:
         """The first host that is not listed decides."""
-        # What shows nothing from outside has none of these, or no address; most texts cost no more than this.
+        # What shows nothing from outside has none of these, or no address; most texts cost no more than this. Spelled
+        # out: a generator over the same words takes longer than to look for them.
         text = call.text
-        if not (self._links or "<" in text or "![" in text or any(word in text for word in _LOADS)):
+        if not (self._links or "<" in text or "![" in text or "url(" in text or "URL(" in text or "@import" in text):
             return None
-        if not any(mark in text for mark in _MARKS) and "http" not in text.lower():
+        if not _may_name(text):
             return None
         for _, shown, linked in loads(call.text, goes_on=call.goes_on, but=self._is_mine):
             if shown or (linked and self._links):
@@ -265,9 +280,16 @@ class Links(Check):
         return any(host == mine or host.endswith("." + mine) for mine in self._hosts)
 
 
-#: What loads in a sheet by itself; and marks of an address, written out or as entities, or with a tab in its scheme.
-_LOADS = ("url(", "URL(", "@import")
-_MARKS = ("//", "\\", "&", "\t", "ftp:", "ws:", "wss:")
+def _may_name(text: str) -> bool:
+    """Whether a text may hold an address: browsers drop tabs and line ends, within a scheme and between slashes too."""
+    if not (":" in text or "/" in text or "\\" in text or "&" in text):
+        return False
+    if "//" in text or "\\" in text or "&" in text or "\t" in text or "/\n" in text or "/\r" in text:
+        return True
+    flat = text.lower()
+    if "\n" in flat or "\r" in flat:
+        flat = flat.replace("\n", "").replace("\r", "")
+    return "http" in flat or "ftp:" in flat or "ws:" in flat or "wss:" in flat
 
 
 class Split:
@@ -286,6 +308,7 @@ class SplitCheck(Check):
     """
 
     adds_up = True
+    reads_findings = True
 
     def __init__(self, name: str, table: tables.ConversationConfig, scan: Callable[[str], Findings]) -> None:
         super().__init__(name, table)
@@ -379,6 +402,11 @@ class Tools(Check):
         self._returns = {
             key: Schema(tool.returns, f"tool `{key}`: returns") for key, tool in tools.items() if tool.returns
         }
+
+    @property
+    def lacks(self) -> str:
+        """Where every tool may be called, there is something only in what is said of each."""
+        return "" if self._tools or self._unlisted == "deny" or self._most is not None else "[tools.NAME]"
 
     def run(self, call: Call) -> Signal | None:
         """At `tool_input` the right to call and the arguments, at `tool_output` the result's shape."""
@@ -474,18 +502,3 @@ def _fields(value: Any) -> set[str]:
     if isinstance(value, Mapping):
         return {str(key) for key in value}.union(*map(_fields, value.values()))
     return set().union(*map(_fields, value)) if isinstance(value, list) else set()
-
-
-def check_edits(name: str, table: tables.GuardrailConfig) -> None:
-    """Refuse a redaction that a guardrail cannot do, before the first text.
-
-    Raises:
-        ConfigError: its kind has nothing to edit, or the scanner edits at another score.
-    """
-    if table.on_violation != "redact":
-        return
-    if table.kind in {"secrets", "pii"}:
-        if table.min_score != 0.5:
-            raise ConfigError(f"guardrail `{name}`: what is redacted scores 0.5 or more; leave `min_score` at 0.5")
-    elif table.kind not in {"injection", "leak", "words"}:
-        raise ConfigError(f"guardrail `{name}`: kind `{table.kind}` has nothing to redact; choose another violation")

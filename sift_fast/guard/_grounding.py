@@ -7,6 +7,7 @@ Deterministic: numbers and dates are compared by what they say (`48.3 million` i
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from sift_fast.guard._memory import Memory
     from sift_fast.guard.config import GroundingConfig
 
-__all__ = ["Answer", "Grounding"]
+__all__ = ["Answer", "Grounding", "may_end", "settled"]
 
 #: Words for powers of ten, by their beginnings; English and German, French and Spanish where they are the same.
 _SCALES = {"thousand": 3, "tausend": 3, "million": 6, "millon": 6, "mio": 6, "billion": 9, "bn": 9, "milliard": 9}
@@ -54,6 +55,10 @@ _NAME = re.compile(r"\b[A-Z][a-z]+(?: (?:of|de|van|von|the))?(?: [A-Z][a-z]+)+\b
 _SPACE = re.compile(r"\s+")
 #: Where a sentence ends: no date, number, link or citation goes on beyond it.
 _SENTENCE = re.compile(r"\n|(?<=[^\W\d])[.!?][\"'\u201d)\]]*[ \t]+(?=[^\W\d_a-z])|[\u3002\uff01\uff1f]")
+_MARK = re.compile(r"[\n.!?\u3002\uff01\uff1f]")
+#: Characters that a sentence of a stream may have before it is cut, and where: between two words.
+_LONGEST_SENTENCE = 2_048
+_BETWEEN = re.compile(r"(?<=[^\W\d])[,;:]?[ \t]+(?=[^\W\d])")
 
 _UNITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 _TEENS = ("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen")
@@ -251,8 +256,12 @@ class Answer:
     def _numbers(self, text: str) -> Iterable[float]:
         # A single digit counts where it says how much of something: an item of a list does not.
         figures = [each for each in _figures(text) if each.value >= 10 or each.percent or each.places]
-        missing = [figure for figure in figures if not self._sources.holds_figure(figure)]
-        self._shown = (self._shown + [figure for figure in figures if figure not in missing])[:_SHOWN]
+        missing = []
+        for figure in figures:
+            if not self._sources.holds_figure(figure):
+                missing.append(figure)
+            elif len(self._shown) < _SHOWN:
+                self._shown.append(figure)
         return [_FIGURE if figure.specific else _ROUND for figure in missing if not self._is_computed(figure)]
 
     def _is_computed(self, figure: _Figure) -> bool:
@@ -272,18 +281,52 @@ class Answer:
         return False
 
 
-def settled(text: str, most: int) -> int:
-    """How many characters of a text, of those before `most`, end with a sentence, outside quotation marks."""
+def may_end(text: str, waits: int) -> bool:
+    """Whether a sentence may end in a text, or is too long to wait for its end.
+
+    Args:
+        text: what came last.
+        waits: characters that wait, with it.
+    """
+    return waits > _LONGEST_SENTENCE or _MARK.search(text) is not None
+
+
+def settled(text: str) -> tuple[int, bool]:
+    """How many characters of a text that goes on end with a sentence, outside quotation marks; and whether its last
+    sentence is so long that it was cut between two words.
+
+    Args:
+        text: what waits, at most as much as a caller adds to `_LONGEST_SENTENCE` at a time: all of it is read.
+
+    Example:
+        >>> settled("One is said. Two is")
+        (13, False)
+    """
     quotes = [match.span() for match in _QUOTE.finditer(text)]
-    opened = [match.start() for match in _OPENED.finditer(text)]
-    for end in reversed([match.end() for match in _SENTENCE.finditer(text[: most + 1]) if match.end() <= most]):
-        closed = max((close for _, close in quotes if close <= end), default=0)
-        # A quote goes on beyond the end, or may: its other mark is still to come.
-        inside = any(begin < end < close for begin, close in quotes)
-        waits = any(closed <= at < end and len(text) - at <= _LONGEST_QUOTE for at in opened)
-        if not inside and not waits:
-            return end
-    return 0
+    # Those whose other mark may still come.
+    opened = [match.start() for match in _OPENED.finditer(text, max(0, len(text) - _LONGEST_QUOTE))]
+    end = 0
+    for each in reversed([match.end() for match in _SENTENCE.finditer(text)]):
+        before = bisect_right(quotes, each, key=_close)
+        closed = quotes[before - 1][1] if before else 0
+        if not _is_within(each, quotes) and not any(closed <= at < each for at in opened):
+            end = each
+            break
+    if len(text) - end <= _LONGEST_SENTENCE:
+        return end, False
+    # Behind it, what is no quote yet may become one.
+    most = len(text) - _LONGEST_QUOTE
+    between = [match.end() for match in _BETWEEN.finditer(text, end, most)]
+    return next((each for each in reversed(between) if not _is_within(each, quotes)), most), True
+
+
+def _close(quote: tuple[int, int]) -> int:
+    return quote[1]
+
+
+def _is_within(place: int, quotes: list[tuple[int, int]]) -> bool:
+    after = bisect_right(quotes, place, key=_close)
+    return after < len(quotes) and quotes[after][0] < place
 
 
 class Grounding(Check):

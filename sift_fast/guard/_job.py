@@ -132,13 +132,14 @@ class Job:
     def opens(self) -> bool:
         """Whether a record for people is opened."""
         decision = self.tally.decision
-        on_block = self.state.config.escalation.on_block
-        return not self.quiet and (decision == "escalate" or (on_block and decision == "block"))
+        if decision == "escalate":
+            return not self.quiet
+        return decision == "block" and self.state.config.escalation.on_block and not self.quiet
 
     @property
     def waits(self) -> bool:
         """Whether finishing waits for a disk."""
-        return (self.opens and self.state.config.escalation.file is not None) or self.state.recorder.full
+        return self.state.recorder.full or (self.opens and self.state.config.escalation.file is not None)
 
     @property
     def blocks(self) -> bool:
@@ -205,11 +206,16 @@ class Job:
                 self.decided("block", "escalation.rejected")
             elif desk.claim(found.id):
                 self.claimed = found.id
-                # What others than those that wanted a person decided stays.
-                left = [result.enforced for result in self.tally.results if result.enforced != "escalate"]
-                self.decided(max(left, key=lambda each: RANK[each], default="allow"), "escalation.approved")
+                self.approved()
         except StateUnavailable:
             self.broken("escalation")
+
+    def approved(self) -> None:
+        """Take a person's approval: what others than those that wanted a person decided stays."""
+        left = [result.enforced for result in self.tally.results if result.enforced != "escalate"]
+        if self.tally.edits or self.tally.rescrub:
+            left.append("redact")
+        self.decided(max(left, key=lambda each: RANK[each], default="allow"), "escalation.approved")
 
     def decided(self, decision: Decision, reason: str) -> None:
         """Take what a person decided."""
@@ -238,14 +244,14 @@ class Job:
         try:
             self.look()
         except LimitExceeded:
-            self.failed("error", "limit", plan.found, limit=True)
+            self.failed("error", "limit", plan.readers, limit=True)
         except Exception:  # noqa: BLE001 -- whatever the scan raises, the text is not checked
-            self.failed("error", "scan", plan.found)
+            self.failed("error", "scan", plan.readers)
         for check in plan.always:
-            self.ask(check)
+            self.ask_about(check, call)
         # Also where nothing was found: it may stand in what was not read.
         if getattr(call.findings, "incomplete", ()):
-            self.failed("error", "limit", plan.found, limit=True)
+            self.failed("error", "limit", plan.readers, limit=True)
         if call.findings:
             for check in plan.found:
                 self.ask(check)
@@ -279,7 +285,7 @@ class Job:
             return
         self.look()
         if getattr(call.findings, "incomplete", ()):
-            self.failed("error", "limit", plan.found, limit=True)
+            self.failed("error", "limit", (check for check in plan.readers if not check.adds_up), limit=True)
         for check in plan.again:
             self.ask(check)
         if call.findings:
@@ -292,7 +298,8 @@ class Job:
         try:
             self.look()
             if getattr(self.call.findings, "incomplete", ()):
-                self.failed("error", "limit", self.stage_plan.found, limit=True)
+                readers = [check for check in self.stage_plan.joined if check in self.stage_plan.readers]
+                self.failed("error", "limit", readers, limit=True)
             self.ask_joined()
         except Exception:  # noqa: BLE001 -- whatever a check raises, the text is not checked
             self.broken("check")
@@ -316,15 +323,17 @@ class Job:
 
         Raises:
             LimitExceeded: it cannot be read.
-            StateUnavailable: a guardrail that waits does not answer.
+            StateUnavailable: a guardrail that waits does not answer, or it cannot be recorded.
         """
-        tally = self.tally
+        tally, known = self.tally, self.guard._passed
+        is_approved = tally.decision == "escalate" and known.has(*self.turn("approved"))
+        if not is_approved:
+            self.note()
         if tally.decision == "block" and tally.status != "ok":
             if any(result.guardrail == check.name for result in tally.results for check in self.stage_plan.slow):
                 raise StateUnavailable("a text of an earlier turn cannot be checked at the moment")
             raise LimitExceeded("a text of an earlier turn cannot be read")
-        known = self.guard._passed
-        if tally.decision == "block" or (tally.decision == "escalate" and not known.has(*self.turn("approved"))):
+        if tally.decision == "block" or (tally.decision == "escalate" and not is_approved):
             return REMOVED
         if asked and self.stage_plan.slow and tally.status == "ok":
             known.add(*self.turn("asked"))
@@ -417,7 +426,9 @@ class Job:
             raised = stricter(raised, "block")
         if table.on_violation == "monitor" and raised == decision:
             watched = True
-        if raised == "redact" and not signal.rescrub and not self.can_edit(signal):
+        # Also where it goes to a person first: what is let pass is what was taken out of.
+        redacts = decision == "redact" and RANK[raised] < RANK["block"]
+        if redacts and not signal.rescrub and not self.can_edit(signal):
             raised = "block"
         self.add(check, raised, "allow" if watched else raised, signal)
 
@@ -445,8 +456,8 @@ class Job:
             tally.decision = enforced
             tally.reason = signal.reason
             tally.message = signal.message or check.table.message
-        if enforced == "redact":
-            # What a person lets pass goes on as it is, but for what others take out.
+        if enforced == "redact" or (enforced == "escalate" and check.table.on_violation == "redact"):
+            # What a person lets pass goes on as it is, but for what is taken out wherever it is not stopped.
             tally.edits += signal.edits
             tally.rescrub = tally.rescrub or signal.rescrub
         if not self.quiet:
@@ -521,17 +532,12 @@ class Job:
         verdict.latency_us = (time.perf_counter_ns() - self.began) / 1_000
         if self.quiet:
             return
-        if self.stage == "input":
+        if self.stage == "input" and self.call.text:
             self.tell(verdict)
-        recorder = self.state.recorder
-        failed = recorder.failed
-        if not failed and recorder.wants(verdict):
-            try:
-                recorder.record(verdict, self.call.context)
-                guard.metrics.events += 1
-            except Exception:  # noqa: BLE001 -- what is not on record does not go on
-                failed = True
-        if failed:
+            if verdict.results:
+                # It comes again in the history of the next turn.
+                guard._recorded.add(*self.turn("recorded"), self.stage)
+        if not self.is_written(verdict):
             if config.mode == "enforce" and config.events.on_error == "fail_closed":
                 self.broken("record")
                 verdict.text = verdict.value = None
@@ -542,6 +548,53 @@ class Job:
             self.unclaim()
         self.measure()
         self.count(verdict)
+
+    def is_written(self, verdict: Verdict) -> bool:
+        """Write the event of a verdict that has one; False where it cannot be relied on to be on record."""
+        recorder = self.state.recorder
+        if recorder.failed:
+            return False
+        if recorder.wants(verdict):
+            try:
+                recorder.record(verdict, self.call.context)
+                self.guard.metrics.events += 1
+            except Exception:  # noqa: BLE001 -- what is not on record does not go on
+                return False
+        return True
+
+    def note(self) -> None:
+        """Put on record what was decided about a text that has no verdict, once in a conversation: a history comes
+        again with every request.
+
+        Raises:
+            StateUnavailable: it cannot be recorded.
+        """
+        tally, config, known = self.tally, self.state.config, self.guard._recorded
+        # Without a result, it is blocked for what is on record already.
+        if not tally.results or known.has(*self.turn("recorded"), self.stage):
+            return
+        verdict = Verdict(tally.decision, self.stage, policy_id=config.policy_id, policy_version=config.hash)
+        self.explain(verdict)
+        verdict.latency_us = (time.perf_counter_ns() - self.began) / 1_000
+        for result in tally.results:
+            self.guard.metrics.result(*result[:1], self.stage, result.decision, result.enforced, result.status)
+        if not self.is_written(verdict) and config.mode == "enforce" and config.events.on_error == "fail_closed":
+            raise StateUnavailable("what was decided about a text cannot be recorded")
+        known.add(*self.turn("recorded"), self.stage)
+        self.count(verdict)
+
+    def scrubbed(self, findings: Any) -> None:
+        """Put on record that secrets and personal data were taken out of a text about which nothing is decided."""
+        tally, call = self.tally, self.call
+        call.findings = findings
+        for check in self.stage_plan.rescrubs:
+            signal = check.run(call)
+            if signal is not None:
+                tally.results.append(
+                    Result(check.name, "redact", "redact", signal.reason, signal.score, "ok", signal.rules)
+                )
+                tally.decision, tally.reason = "redact", signal.reason
+        self.note()
 
     def tell(self, verdict: Verdict) -> None:
         """Keep what became of a turn, which comes again in the history of the next."""
@@ -593,14 +646,19 @@ class Job:
         """When that ends, milliseconds since 1970, and the record with it."""
         return None
 
-    def escalate(self, verdict: Verdict) -> None:
-        """Open a record; without one nothing goes on."""
+    def escalate(self, verdict: Verdict, decision: Decision | None = None) -> None:
+        """Open a record; without one nothing goes on.
+
+        Args:
+            verdict: what gets its id.
+            decision: what it is about, where that is not the verdict's.
+        """
         settings, tally = self.state.config.escalation, self.tally
         try:
             verdict.escalation, new = self.guard._desk.open(
                 self.call.context,
                 stage=self.stage,
-                decision=tally.decision,
+                decision=decision or tally.decision,
                 reason=tally.reason,
                 rules=tuple(dict.fromkeys(rule for result in tally.results for rule in result.rules)),
                 policy_version=self.state.config.hash,
@@ -614,7 +672,7 @@ class Job:
                 # One record, one message, however often it is tried.
                 return
             self.guard.metrics.escalations += 1
-            notifier = self.guard._notifier
+            notifier = self.state.notifier
             if notifier is not None:
                 record = self.guard._desk.get(verdict.escalation)
                 if record is not None:
@@ -622,6 +680,13 @@ class Job:
         except StateUnavailable:
             self.broken("escalation")
             verdict.text = verdict.value = None
+
+    def refused(self, reason: str, status: Status) -> None:
+        """What speaks a protocol says that it does not go on."""
+        tally = self.tally
+        tally.decision, tally.status, tally.reason = "block", status, reason
+        tally.results.append(Result("guard", "block", "block", reason, 1.0, status, ()))
+        self.guard.metrics.result("guard", self.stage, "block", "block", status)
 
     def broken(self, reason: str) -> None:
         """The guard itself failed: blocked, whatever was decided before."""
@@ -636,6 +701,17 @@ class StreamJob(Job):
     __slots__ = ()
     #: What it is about is there when it has been shown.
     whole = False
+
+    def fingerprint(self) -> str | None:
+        """Tells the same trouble in the same conversation: one record is open for it, however often an answer is asked
+        for and in how many texts it comes. Nothing passes by it: the next answer has other words.
+        """
+        who = self.call.context
+        if self.quiet or who.conversation is None:
+            return None
+        return self.guard._desk.print_of(
+            who.tenant, who.role, who.user, who.conversation, self.stage, "stream", self.tally.reason
+        )
 
 
 class ToolJob(Job):
@@ -885,7 +961,7 @@ class ToolJob(Job):
 class RetrievalJob(Job):
     """Documents: first whose they are, then what is in them."""
 
-    #: They are many, and a record is about one of them.
+    #: A record is about those of them that wait.
     whole = False
     __slots__ = ("beside", "documents", "inner", "kept", "outer")
 
@@ -934,27 +1010,59 @@ class RetrievalJob(Job):
         return jobs
 
     def fingerprint(self) -> str | None:
-        """Tells the documents that have to go to a person when they come again: one record is open for them. Nothing
-        passes by it: what is decided about them is that they are missing.
+        """Tells the documents that have to go to a person when the same ones come again, in whatever order: one record
+        is open for all of them.
         """
         who = self.call.context
-        held = [job.call.text for _, _, job in self.inner if job.tally.decision == "escalate"]
-        held += [job.call.text for job in self.beside.values() if job.tally.decision == "escalate"]
+        held = sorted(job.call.text for job in self.held())
         return self.guard._desk.print_of(who.tenant, who.role, who.user, who.conversation, self.stage, *held)
+
+    def held(self) -> list[Job]:
+        """What of the documents waits for a person."""
+        jobs = (*(job for _, _, job in self.inner), *self.beside.values())
+        return [job for job in jobs if job.tally.decision == "escalate"]
+
+    def recall(self) -> None:
+        """As for a text, about all that wait: an approval lets them pass once, and what was rejected is dropped without
+        asking again.
+        """
+        held = self.held()
+        if not held:
+            return
+        desk = self.guard._desk
+        try:
+            found = desk.standing(self.fingerprint() or "")
+            if found is None or found.outcome == "open":
+                return
+            if found.outcome == "rejected":
+                for job in held:
+                    job.decided("block", "escalation.rejected")
+            elif desk.claim(found.id):
+                self.claimed = found.id
+                for job in held:
+                    job.approved()
+        except StateUnavailable:
+            for job in held:
+                job.broken("escalation")
 
     @property
     def waits(self) -> bool:
         """Whether a document has to go to a person, and its record onto a disk."""
-        jobs = (*(job for _, _, job in self.inner), *self.beside.values())
-        people = any(job.tally.decision == "escalate" for job in jobs)
-        return super().waits or (people and self.state.config.escalation.file is not None)
+        return super().waits or (bool(self.held()) and not self.guard._desk.quick)
 
     def end(self, parts: Sequence[Job]) -> Verdict:
-        """Finish every document, and conclude."""
-        return self.conclude([part.finish() for part in parts])
+        """Ask what people decided, finish every document, and conclude."""
+        waited = self.held()
+        self.recall()
+        return self.conclude([part.finish() for part in parts], waited if self.claimed else ())
 
-    def conclude(self, verdicts: Sequence[Verdict]) -> Verdict:
-        """One verdict for all documents."""
+    def conclude(self, verdicts: Sequence[Verdict], approved: Sequence[Job] = ()) -> Verdict:
+        """One verdict for all documents.
+
+        Args:
+            verdicts: of their texts and of what stands beside them.
+            approved: what of them goes on because a person said so.
+        """
         out: list[Document] = []
         kept: list[int] = []
         tally = self.tally
@@ -989,8 +1097,14 @@ class RetrievalJob(Job):
             policy_version=self.state.config.hash,
         )
         verdict.kept = tuple(kept)
+        if not any(
+            job in approved or self.beside.get(number) in approved for number, _, job in self.inner if number in kept
+        ):
+            # None of what was approved goes on after all: all of it may still.
+            self.unclaim()
         if person:
-            self.escalate(verdict)
+            # Of the documents that wait, whatever becomes of the others.
+            self.escalate(verdict, "escalate")
         self.close(verdict)
         return verdict
 

@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sift_fast.errors import ConfigError, LimitExceeded
+from sift_fast.guard._pattern import Pattern
 
 __all__ = [
     "Schema",
+    "digits_of",
     "drop_fields",
     "edited",
     "ends_only",
@@ -33,6 +35,8 @@ _WORD = re.compile(r"\w+")
 _HOLDS = (Mapping, list, tuple)
 #: Names up to this many characters say nothing to a model.
 _SHORT = 7
+#: Numbers that are read as texts: of more digits than a count has, and fewer than nobody's has.
+_LEAST_NUMBER, _MOST_NUMBER = 10**7, 10**100
 #: Characters that a number or another small value takes, about.
 _NUMBER = 8
 
@@ -101,9 +105,10 @@ def _check(document: Any, where: str, depth: int) -> None:  # noqa: C901
                 _check(inner, where, depth + 1)
         elif key == "pattern":
             try:
-                re.compile(ends_only(value))
-            except (re.error, TypeError):
-                raise ConfigError(f"{where}: `pattern` is no regular expression") from None
+                compiled(value)
+            except (ValueError, TypeError) as error:
+                why = f": {error}" if isinstance(error, ValueError) else " of text"
+                raise ConfigError(f"{where}: `pattern` is no regular expression that is supported{why}") from None
 
 
 def _is(value: Any, name: str) -> bool:
@@ -161,12 +166,22 @@ def _fit(schema: Any, value: Any, path: str, depth: int) -> str | None:  # noqa:
 def _fit_text(schema: Mapping[str, Any], value: str, here: str) -> str | None:
     if len(value) < schema.get("minLength", 0) or len(value) > schema.get("maxLength", len(value)):
         return f"{here}: length"
-    if "pattern" in schema and re.search(ends_only(schema["pattern"]), value) is None:
+    if "pattern" in schema and not compiled(schema["pattern"]).found(value):
         return f"{here}: pattern"
     return None
 
 
 @functools.lru_cache(maxsize=1024)
+def compiled(pattern: str) -> Pattern:
+    """A pattern of JSON Schema, ready to be searched for.
+
+    Raises:
+        TypeError: it is no string.
+        ValueError: it is no regular expression, or one that is not supported.
+    """
+    return Pattern(ends_only(pattern))
+
+
 def ends_only(pattern: str) -> str:
     r"""A pattern of JSON Schema, whose `$` is the end, for `re`, whose `$` also stands before a last line feed.
 
@@ -307,8 +322,20 @@ def _plain_leaf(value: Any) -> Any:
     raise TypeError("a document holds something that JSON does not have")
 
 
+def digits_of(value: Any) -> str | None:
+    """The digits of a number that is long enough to be somebody's, of a card or an account; None for all else."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    size = abs(value)
+    # Also not for what is no number at all.
+    if not _LEAST_NUMBER <= size < _MOST_NUMBER or size != int(size):
+        return None
+    return str(int(size))
+
+
 def spoken(metadata: Mapping[str, Any], but: Sequence[str]) -> dict[str, Any]:
-    """The strings of metadata that are long enough to say something to a model that is shown them, and their names.
+    """The strings of metadata that are long enough to say something to a model that is shown them, and their names;
+    numbers that may be somebody's by their digits.
 
     Args:
         metadata: of a document; it may hold values that JSON does not have.
@@ -337,13 +364,19 @@ def _spoken(value: Any, depth: int) -> Any:
         return {str(key): _spoken(inner, depth + 1) for key, inner in value.items()} or None
     if isinstance(value, list | tuple | set | frozenset):
         return [said for inner in value if (said := _spoken(inner, depth + 1)) is not None] or None
-    return None
+    return digits_of(value)
 
 
 def edited(value: Any, edit: Callable[[str], str]) -> Any:
-    """A document with every string edited; what JSON does not have stays."""
+    """A document with every string edited, and every number that may be somebody's: one that changes becomes a string.
+    What JSON does not have stays.
+    """
     if isinstance(value, str):
         return edit(value)
+    digits = digits_of(value)
+    if digits is not None:
+        said = edit(digits)
+        return value if said == digits else said
     if isinstance(value, Mapping):
         return {key: edited(inner, edit) for key, inner in value.items()}
     if isinstance(value, list | tuple):

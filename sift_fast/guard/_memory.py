@@ -144,7 +144,8 @@ class Memory:
             out += (len(self.called) + len(self.source_names)) * (_ENTRY + _NAME) + len(self.waiting) * _ENTRY
             if self.fingerprints is not None:
                 out += len(self.fingerprints) * _PRINT
-            out += sum(self._taken(key, vault, read) for key, vault in self._vaults.items())
+            for key, vault in self._vaults.items():
+                out += self._taken(key, vault, read)
             self.bytes, grown = out, out - self.bytes
         return grown
 
@@ -262,6 +263,8 @@ class Memories:
             read: as for `Memory.measure`.
         """
         grown = memory.measure(read)
+        if not grown:
+            return
         with self._lock:
             mine = self._tenants.get(tenant)
             if mine is None or mine.get(conversation) is not memory:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from sift_fast.errors import ConfigError
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Plan", "StagePlan", "Stuff"]
 
-#: Characters that a scan with its edits, and one with the classifier, read within a millisecond whatever they are:
+#: Characters that a scan with its edits, and one with a classifier, read within a millisecond whatever they are:
 #: nothing but numbers, keys, or encoded text. Plain text of ten times the length takes no longer, but nobody knows
 #: that before.
 _INLINE = 8 * 1024
@@ -63,7 +64,7 @@ class StagePlan:
 
     __slots__ = (
         "_rules", "_scanner", "again", "always", "before", "found", "inline", "joined", "keyed", "operators",
-        "pseudonyms", "rescrubs", "slow",
+        "pseudonyms", "readers", "rescrubs", "slow",
     )  # fmt: skip
 
     def __init__(self, checks: Iterable[_checks.Check], scanner: Scanner, *, enforced: bool = True) -> None:
@@ -77,10 +78,12 @@ class StagePlan:
         #: Asked before the scan.
         self.before = tuple(check for check in fast if isinstance(check, _checks.Length))
         self.always = tuple(check for check in fast if not check.needs_findings and check not in self.before)
+        #: Cannot do their work where the scan fails or leaves something out.
+        self.readers = (*self.found, *(check for check in self.always if check.reads_findings))
         #: Asked about earlier turns that are sent again: what counts turns has counted them.
         self.again = tuple(check for check in self.always if not check.adds_up)
         #: Asked about the parts of a text together.
-        self.joined = (*self.found, *(check for check in self.always if check.table.kind in _JOINED))
+        self.joined = (*self.found, *(check for check in self.always if check.table.kind in _JOINED or check.joins))
         # Where nothing is enforced nothing is edited, in streams and in earlier turns either.
         self.rescrubs = tuple(
             check
@@ -91,7 +94,7 @@ class StagePlan:
         #: The same for a request without a conversation, where nothing can be put back.
         self.keyed = _operators(self.rescrubs, scanner, pseudonym=False)
         #: Texts of more characters are read on a thread, so that the event loop is not held up for a millisecond.
-        self.inline = _INLINE_SCORED if any(isinstance(check, Injection) for check in fast) else _INLINE
+        self.inline = _INLINE_SCORED if any(isinstance(check, Injection) or check.joins for check in fast) else _INLINE
         self.pseudonyms = any(check.table.operator == "pseudonym" for check in self.rescrubs)  # type: ignore[attr-defined]
 
     def takes(self, finding: Any) -> bool:
@@ -158,7 +161,6 @@ class Plan:
         for name, table in guardrails.items():
             if not table.enabled:
                 continue
-            _checks.check_edits(name, table)
             check = _make(stuff, name, table)
             if isinstance(check, _checks.Acl):
                 self.acl = check
@@ -167,12 +169,25 @@ class Plan:
                 self.tools = check
             for stage in table.stages:
                 stages[stage].append(check)
+            examples = _examples(stuff, name, table)
+            if examples is not None:
+                for stage in set(table.stages) & set(examples.table.examples_at):  # type: ignore[attr-defined]
+                    stages[stage].append(examples)
         provenance = [check for check in stages["tool_input"] if check.table.kind == "provenance"]
         #: Kept apart: every stage tells it what came in.
         self.provenance: Provenance | None = provenance[0] if provenance else None  # type: ignore[assignment]
         self.grounds = any(check.table.kind == "grounding" for check in stages["output"])
         enforced = stuff.config.mode == "enforce"
         self.stages = {stage: StagePlan(checks, stuff.scanner, enforced=enforced) for stage, checks in stages.items()}
+
+
+def _examples(stuff: Stuff, name: str, table: tables.GuardrailConfig) -> _checks.Check | None:
+    """The second check of topics that have examples: it reads texts in which no phrase was found as well."""
+    if not isinstance(table, tables.TopicsConfig) or not any(topic.examples for topic in table.deny.values()):
+        return None
+    from sift_fast.guard._topics import TopicExamples, learn
+
+    return TopicExamples(name, table, stuff.once(("topics", name), lambda: learn(table)))
 
 
 # One branch per kind.
@@ -186,7 +201,9 @@ def _make(stuff: Stuff, name: str, table: tables.GuardrailConfig) -> _checks.Che
             raise ConfigError(
                 f"guardrail `{name}`: `[scanner] rules` has no rule that it could read: add `{table.kind}`"
             )
-        return _checks.ScanCheck(name, table, frozenset(stuff.owners))
+        scan = _checks.ScanCheck(name, table, frozenset(stuff.owners))
+        _check_names(name, table, scan, stuff.scanner.rules)
+        return scan
     if isinstance(table, tables.WordsConfig):
         return _checks.ListCheck(name, table, frozenset(mine), "words.denied")
     if isinstance(table, tables.CodeConfig):
@@ -202,12 +219,15 @@ def _make(stuff: Stuff, name: str, table: tables.GuardrailConfig) -> _checks.Che
     if isinstance(table, tables.ConversationConfig):
         return _checks.SplitCheck(name, table, stuff.scanner.scan)
     if isinstance(table, tables.PromptLeakConfig):
-        from sift_fast.guard._prompt import PromptLeak, prompt_runs
+        from sift_fast._core import _PromptRuns
+        from sift_fast.guard._prompt import PromptLeak
 
         prompt = table.prompt
         if table.prompt_file:
             prompt += "\n" + tables.read_text(stuff.config.path(table.prompt_file))
-        runs = stuff.once(("prompt", name, table.words), lambda: prompt_runs(prompt, table.words))
+        runs = stuff.once(("prompt", name, table.words), lambda: _PromptRuns(prompt, table.words))
+        if (table.prompt or table.prompt_file) and not runs:
+            raise ConfigError(f"guardrail `{name}`: its prompt has fewer than {table.words} words: lower `words`")
         return PromptLeak(name, table, frozenset(mine), runs)
     if isinstance(table, tables.LinksConfig):
         return _checks.Links(name, table)
@@ -236,6 +256,25 @@ def _make(stuff: Stuff, name: str, table: tables.GuardrailConfig) -> _checks.Che
     return stuff.once(("slow", name, table), lambda: stuff.make_slow(name, table))  # type: ignore[no-any-return]
 
 
+def _check_names(name: str, table: tables.ScanConfig, scan: _checks.ScanCheck, rules: Iterable[Any]) -> None:
+    """Refuse names that no rule has: one letter too few, and what they are for is not found, or not left out.
+
+    Raises:
+        ConfigError: there is such a name, or no rule is left.
+    """
+    mine = [rule for rule in rules if rule.category == scan.category]
+    entities = {rule.entity_type for rule in mine}
+    known = entities | {rule.id for rule in mine}
+    for key, given, there in (("entities", table.entities, entities), ("exclude", table.exclude, known)):
+        for number, entry in enumerate(given, 1):
+            if entry not in there:
+                near = get_close_matches(entry, there, 1)
+                hint = f"; the nearest is `{near[0]}`" if near else ""
+                raise ConfigError(f"guardrail `{name}`: entry {number} of `{key}` names nothing of its rules{hint}")
+    if not any(map(scan.wants_rule, mine)):
+        raise ConfigError(f"guardrail `{name}`: `entities` and `exclude` leave no rule that it could read")
+
+
 class Plans:
     """Plans by caller; callers with the same overrides share one."""
 
@@ -250,6 +289,11 @@ class Plans:
         for override in self._overrides:
             self._plan(override.tenant or "", override.role or "")
 
+    def lacking(self) -> dict[str, str]:
+        """Guardrails of the file that can find nothing, and what they would need for it."""
+        stages = self._plans[()].stages.values()
+        return {check.name: check.lacks for stage in stages for check in stage.checks if check.lacks}
+
     def of(self, context: RequestContext) -> Plan:
         """The plan for a request."""
         if not self._overrides:
@@ -263,11 +307,7 @@ class Plans:
         return plan
 
     def _plan(self, tenant: str, role: str) -> Plan:
-        matching = tuple(
-            number
-            for number, override in enumerate(self._overrides)
-            if override.tenant in {None, tenant} and override.role in {None, role}
-        )
+        matching = self._stuff.config.matching(tenant, role)
         if matching not in self._plans:
             self._plans[matching] = Plan(self._stuff, self._stuff.config.guardrails_for(tenant, role))
         return self._plans[matching]

@@ -44,7 +44,7 @@ def make_scanner(config: GuardConfig) -> tuple[Scanner, Owners]:
     documents: list[str] = []
     owners: Owners = {}
     for name, table in config.guardrails.items():
-        if table.enabled:
+        if config.runs(name):
             _collect(config, name, table, documents, owners)
     settings = config.scanner
     limits = Limits(text_bytes=settings.text_bytes, time_ms=settings.time_ms)
@@ -79,10 +79,7 @@ def make_scanner(config: GuardConfig) -> tuple[Scanner, Owners]:
 
 def _collect(config: GuardConfig, name: str, table: GuardrailConfig, documents: list[str], owners: Owners) -> None:
     if isinstance(table, WordsConfig):
-        words = list(table.words)
-        if table.file:
-            words += read_text(config.path(table.file)).splitlines()
-        _add(documents, owners, name, "", "content", words, f"`{name}`")
+        _add(documents, owners, name, "", "content", _words(config, name, table), f"`{name}`")
     elif isinstance(table, TopicsConfig):
         for side, topics in (("deny", table.deny), ("allow", table.allow)):
             for topic, entry in topics.items():
@@ -97,6 +94,15 @@ def _collect(config: GuardConfig, name: str, table: GuardrailConfig, documents: 
         if short:
             raise ConfigError(f"`{name}`: a canary needs at least 8 characters, or it is found by chance")
         _add(documents, owners, name, "canary", "secret", table.canaries, f"`{name}`")
+
+
+def _words(config: GuardConfig, name: str, table: WordsConfig) -> list[str]:
+    words = list(table.words)
+    if table.file:
+        words += read_text(config.path(table.file)).splitlines()
+        if not any(map(str.strip, words)):
+            raise ConfigError(f"`{name}`: there is no word in its `file`: nothing would be found")
+    return words
 
 
 def _add(

@@ -34,6 +34,8 @@ __all__ = ["Background", "HttpJudge", "Slow", "Threads", "load_entry_point", "op
 #: Texts at a time before a classifier with an encoder, and before one that is somebody else's.
 _TASKS = 256
 _SCORERS = 4
+#: Questions to one guardrail that wait for a place.
+_WAITING = 16_384
 _CACHE_ENTRIES = 4_096
 _CACHE_S = 60.0
 #: Tenants of whose failures a guardrail keeps count.
@@ -45,8 +47,19 @@ _ITS_TEXT = {400, 413, 415, 422}
 _CODE = re.compile(r"(?:[a-z]{1,24}|[A-Z]{1,24})\d{0,3}(?:[._-](?:(?:[a-z]{1,24}|[A-Z]{1,24})\d{0,3}|\d{1,3})){0,7}")
 
 
+class Place:
+    """One question that is asked, until what it asks has ended."""
+
+    __slots__ = ("is_lost",)
+
+    def __init__(self) -> None:
+        #: Whether nobody waits for it any more, and it goes on.
+        self.is_lost = False
+
+
 class Threads:
-    """Threads for one thing that may hang: what it holds up is refused, not queued without end.
+    """Threads for one thing that may hang. Who finds no place waits for one as long as he likes; where all are held by
+    what nobody waits for any more, he is refused.
 
     Args:
         name: of what runs there.
@@ -56,48 +69,95 @@ class Threads:
     def __init__(self, name: str, most: int) -> None:
         self._name = name
         self._most = most
-        self._busy = 0
+        self._busy = self._lost = 0
         self._lock = threading.Lock()
+        self._waiting: OrderedDict[asyncio.Future[None], None] = OrderedDict()
         self._pool = ThreadPoolExecutor(most, thread_name_prefix=f"sift-{name}")
 
-    def enter(self) -> None:
-        """Take a place.
+    async def enter(self) -> Place:
+        """Take a place, or wait for one.
 
         Raises:
-            StateUnavailable: there is none.
+            StateUnavailable: there will be none, or too many wait.
         """
+        place = Place()
         with self._lock:
-            if self._busy >= self._most:
+            if self._busy < self._most:
+                self._busy += 1
+                return place
+            if self._lost >= self._most or len(self._waiting) >= _WAITING:
                 raise StateUnavailable(f"`{self._name}` is not asked: too many questions at a time")
-            self._busy += 1
+            turn = asyncio.get_running_loop().create_future()
+            self._waiting[turn] = None
+        try:
+            await turn
+        except BaseException:
+            with self._lock:
+                is_given = turn not in self._waiting
+                self._waiting.pop(turn, None)
+            if is_given:
+                # It came together with the end of the wait.
+                self.leave(place)
+            raise
+        return place
 
-    def leave(self, _: Any = None) -> None:
-        """Give a place back."""
+    def lose(self, place: Place) -> None:
+        """Nobody waits any more for what has a place."""
         with self._lock:
+            place.is_lost = True
+            self._lost += 1
+
+    def leave(self, place: Place) -> None:
+        """Give a place back: to who has waited longest, in whatever loop he does."""
+        with self._lock:
+            self._lost -= place.is_lost
+            while self._waiting:
+                turn, _ = self._waiting.popitem(last=False)
+                try:
+                    turn.get_loop().call_soon_threadsafe(_hand, turn)
+                except RuntimeError:
+                    # His loop is closed.
+                    continue
+                return
             self._busy -= 1
 
     async def run(self, timeout_s: float, function: Callable[..., Any], *arguments: Any) -> Any:
         """What a function returns that blocks. A thread that is given up keeps its place until it ends.
 
         Raises:
-            StateUnavailable: all threads are busy.
-            TimeoutError: it did not return in time.
+            StateUnavailable: all threads are busy with what nobody waits for.
+            TimeoutError: it did not return in time, or there was no thread.
         """
-        self.enter()
+        end = time.monotonic() + timeout_s
+        async with asyncio.timeout(timeout_s):
+            place = await self.enter()
+        return await self.run_at(place, end - time.monotonic(), function, *arguments)
+
+    async def run_at(self, place: Place, timeout_s: float, function: Callable[..., Any], *arguments: Any) -> Any:
+        """As `run`, with a place from `enter`."""
         try:
             future = self._pool.submit(_contained, function, *arguments)
         except BaseException:
-            self.leave()
+            self.leave(place)
             raise
-        # Also where it is given up before a thread took it.
-        future.add_done_callback(self.leave)
         # Not `wait_for`: before Python 3.12 it loses a cancellation that comes together with the answer.
-        async with asyncio.timeout(timeout_s):
-            return await asyncio.wrap_future(future)
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await asyncio.wrap_future(future)
+        finally:
+            if not future.done():
+                self.lose(place)
+            # Also where it is given up before a thread took it.
+            future.add_done_callback(lambda _: self.leave(place))
 
     def post(self, function: Callable[..., Any], *arguments: Any) -> None:
         """Have something done that nobody waits for, whether or not there is a place."""
         self._pool.submit(_contained, function, *arguments)
+
+
+def _hand(turn: asyncio.Future[None]) -> None:
+    if not turn.done():
+        turn.set_result(None)
 
 
 def _contained(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -173,10 +233,15 @@ class Slow(Check):
             return entry[1]
 
     async def _asked(self, text: str, stage: Stage, tenant: str) -> Opinion:
-        if self._limit and time.monotonic() < self._circuits.get(tenant, (0, 0.0))[1]:
-            raise StateUnavailable(f"guardrail `{self.name}` is not asked: it failed too often")
+        self._is_open(tenant)
+        place = await self._threads.enter()
         try:
-            opinion = _opinion(await self._answer(text, stage), self.name)
+            self._is_open(tenant)
+        except BaseException:
+            self._threads.leave(place)
+            raise
+        try:
+            opinion = _opinion(await self._answer(place, text, stage), self.name)
         except Unanswerable:
             # The next text may be another matter.
             raise
@@ -189,6 +254,10 @@ class Slow(Check):
                 self._circuits.pop(tenant, None)
         return opinion
 
+    def _is_open(self, tenant: str) -> None:
+        if self._limit and time.monotonic() < self._circuits.get(tenant, (0, 0.0))[1]:
+            raise StateUnavailable(f"guardrail `{self.name}` is not asked: it failed too often")
+
     def _failed(self, tenant: str) -> None:
         """Count a failure; from the limit on it is not asked for a while."""
         with self._lock:
@@ -198,23 +267,24 @@ class Slow(Check):
             while len(self._circuits) > _TENANTS:
                 self._circuits.popitem(last=False)
 
-    async def _answer(self, text: str, stage: Stage) -> Any:
+    async def _answer(self, place: Place, text: str, stage: Stage) -> Any:
         timeout_s = self.table.timeout_ms / 1_000
         if not self._is_async:
-            return await self._threads.run(timeout_s, self._judge, text, stage)
-        self._threads.enter()
+            return await self._threads.run_at(place, timeout_s, self._judge, text, stage)
         try:
             task = asyncio.ensure_future(self._own(text, stage))
         except BaseException:
-            self._threads.leave()
+            self._threads.leave(place)
             raise
         # One that does not let itself be cancelled is left behind, and keeps its place.
-        task.add_done_callback(self._threads.leave)
+        task.add_done_callback(lambda _: self._threads.leave(place))
         task.add_done_callback(_heard)
         try:
             done, _ = await asyncio.wait({task}, timeout=timeout_s)
         finally:
-            task.cancel()
+            if not task.done():
+                self._threads.lose(place)
+                task.cancel()
         if not done:
             raise TimeoutError(f"guardrail `{self.name}` did not answer in time")
         return task.result()

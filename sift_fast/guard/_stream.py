@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from sift_fast.guard._checks import Call, Check, Topics
 from sift_fast.guard._job import StreamJob
-from sift_fast.guard._prompt import PromptLeak, PromptStream, SpelledStream
+from sift_fast.guard._prompt import PromptLeak, SpelledStream
 from sift_fast.guard.verdict import RANK, Signal, Verdict
 
 if TYPE_CHECKING:
@@ -69,13 +69,17 @@ class OutputStream:
         # One that may stop the answer reads each sentence before it is shown; otherwise all of it once, at the end.
         self._sentences = tuple(check for check in plan.always if check.table.kind == "grounding" and _stops(check))
         self._answers: list[tuple[Check, Answer]] | None = None
+        #: What passed the gate and waits for the end of its sentence, and whose sentence was too long to wait for.
+        self._unsettled = ""
+        self._may_end = False
+        self._cut: set[Check] = set()
         gated += self._sentences
         self._final = tuple(check for check in (*plan.always, *plan.slow) if check not in gated)
         self._whole = any(_stops(check) for check in self._final) or bool(plan.slow)
         self._lengths = plan.before
         self._inline = plan.inline
         self._prompts = [
-            (check, PromptStream(check.runs)) for check in self._fast if isinstance(check, PromptLeak) and check.runs
+            (check, check.runs.stream()) for check in self._fast if isinstance(check, PromptLeak) and check.runs
         ]
         self._spelled = [
             (check, SpelledStream(check.spelled))
@@ -115,7 +119,7 @@ class OutputStream:
     def abort(self) -> None:
         """Leave it early, without waiting: what is held is discarded, what was decided until then is on record."""
         self._stream.abort()
-        self._waiting = ""
+        self._waiting = self._unsettled = ""
         if self.verdict is None and self._job.tally.decision != "allow":
             self._close("")
 
@@ -225,16 +229,16 @@ class OutputStream:
             self._waiting = ""
             return ""
         cut = len(self._waiting) - hold
-        if self._sentences:
-            cut = self._grounded(cut, last=last)
-            if self.is_stopped():
-                self._waiting = ""
-                return ""
         ready = self._waiting[:cut]
         self._waiting = self._waiting[cut:]
         moved = self._behind + ready
         self._behind = moved[-_LOOK_BEHIND:]
         self._at += len(moved) - len(self._behind)
+        if self._sentences:
+            ready = self._grounded(ready, last=last)
+            if self.is_stopped():
+                self._waiting = self._unsettled = ""
+                return ""
         if self._whole or self._final:
             self._all.append(ready)
             if self._chars > _MAX_WHOLE:
@@ -269,7 +273,7 @@ class OutputStream:
             self._job.ask_about(check, call)
         found = self._job.state.scanner.scan(window)
         if found.incomplete:
-            self._job.failed("error", "limit", self._gated, limit=True)
+            self._job.failed("error", "limit", self._job.stage_plan.readers, limit=True)
         if not found:
             return 0
         # What ended earlier was judged then, with more of what stands before it; what follows a finding may still
@@ -312,30 +316,40 @@ class OutputStream:
                 signal = signal._replace(edits=(), rescrub=False)
             self._job.take(check, signal)
 
-    def _grounded(self, cut: int, *, last: bool) -> int:
-        """Judge whole sentences by the sources that there are when the answer begins; returns where they end."""
+    def _grounded(self, ready: str, *, last: bool) -> str:
+        """Judge whole sentences by the sources that there are when the answer begins; returns those that may go."""
         if self._answers is None:
             memory = self._job.call.memory
             made = [(check, check.answer(memory)) for check in self._sentences]  # type: ignore[attr-defined]
             self._answers = [(check, answer) for check, answer in made if answer is not None]
         if not self._answers:
-            return cut
+            return ready
+        text, is_cut = self._unsettled + ready, False
+        end = len(text)
         if not last:
-            from sift_fast.guard._grounding import settled
+            from sift_fast.guard._grounding import may_end, settled
 
-            cut = settled(self._waiting, cut)
+            # Most pieces are words within a sentence.
+            self._may_end = self._may_end or may_end(ready, len(text))
+            end, is_cut = settled(text) if self._may_end else (0, False)
+            self._may_end = self._may_end and may_end(text[end:], 0)
+        whole, self._unsettled = text[:end], text[end:]
         for check, answer in self._answers:
-            signal = answer.read(self._waiting[:cut])
+            if is_cut and check not in self._cut:
+                # A date or a quote that lies across the cut is not read as one: that is said, once.
+                self._cut.add(check)
+                self._job.take(check, Signal("grounding.cut", 0.0, decision="flag"))
+            signal = answer.read(whole)
             if signal is not None:
                 self._job.take(check, signal)
-        return cut
+        return whole
 
     def _shown(self, text: str) -> str:
         return text if self._restorer is None else self._restorer.feed(text)
 
     def _break(self) -> None:
         self._job.broken("stream")
-        self._waiting = ""
+        self._waiting = self._unsettled = ""
 
     # --- the end ---------------------------------------------------------------------------------------------------
 
@@ -351,6 +365,9 @@ class OutputStream:
                 if any(isinstance(check, Topics) for check in self._final):
                     # Which topics an answer is about is what the rules find in all of it.
                     job.look()
+                    if getattr(job.call.findings, "incomplete", ()):
+                        readers = (check for check in self._final if check.reads_findings)
+                        job.failed("error", "limit", readers, limit=True)
                 for check in self._final:
                     if not check.slow:
                         job.ask(check)

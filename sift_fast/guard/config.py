@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -24,6 +25,12 @@ OperatorName: TypeAlias = Literal["replace", "mask", "remove", "pseudonym"]
 
 #: Most bytes of a configuration file.
 _MAX_FILE = 1 << 20
+#: Texts that a topic is learned from: fewer tell nothing, and more take longer than a second.
+_LEAST_EXAMPLES = 8
+_MOST_EXAMPLES = 2_000
+_LONGEST_EXAMPLE = 1_000
+#: Most pairs of a tenant and a role whose overrides are checked together when the file is read.
+_MOST_PAIRS = 1_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,15 +85,42 @@ class TopicConfig:
 
     phrases: tuple[str, ...] = option((), "Words and phrases that stand for it.")
     answer: str = option("", "What the user is told; empty for the configured answer.")
+    examples: tuple[str, ...] = option(
+        (), "Texts about a denied topic, 8 or more: a small classifier learns it from them."
+    )
+    counter_examples: tuple[str, ...] = option((), "Texts that are not about it, though they share its words.")
+    threshold: float = option(
+        0.5,
+        "How likely a text must be about it by the examples; `sift-fast config topics` says what a threshold leads to.",
+        low=0.05,
+        high=0.99,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TopicsFile:
+    """Topics in a file of their own."""
+
+    deny: dict[str, TopicConfig] = option(doc="As in the guardrail.", factory=dict)
+    allow: dict[str, TopicConfig] = option(doc="As in the guardrail.", factory=dict)
+    others: tuple[str, ...] = option((), "As in the guardrail.")
 
 
 @dataclass(frozen=True, kw_only=True)
 class TopicsConfig(GuardrailConfig):
-    """Denied and allowed topics, by the words that stand for them."""
+    """Denied and allowed topics, by the words that stand for them; denied ones by examples too."""
 
     deny: dict[str, TopicConfig] = option(doc="Topics that are not spoken about.", factory=dict)
     allow: dict[str, TopicConfig] = option(doc="If any: a text about none of them is a violation.", factory=dict)
     short: int = option(40, "Texts of up to this many characters need no allowed topic.", low=0)
+    others: tuple[str, ...] = option((), "Ordinary texts about no denied topic, for topics that have examples.")
+    file: str | None = option(
+        None, "A TOML file with more of `deny`, `allow` and `others`; relative to the configuration."
+    )
+    examples_at: tuple[Stage, ...] = option(
+        ("input",),
+        "Stages, of those above, whose texts are judged by examples; a stream so judged is shown when it has ended.",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -244,7 +278,9 @@ class ExternalConfig(GuardrailConfig):
         3, "Failures in a row for one tenant after which it is not asked for his texts for a while.", low=1
     )
     pause_ms: int = option(10_000, "How long it is then not asked, milliseconds.", low=1)
-    concurrency: int = option(8, "Most questions at a time; more of them count as errors.", low=1, high=1024)
+    concurrency: int = option(
+        8, "Most questions at a time; others wait for a place within `deadline_ms`.", low=1, high=1024
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -453,21 +489,21 @@ class GuardConfig:
             raise ConfigError(f"{where}: `preset` must be one of {', '.join(PRESETS)}")
         merged = _merge(PRESETS[preset] if preset else {}, values)
         config = build(cls, merged, where)
-        tables = {name: _guardrail(name, table, where) for name, table in config.guardrails.items()}
+        tables = {name: _guardrail(name, table, where, base) for name, table in config.guardrails.items()}
         put = object.__setattr__
         put(config, "guardrails", tables)
         put(config, "base", base)
-        for number, override in enumerate(config.override):
-            config._overridden(tables, override, f"{where}: override {number + 1}")
         if config.kernel.folder is not None and config.kernel.socket is not None:
             raise ConfigError(f"{where}: `kernel` has a `folder` or a `socket`, not both")
-        config._check_tools(where)
-        for name, table in tables.items():
-            if table.enabled:
-                _check_table(name, table, where)
-        lists = [name for name, table in tables.items() if table.kind == "acl" and table.enabled]
-        if len(lists) > 1:
-            raise ConfigError(f"{where}: `{lists[0]}` and `{lists[1]}` are both of kind `acl`: say in one who may read")
+        config._check_tables(tables, where)
+        for number, override in enumerate(config.override):
+            # By itself first: a message that names one override is the shortest way to it.
+            place = f"{where}: override {number + 1}"
+            config._check_tables(config._overridden(tables, override, place), place)
+        for matching in config._matches():
+            if len(matching) > 1:
+                place = _together(where, matching)
+                config._check_tables(config._merged(matching, place), place)
         put(config, "hash", config._digest())
         return config
 
@@ -478,15 +514,7 @@ class GuardConfig:
         Raises:
             ConfigError: as for `from_dict`, or it is no TOML.
         """
-        import tomllib
-
-        try:
-            values = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            # Its message may quote a line; a place is enough.
-            place = str(error).rpartition("(")[2].rstrip(")")
-            raise ConfigError(f"{where} is no TOML: {place if place.startswith('at ') else 'it ends early'}") from None
-        return cls.from_dict(values, base=base, where=where)
+        return cls.from_dict(_read_toml(text, where), base=base, where=where)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> GuardConfig:
@@ -507,16 +535,62 @@ class GuardConfig:
         return cls.from_toml(text, base=os.path.dirname(os.path.abspath(name)), where=f"`{os.path.basename(name)}`")
 
     def guardrails_for(self, tenant: str, role: str) -> dict[str, GuardrailConfig]:
-        """The guardrails as they are for a caller: those of the file, with the overrides that match."""
-        tables: dict[str, GuardrailConfig] = dict(self.guardrails)
-        for number, override in enumerate(self.override):
-            if override.tenant in {None, tenant} and override.role in {None, role}:
-                tables = self._overridden(tables, override, f"override {number + 1}")
+        """The guardrails as they are for a caller: those of the file, with the overrides that match.
+
+        Raises:
+            ConfigError: these overrides contradict one another.
+        """
+        matching = self.matching(tenant, role)
+        tables = self._merged(matching, "configuration")
+        if matching:
+            self._check_tables(tables, _together("configuration", matching))
         return tables
 
-    def _check_tools(self, where: str) -> None:
+    def matching(self, tenant: str, role: str) -> tuple[int, ...]:
+        """Which overrides hold for a caller, by their places in the file."""
+        return tuple(
+            number
+            for number, override in enumerate(self.override)
+            if override.tenant in {None, tenant} and override.role in {None, role}
+        )
+
+    def runs(self, name: str) -> bool:
+        """Whether a guardrail runs for anybody: one that is off in the file may be on for a tenant."""
+        changes = (override.guardrails.get(name, {}) for override in self.override)
+        return self.guardrails[name].enabled or any(change.get("enabled") is True for change in changes)
+
+    def _matches(self) -> set[tuple[int, ...]]:
+        """The combinations of overrides that there are callers for: the first of them, where tenants and roles make
+        very many. The others are checked when such a caller comes.
+        """
+        # Who is named nowhere is met by those that name nobody.
+        tenants = sorted({override.tenant or "" for override in self.override} | {""})
+        roles = sorted({override.role or "" for override in self.override} | {""})
+        pairs = itertools.islice(itertools.product(tenants, roles), _MOST_PAIRS)
+        return {self.matching(tenant, role) for tenant, role in pairs}
+
+    def _merged(self, matching: Iterable[int], where: str) -> dict[str, GuardrailConfig]:
+        tables: dict[str, GuardrailConfig] = dict(self.guardrails)
+        for number in matching:
+            tables = self._overridden(tables, self.override[number], where)
+        return tables
+
+    def _check_tables(self, tables: Mapping[str, GuardrailConfig], where: str) -> None:
+        """Refuse guardrails that could not work, by themselves or together: for whomever they are."""
+        self._check_tools(tables, where)
+        for name, table in tables.items():
+            if table.enabled:
+                _check_table(name, table, where)
+        lists = [name for name, table in tables.items() if table.kind == "acl" and table.enabled]
+        if len(lists) > 1:
+            raise ConfigError(f"{where}: `{lists[0]}` and `{lists[1]}` are both of kind `acl`: say in one who may read")
+
+    def _check_tools(self, tables: Mapping[str, GuardrailConfig], where: str) -> None:
         """Refuse what is said about tools where nothing reads it: whoever wrote it relies on it."""
-        readers = [table for table in self.guardrails.values() if table.kind == "tools" and table.enabled]
+        readers = [table for table in tables.values() if table.kind == "tools" and table.enabled]
+        if not readers and any(table.kind == "tools" and table.enabled for table in self.guardrails.values()):
+            # Switched off for somebody: that is said in so many words.
+            return
         stages = {stage for table in readers for stage in table.stages}
         for name, tool in self.tools.items():
             called = tool.roles or tool.states or tool.escalate or tool.args
@@ -564,7 +638,7 @@ class GuardConfig:
             fixed = {"kind", *_FIXED} & set(changes)
             if fixed:
                 raise ConfigError(f"{where}: `{min(fixed)}` of `{name}` is the same for everybody")
-            out[name] = build(type(out[name]), {**_given(out[name]), **changes}, f"{where}: `{name}`")
+            out[name] = _guardrail(name, {**_given(out[name]), **changes}, where)
         return out
 
     def _digest(self) -> str:
@@ -582,14 +656,18 @@ class GuardConfig:
                     yield getattr(table, key)
 
 
+def _together(where: str, matching: Iterable[int]) -> str:
+    return f"{where}: overrides {', '.join(str(number + 1) for number in matching)} together"
+
+
 # What is compiled once for all callers.
 _FIXED = (
     "words", "file", "canaries", "prompt", "prompt_file", "deny", "allow", "url", "entry_point", "calibration", "model",
-    "encoder", "encoder_sha256",
+    "encoder", "encoder_sha256", "others", "languages",
 )  # fmt: skip
 
 
-def _guardrail(name: str, table: Any, where: str) -> GuardrailConfig:
+def _guardrail(name: str, table: Any, where: str, base: str) -> GuardrailConfig:
     if not isinstance(table, Mapping):
         raise ConfigError(f"{where}: guardrail `{name}` must be a table")
     kind = table.get("kind") or name
@@ -604,7 +682,38 @@ def _guardrail(name: str, table: Any, where: str) -> GuardrailConfig:
         raise ConfigError(f"{where}: guardrail `{name}` of kind `{kind}` does not work at `{impossible[0]}`")
     if kind == "external" and not config.url.startswith(("https://", "http://")):  # type: ignore[attr-defined]
         raise ConfigError(f"{where}: guardrail `{name}`: `url` must begin with https:// or http://")
+    if isinstance(config, TopicsConfig) and config.file:
+        return _with_topics(config, name, os.path.join(base, config.file), where)
     return config
+
+
+def _with_topics(table: TopicsConfig, name: str, path: str, where: str) -> TopicsConfig:
+    """A table with the topics of its file."""
+    from dataclasses import replace
+
+    there = f"`{os.path.basename(path)}`"
+    more = build(TopicsFile, _read_toml(read_text(path, limit=_MAX_FILE), there), there)
+    for side in ("deny", "allow"):
+        twice = sorted(getattr(table, side).keys() & getattr(more, side).keys())
+        if twice:
+            raise ConfigError(f"{where}: guardrail `{name}`: `{side}.{twice[0]}` stands in its `file` as well")
+    return replace(
+        table,
+        deny={**table.deny, **more.deny},
+        allow={**table.allow, **more.allow},
+        others=(*table.others, *more.others),
+    )
+
+
+def _read_toml(text: str, where: str) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        # Its message may quote a line; a place is enough.
+        place = str(error).rpartition("(")[2].rstrip(")")
+        raise ConfigError(f"{where} is no TOML: {place if place.startswith('at ') else 'it ends early'}") from None
 
 
 def _check_table(name: str, table: GuardrailConfig, where: str) -> None:
@@ -617,10 +726,69 @@ def _check_table(name: str, table: GuardrailConfig, where: str) -> None:
         score = getattr(table, key)
         if score is not None and score < table.min_score:
             raise ConfigError(f"{where}: guardrail `{name}`: below `min_score` no score counts: raise `{key}`")
-    if isinstance(table, WordsConfig) and not table.words and not table.file:
+    if table.on_violation == "redact":
+        _check_edits(name, table, where)
+    if isinstance(table, WordsConfig) and not _said(table.words) and not table.file:
         raise ConfigError(f"{where}: guardrail `{name}` has neither `words` nor a `file` of them")
-    if isinstance(table, TopicsConfig) and not table.deny and not table.allow:
+    if isinstance(table, TopicsConfig):
+        _check_topics(name, table, where)
+    for key in _NEEDED.get(table.kind, ()):
+        if not _said(getattr(table, key)):
+            raise ConfigError(f"{where}: guardrail `{name}`: without `{key}` it looks for nothing: name some")
+
+
+#: Kinds and their lists that are full by themselves: who empties one has nothing left that could be found.
+_NEEDED = {"code": ("languages",), "grounding": ("check",), "provenance": ("arguments",)}
+
+
+def _said(phrases: Iterable[str]) -> bool:
+    return any(phrase.strip() for phrase in phrases)
+
+
+def _check_topics(name: str, table: TopicsConfig, where: str) -> None:
+    if not table.deny and not table.allow:
         raise ConfigError(f"{where}: guardrail `{name}` has neither topics to `deny` nor to `allow`")
+    for side, topics in (("deny", table.deny), ("allow", table.allow)):
+        for topic, entry in topics.items():
+            if not _said(entry.phrases) and not entry.examples:
+                raise ConfigError(f"{where}: guardrail `{name}`: `{side}.{topic}` has neither `phrases` nor `examples`")
+    _check_examples(name, table, where)
+
+
+def _check_examples(name: str, table: TopicsConfig, where: str) -> None:
+    every = {**{f"allow.{topic}": entry for topic, entry in table.allow.items()}, **table.deny}
+    texts = [text for entry in every.values() for text in (*entry.examples, *entry.counter_examples)] + [*table.others]
+    if len(texts) > _MOST_EXAMPLES or max(map(len, texts), default=0) > _LONGEST_EXAMPLE:
+        raise ConfigError(
+            f"{where}: guardrail `{name}`: at most {_MOST_EXAMPLES} examples of at most {_LONGEST_EXAMPLE} characters"
+        )
+    for topic, entry in table.allow.items():
+        if entry.examples or entry.counter_examples:
+            raise ConfigError(
+                f"{where}: guardrail `{name}`: `allow.{topic}` has examples, and those can only deny: give it phrases"
+            )
+    for topic, entry in table.deny.items():
+        others = len(texts) - len(entry.examples)
+        if entry.counter_examples and not entry.examples:
+            raise ConfigError(f"{where}: guardrail `{name}`: `deny.{topic}` has counter-examples and no examples")
+        if entry.examples and min(len(entry.examples), others) < _LEAST_EXAMPLES:
+            raise ConfigError(
+                f"{where}: guardrail `{name}`: `deny.{topic}` needs {_LEAST_EXAMPLES} examples, and as many texts that "
+                "are none: `counter_examples`, `others`"
+            )
+
+
+def _check_edits(name: str, table: GuardrailConfig, where: str) -> None:
+    if table.kind in {"secrets", "pii"}:
+        # The scanner edits them itself, from that score on.
+        if table.min_score != 0.5:
+            raise ConfigError(
+                f"{where}: guardrail `{name}`: what is redacted scores 0.5 or more; leave `min_score` at 0.5"
+            )
+    elif table.kind not in {"injection", "leak", "words"}:
+        raise ConfigError(
+            f"{where}: guardrail `{name}`: kind `{table.kind}` has nothing to redact; choose another violation"
+        )
 
 
 # Kinds that need what only their stages have.

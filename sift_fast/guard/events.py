@@ -206,12 +206,12 @@ class Recorder:
     @property
     def full(self) -> bool:
         """Whether a sink would make the next verdict wait."""
-        return any(sink.full for sink in self._may_fill)
+        return bool(self._may_fill) and any(sink.full for sink in self._may_fill)
 
     @property
     def failed(self) -> bool:
         """Whether a sink takes nothing any more: then no verdict can be relied on to be recorded."""
-        return any(sink.failed for sink in self._may_fail)
+        return bool(self._may_fail) and any(sink.failed for sink in self._may_fail)
 
     @property
     def lag(self) -> dict[str, int]:

@@ -38,7 +38,7 @@ from sift_fast.scanner import Scanner
 if TYPE_CHECKING:
     from sift_fast.guard._stream import OutputStream
     from sift_fast.guard.events import EventSink
-    from sift_fast.guard.verdict import Classifier, Guardrail
+    from sift_fast.guard.verdict import Classifier, Guardrail, Status
 
 __all__ = ["Guard"]
 
@@ -49,16 +49,23 @@ _GRACE_S = 1.0
 class _State:
     """What belongs to one configuration and is exchanged whole when it is loaded again."""
 
-    __slots__ = ("actions", "config", "plans", "recorder", "scanner")
+    __slots__ = ("actions", "config", "notifier", "plans", "recorder", "scanner")
 
     def __init__(
-        self, config: GuardConfig, scanner: Scanner, plans: Plans, recorder: Recorder, actions: Actions | None
+        self,
+        config: GuardConfig,
+        scanner: Scanner,
+        plans: Plans,
+        recorder: Recorder,
+        actions: Actions | None,
+        notifier: Notifier | None,
     ) -> None:
         self.config = config
         self.scanner = scanner
         self.plans = plans
         self.recorder = recorder
         self.actions = actions
+        self.notifier = notifier
 
 
 class Guard:
@@ -118,12 +125,13 @@ class Guard:
         self._refused = Refused()
         #: Turns that guardrails which wait were asked about, and those that a person let pass.
         self._passed = Known()
+        #: Texts of which is on record what was decided about them.
+        self._recorded = Known()
         people = config.escalation
         self._desk = desk or Desk(
             config.path(people.file) if people.file else None, keep_s=people.keep_s, most=people.records
         )
         self._returns = Threads("escalations", 1)
-        self._notifier = Notifier(config.escalation) if config.escalation.webhook else None
         self._carries = False
         self._carry()
 
@@ -170,7 +178,7 @@ class Guard:
     @property
     def notifier(self) -> Notifier | None:
         """What sends notifications of records; None without a webhook."""
-        return self._notifier
+        return self._state.notifier
 
     @property
     def desk(self) -> Desk:
@@ -200,12 +208,15 @@ class Guard:
                 if self._path is None:
                     raise ConfigError("this guard was not opened from a file: give it the new configuration")
                 config = GuardConfig.load(self._path)
-            state = self._make(config, self._state)
+            old = self._state
+            state = self._make(config, old)
             if self._own_kernel and not self._remote and self._kernel is not None:
                 # Its policies and keys are a part of what is in force; those that are wrong leave the old ones.
                 self._kernel.reload()
             self._state = state
             self._carry()
+            if old.notifier is not None and old.notifier is not state.notifier:
+                old.notifier.close()
         return config.hash
 
     def close(self) -> None:
@@ -253,10 +264,13 @@ class Guard:
         if actions is None and self._kernel is not None:
             # Otherwise the open sessions stay, and what people granted them.
             actions = Actions(self._kernel, config, remote=self._remote)
+        notifier = None if old is None else old.notifier
+        if notifier is None or not notifier.serves(config.escalation):
+            notifier = Notifier(config.escalation) if config.escalation.webhook else None
         # What is opened comes last: a configuration that is wrong opens nothing.
         sinks = [*self._sinks, *self._opened(config)]
         recorder = Recorder(tuple(sinks), sample_allow=config.events.sample_allow, tenant=config.events.tenant)
-        return _State(config, scanner, plans, recorder, actions)
+        return _State(config, scanner, plans, recorder, actions, notifier)
 
     def _opened(self, config: GuardConfig) -> Iterable[Any]:
         """The file and the ledger of events, those that are open already; what has failed is opened again."""
@@ -403,12 +417,10 @@ class Guard:
         Returns:
             A verdict with the `documents` that may be read; `redact` if some were dropped or edited.
         """
-        import asyncio
-
         job = RetrievalJob(self, documents, context)
         parts = job.begin()
         await (threaded(_fast, parts) if job.blocks else done(_fast, parts))
-        await asyncio.gather(*(self._waited(part) for part in parts if part.slow))
+        await self._waited_all([part for part in parts if part.slow])
         return await (threaded(job.end, parts) if job.blocks or job.waits else done(job.end, parts))
 
     def check_retrieval_sync(self, documents: Iterable[Any], context: RequestContext) -> Verdict:
@@ -416,9 +428,7 @@ class Guard:
         job = RetrievalJob(self, documents, context)
         parts = job.begin()
         _fast(parts)
-        for part in parts:
-            if part.slow:
-                self._wait(part)
+        self._wait(*(part for part in parts if part.slow))
         return job.end(parts)
 
     def stream_output(
@@ -443,13 +453,17 @@ class Guard:
 
         return OutputStream(self, self._state, source, context, say=say, after=after)
 
-    async def check_joined(self, texts: Sequence[str], context: RequestContext, *, stage: Stage) -> str | None:
+    async def check_joined(
+        self, texts: Sequence[str], context: RequestContext, *, stage: Stage, new: bool = False
+    ) -> str | None:
         """Check texts that go on one by one as the one text that they are read as.
 
         Args:
             texts: the parts of a turn, a result or an answer, as they came.
             context: who asks.
             stage: whose guardrails read it.
+            new: whether the caller checks them, together, as a text that is new, if they would be removed: that puts
+                it on record.
 
         Returns:
             None where they go on as they are; else the text that may stand in the place of all of them, `<REMOVED>`
@@ -471,8 +485,11 @@ class Guard:
                 job.call.findings, job.call.hidden, job.tally = across, (), Tally()
                 job.ask_joined()
             if RANK[job.tally.decision] >= RANK["escalate"]:
+                if not new:
+                    job.note()
                 return REMOVED
             if any(map(job.stage_plan.takes, across)):
+                job.note()
                 return job.edit_text(job.call.text)
         return None
 
@@ -503,7 +520,8 @@ class Guard:
         return RANK[job.tally.decision] >= RANK["redact"]
 
     def rescrub(self, text: str, context: RequestContext, *, stage: Stage = "input") -> str:
-        """A text without the secrets and personal data that a stage takes out. Nothing is decided or counted.
+        """A text without the secrets and personal data that a stage takes out. Nothing else is decided; what was taken
+        out is on record, once for a text and a conversation.
 
         It is for what stands beside the texts, and for what a model said earlier; what a user said earlier is for
         `reread`.
@@ -515,19 +533,40 @@ class Guard:
 
         Raises:
             LimitExceeded: the text is too long, or a limit was hit.
+            StateUnavailable: it cannot be recorded.
             TypeError: `text` is no `str`.
         """
         job = Job(self, stage, text, context, quiet=True)
-        redacted: str = job.state.scanner.redact(text, *job.operators()).text
+        redaction = job.state.scanner.redact(text, *job.operators())
+        if redaction.items:
+            job.scrubbed(redaction.findings)
         job.measure()
+        redacted: str = redaction.text
         return redacted
+
+    def refuse(self, stage: Stage, reason: str, context: RequestContext, *, status: Status = "ok") -> Verdict:
+        """A verdict that blocks, on record: for what speaks a protocol and sees that something cannot go on.
+
+        Args:
+            stage: where.
+            reason: stable code, `tools.arguments`.
+            context: who asks.
+            status: `error` where it could not be checked.
+        """
+        job = Job(self, stage, "", context)
+        job.refused(reason, status)
+        config = job.state.config
+        verdict = Verdict("block", stage, policy_id=config.policy_id, policy_version=config.hash)
+        job.close(verdict)
+        return verdict
 
     async def reread(self, text: str, context: RequestContext, *, source: str = "", wait: bool = True) -> str:
         """A user's text of an earlier turn that is sent again, as a model may read it.
 
         Whoever keeps a refused turn in his history sends it with the next one, and what a history holds need never
         have been a turn: it is read again, without what counts turns. Guardrails that wait are asked about what this
-        guard did not ask them about before. Nothing is recorded: it was when the text was new.
+        guard did not ask them about before. What is decided is recorded once in a conversation, when the text was new
+        or when it is read here for the first time.
 
         Args:
             text: the text.
@@ -540,7 +579,7 @@ class Guard:
 
         Raises:
             LimitExceeded: it cannot be read.
-            StateUnavailable: a guardrail that waits does not answer.
+            StateUnavailable: a guardrail that waits does not answer, or it cannot be recorded.
             TypeError: `text` is no `str`.
         """
         job = Job(self, "input", text, context, quiet=True, source=source)
@@ -604,19 +643,23 @@ class Guard:
     # --- how a text is checked -------------------------------------------------------------------------------------
 
     async def _checked(self, job: Job, held: Held | None = None) -> Verdict:
-        await (threaded(job.read) if job.blocks else done(job.read))
+        # Most texts need no thread, and each `await` of what is done here takes as long as a small check.
+        if job.blocks:
+            await threaded(job.read)
+        else:
+            job.read()
         if job.slow:
             await self._waited(job)
         if job.asks_people:
             await (done(job.recall) if self._desk.quick else threaded(job.recall))
         if not job.acts:
-            verdict = await _finished(job)
+            verdict = await threaded(job.finish) if job.blocks or job.waits else job.finish()
             if held is not None and verdict.allowed:
                 held.add(job, verdict)
             return verdict
         try:
             await job.authorize()
-            verdict = await _finished(job)
+            verdict = await (threaded(job.finish) if job.blocks or job.waits else done(job.finish))
             if held is not None and verdict.allowed:
                 held.add(job, verdict)
             else:
@@ -643,15 +686,25 @@ class Guard:
             raise
         return verdict
 
-    def _wait(self, job: Job) -> None:
-        """As `_waited`, for callers without an event loop."""
-        deadline = job.state.config.limits.deadline_ms / 1_000
+    def _wait(self, *jobs: Job) -> None:
+        """As `_waited_all`, for callers without an event loop."""
+        if not jobs:
+            return
+        deadline = jobs[0].state.config.limits.deadline_ms / 1_000
         try:
-            self._background.run(self._waited(job), deadline + _GRACE_S)
+            self._background.run(self._waited_all(jobs), deadline + _GRACE_S)
         except TimeoutError:
-            job.failed("timeout", "deadline", job.stage_plan.slow)
+            for job in jobs:
+                job.failed("timeout", "deadline", job.stage_plan.slow)
         except StateUnavailable:
-            job.failed("error", "error", job.stage_plan.slow)
+            for job in jobs:
+                job.failed("error", "error", job.stage_plan.slow)
+
+    async def _waited_all(self, jobs: Sequence[Job]) -> None:
+        """Ask about the parts of one call, all at once: their deadline is the same."""
+        import asyncio
+
+        await asyncio.gather(*map(self._waited, jobs))
 
     async def _waited(self, job: Job) -> None:
         """Ask the guardrails that wait, all at once; the first that blocks cancels the others."""
@@ -686,10 +739,6 @@ class Guard:
                 job.take(check, signal)
         finally:
             self.metrics.waited(check.name, (time.perf_counter_ns() - began) / 1_000)
-
-
-async def _finished(job: Job) -> Verdict:
-    return await (threaded(job.finish) if job.blocks or job.waits else done(job.finish))
 
 
 def _fast(parts: Iterable[Job]) -> None:

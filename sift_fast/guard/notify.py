@@ -6,6 +6,7 @@ receiver refuses what is older than a few minutes, so that a captured message ca
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import json
@@ -26,6 +27,8 @@ __all__ = ["Notifier", "message", "sign", "verify"]
 _TIMEOUT_S = 5.0
 _TRIES = 4
 _QUEUE = 1_000
+#: Seconds between two looks at a full queue.
+_FULL_S = 0.05
 
 
 def message(record: Record, *, form: str, link: str) -> bytes:
@@ -82,10 +85,29 @@ def verify(body: bytes, header: str, key: bytes, *, now_s: int, tolerance_s: int
         raise InvalidSignature("the notification's signature does not verify, or is too old")
 
 
+def _key(settings: EscalationConfig) -> bytes:
+    """The key of the signature; empty for none.
+
+    Raises:
+        ConfigError: it is not where the settings say, or too short.
+    """
+    name = settings.webhook_key_env
+    if not name:
+        return b""
+    try:
+        key = bytes.fromhex(os.environ.get(name, ""))
+    except ValueError:
+        key = b""
+    if len(key) < 16:
+        raise ConfigError(f"escalation: `{name}` must hold a key of 16 bytes or more, hexadecimal")
+    return key
+
+
 class Notifier:
     """Sends notifications on a thread of its own, a few times if need be. A verdict never waits for it.
 
-    What cannot be sent is counted in `failed`: the record is there all the same.
+    What cannot be sent is counted in `failed`: the record is there all the same. The thread begins with the first
+    notification.
 
     Args:
         settings: table `[escalation]`.
@@ -98,34 +120,61 @@ class Notifier:
         if not settings.webhook.startswith(("https://", "http://")):
             raise ConfigError("escalation: `webhook` must begin with https:// or http://")
         self._settings = settings
-        self._key = b""
-        if settings.webhook_key_env:
-            try:
-                self._key = bytes.fromhex(os.environ.get(settings.webhook_key_env, ""))
-            except ValueError:
-                self._key = b""
-            if len(self._key) < 16:
-                name = settings.webhook_key_env
-                raise ConfigError(f"escalation: `{name}` must hold a key of 16 bytes or more, hexadecimal")
+        self._key = _key(settings)
         self._queue: queue.Queue[bytes | threading.Event] = queue.Queue(_QUEUE)
+        self._lock = threading.Lock()
+        self._works = self._closed = False
         self.failed = 0
-        threading.Thread(target=self._work, name="sift-notify", daemon=True).start()
+
+    def serves(self, settings: EscalationConfig) -> bool:
+        """Whether notifications by these settings are those that it sends."""
+        if not settings.webhook:
+            return False
+        wanted = (settings.webhook, settings.format, settings.link, _key(settings))
+        return wanted == (self._settings.webhook, self._settings.format, self._settings.link, self._key)
 
     def send(self, record: Record) -> None:
         """Queue a notification; one too many is counted as failed."""
         try:
-            self._queue.put_nowait(message(record, form=self._settings.format, link=self._settings.link))
+            self._put(message(record, form=self._settings.format, link=self._settings.link))
         except queue.Full:
             self.failed += 1
 
+    def close(self) -> None:
+        """Send what waits, and end the thread: another one is in its place."""
+        with self._lock:
+            self._closed = True
+            if self._works:
+                # A full queue needs nobody to wake the thread.
+                with contextlib.suppress(queue.Full):
+                    self._queue.put_nowait(threading.Event())
+
+    def _put(self, item: bytes | threading.Event) -> None:
+        with self._lock:
+            self._queue.put_nowait(item)
+            if not self._works:
+                self._works = True
+                threading.Thread(target=self._work, name="sift-notify", daemon=True).start()
+
     def flush(self, timeout_s: float = 30.0) -> bool:
         """Wait until what was queued is sent or given up; whether that is so."""
-        done = threading.Event()
-        self._queue.put(done)
-        return done.wait(timeout_s)
+        done, end = threading.Event(), time.monotonic() + timeout_s
+        while True:
+            try:
+                self._put(done)
+            except queue.Full:
+                if time.monotonic() > end:
+                    return False
+                time.sleep(_FULL_S)
+            else:
+                return done.wait(max(0.0, end - time.monotonic()))
 
     def _work(self) -> None:
         while True:
+            with self._lock:
+                if self._closed and self._queue.empty():
+                    self._works = False
+                    return
             item = self._queue.get()
             if isinstance(item, threading.Event):
                 item.set()

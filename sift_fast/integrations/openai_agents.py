@@ -147,9 +147,7 @@ async def _asked(guard: Guard, given: Any, context: RequestContext) -> tuple[Ver
     except Blocked as blocked:
         return blocked.verdict, False
     except Exception:  # noqa: BLE001 -- what cannot be read does not reach the model
-        return Verdict(
-            "block", "input", reason="guard.check", status="error", message=guard.config.answers.error
-        ), False
+        return guard.refuse("input", "guard.check", context, status="error"), False
     stays = _unescaped(checked) == items
     return Verdict("allow" if stays else "redact", "input", policy_version=guard.config.hash), stays
 

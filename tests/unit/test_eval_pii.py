@@ -292,6 +292,28 @@ def test_each_engine_of_ours_is_checked(on_the_path):
         )
 
 
+def test_counts_are_verified_with_the_decoders_of_the_measurement(on_the_path, tmp_path):
+    """The second engine is asked for what was measured, and one way of reading is not taken for the other."""
+    module = importlib.import_module("benches.expected")
+    # An address that only a decoder shows.
+    pieces = SimpleNamespace(
+        texts=["ann&#64;acme.com and bob@acme.com"], corpus="made", piece_bytes=64, digest="0" * 64, synthetic=True
+    )
+    expected = module.Expected(update=True, file=tmp_path / "expected.json")
+    for decode in (False, True):
+        count = len(sf.Scanner(["pii"], decode=decode).scan(pieces.texts[0]))
+        assert count == 1 + decode
+        assert expected.check(pieces, ["pii"], count, "hash", decode=decode) == "verified"
+        with pytest.raises(module.WrongCount, match="the two engines"):
+            expected.check(pieces, ["pii"], 2 - decode, "hash", decode=decode)
+    assert len(expected.save()) == 2
+    kept = module.Expected(update=False, file=tmp_path / "expected.json")
+    assert kept.check(pieces, ["pii"], 1, "hash", decode=False) == "verified"
+    assert kept.check(pieces, ["pii"], 2, "hash", decode=True) == "verified"
+    with pytest.raises(module.WrongCount):
+        kept.check(pieces, ["pii"], 2, "hash", decode=False)
+
+
 def test_what_a_set_adds_is_a_share_of_the_time_without_it(modules):
     cell = {
         "engines": {name: {"thread_ns": {"median": ns}} for name, ns in (("sift_fast", 200), ("sift_fast_pii", 230))}

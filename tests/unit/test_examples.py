@@ -73,12 +73,16 @@ def test_the_programs_of_the_readme(folder):
 
 
 def test_the_programs_of_the_guard(folder):
-    program, own = blocks("docs/guard.md", "python")
+    program, own, topics = blocks("docs/guard.md", "python")
     (folder / "sift.toml").write_text(blocks("docs/guard.md", "toml")[0])
+    (folder / "topics.toml").write_text(blocks("docs/guard.md", "toml")[2])
     out = run(program, folder)
     assert "Order 17 was sent on Monday." in out
     assert "'state': 'sent'" in out
     run(f"import sift_fast as sf\n{own}", folder)
+    said = run(topics, folder).strip()
+    assert said.startswith("topics.resembles ")
+    assert f"# {said}" in topics
 
 
 def test_the_program_of_the_kernel(folder):

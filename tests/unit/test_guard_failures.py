@@ -9,6 +9,7 @@ import asyncio
 import json
 import os
 import shutil
+import threading
 import time
 
 import pytest
@@ -65,11 +66,11 @@ def stages(kind):
 
 
 def run(guard, stage, text=TEXT, *, is_async):
-    document = {"text": text, "metadata": {"tenant": "acme"}}
+    documents = text if isinstance(text, list) else [{"text": text, "metadata": {"tenant": "acme"}}]
     name, arguments = {
         "input": ("check_input", (text, CONTEXT)),
         "output": ("check_output", (text, CONTEXT)),
-        "retrieval": ("check_retrieval", ([document], CONTEXT)),
+        "retrieval": ("check_retrieval", (documents, CONTEXT)),
         "tool_input": ("check_tool_input", ("web", {"q": text}, CONTEXT)),
         "tool_output": ("check_tool_output", ("web", {"rows": text}, CONTEXT)),
     }[stage]
@@ -227,6 +228,101 @@ def test_hanging_threads_are_not_piled_up():
     assert {verdict.decision for verdict in verdicts} == {"block"}
     # Sixteen hang; the rest is refused at once.
     assert {verdict.status for verdict in verdicts} == {"timeout", "error"}
+
+
+class Busy:
+    """A judge that takes a moment, and counts how many questions it has at a time."""
+
+    def __init__(self):
+        self.now = self.most = self.asked = 0
+        self._lock = threading.Lock()
+
+    def _count(self, step):
+        with self._lock:
+            self.now += step
+            self.asked += step > 0
+            self.most = max(self.most, self.now)
+
+    def sync(self, text, _stage):
+        self._count(1)
+        time.sleep(0.005)
+        self._count(-1)
+        return 0.9 if "bad" in text else 0.0
+
+    async def wait(self, text, _stage):
+        self._count(1)
+        await asyncio.sleep(0.005)
+        self._count(-1)
+        return 0.9 if "bad" in text else 0.0
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+@pytest.mark.parametrize("way", ["sync", "wait"])
+def test_documents_wait_for_a_judge_that_has_no_place_for_all(way, is_async):
+    busy = Busy()
+    judge = type("Judge", (), {"check": staticmethod(getattr(busy, way))})()
+    table = {"kind": "custom", "stages": ["retrieval", "input"], "timeout_ms": 5_000}
+    guard = Guard(
+        {"version": 1, "guardrails": {"judge": table}, "limits": {"deadline_ms": 60_000}}, guardrails={"judge": judge}
+    )
+    documents = [{"text": f"{'bad' if number % 10 == 7 else 'good'} page {number}"} for number in range(60)]
+    verdict = run(guard, "retrieval", documents, is_async=is_async)
+    assert (verdict.dropped, verdict.status, busy.asked) == (6, "ok", 60)
+    assert all("good" in document.text for document in verdict.documents)
+    assert 1 < busy.most <= 16
+
+    async def users():
+        return await asyncio.gather(*(guard.check_input(f"turn {number}", CONTEXT) for number in range(40)))
+
+    assert {verdict.status for verdict in asyncio.run(users())} == {"ok"}
+
+
+def test_documents_have_one_deadline_both_ways():
+    """Those that find no place in time are not read: they are dropped, all at the same moment."""
+    ended = []
+    for is_async in (False, True):
+        release = threading.Event()
+        judge = Judge(lambda release=release: release.wait(20) and 0.0)
+        table = {"kind": "custom", "stages": ["retrieval"], "timeout_ms": 20_000}
+        guard = Guard(
+            {"version": 1, "guardrails": {"judge": table}, "limits": {"deadline_ms": 100}}, guardrails={"judge": judge}
+        )
+        asked = []
+        guard.metrics.waited = lambda *measured, asked=asked: asked.append(measured)
+        verdict = run(guard, "retrieval", [{"text": f"page {number}"} for number in range(40)], is_async=is_async)
+        release.set()
+        ended.append((verdict.dropped, verdict.status, len(asked)))
+    assert ended == [(40, "timeout", 40)] * 2
+
+
+def test_who_gives_up_waiting_leaves_his_turn_to_the_next():
+    threads = Threads("test", 1)
+
+    async def main():
+        first = await threads.enter()
+        waiting = [asyncio.ensure_future(threads.enter()) for _ in range(3)]
+        await asyncio.sleep(0)
+        waiting[0].cancel()
+        threads.leave(first)
+        # His turn has come, and he is gone before he hears of it.
+        waiting[1].cancel()
+        last = await waiting[2]
+        threads.leave(last)
+        return [task.cancelled() for task in waiting[:2]], await threads.run(5, lambda: "free")
+
+    assert asyncio.run(main()) == ([True, True], "free")
+
+
+def test_who_waits_in_a_loop_that_is_closed_keeps_no_place():
+    threads = Threads("test", 1)
+    place = asyncio.run(threads.enter())
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(threads.enter())
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.close()
+    threads.leave(place)
+    assert asyncio.run(threads.run(5, lambda: "free")) == "free"
+    assert not task.done()
 
 
 def test_a_place_is_given_back_however_it_ends():

@@ -140,7 +140,65 @@ def test_a_sentence_is_shown_when_it_has_ended():
     ],
 )
 def test_where_a_sentence_ends(text, shown):
-    assert settled(text, len(text)) == shown
+    assert settled(text) == (shown, False)
+
+
+class Counted:
+    """A scanner that counts the characters it is given to read."""
+
+    def __init__(self, scanner):
+        self._scanner, self.read = scanner, 0
+
+    def scan(self, text, *rest):
+        self.read += len(text)
+        return self._scanner.scan(text, *rest)
+
+    def __getattr__(self, name):
+        return getattr(self._scanner, name)
+
+
+@pytest.mark.parametrize("unit", ["word ", "x", '"x of ', "1234567 "])
+def test_a_stream_without_the_end_of_a_sentence_is_read_once(unit, monkeypatch):
+    """The work for twice the text is twice the work, and what waits is bounded."""
+    looked = []
+    monkeypatch.setattr("sift_fast.guard._grounding.settled", lambda text: looked.append(len(text)) or settled(text))
+
+    def work(characters):
+        # Grounding that stops, and numbers that it does not look for.
+        guard = guard_of(grounding={"check": ["date", "quote"], "on_violation": "block"})
+        context = asked(guard)
+        scanner = guard._state.scanner = Counted(guard.scanner)
+        looked.clear()
+        text = (unit * characters)[:characters]
+        out, verdict = streamed(guard, text, 16, context)
+        assert "".join(out) == text
+        assert (verdict.decision, verdict.reason) == ("flag", "grounding.cut")
+        assert [result.reason for result in verdict.results] == ["grounding.cut"]
+        assert max(looked) < 3_000
+        return scanner.read + sum(looked)
+
+    assert work(40_000) < 2.2 * work(20_000)
+
+
+def test_what_is_made_up_behind_a_cut_is_seen():
+    guard = guard_of()
+    text = "word " * 1_000 + "and it was 58.3 million then " + "word " * 1_000
+    out, verdict = streamed(guard, text, 16, asked(guard))
+    assert (verdict.decision, verdict.reason) == ("block", "grounding.number")
+    assert "58" not in "".join(out)
+
+
+def test_figures_of_an_answer_are_compared_with_the_sources_alone(monkeypatch):
+    """Not with each other: eight thousand of them took two seconds."""
+    from sift_fast.guard._grounding import _Figure
+
+    compared = []
+    same = _Figure.__eq__
+    monkeypatch.setattr(_Figure, "__eq__", lambda one, other: compared.append(1) or same(one, other))
+    guard = guard_of()
+    text = " ".join(str(1_000_003 + 17 * number) for number in range(500))
+    assert guard.check_output_sync(text, asked(guard)).reason == "grounding.number"
+    assert len(compared) == 0
 
 
 PROMPT = (

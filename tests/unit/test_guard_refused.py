@@ -64,6 +64,12 @@ def test_metadata_is_edited_but_for_whose_it_is() -> None:
     (document,) = verdict.documents
     assert (document.metadata["tenant"], document.metadata["page"]) == ("acme", 7)
     assert "ann.lee" not in str(document.metadata)
+    # A number is read by its digits; counts and times stay.
+    card, counts = 4_111_111_111_111_111, {"size": 123_456_789, "changed": 1_763_800_000, "share": 0.4111}
+    (document,) = found(guard, paid=[card, float(card)], **counts).documents
+    assert {key: document.metadata[key] for key in counts} == counts
+    assert str(card) not in str(document.metadata)
+    assert all(isinstance(each, str) for each in document.metadata["paid"])
     # What cannot be edited string by string does not come along.
     words = {"words": {"words": ["tulip garden"], "on_violation": "redact", "stages": ["retrieval"]}}
     guard = sf.Guard({"version": 1, "preset": "rag", "guardrails": words})

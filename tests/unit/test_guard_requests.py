@@ -12,6 +12,7 @@ import pytest
 
 import sift_fast as sf
 from sift_fast.cli._server import context_of
+from sift_fast.guard._json import digits_of
 from sift_fast.guard.protocols.chat import ChatEvents
 from sift_fast.guard.protocols.litellm import LiteLlmGuard
 from sift_fast.guard.protocols.messages import MessageEvents
@@ -32,6 +33,11 @@ def request(body: dict[str, Any], of: sf.Guard | None = None) -> str:
     """What reaches the model."""
     context = sf.RequestContext(conversation="c1")
     return json.dumps(asyncio.run(check_request(of or guard(), body, context)))
+
+
+def answer(body: dict[str, Any], of: sf.Guard | None = None) -> str:
+    """What reaches the user."""
+    return json.dumps(asyncio.run(check_answer(of or guard(), body, sf.RequestContext())))
 
 
 def said(text: str, role: str = "user") -> dict[str, str]:
@@ -149,6 +155,96 @@ def test_a_conversation_with_too_many_turns_does_not_make_its_words_forbidden() 
 def test_secrets_beside_the_turns_do_not_reach_the_model() -> None:
     out = request({"messages": [HELLO], "metadata": {"note": f"key {SECRET}"}, "extra": [f"key {SECRET}"]})
     assert SECRET not in out
+
+
+CARD = 4_111_111_111_111_111
+COUNTS = {
+    "created": 1_763_800_000,
+    "ms": 1_763_800_000_123,
+    "seed": 20_251_122,
+    "share": 0.41111111,
+    "rows": 12,
+    "ok": True,
+}
+
+
+def test_a_number_beside_the_turns_is_read_as_its_digits_are() -> None:
+    given = {"messages": [HELLO], "metadata": {"of": [CARD, -float(CARD)], **COUNTS}, "extra": {"card": CARD}}
+    out = json.loads(request(given))
+    assert out["metadata"] == {"of": [0, 0], **COUNTS}
+    assert out["extra"] == {"card": 0}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"choices": [{"message": {"content": "yes", "parsed": {"card": CARD, **COUNTS}}}]},
+        {"choices": [], "usage": {"card": CARD, **COUNTS}},
+        {"output": [{"type": "message", "content": [{"type": "output_text", "text": "yes", "parsed": [CARD]}]}]},
+        {"content": [{"type": "text", "text": "yes", "note": CARD}]},
+        {"result": {"card": CARD, **COUNTS}},
+    ],
+)
+def test_a_number_beside_an_answer_is_read_too(body: dict[str, Any]) -> None:
+    out = answer(body)
+    assert str(CARD) not in out
+    assert [out.count(f'"{name}": {json.dumps(value)}') for name, value in COUNTS.items()] == [
+        json.dumps(body).count("rows")
+    ] * len(COUNTS)
+    assert str(CARD) in answer(body, guard(mode="monitor"))
+
+
+@pytest.mark.parametrize(
+    "value", [True, 0, 9_999_999, 1.5e7 + 0.5, float("inf"), float("nan"), 10**100, None, "x", [CARD]]
+)
+def test_what_is_no_number_of_anybody_is_not_read(value: Any) -> None:
+    assert digits_of(value) is None
+
+
+NAMES = ("user", "safety_identifier", "prompt_cache_key", "service_tier", "model", "stop", "stop_sequences")
+IDS = ("previous_response_id", "conversation")
+
+
+@pytest.mark.parametrize("key", [*NAMES, *IDS])
+@pytest.mark.parametrize("value", [SECRET, f"my key is {SECRET}", [f"key {SECRET}"], {"id": SECRET}])
+def test_no_name_beside_the_turns_takes_a_secret_to_the_model(key: str, value: Any) -> None:
+    assert SECRET not in request({"messages": [HELLO], key: value})
+
+
+@pytest.mark.parametrize("key", ["user", "safety_identifier", "prompt_cache_key"])
+def test_a_name_that_is_a_mail_address_is_personal_data(key: str) -> None:
+    assert "joe.miller@gmail.com" not in request({"messages": [HELLO], key: "joe.miller@gmail.com"})
+
+
+@pytest.mark.parametrize("key", [*NAMES, *IDS])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "resp_" + "0123456789abcdef" * 3,
+        "8c2f6a0e-1f57-4bb5-9d6e-2f1d8f6d9b11",
+        "ft:gpt-4o:acme::9aBc",
+        "ann-7",
+        "9" * 12,
+    ],
+)
+def test_ids_beside_the_turns_stay(key: str, name: str) -> None:
+    assert json.loads(request({"messages": [HELLO], key: name}))[key] == name
+
+
+@pytest.mark.parametrize("key", ["metadata", "extra_body"])
+def test_keys_beside_the_turns_are_read(key: str) -> None:
+    out = request({"messages": [HELLO], key: {SECRET: 1, f"{SECRET} too": 2, "joe.miller@gmail.com": 3, "order_id": 4}})
+    assert SECRET not in out
+    assert "joe.miller@gmail.com" not in out
+    assert sorted(json.loads(out)[key].values()) == [1, 2, 3, 4]
+    assert json.loads(out)[key]["order_id"] == 4
+
+
+def test_keys_beside_the_texts_of_an_answer_are_read() -> None:
+    body = {"choices": [{"message": {"content": "yes"}}], "extra": {f"key {SECRET}": 1, f"{SECRET}": 2}}
+    out = asyncio.run(check_answer(guard(), body, sf.RequestContext()))
+    assert SECRET not in json.dumps(out)
+    assert sorted(out["extra"].values()) == [1, 2]
 
 
 def test_what_the_service_says_is_left_alone() -> None:

@@ -230,3 +230,52 @@ def test_a_putty_key_with_a_short_public_line(scanner):
     text = 'PuTTY-User-Key-File-3: ssh-ed25519\nEncryption: none\nComment: "a b"\nPublic-Lines: 1\n'
     text += "\n".join([public, "Private-Lines: 2", *private, "Private-MAC: " + "0" * 64])
     assert scanner.redact(text).text == "<PRIVATE_KEY>"
+
+
+NOTE = "You find me on 415-555-0132, from 8.8.8.8"
+EDITED = "You find me on <PHONE_NUMBER>, from <IP_ADDRESS>"
+NUMBERS = sf.Scanner(["pii-us"])
+
+
+def test_a_lower_score_is_edited_when_it_is_asked_for():
+    assert NUMBERS.redact(NOTE).text == NUMBERS.redact(NOTE, min_score=0.5).text == NOTE
+    assert NUMBERS.redact(NOTE, min_score=0.3).text == EDITED
+    assert NUMBERS.redact(NOTE, sf.Remove(), min_score=0).text == "You find me on , from "
+    # The two sets of operators are not mixed up, whichever came first.
+    assert NUMBERS.redact(NOTE, sf.Remove()).text == NOTE
+    # A scanner that drops findings has none to edit.
+    assert sf.Scanner(["pii-us"], min_score=0.6).redact(NOTE, min_score=0.1).text == NOTE
+
+
+def test_a_higher_score_is_left_below():
+    text = "write to ann@acme.com (415) 555-0132"
+    assert NUMBERS.redact(text).text == "write to <EMAIL_ADDRESS> <PHONE_NUMBER>"
+    assert NUMBERS.redact(text, min_score=0.8).text == "write to <EMAIL_ADDRESS> (415) 555-0132"
+
+
+@pytest.mark.parametrize("size", [1, 3, 7, 60])
+def test_a_stream_takes_the_same_score(size):
+    pieces = [NOTE[at : at + size] for at in range(0, len(NOTE), size)]
+    for score in (0.05, 0.3, 0.5):
+        with NUMBERS.stream(min_score=score) as stream:
+            streamed = "".join([*map(stream.feed, pieces), stream.finish()])
+        assert streamed == NUMBERS.redact(NOTE, min_score=score).text
+
+
+def test_documents_and_vaults_take_it_too():
+    document = {"note": NOTE}
+    assert NUMBERS.redact_json(document).value == document
+    assert NUMBERS.redact_json(document, min_score=0.3).value == {"note": EDITED}
+    vault = sf.Vault(key=bytes(range(32)))
+    hidden = NUMBERS.redact(NOTE, vault=vault, min_score=0.3).text
+    assert "415" not in hidden
+    assert vault.restore(hidden) == NOTE
+
+
+@pytest.mark.parametrize("score", [-0.1, 1.5, float("nan")])
+def test_a_score_that_is_none_is_refused(score):
+    for call in (NUMBERS.redact, NUMBERS.redact_json):
+        with pytest.raises(sf.ConfigError, match="between 0 and 1"):
+            call('"x"', min_score=score)
+    with pytest.raises(sf.ConfigError, match="between 0 and 1"):
+        NUMBERS.stream(min_score=score)

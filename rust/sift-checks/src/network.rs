@@ -35,11 +35,54 @@ fn nowhere(address: Ipv4Addr) -> bool {
         || address.octets()[0] == 0
 }
 
-/// `v` or the word itself shortly before a number makes it a version.
+/// Whether what stands before a number of four parts makes it a version: the word itself shortly before, a sign of
+/// requirements (`==1.2.3.4`), a product (`Chrome/120.0.0.0`, RFC 9110, 10.1.5), a package (`tool-1.2.3.4`), or that something is
+/// brought to it.
 fn version_before(before: &[u8]) -> bool {
-    let near = &before[before.len().saturating_sub(16)..];
-    let word = |word: &[u8]| near.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word));
-    near.ends_with(b"v") || near.ends_with(b"V") || word(b"version") || word(b"release")
+    const KEYS: [&[u8]; 12] = [
+        b"v",
+        b"ver",
+        b"vers",
+        b"rev",
+        b"build",
+        b"firmware",
+        b"fw",
+        b"patch",
+        b"sdk",
+        b"driver",
+        b"tag",
+        b"hotfix",
+    ];
+    // Names of machines go on with their address.
+    const MACHINES: [&[u8]; 10] =
+        [b"ip", b"ipv", b"host", b"addr", b"client", b"server", b"node", b"from", b"to", b"peer"];
+    let tail = |length: usize| &before[before.len().saturating_sub(length)..];
+    let has = |text: &[u8], word: &[u8]| {
+        text.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word))
+    };
+    if has(tail(16), b"version") || has(tail(16), b"release") {
+        return true;
+    }
+    let last_word =
+        |text: &[u8]| text.iter().rev().take_while(|byte| byte.is_ascii_alphabetic()).count();
+    let is_one = |word: &[u8], of: &[&[u8]]| of.iter().any(|it| it.eq_ignore_ascii_case(word));
+    match before {
+        [.., b'=' | b'>' | b'<' | b'~', b'='] | [.., b'~', b'>'] => return true,
+        [head @ .., mark @ (b'/' | b'-')] => {
+            let (outside, word) = head.split_at(head.len() - last_word(head));
+            // A step of a path stands behind another one.
+            let starts = outside.last().is_none_or(|byte| b" \t\n\r(\"'`,;".contains(byte));
+            return word.len() > 1 && starts && (*mark == b'/' || !is_one(word, &MACHINES));
+        }
+        _ => {}
+    }
+    let mut key = before;
+    while let [rest @ .., b'"' | b'\'' | b':' | b'=' | b' ' | b'(' | b'.'] = key {
+        key = rest;
+    }
+    let word = &key[key.len() - last_word(key)..];
+    let brought = || [&b"grad"[..], b"updat", b"bump"].iter().any(|verb| has(tail(24), verb));
+    is_one(word, &KEYS) || is_one(word, &[b"to", b"from"]) && brought()
 }
 
 /// IPv6 in all the forms of RFC 4291, with zone and prefix length or not.
@@ -155,10 +198,19 @@ pub(crate) fn email(value: &[u8], before: &[u8]) -> Outcome {
     if local.eq_ignore_ascii_case(b"git") {
         return Outcome::Set(0.3);
     }
-    match ends_in_tld(domain) {
+    match ends_in_tld(domain) || ends_in_letters(domain) {
         true => Outcome::Keep,
         false => Outcome::Drop("top_level_domain"),
     }
+}
+
+/// Whether the last label of a domain has no byte of ASCII: top-level domains of other alphabets come every year, and
+/// behind an at sign and a point nothing else is written so.
+fn ends_in_letters(domain: &[u8]) -> bool {
+    let mut labels = domain.rsplit(|byte| *byte == b'.');
+    let last =
+        labels.next().is_some_and(|label| label.len() > 3 && !label.iter().any(u8::is_ascii));
+    last && labels.next().is_some_and(|label| !label.is_empty())
 }
 
 /// A URL or host name: the host ends in a top-level domain.
@@ -258,6 +310,18 @@ mod tests {
             (Ipv4, "", "1.2.3.4", Outcome::Set(0.4)),
             (Ipv4, "Version: ", "120.0.6099.10", Outcome::Drop("shape")),
             (Ipv4, "Version: ", "120.0.60.10", Outcome::Set(0.1)),
+            (Ipv4, "\"ver\": \"", "120.0.60.10", Outcome::Set(0.1)),
+            (Ipv4, "pkg==", "120.0.60.10", Outcome::Set(0.1)),
+            (Ipv4, "Gecko) Chrome/", "120.0.60.10", Outcome::Set(0.1)),
+            (Ipv4, "see tool-", "120.0.60.10", Outcome::Set(0.1)),
+            (Ipv4, "upgraded to ", "120.0.60.10", Outcome::Set(0.1)),
+            (Ipv4, "updating from ", "120.0.60.10", Outcome::Set(0.1)),
+            (Ipv4, "http://", "120.0.60.10", Outcome::Keep),
+            (Ipv4, "GET /hosts/", "120.0.60.10", Outcome::Keep),
+            (Ipv4, "from host-", "120.0.60.10", Outcome::Keep),
+            (Ipv4, "ip=", "120.0.60.10", Outcome::Keep),
+            (Ipv4, "connected to ", "120.0.60.10", Outcome::Keep),
+            (Ipv4, "server: ", "120.0.60.10", Outcome::Keep),
             (Ipv6, "at ", "2001:db8::8a2e:370:7334", Outcome::Keep),
             (Ipv6, "at ", "2001:db8:0:9::%eth0/128", Outcome::Keep),
             (Ipv6, "at ", "2606:4700::/32", Outcome::Set(0.1)),
@@ -295,6 +359,9 @@ mod tests {
             (Email, "", "a.b+c@example.co.uk", Outcome::Keep),
             (Email, "", "icon@2x.png", Outcome::Drop("top_level_domain")),
             (Email, "", "a@b..com", Outcome::Drop("top_level_domain")),
+            (Email, "", "иван@почта.рф", Outcome::Keep),
+            (Email, "", "иван@.рф", Outcome::Drop("top_level_domain")),
+            (Email, "", "ann@почта.р", Outcome::Drop("top_level_domain")),
             (Email, "https://user:", "pass@example.com", Outcome::Drop("url")),
             (Email, "(https://", "deploy@example.com", Outcome::Drop("url")),
             (

@@ -7,7 +7,7 @@
 use std::sync::LazyLock;
 
 use crate::checksum::is_grouped;
-use crate::device::is_part;
+use crate::device::{is_counted, is_part};
 use crate::{Outcome, Region};
 
 static TABLE: &[u8] = include_bytes!("phone.bin");
@@ -132,6 +132,10 @@ pub(crate) fn national(value: &[u8], before: &[u8], name: Region) -> Outcome {
     if is_date(value) {
         return Outcome::Drop("date");
     }
+    let grouped = is_grouped(value) || value.first() == Some(&b'(');
+    if !grouped && is_counted(before) {
+        return Outcome::Drop("counted");
+    }
     let (letters, prefix, code) = name.dialling();
     let (Some(root), Some((digits, length))) = (region(letters), digits(value)) else {
         return Outcome::Drop("no_number");
@@ -153,7 +157,7 @@ pub(crate) fn national(value: &[u8], before: &[u8], name: Region) -> Outcome {
     let at_home = answer(root, digits);
     let found =
         at_home & (VALID | PREFIXED) == VALID || behind(prefix) || behind(code) || abroad || plus;
-    match (found && length > 7, is_grouped(value) || value.first() == Some(&b'(')) {
+    match (found && length > 7, grouped) {
         (false, _) => Outcome::Drop("no_number"),
         (true, true) => Outcome::Keep,
         (true, false) => Outcome::Set(0.2),
@@ -258,6 +262,7 @@ mod tests {
             (Jp, "", "2021-05-20"),
             (Fr, "", "10.20.30.40"),
             (Fr, "", "01.02.2003 04.05"),
+            (Us, "call id ", "4155550132"),
             (Jp, "", "2021-05-20 10.30"),
         ] {
             assert!(

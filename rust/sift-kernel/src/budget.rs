@@ -1120,6 +1120,7 @@ fn beyond(limit: &str) -> String {
 mod tests {
     use super::*;
     use crate::store::{MemoryStore, SqliteStore};
+    use sift_ledger::keys::PrivateKey;
 
     const BOUNDS: Bounds = Bounds { entries: 100_000, lease_ms: 60_000, memory_ms: 600_000 };
     const NOW: Now = Now { wall: 1_800_000_000_000, steady: 1_000_000 };
@@ -1210,6 +1211,53 @@ mod tests {
     }
 
     #[test]
+    fn every_scope_counts_what_it_names_and_nothing_else() {
+        let base = || Who { session: Some("s"), conversation: Some("c"), ..who("acme", "a") };
+        type Change = fn(Who<'static>) -> Who<'static>;
+        let others: [(&str, Change); 6] = [
+            ("tenant", |who| Who { tenant: "other", ..who }),
+            ("role", |who| Who { role: "admin", ..who }),
+            ("agent", |who| Who { agent: "b", ..who }),
+            ("session", |who| Who { session: Some("t"), ..who }),
+            ("conversation", |who| Who { conversation: Some("d"), ..who }),
+            ("tool", |who| Who { tool: "mail", ..who }),
+        ];
+        for (scope, apart) in [
+            ("global", [].as_slice()),
+            ("tenant", &["tenant"]),
+            ("role", &["tenant", "role"]),
+            ("agent", &["tenant", "agent"]),
+            ("session", &["tenant", "agent", "session"]),
+            ("conversation", &["tenant", "conversation"]),
+            ("tool", &["tenant", "tool"]),
+        ] {
+            let limit = format!(
+                "[[limit]]\nbudget = \"refunds\"\nunit = \"usd_micros\"\nscope = \"{scope}\"\nwindow = \"1h\"\ncap = 10"
+            );
+            let rate =
+                format!("[[rate]]\nname = \"slow\"\nscope = \"{scope}\"\nlimit = 1\nper = \"1h\"");
+            for (name, change) in others {
+                let books = memory(&limit);
+                books.reserve(&base(), &[charge(10)], NOW).unwrap();
+                let full = books.reserve(&base(), &[charge(1)], NOW);
+                assert!(matches!(full, Err(Refused::Exceeded(_))), "{scope}");
+                let other = books.reserve(&change(base()), &[charge(1)], NOW);
+                assert_eq!(
+                    other.is_ok(),
+                    apart.contains(&name),
+                    "limit of {scope}, another {name}"
+                );
+                let books = memory(&rate);
+                books.reserve(&base(), &[], NOW).unwrap();
+                let again = books.reserve(&base(), &[], NOW);
+                assert!(matches!(again, Err(Refused::Rate(_))), "{scope}");
+                let other = books.reserve(&change(base()), &[], NOW);
+                assert_eq!(other.is_ok(), apart.contains(&name), "rate of {scope}, another {name}");
+            }
+        }
+    }
+
+    #[test]
     fn the_narrower_cap_refuses_and_leaves_nothing_in_the_wider() {
         let books = memory(HIERARCHY);
         books.reserve(&who("acme", "a"), &[charge(600)], NOW).unwrap();
@@ -1263,7 +1311,12 @@ mod tests {
     #[test]
     fn a_settlement_takes_twice_its_reservation_and_bars_whoever_says_more() {
         let folder = tempfile::tempdir().unwrap();
-        let file = SqliteStore::open(&folder.path().join("kernel.sqlite")).unwrap();
+        let file = SqliteStore::open(
+            &folder.path().join("kernel.sqlite"),
+            &PrivateKey::from_seed(&[2; 32]),
+            None,
+        )
+        .unwrap();
         let stores: [Arc<dyn Store>; 2] = [Arc::new(MemoryStore::default()), Arc::new(file)];
         for store in stores {
             let books = opened(HIERARCHY, store.clone());
@@ -1427,7 +1480,14 @@ mod tests {
     #[test]
     fn no_amount_fills_more_than_its_account() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Arc::new(SqliteStore::open(&folder.path().join("kernel.sqlite")).unwrap());
+        let store = Arc::new(
+            SqliteStore::open(
+                &folder.path().join("kernel.sqlite"),
+                &PrivateKey::from_seed(&[2; 32]),
+                None,
+            )
+            .unwrap(),
+        );
         let books = opened(&trusting(), store.clone());
         let refused = books.reserve(&who("acme", "a"), &[charge(MAX_INTEGER + 1)], NOW);
         assert!(matches!(refused, Err(Refused::Exceeded(_))));
@@ -1711,7 +1771,12 @@ mod tests {
     #[test]
     fn racing_reservations_on_a_file() {
         let folder = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(&folder.path().join("kernel.sqlite")).unwrap();
+        let store = SqliteStore::open(
+            &folder.path().join("kernel.sqlite"),
+            &PrivateKey::from_seed(&[2; 32]),
+            None,
+        )
+        .unwrap();
         let books = opened(RACED, Arc::new(store));
         let wanted =
             std::env::var("SIFT_FILE_RACES").ok().and_then(|n| n.parse().ok()).unwrap_or(2_000);

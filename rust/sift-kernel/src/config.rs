@@ -226,6 +226,9 @@ pub struct Config {
     pub receipt_key_id: String,
     /// Private key that signs checkpoints.
     pub log_key: PathBuf,
+    /// The one before it, while the ledger goes from one to the other: the checkpoint of that moment is signed by both.
+    #[serde(default)]
+    pub retiring_log_key: Option<PathBuf>,
     /// Which processes work with it.
     #[serde(default)]
     pub mode: Mode,
@@ -360,8 +363,8 @@ impl Config {
         for inside in [&mut config.state, &mut config.receipt_key, &mut config.log_key, socket] {
             *inside = folder.join(&*inside);
         }
-        if let Some(decisions) = &mut config.decisions {
-            *decisions = folder.join(&*decisions);
+        for inside in [&mut config.decisions, &mut config.retiring_log_key].into_iter().flatten() {
+            *inside = folder.join(&*inside);
         }
         Ok(config)
     }
@@ -384,7 +387,8 @@ pub(crate) fn check_places(folder: &Path, config: &Config) -> Result<()> {
     // The keys themselves are looked at when they are read.
     places.extend(
         [&config.receipt_key, &config.log_key]
-            .iter()
+            .into_iter()
+            .chain(&config.retiring_log_key)
             .filter_map(|key| Some(key.parent()?.to_owned())),
     );
     if let Ok(entries) = std::fs::read_dir(&policies) {

@@ -129,7 +129,9 @@ impl Local {
 
     /// See [`TaintMemory::overflow`].
     pub(crate) fn overflow(&self, tenant: &str, conversation: &str) -> Result<()> {
-        self.taint.overflow(tenant, conversation)
+        let full = self.taint.overflow(tenant, conversation);
+        let noted = self.kernel.note_observed(tenant, conversation);
+        full.and(noted)
     }
 
     /// The end of a lease, for a user behind a socket or this process; with what the tool returned, when it is
@@ -218,7 +220,10 @@ impl Gate for Local {
     }
 
     fn observe(&self, tenant: &str, conversation: &str, source: &str, text: &str) -> Result<()> {
-        self.taint.observe(tenant, conversation, source, text)
+        // Here first: what follows in this process is right, whatever the disk says.
+        let known = self.taint.observe(tenant, conversation, source, text);
+        let noted = self.kernel.note_observed(tenant, conversation);
+        known.and(noted)
     }
 
     fn open_session(&self, signed: &SignedGrant) -> Result<Session> {

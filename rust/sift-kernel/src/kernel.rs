@@ -40,9 +40,11 @@ use crate::decisions::Decisions;
 use crate::error::{file, KernelError, Result, StoreError};
 use crate::ledger::{DiskLedger, Ledger};
 use crate::nonce::{longest, Nonces};
+use crate::observed::Observed;
 use crate::opening::Openings;
+use crate::own::{OwnKeys, Validity};
 use crate::process::Hold;
-use crate::request::{ActionRequest, Credential};
+use crate::request::{is_name, ActionRequest, Credential};
 use crate::revocation::Revocations;
 use crate::seeds::Seeds;
 use crate::start::{
@@ -104,6 +106,8 @@ pub struct Kernel {
     config: Config,
     limits: JsonLimits,
     keys: RwLock<Arc<Keyring>>,
+    /// From when to when the receipt key and the log's may sign.
+    validity: Validity,
     policy: RwLock<Arc<Policy>>,
     signer: Signer,
     openings: Openings,
@@ -120,6 +124,7 @@ pub struct Kernel {
     ordered_us: AtomicI64,
     nonces: Nonces,
     revocations: Revocations,
+    observed: Observed,
     /// Held while something is revoked or reinstated.
     switch: Mutex<()>,
     /// By [`session_key`].
@@ -139,7 +144,8 @@ pub struct Kernel {
     closed: AtomicBool,
 }
 
-/// How long what was decided is kept in the store, milliseconds: approvals that are over, undos that nobody ran.
+/// How long what was decided is kept in the store, milliseconds: approvals that are over, undos that nobody ran,
+/// conversations into which nothing came any more.
 const KEPT: i64 = 30 * 86_400_000;
 
 impl Kernel {
@@ -165,14 +171,18 @@ impl Kernel {
             Policy::load(folder).map_err(|error| KernelError::Policy(error.to_string()))?;
         let receipt_key = PrivateKey::read(&config.receipt_key).map_err(config_error)?;
         let log_key = PrivateKey::read(&config.log_key).map_err(config_error)?;
+        let retiring = config.retiring_log_key.as_deref().map(PrivateKey::read).transpose();
+        let retiring = retiring.map_err(config_error)?;
         std::fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(&config.state)
             .map_err(|error| file(&config.state, "make", &error))?;
         let hold = Hold::take(&config.state)?;
-        let store = SqliteStore::open(&config.state.join("kernel.sqlite"))?;
+        let path = config.state.join("kernel.sqlite");
+        let store = SqliteStore::open(&path, &log_key, retiring.as_ref())?;
         let mut log = LogConfig::new(&config.origin, log_key);
+        log.retiring = retiring;
         log.keys = keys.clone();
         log.interval = Duration::from_micros(config.log.interval_us);
         let ledger = DiskLedger::open(&config.state.join("ledger"), log)?;
@@ -194,8 +204,8 @@ impl Kernel {
 
     /// Makes a kernel from its parts.
     ///
-    /// Errors: `Config` for charges that no limit caps, an agent's key without tenant, agent or role, a receipt
-    /// key that is not in the ring; `Unavailable` for a store that fails or a clock that went back.
+    /// Errors: `Config` for charges that no limit caps, an agent's key without tenant, agent or role, a receipt or log
+    /// key that is not in the ring or may not sign now by what the ring says; `Unavailable` for a store that fails or a clock that went back.
     pub fn from_parts(parts: Parts) -> Result<Self> {
         let Parts {
             config,
@@ -209,7 +219,7 @@ impl Kernel {
             scanner,
             taint,
         } = parts;
-        check_keys(&keys, &config, &receipt_key)?;
+        check_keys(&keys)?;
         check_charges(&policy, &budgets)?;
         let (wall, steady) = (clock.wall_ms(), clock.steady_ms());
         let now = Now { wall, steady };
@@ -219,6 +229,10 @@ impl Kernel {
         let tree_size = ledger.size();
         check_ledger(&before, tree_size.as_ref().map(|size| size.load(Ordering::SeqCst)))?;
         check_store(ledger.as_ref(), store.mark())?;
+        let own = OwnKeys::of(&keys, &config, &receipt_key, ledger.as_ref())?;
+        own.check(wall, tree_size.as_ref().map_or(0, |size| size.load(Ordering::SeqCst)))?;
+        ledger.limit(own.most());
+        let validity = Validity::of(&own);
         let accept_after_ms = accept_after(&before, clock.as_ref(), skew)?;
         if let Some(size) = &tree_size {
             store.follow(Arc::clone(size));
@@ -228,6 +242,7 @@ impl Kernel {
         store.note(&Noted { wall_ms: wall, steady_ms: steady, boot: clock.boot(), tree_size })?;
         tidy(store.as_ref(), wall)?;
         let revocations = Revocations::new(store.revoked()?);
+        let observed = Observed::load(store.as_ref(), KEPT / 2)?;
         let waiting =
             store.approvals(ApprovalState::Pending)?.into_iter().map(|one| one.id).collect();
         let tolerance = skew.max(1_000);
@@ -254,6 +269,7 @@ impl Kernel {
                 config.request.nonces,
             ),
             revocations,
+            observed,
             switch: Mutex::default(),
             sessions: RwLock::default(),
             elevations: RwLock::default(),
@@ -261,6 +277,7 @@ impl Kernel {
             waiting: Mutex::new(waiting),
             seeds: Mutex::new(seeds),
             keys: RwLock::new(Arc::new(keys)),
+            validity,
             policy: RwLock::new(Arc::new(policy)),
             openings: Openings::new(&receipt_key)?,
             signer: Signer {
@@ -338,7 +355,7 @@ impl Kernel {
     /// Errors: as for [`Self::set_policy`] and [`Self::set_keys`].
     pub fn reload(&self, policy: Policy, keys: Keyring) -> Result<()> {
         self.check_usable()?;
-        check_keys(&keys, &self.config, &self.signer.key)?;
+        self.check_ring(&keys)?;
         check_charges(&policy, self.books.budgets())?;
         self.put_keys(keys);
         *write(&self.policy) = Arc::new(policy);
@@ -347,12 +364,24 @@ impl Kernel {
 
     /// Puts other keys in force, for the next request.
     ///
-    /// Errors: as at the start; the old keys stay.
+    /// Errors: as at the start; the old keys stay, but what the new ones say of the kernel's own counts: one that may
+    /// not sign any more denies everything.
     pub fn set_keys(&self, keys: Keyring) -> Result<()> {
         self.check_usable()?;
-        check_keys(&keys, &self.config, &self.signer.key)?;
+        self.check_ring(&keys)?;
         self.put_keys(keys);
         Ok(())
+    }
+
+    /// Errors: as at the start. What is said of the kernel's own keys counts all the same, and at once: a reload that
+    /// revokes them is an error, and from then on everything is denied.
+    fn check_ring(&self, keys: &Keyring) -> Result<()> {
+        check_keys(keys)?;
+        let own = OwnKeys::of(keys, &self.config, &self.signer.key, self.ledger.as_ref())?;
+        self.validity.set(&own);
+        self.ledger.limit(own.most());
+        let size = self.ledger.size().map_or(0, |size| size.load(Ordering::SeqCst));
+        own.check(self.clock.wall_ms(), size)
     }
 
     fn put_keys(&self, keys: Keyring) {
@@ -391,6 +420,20 @@ impl Kernel {
             Ok(caller) => self.judge(request, credential, approval, &caller, &policy),
             Err(refusal) => Authorization::refused(refusal, id, hash),
         }
+    }
+
+    /// Notes that something came into a conversation: for the next start, which does not know what. Whoever brings a
+    /// [`TaintSource`] calls it once what came in is known there.
+    ///
+    /// Errors: `Unavailable` when it cannot be made durable.
+    pub fn note_observed(&self, tenant: &str, conversation: &str) -> Result<()> {
+        self.check_usable()?;
+        // What no request can name is not asked for.
+        if !is_name(tenant) || !is_name(conversation) {
+            return Ok(());
+        }
+        let now = self.clock.wall_ms();
+        Ok(self.observed.note(self.store.as_ref(), tenant, conversation, now)?)
     }
 
     /// Now and then the store learns the time, so that a restart with a clock that went back is noticed. A
@@ -470,5 +513,6 @@ impl Drop for Kernel {
 /// Forgets what is over in the store.
 fn tidy(store: &dyn Store, wall_ms: i64) -> std::result::Result<(), StoreError> {
     store.forget_approvals(wall_ms.saturating_sub(KEPT))?;
+    store.forget_observed(wall_ms.saturating_sub(KEPT))?;
     store.forget_undos(wall_ms)
 }

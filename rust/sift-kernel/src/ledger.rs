@@ -55,6 +55,12 @@ pub trait Ledger: Send + Sync {
     /// How many entries are durable, after a close as well; nothing where there is no log to count them in.
     fn size(&self) -> Option<Arc<AtomicU64>>;
 
+    /// The public half of the key that signs its checkpoints; nothing where there is no log.
+    fn log_key(&self) -> Option<[u8; 32]>;
+
+    /// From now on it takes no entry that makes it longer than this: what its key may sign.
+    fn limit(&self, most: u64);
+
     /// The newest durable entries, the last one first; none where there is no log.
     ///
     /// Errors: the log cannot be read.
@@ -138,6 +144,16 @@ impl Ledger for DiskLedger {
         Some(Arc::clone(&self.size))
     }
 
+    fn log_key(&self) -> Option<[u8; 32]> {
+        read(&self.log).as_ref().map(Log::public_key)
+    }
+
+    fn limit(&self, most: u64) {
+        if let Some(log) = &*read(&self.log) {
+            log.limit(most);
+        }
+    }
+
     fn tail(&self, most: u64) -> std::result::Result<Vec<Arc<[u8]>>, LedgerError> {
         self.with(|log| {
             let size = log.checkpoint().tree_size;
@@ -206,6 +222,12 @@ impl Ledger for MemoryLedger {
     fn size(&self) -> Option<Arc<AtomicU64>> {
         None
     }
+
+    fn log_key(&self) -> Option<[u8; 32]> {
+        None
+    }
+
+    fn limit(&self, _most: u64) {}
 
     fn tail(&self, _most: u64) -> std::result::Result<Vec<Arc<[u8]>>, LedgerError> {
         Ok(Vec::new())

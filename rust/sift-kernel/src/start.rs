@@ -1,13 +1,12 @@
 //! What is looked at when a kernel starts, before anything is changed: whether store, ledger, clock, keys and budgets
 //! belong together.
 
-use sift_ledger::keys::{Keyring, PrivateKey, Purpose};
+use sift_ledger::keys::{Keyring, Purpose};
 use sift_ledger::receipt::Statement;
 use sift_policy::Policy;
 
 use crate::budget::Budgets;
 use crate::clock::Clock;
-use crate::config::Config;
 use crate::error::{KernelError, Result};
 use crate::ledger::Ledger;
 use crate::store::{Before, Mark};
@@ -98,7 +97,8 @@ pub(crate) fn accept_after(before: &Before, clock: &dyn Clock, skew_ms: i64) -> 
     })
 }
 
-pub(crate) fn check_keys(keys: &Keyring, config: &Config, receipt_key: &PrivateKey) -> Result<()> {
+/// Whether the keys of agents and people say whose they are.
+pub(crate) fn check_keys(keys: &Keyring) -> Result<()> {
     let wrong = |message: String| Err(KernelError::Config(format!("keys.toml: {message}")));
     for key in keys.of(Purpose::Agent) {
         if key.tenant.is_none() || key.agent.is_none() || key.roles.is_empty() {
@@ -114,16 +114,7 @@ pub(crate) fn check_keys(keys: &Keyring, config: &Config, receipt_key: &PrivateK
             return wrong(format!("key `{}` needs a `name`: the person behind it", key.id));
         }
     }
-    match keys.get(&config.receipt_key_id, Purpose::Receipt) {
-        Ok(key) if key.to_bytes() == receipt_key.public() => Ok(()),
-        Ok(_) => wrong(format!(
-            "key `{}` is not the public half of the receipt key that kernel.toml names",
-            config.receipt_key_id
-        )),
-        Err(_) => {
-            wrong(format!("receipt key `{}` of kernel.toml is missing", config.receipt_key_id))
-        }
-    }
+    Ok(())
 }
 
 /// What a tool charges must be capped somewhere: an uncapped budget is none.

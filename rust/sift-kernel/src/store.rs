@@ -4,6 +4,7 @@
 //! nothing. The kernel holds its own copies in memory; the store is asked at start, and told at each change.
 
 mod memory;
+mod rows;
 mod sqlite;
 
 use std::sync::atomic::AtomicU64;
@@ -185,6 +186,13 @@ pub trait Store: Send + Sync {
     fn move_undo(&self, trace_id: &str, undo: &Undo, taken: bool) -> Result<bool, StoreError>;
     /// Forgets those whose time is over.
     fn forget_undos(&self, now_ms: i64) -> Result<(), StoreError>;
+
+    /// Notes that something came into a conversation of a tenant.
+    fn observe(&self, tenant: &str, conversation: &str, at_ms: i64) -> Result<(), StoreError>;
+    /// Tenants and conversations into which something came.
+    fn observed(&self) -> Result<Vec<(String, String)>, StoreError>;
+    /// Forgets those into which nothing came since this moment.
+    fn forget_observed(&self, before_ms: i64) -> Result<(), StoreError>;
 
     /// Which store this is, and how often it was changed until now.
     fn mark(&self) -> Mark<'_>;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
 use sift_kernel::{
     Authorization, Budgets, Config, Decision, DiskLedger, Kernel, KernelError, MemoryStore, Parts,
-    Status, Subject, SystemClock,
+    Status, Subject, SystemClock, Verdict,
 };
 use sift_ledger::keys::Keyring;
 use sift_ledger::log::{Log, LogConfig};
@@ -22,7 +22,7 @@ mod common;
 #[path = "../../sift-ledger/tests/sim/mod.rs"]
 mod sim;
 
-use common::{ask, key, now, open, refund, write};
+use common::{ask, key, now, open, refund, write, AUDIENCE};
 use sim::{Fault, Random, Sim};
 
 /// The folder that a child works with, and nothing in the process that runs the tests.
@@ -279,6 +279,73 @@ fn a_damaged_file_opens_nothing_or_changes_nothing() {
         }
     }
     assert!(refused > 10, "{refused} refused, {opened} opened");
+}
+
+/// Does what only a kernel does that has forgotten something: lets a revoked agent act, takes an approval twice, spends
+/// beyond a cap.
+fn forgets(kernel: &Kernel, approval: &str) -> Option<&'static str> {
+    if ask(kernel, &refund(1), None).decision == Decision::Allow {
+        return Some("the agent is revoked");
+    }
+    kernel.reinstate(&Subject::agent("acme", "bot")).ok()?;
+    let again = ask(kernel, &refund(6_000), Some(approval));
+    if again.decision == Decision::Allow {
+        return Some("the approval was used");
+    }
+    // 20 dollars are left.
+    (ask(kernel, &refund(2_500), None).decision == Decision::Allow).then_some("the budget is spent")
+}
+
+#[test]
+fn one_bit_of_the_store_never_lets_somebody_act_who_may_not() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "request.skew_ms = 0");
+    let kernel = open(folder.path()).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(2));
+    let asked = ask(&kernel, &refund(6_000), None).approval.unwrap();
+    let ann = key(4);
+    let signature =
+        kernel.approval(&asked).unwrap().unwrap().sign(AUDIENCE, "ann", &ann, Verdict::Approve);
+    kernel.sign_approval(&asked, "ann", Verdict::Approve, &signature.unwrap()).unwrap();
+    assert_eq!(ask(&kernel, &refund(6_000), Some(&asked)).decision, Decision::Allow);
+    for _ in 0..4 {
+        assert_eq!(ask(&kernel, &refund(500), None).decision, Decision::Allow);
+    }
+    kernel.revoke(&Subject::agent("acme", "bot")).unwrap();
+    kernel.close().unwrap();
+    drop(kernel);
+    let store = |of: &Path| of.join("state").join("kernel.sqlite");
+    let bytes = fs::read(store(folder.path())).unwrap();
+    let filled: Vec<usize> = (0..bytes.len()).filter(|place| bytes[*place] != 0).collect();
+    let mut random = Random::new(11);
+    let (mut refused, mut opened) = (0, 0);
+    let other = tempfile::tempdir().unwrap();
+    for _ in 0..120 {
+        fs::remove_dir_all(other.path()).unwrap();
+        copy(folder.path(), other.path());
+        let mut bent = bytes.clone();
+        bent[filled[random.below(filled.len() as u64) as usize]] ^= 1 << random.below(8);
+        fs::write(store(other.path()), bent).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(2));
+        match open(other.path()) {
+            Ok(kernel) => {
+                opened += 1;
+                assert_eq!(forgets(&kernel, &asked), None);
+            }
+            Err(KernelError::Unavailable(why)) => {
+                assert!(why.starts_with("the store of the kernel"), "{why}");
+                refused += 1;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert!(refused > 60, "{refused} refused, {opened} opened");
+    // As it was left, it remembers all of it, and acts on.
+    let kernel = open(folder.path()).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(2));
+    assert_eq!(ask(&kernel, &refund(1), None).reason, "agent_revoked");
+    assert_eq!(forgets(&kernel, &asked), None);
+    assert_eq!(ask(&kernel, &refund(1_500), None).decision, Decision::Allow);
 }
 
 #[test]

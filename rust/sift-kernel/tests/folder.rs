@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::{chown, PermissionsExt};
 
 use sift_kernel::{
-    ActionRequest, Decision, Gate, KernelError, Local, Register, SessionGrant, Verdict,
+    ActionRequest, Decision, Gate, KernelError, Local, Register, SessionGrant, Status, Verdict,
 };
 use sift_ledger::keys::Keyring;
 use sift_ledger::receipt::{Statement, Verifier};
@@ -319,4 +319,45 @@ fn policies_on_trial_are_counted_named_and_can_be_replayed() {
     let mode = fs::metadata(folder.path().join("decisions.jsonl")).unwrap().permissions().mode();
     assert_eq!(mode & 0o077, 0, "it holds arguments");
     local.close().unwrap();
+}
+
+#[test]
+fn what_came_in_before_a_start_is_unknown_and_not_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    write(path, "request.skew_ms = 0");
+    let ask_in = |local: &Local, conversation: Option<&str>| {
+        let request = ActionRequest { conversation: conversation.map(str::to_owned), ..refund(1) };
+        ask(local.kernel(), &request, None)
+    };
+    let exports = || {
+        let tools = fs::read_to_string(path.join("tools.toml")).unwrap();
+        fs::write(path.join("tools.toml"), tools.replace("exports = false", "exports = true"))
+    };
+    exports().unwrap();
+    let local = Local::open(path, None).unwrap();
+    wait();
+    assert_eq!(ask_in(&local, None).decision, Decision::Allow, "nothing came in for anybody");
+    local.observe("acme", "c1", "web", "nothing that an argument repeats").unwrap();
+    assert_eq!(ask_in(&local, Some("c1")).decision, Decision::Allow);
+    local.close().unwrap();
+    drop(local);
+    // At the start after that one, and at the one after.
+    for _ in 0..2 {
+        let local = Local::open(path, None).unwrap();
+        wait();
+        for conversation in [Some("c1"), None] {
+            let answer = ask_in(&local, conversation);
+            assert_eq!(
+                (answer.decision, answer.reason.as_str()),
+                (Decision::Deny, "taint_unknown")
+            );
+            assert_eq!(answer.status, Status::Error);
+        }
+        // What comes in again does not make up for what is not known.
+        local.observe("acme", "c1", "web", "something else").unwrap();
+        assert_eq!(ask_in(&local, Some("c1")).reason, "taint_unknown");
+        assert_eq!(ask_in(&local, Some("c2")).decision, Decision::Allow);
+        local.close().unwrap();
+    }
 }

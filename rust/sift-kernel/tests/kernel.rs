@@ -2,18 +2,22 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic in a test is its report")]
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use sift_kernel::{
     sign, ActionRequest, ApprovalRecord, ApprovalState, ArgumentScanner, Authorization, Before,
     Budgets, Clock, Config, Credential, Decision, Elevation, Kernel, KernelError, LeaseState,
-    ManualClock, MemoryLedger, MemoryStore, Openings, Parts, Permit, Proof, Register, SessionGrant,
-    Stamp, Status, Store, Subject, TaintBounds, TaintMemory, TaintSource, Trace, Verdict,
+    Ledger, LedgerError, ManualClock, MemoryLedger, MemoryStore, Openings, Parts, Pending, Permit,
+    Placed, Proof, Register, SessionGrant, Stamp, Status, Store, Subject, TaintBounds, TaintMemory,
+    TaintSource, Told, Trace, Verdict,
 };
 use sift_ledger::dsse::Envelope;
 use sift_ledger::hex;
 use sift_ledger::keys::{Keyring, PrivateKey, PublicKey, Purpose};
+use sift_ledger::log::Entry;
 use sift_ledger::receipt::{blind_action, commit_arguments, Statement};
 use sift_policy::json::{parse, JsonLimits, Value};
 use sift_policy::{ArgumentFinding, Policy};
@@ -1621,4 +1625,310 @@ fn keys_of_nobody_are_refused() {
             assert!(error.to_string().contains("needs a `name`"), "{error}");
         }
     }
+}
+
+/// The usual ring, with a key that is another one.
+fn ring_with(id: &str, change: impl Fn(&mut PublicKey)) -> Keyring {
+    let mut ring = Keyring::new();
+    for (name, purpose, _) in KEYS {
+        let mut public = PublicKey::clone(keys().get(name, *purpose).unwrap());
+        if *name == id {
+            change(&mut public);
+        }
+        ring.add(public).unwrap();
+    }
+    ring
+}
+
+#[test]
+fn the_kernels_own_key_ends_while_it_runs() {
+    let bench = bench();
+    bench
+        .kernel
+        .set_keys(ring_with("kernel-1", |key| key.not_after = Some(START + 10_000)))
+        .unwrap();
+    let before = bench.ask(&refund(1));
+    assert_eq!(before.decision, Decision::Allow);
+    bench.clock.advance(10_001);
+    let after = bench.ask(&refund(1));
+    assert_eq!((after.decision, after.status), (Decision::Deny, Status::Error));
+    assert_eq!(after.reason, "kernel_key_not_valid");
+    assert!(!after.has_receipt());
+    // Nor is anything else signed with it.
+    let ended = bench.kernel.settle(&before.lease.unwrap(), BTreeMap::new());
+    assert!(matches!(ended, Err(KernelError::Unavailable(_))));
+    assert_eq!(bench.ledger.entries().len(), 1);
+    // A ring that renews it, and nothing else.
+    for other in [
+        ring_with("kernel-1", |key| key.not_before = Some(START + 60_000)),
+        ring_with("kernel-1", |key| key.revoked = Some(START)),
+        ring_with("kernel-1", |key| key.to_size = 100),
+    ] {
+        assert!(matches!(bench.kernel.set_keys(other), Err(KernelError::Config(_))));
+        assert_eq!(bench.ask(&refund(1)).reason, "kernel_key_not_valid");
+    }
+    bench.kernel.set_keys(keys()).unwrap();
+    assert_eq!(bench.ask(&refund(1)).decision, Decision::Allow);
+}
+
+#[test]
+fn an_agents_key_holds_from_its_first_moment_to_its_last() {
+    for (change, valid) in [
+        ((|key| key.not_before = Some(START)) as fn(&mut PublicKey), true),
+        (|key| key.not_before = Some(START + 1), false),
+        (|key| key.not_after = Some(START), true),
+        (|key| key.not_after = Some(START - 1), false),
+        (|key| key.revoked = Some(START + 1), true),
+        (|key| key.revoked = Some(START), false),
+    ] {
+        let bench = bench();
+        let granted = grant(&bench).sign("kernel.acme", "bot-1", &private("bot-1")).unwrap();
+        let session = bench.kernel.open_session(&granted).unwrap();
+        bench.kernel.set_keys(ring_with("bot-1", change)).unwrap();
+        let signed = bench.ask(&refund(1));
+        // A session that its key opened holds no longer than the key.
+        let request = in_session(refund(1));
+        let credential = session.mac(&request, START, 10_000).unwrap();
+        let inside = bench.kernel.authorize(&request, &credential, None);
+        for answer in [signed, inside] {
+            if valid {
+                assert_eq!(answer.decision, Decision::Allow, "{}", answer.reason);
+            } else {
+                denied(&answer, "key_not_valid");
+                assert!(!answer.has_receipt());
+            }
+        }
+        assert_eq!(bench.kernel.open_session(&granted).is_ok(), valid);
+    }
+}
+
+#[test]
+fn an_approvers_key_that_is_over_approves_and_widens_nothing() {
+    let bench = bench();
+    let id = bench.ask(&refund(6_000)).approval.unwrap();
+    let record = bench.kernel.approval(&id).unwrap().unwrap();
+    let signature = record.sign("kernel.acme", "ann", &private("ann"), Verdict::Approve).unwrap();
+    let sign = || bench.kernel.sign_approval(&id, "ann", Verdict::Approve, &signature);
+    for change in [
+        (|key| key.not_before = Some(START + 1)) as fn(&mut PublicKey),
+        |key| key.not_after = Some(START - 1),
+        |key| key.revoked = Some(START),
+    ] {
+        bench.kernel.set_keys(ring_with("ann", change)).unwrap();
+        assert!(matches!(sign(), Err(KernelError::Signature(_))));
+    }
+    bench.kernel.set_keys(keys()).unwrap();
+    sign().unwrap();
+    // Of an elevation that was given, its approver's key is asked again at each use.
+    let granted = grant(&bench).sign("kernel.acme", "bot-1", &private("bot-1")).unwrap();
+    bench.kernel.open_session(&granted).unwrap();
+    let elevation = Elevation {
+        id: "e1".to_owned(),
+        session: "s1".to_owned(),
+        tenant: "acme".to_owned(),
+        tools: ["mail".to_owned()].into(),
+        not_before_ms: START,
+        expires_at_ms: START + 60_000,
+    };
+    let signed = elevation.sign("kernel.acme", "sam", &private("sam")).unwrap();
+    let over = || ring_with("sam", |key| key.not_after = Some(START - 1));
+    bench.kernel.set_keys(over()).unwrap();
+    assert!(matches!(bench.kernel.elevate(&signed), Err(KernelError::Signature(_))));
+    bench.kernel.set_keys(keys()).unwrap();
+    bench.kernel.elevate(&signed).unwrap();
+    bench.kernel.set_keys(over()).unwrap();
+    let mail = ActionRequest {
+        tool: "mail".to_owned(),
+        args: json(r#"{"text":"hello"}"#),
+        ..in_session(refund(1))
+    };
+    denied(&bench.ask(&mail), "session_tool");
+}
+
+/// A ledger whose disk never answers.
+#[derive(Default)]
+struct Stuck(MemoryLedger);
+
+impl Pending for Stuck {
+    fn wait(&self, _timeout: Duration) -> Result<Placed, LedgerError> {
+        Err(LedgerError("not yet".to_owned()))
+    }
+
+    fn tell(&self, _told: Told) {}
+}
+
+impl Ledger for Stuck {
+    fn append(&self, entry: Entry) -> Result<Arc<dyn Pending>, LedgerError> {
+        self.0.append(entry)?;
+        Ok(Arc::new(Self::default()))
+    }
+
+    fn proof(&self, index: u64) -> Result<String, LedgerError> {
+        self.0.proof(index)
+    }
+
+    fn size(&self) -> Option<Arc<AtomicU64>> {
+        self.0.size()
+    }
+
+    fn log_key(&self) -> Option<[u8; 32]> {
+        self.0.log_key()
+    }
+
+    fn limit(&self, most: u64) {
+        self.0.limit(most);
+    }
+
+    fn tail(&self, most: u64) -> Result<Vec<Arc<[u8]>>, LedgerError> {
+        self.0.tail(most)
+    }
+
+    fn close(&self) -> Result<(), LedgerError> {
+        self.0.close()
+    }
+}
+
+#[test]
+fn a_permit_waits_for_the_disk_unless_its_risk_says_otherwise() {
+    // `refund` is of high risk, `mail` of medium.
+    for (setting, waits) in [
+        ("", [true, true]),
+        ("queued_risks = [\"medium\"]", [true, false]),
+        ("queued_risks = [\"high\", \"low\"]", [false, true]),
+        ("release = \"queued\"", [false, false]),
+    ] {
+        let scanner: Arc<dyn ArgumentScanner> = Arc::new(Scanner(Ok(Vec::new())));
+        let clock = Arc::new(ManualClock::new(START));
+        let kernel = Kernel::from_parts(Parts {
+            config: Config::from_text(&format!("{setting}\n{CONFIG}")).unwrap(),
+            keys: keys(),
+            budgets: Budgets::from_text(BUDGETS).unwrap(),
+            policy: Policy::from_texts(TOOLS, &[("acme.cedar", POLICY)]).unwrap(),
+            receipt_key: private("kernel-1"),
+            store: Arc::new(MemoryStore::default()),
+            ledger: Arc::new(Stuck::default()),
+            clock,
+            scanner: Some(scanner),
+            taint: None,
+        })
+        .unwrap();
+        let mail = ActionRequest {
+            tool: "mail".to_owned(),
+            args: json(r#"{"text":"hello"}"#),
+            ..refund(1)
+        };
+        let ask = |request: &ActionRequest| {
+            let stamp = Stamp::new("kernel.acme", START, 60_000).unwrap();
+            let credential = sign(request, "bot-1", &private("bot-1"), stamp).unwrap();
+            kernel.authorize(request, &credential, None)
+        };
+        for (request, waits) in [refund(1), mail].iter().zip(waits) {
+            let answer = ask(request);
+            assert_eq!(answer.decision, Decision::Allow, "{}", answer.reason);
+            match kernel.durable(&answer) {
+                Err(KernelError::Unavailable(_)) => assert!(waits, "{setting}: {}", request.tool),
+                Ok(Some(durable)) => {
+                    assert!(!waits, "{setting}: {}", request.tool);
+                    assert!(durable.permit.is_some() && durable.placed.is_none());
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        // Nobody gains by having a denial before it is on the disk.
+        let refused = ask(&refund(200_000));
+        assert_eq!(refused.decision, Decision::Deny);
+        assert!(matches!(kernel.durable(&refused), Err(KernelError::Unavailable(_))));
+    }
+}
+
+#[test]
+fn a_reload_under_load_is_the_old_policy_or_the_new_one_and_nothing_between() {
+    // The old one lets refunds through and no mail, the new one mail and no refunds; and of both, the version.
+    let of = |tool: &str| {
+        let permit = format!("permit (principal, action == Action::\"{tool}\", resource);");
+        let text = format!("@id(\"only.{tool}\") {permit}");
+        Policy::from_texts(TOOLS, &[("acme.cedar", &text)]).unwrap()
+    };
+    let budgets = BUDGETS.replace("cap = 1000", "cap = 1000000000");
+    let scanner: Arc<dyn ArgumentScanner> = Arc::new(Scanner(Ok(Vec::new())));
+    let ledger = Arc::new(MemoryLedger::default());
+    let kernel = Kernel::from_parts(Parts {
+        config: Config::from_text(CONFIG).unwrap(),
+        keys: keys(),
+        budgets: Budgets::from_text(&budgets).unwrap(),
+        policy: of("refund"),
+        receipt_key: private("kernel-1"),
+        store: Arc::new(MemoryStore::default()),
+        ledger: ledger.clone(),
+        clock: Arc::new(ManualClock::new(START)),
+        scanner: Some(scanner),
+        taint: None,
+    })
+    .unwrap();
+    let hashes = [*of("refund").hash(), *of("mail").hash()];
+    let running = AtomicBool::new(true);
+    let counts = std::thread::scope(|scope| {
+        let callers: Vec<_> = ["refund", "mail", "refund", "mail"]
+            .into_iter()
+            .map(|tool| {
+                let (kernel, running) = (&kernel, &running);
+                scope.spawn(move || {
+                    let own = hashes[usize::from(tool == "mail")];
+                    let mut seen = [0; 2];
+                    while running.load(Ordering::SeqCst) || seen.contains(&0) {
+                        let args = match tool {
+                            "mail" => r#"{"text":"hello"}"#,
+                            _ => r#"{"order":"o-1","cents":1}"#,
+                        };
+                        let request =
+                            ActionRequest { tool: tool.to_owned(), args: json(args), ..refund(1) };
+                        let stamp = Stamp::new("kernel.acme", START, 60_000).unwrap();
+                        let credential = sign(&request, "bot-1", &private("bot-1"), stamp).unwrap();
+                        let answer = kernel.authorize(&request, &credential, None);
+                        assert!(hashes.contains(&answer.policy_hash));
+                        if answer.decision == Decision::Allow {
+                            assert_eq!(answer.policy_hash, own, "allowed by the other policy");
+                            assert_eq!(answer.rule_ids, [format!("only.{tool}")]);
+                            kernel.cancel(answer.lease.as_ref().unwrap()).unwrap();
+                        } else {
+                            assert_eq!(answer.reason, "no_permit");
+                            assert_ne!(answer.policy_hash, own, "refused by its own policy");
+                        }
+                        seen[usize::from(answer.decision == Decision::Allow)] += 1;
+                    }
+                    seen
+                })
+            })
+            .collect();
+        for round in 0..200 {
+            let next = if round % 2 == 0 { "mail" } else { "refund" };
+            kernel.reload(of(next), keys()).unwrap();
+            std::thread::yield_now();
+        }
+        // Until everybody has met both.
+        while callers.iter().any(|caller| !caller.is_finished()) {
+            running.store(false, Ordering::SeqCst);
+            kernel.reload(of("mail"), keys()).unwrap();
+            kernel.reload(of("refund"), keys()).unwrap();
+        }
+        callers.into_iter().map(|caller| caller.join().unwrap()).collect::<Vec<_>>()
+    });
+    assert!(counts.iter().flatten().all(|count| *count > 0), "{counts:?}");
+    // And what the receipts say: the decision is that of the policy whose hash stands beside it.
+    let mut decisions = 0;
+    for entry in ledger.entries() {
+        let statement = Statement::of(&entry).unwrap();
+        if statement.text("event") != Some("authorization") {
+            continue;
+        }
+        decisions += 1;
+        let hash = statement.text("policy_hash").unwrap();
+        let place = hashes
+            .iter()
+            .position(|known| hash == format!("sha256:{}", hex(known)) || hash == hex(known));
+        let tool = ["refund", "mail"][place.unwrap()];
+        let decision = statement.text("decision").unwrap();
+        assert_eq!(decision == "allow", statement.text("tool") == Some(tool), "{decision}");
+    }
+    assert!(decisions > 200, "{decisions}");
 }

@@ -16,6 +16,8 @@ use crate::tiles::{self, parse_bundle};
 pub(crate) const ALIGNMENT: usize = 4096;
 
 const MAGIC: &[u8; 8] = b"SFLEDGR2";
+/// Its name without the version of the format.
+const NAME: &[u8] = b"SFLEDGR";
 const HEADER: usize = 64;
 
 /// Bytes of a record besides its entries, at most: header, checkpoint, padding.
@@ -98,12 +100,10 @@ pub(crate) fn encode(
 /// The record at a place of a segment; `None` when there is no whole one of this segment.
 pub(crate) fn decode(segment: u64, bytes: &[u8], place: usize) -> Option<Record<'_>> {
     let head = bytes.get(place..place.checked_add(HEADER)?)?;
-    let number = |from: usize| Some(u64::from_le_bytes(head.get(from..from + 8)?.try_into().ok()?));
-    let short = |from: usize| Some(u32::from_le_bytes(head.get(from..from + 4)?.try_into().ok()?));
-    if &head[..8] != MAGIC || number(8)? != segment {
+    if &head[..8] != MAGIC || number(head, 8)? != segment {
         return None;
     }
-    let (first, count, length) = (number(16)?, short(24)?, short(28)?);
+    let (first, count, length) = (number(head, 16)?, short(head, 24)?, short(head, 28)?);
     let start = place + HEADER;
     let end = start.checked_add(usize::try_from(length).ok()?)?;
     let body = bytes.get(start..end)?;
@@ -115,6 +115,24 @@ pub(crate) fn decode(segment: u64, bytes: &[u8], place: usize) -> Option<Record<
     }
     let end = end.next_multiple_of(ALIGNMENT);
     Some(Record { first, entries, leaves, checkpoint, end })
+}
+
+/// Where the entries of a record end that another version of this format has written, which nothing here can read;
+/// `None` where there is no such record of this segment.
+pub(crate) fn end_of_foreign(segment: u64, bytes: &[u8], place: usize) -> Option<u64> {
+    let head = bytes.get(place..place.checked_add(HEADER)?)?;
+    if !head.starts_with(NAME) || head.starts_with(MAGIC) || number(head, 8)? != segment {
+        return None;
+    }
+    number(head, 16)?.checked_add(u64::from(short(head, 24)?))
+}
+
+fn number(head: &[u8], from: usize) -> Option<u64> {
+    Some(u64::from_le_bytes(head.get(from..from + 8)?.try_into().ok()?))
+}
+
+fn short(head: &[u8], from: usize) -> Option<u32> {
+    Some(u32::from_le_bytes(head.get(from..from + 4)?.try_into().ok()?))
 }
 
 #[cfg(test)]

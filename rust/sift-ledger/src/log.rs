@@ -41,6 +41,9 @@ pub enum LogError {
     /// More entries wait than may.
     #[error("the ledger's queue is full: the disk is slower than the entries come")]
     Full,
+    /// The key that would sign it may not.
+    #[error("the ledger takes no entry beyond {0}: keys.toml lets its key sign no larger tree, so go on with another key")]
+    KeyRetired(u64),
     /// The entry is longer than 65,535 bytes.
     #[error("an entry is longer than 65535 bytes")]
     TooLong,
@@ -250,6 +253,8 @@ struct Queue {
     bytes: usize,
     // The place of the next entry.
     next: u64,
+    // How many entries there may be at most.
+    most: u64,
     closed: bool,
 }
 
@@ -302,7 +307,7 @@ impl Log {
         let next = core.durable().tree_size;
         let shared = Arc::new(Shared {
             core,
-            queue: Mutex::new(Queue { next, ..Queue::default() }),
+            queue: Mutex::new(Queue { next, most: u64::MAX, ..Queue::default() }),
             arrived: Condvar::new(),
             publisher: Mutex::default(),
             publish: Condvar::new(),
@@ -324,8 +329,8 @@ impl Log {
     /// Puts an entry in line. Returns at once.
     ///
     /// # Errors
-    /// [`LogError::TooLong`], [`LogError::Full`], [`LogError::Closed`] or [`LogError::Stopped`]: the entry was
-    /// not taken.
+    /// [`LogError::TooLong`], [`LogError::Full`], [`LogError::KeyRetired`], [`LogError::Closed`] or
+    /// [`LogError::Stopped`]: the entry was not taken.
     pub fn append(&self, entry: impl Into<Entry>) -> Result<Ticket, LogError> {
         let entry = entry.into();
         if entry.len() > MAX_ENTRY {
@@ -338,6 +343,9 @@ impl Log {
         let mut queue = lock(&self.shared.queue);
         if queue.closed {
             return Err(LogError::Closed);
+        }
+        if queue.next >= queue.most {
+            return Err(LogError::KeyRetired(queue.most));
         }
         if queue.bytes + cost > self.shared.core.config.queue_bytes {
             return Err(LogError::Full);
@@ -376,6 +384,17 @@ impl Log {
             entry.made();
         }
         Ok(Ticket { batch, offset, index })
+    }
+
+    /// The public half of the key that signs checkpoints.
+    pub fn public_key(&self) -> [u8; 32] {
+        self.shared.core.config.key.public()
+    }
+
+    /// From now on no entry is taken that would make the tree larger than this: the last size that the log's key may
+    /// sign. What is in line stays there.
+    pub fn limit(&self, most: u64) {
+        lock(&self.shared.queue).most = most;
     }
 
     /// Calls back after each commit, on the committer's thread; for metrics and followers.

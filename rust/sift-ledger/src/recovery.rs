@@ -207,7 +207,13 @@ impl Recovery<'_> {
         }
         // A crash spoils the last record alone. The checkpoint must verify, since entries are not ours to trust.
         let size = found.tree.size();
-        for later in (at..bytes.len()).step_by(ALIGNMENT).skip(1) {
+        for later in (at..bytes.len()).step_by(ALIGNMENT) {
+            if journal::end_of_foreign(number, &bytes, later).is_some_and(|end| end > size) {
+                return Err(damaged(&format!(
+                    "`{name}` was written by another version and holds entries that are not in tiles yet: open and \
+                     close the ledger once with that version"
+                )));
+            }
             let Some(record) = journal::decode(number, &bytes, later) else { continue };
             if self.verified(record.checkpoint).is_ok_and(|checkpoint| checkpoint.size > size) {
                 return Err(damaged(&format!(

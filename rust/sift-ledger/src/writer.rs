@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex};
 use crate::head::{Head, HEAD};
 use crate::journal;
 use crate::kept::Kept;
-use crate::keys::is_note_name;
+use crate::keys::{is_note_name, Keyring, PublicKey, Purpose};
 use crate::log::{lock, Commit, LogConfig, LogError};
 use crate::merkle::{self, leaf_hash, Hash, Hashes};
-use crate::note::Checkpoint;
+use crate::note::{verify_checkpoint, Checkpoint};
 use crate::recovery::{verification_keys, Recovery};
 use crate::storage::{File, Storage};
 use crate::tiles::{self, parse_bundle, parse_tile, path, Kind, TlogProof, MAX_ENTRY, TILE_WIDTH};
@@ -96,20 +96,29 @@ impl Core {
         let keys = verification_keys(&config)?;
         let mut recovered =
             Recovery { storage: &*storage, origin: &config.origin, keys: &keys }.run()?;
-        let mut signers = vec![&config.key];
-        signers.extend(&config.retiring);
         let size = recovered.tree.size();
-        if size == 0 || config.retiring.is_some() {
+        // A key takes over once: at a later start the last key is only known, and signs nothing beyond its size.
+        let retiring = config.retiring.as_ref().filter(|_| {
+            let own = PublicKey::new("this log's key", Purpose::Log, &config.key.public());
+            let mut ring = Keyring::new();
+            let ready = own.and_then(|own| ring.add(own.named(&config.origin)));
+            ready.is_err() || verify_checkpoint(&recovered.checkpoint, None, &ring, 0).is_err()
+        });
+        if size == 0 || retiring.is_some() {
             let root =
                 merkle::root(&recovered.tree, size).map_err(|_| damaged("its tree has holes"))?;
             let checkpoint = Checkpoint { origin: config.origin.clone(), size, root };
+            let signers: Vec<_> = std::iter::once(&config.key).chain(retiring).collect();
             recovered.checkpoint = checkpoint.sign(&signers);
         }
         let stop = |error: std::io::Error| LogError::Stopped(error.to_string());
-        if config.retiring.is_some() {
+        if retiring.is_some() {
             let path = format!("handover/{size}");
             storage.replace(&path, recovered.checkpoint.as_bytes()).map_err(stop)?;
-            storage.replace(CHECKPOINT, recovered.checkpoint.as_bytes()).map_err(stop)?;
+            // Where tiles are missing it is published with them.
+            if recovered.published == size {
+                storage.replace(CHECKPOINT, recovered.checkpoint.as_bytes()).map_err(stop)?;
+            }
         }
         let written_by: Vec<_> =
             std::iter::once(&config.key).chain(config.retiring.as_ref()).collect();

@@ -15,6 +15,7 @@ use sift_ledger::keys::{Keyring, PrivateKey, PublicKey, Purpose};
 use sift_ledger::log::{Commit, Core, LogConfig, LogError};
 use sift_ledger::merkle::{leaf_hash, verify_consistency, verify_inclusion};
 use sift_ledger::note::{verify_checkpoint, Checkpoint};
+use sift_ledger::storage::Storage;
 use sim::{Fault, Random, Sim};
 
 const ORIGIN: &str = "example.com/ledger";
@@ -205,6 +206,20 @@ fn damage_is_not_taken_for_a_crash() {
     bent.tamper(&segment, |bytes| bytes[100] ^= 1);
     assert!(open_error(&bent).contains("spoilt"), "the first of three records");
 
+    // A record of another version cannot be read: nobody may take it for the end of the journal.
+    let mut records = Vec::new();
+    unpublished.copy().tamper(&segment, |bytes| {
+        records.extend(
+            (0..bytes.len()).step_by(4096).filter(|&place| bytes[place..].starts_with(b"SFLEDGR")),
+        );
+    });
+    assert_eq!(records.len(), 3);
+    for place in records {
+        let other = unpublished.copy();
+        other.tamper(&segment, |bytes| bytes[place + 7] = b'1');
+        assert!(open_error(&other).contains("another version"), "{place}");
+    }
+
     // A journal without its beginning: the checkpoint was put back, or a segment removed.
     let later = open(&published).unwrap();
     let entries: Vec<_> = (30..60).map(entry).collect();
@@ -263,7 +278,67 @@ fn keys_are_changed_at_a_size() {
     assert_eq!(core.durable().tree_size, 301);
 }
 
+/// A log that goes from key 5 to key 6.
+fn rotated() -> LogConfig {
+    let retiring = Some(PrivateKey::from_seed(&[5; 32]));
+    LogConfig { key: PrivateKey::from_seed(&[6; 32]), retiring, ..config() }
+}
+
+#[test]
+fn a_crash_while_keys_change_leaves_a_log_that_opens() {
+    let sim = Sim::new();
+    let entries: Vec<_> = (0..600).map(entry).collect();
+    let core = open(&sim).unwrap();
+    core.commit(&entries[..300]).unwrap();
+    core.publish().unwrap();
+    // What the journal has and no tile.
+    core.commit(&entries[300..]).unwrap();
+    drop(core);
+    let mut crashes = 0;
+    for call in 1.. {
+        let disk = sim.copy();
+        disk.fault_after(call, Fault::Power, call);
+        let opened = Core::open(Arc::new(disk.clone()), rotated());
+        if !disk.happened() {
+            opened.unwrap();
+            break;
+        }
+        crashes += 1;
+        drop(opened);
+        let disk = disk.restart(true, call);
+        let core = Core::open(Arc::new(disk.clone()), rotated())
+            .unwrap_or_else(|error| panic!("call {call}: {error}"));
+        assert_eq!(core.durable().tree_size, 600);
+        core.commit(&[entry(600)]).unwrap();
+        check_rotation_at(600, &handover(&disk, 600), &core.durable().checkpoint);
+    }
+    assert!(crashes > 5, "{crashes}");
+}
+
+fn handover(sim: &Sim, size: u64) -> String {
+    let bytes = sim.read(&format!("handover/{size}"), 65_536).unwrap();
+    String::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn a_key_takes_over_once() {
+    let sim = Sim::new();
+    open(&sim).unwrap().commit(&(0..300).map(entry).collect::<Vec<_>>()).unwrap();
+    for size in [300, 301, 302] {
+        let core = Core::open(Arc::new(sim.clone()), rotated()).unwrap();
+        assert_eq!(core.durable().tree_size, size);
+        core.commit(&[entry(size)]).unwrap();
+        check_rotation(&handover(&sim, 300), &core.durable().checkpoint);
+    }
+    let handovers = sim.paths().into_iter().filter(|path| path.starts_with("handover/")).count();
+    assert_eq!(handovers, 1, "the setting may stay: the old key signs nothing more");
+}
+
 fn check_rotation(handover: &str, later: &str) {
+    check_rotation_at(300, handover, later);
+}
+
+fn check_rotation_at(size: u64, handover: &str, later: &str) {
     let ring = |old_to: u64, new_from: u64| {
         let mut ring = Keyring::new();
         for (id, seed, from, to) in [("old", 5, 0, old_to), ("new", 6, new_from, u64::MAX)] {
@@ -274,15 +349,16 @@ fn check_rotation(handover: &str, later: &str) {
         }
         ring
     };
-    let seen = verify_checkpoint(handover, Some(ORIGIN), &ring(300, 300), 0).unwrap();
+    let seen = verify_checkpoint(handover, Some(ORIGIN), &ring(size, size), 0).unwrap();
     assert_eq!(seen.log_keys, ["new", "old"]);
-    let seen = verify_checkpoint(later, Some(ORIGIN), &ring(300, 300), 0).unwrap();
+    let seen = verify_checkpoint(later, Some(ORIGIN), &ring(size, size), 0).unwrap();
     assert_eq!(seen.log_keys, ["new"]);
     // The stolen old key signs on.
     let text = later.split("\n\n").next().unwrap();
     let forged =
         Checkpoint::parse(&format!("{text}\n")).unwrap().sign(&[&PrivateKey::from_seed(&[5; 32])]);
     let error =
-        verify_checkpoint(&forged, Some(ORIGIN), &ring(300, 300), 0).unwrap_err().to_string();
-    assert!(error.contains("tree size 301") && error.contains("0 to 300"), "{error}");
+        verify_checkpoint(&forged, Some(ORIGIN), &ring(size, size), 0).unwrap_err().to_string();
+    assert!(error.contains("may not sign at tree size"), "{error}");
+    assert!(error.contains(&format!("0 to {size}")), "{error}");
 }

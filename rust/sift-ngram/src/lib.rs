@@ -10,6 +10,7 @@
 //! | weights, where they come from and what proves it | [`Model`] |
 //! | the best window of the best view | [`Scorer`] |
 //! | words that are hidden: spaced, in digits, backwards, turned by 13 | `veils` |
+//! | topics that an application describes by examples | [`TopicModel`] |
 //!
 //! The score of a text is that of its best **window** of 256 or 96 folded bytes, so neither a long document nor the
 //! sentences beside it dilute a short attack; and of its best **view**: the folded text, and all that is encoded in it
@@ -31,10 +32,12 @@
 mod features;
 mod model;
 mod scorer;
+mod topic;
 mod veils;
 
 pub use model::{Model, ModelError};
 pub use scorer::{Score, Scorer};
+pub use topic::TopicModel;
 
 #[doc(hidden)]
 pub use features::visit as visit_features;

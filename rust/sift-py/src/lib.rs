@@ -21,6 +21,7 @@ mod ledger;
 mod ngram;
 #[cfg(feature = "kernel")]
 mod policy;
+mod prompt;
 #[cfg(feature = "kernel")]
 mod receipts;
 mod redact;
@@ -29,6 +30,7 @@ mod scanner;
 mod stream;
 mod taint;
 mod text;
+mod topic;
 mod vault;
 #[cfg(feature = "kernel")]
 mod waker;
@@ -47,6 +49,9 @@ const _: () = {
     assert!(align_of::<files::FileScan>() <= 16);
     assert!(align_of::<ngram::NgramScorer>() <= 16);
     assert!(align_of::<taint::Fingerprints>() <= 16);
+    assert!(align_of::<topic::TopicModel>() <= 16);
+    assert!(align_of::<prompt::PromptRuns>() <= 16);
+    assert!(align_of::<prompt::PromptStream>() <= 16);
 };
 
 /// The native half of sift_fast. Use the package, not this module.
@@ -75,6 +80,8 @@ mod _core {
     #[cfg(feature = "kernel")]
     #[pymodule_export]
     use crate::policy::{import_tools, PolicySet};
+    #[pymodule_export]
+    use crate::prompt::{PromptRuns, PromptStream};
     #[cfg(feature = "kernel")]
     #[pymodule_export]
     use crate::receipts::{audit_ledger, blinded_action, opening_of, Keys, Verifier};
@@ -91,6 +98,8 @@ mod _core {
     use crate::stream::Stream;
     #[pymodule_export]
     use crate::taint::Fingerprints;
+    #[pymodule_export]
+    use crate::topic::TopicModel;
     #[pymodule_export]
     use crate::vault::{decrypt, Key, Restorer, Vault};
     #[cfg(feature = "kernel")]

@@ -25,6 +25,9 @@ use crate::{door, errors};
 /// Operators by entity type; the one for everything else under [`DEFAULT`].
 type Operators = BTreeMap<String, Operator>;
 
+/// What plans are made for: operators, and the bits of the least score.
+type Wanted = (Operators, Option<u32>);
+
 const DEFAULT: &str = "default";
 
 /// How many sets of operators a scanner remembers.
@@ -40,7 +43,7 @@ pub(crate) struct Plans {
     default: Arc<Plan>,
     /// Whether an entity type is too long to be read again.
     long: bool,
-    made: Mutex<Vec<(Operators, Arc<Plan>)>>,
+    made: Mutex<Vec<(Wanted, Arc<Plan>)>>,
     /// The last operators that were read, which do not change; known by the object, without asking it again.
     read: Mutex<Vec<(Py<PyAny>, Operator)>>,
 }
@@ -61,12 +64,17 @@ impl Plans {
         Self { rules: Arc::clone(rules), default, long, made, read }
     }
 
-    /// What the `operators` and `vault` arguments of a call ask for.
+    /// What the `operators`, `vault` and `min_score` arguments of a call ask for.
     pub(crate) fn get(
         &self,
         operators: Option<&Bound<'_, PyAny>>,
         vault: Option<&Bound<'_, PyAny>>,
+        min_score: f32,
     ) -> PyResult<Terms> {
+        if !(0.0..=1.0).contains(&min_score) {
+            return Err(errors::config("`min_score` must lie between 0 and 1"));
+        }
+        let least = (min_score.to_bits() != EDIT_SCORE.to_bits()).then_some(min_score);
         let mut terms = Terms { plan: Arc::clone(&self.default), calls: Vec::new(), vault: None };
         if let Some(vault) = vault {
             let vault = vault
@@ -82,7 +90,8 @@ impl Plans {
             None if terms.vault.is_some() => {
                 Operators::from([(DEFAULT.to_owned(), Operator::Pseudonym)])
             }
-            None => return Ok(terms),
+            None if least.is_none() => return Ok(terms),
+            None => Operators::new(),
         };
         if terms.vault.is_some() && !operators.values().any(|o| *o == Operator::Pseudonym) {
             return Err(errors::config(
@@ -98,17 +107,23 @@ impl Plans {
         }
         // Never waited for: another thread may have been forked away while it held the lock.
         if let Ok(made) = self.made.try_lock() {
-            if let Some((_, plan)) = made.iter().find(|(known, _)| *known == operators) {
+            let same =
+                |(known, bits): &Wanted| *known == operators && *bits == least.map(f32::to_bits);
+            if let Some((_, plan)) = made.iter().find(|(wanted, _)| same(wanted)) {
                 terms.plan = Arc::clone(plan);
                 return Ok(terms);
             }
         }
-        terms.plan = Arc::new(make(&self.rules, &operators));
+        let plan = make(&self.rules, &operators);
+        terms.plan = Arc::new(match least {
+            Some(least) => plan.from_score(least),
+            None => plan,
+        });
         if let Ok(mut made) = self.made.try_lock() {
             if made.len() == REMEMBERED {
                 made.remove(0);
             }
-            made.push((operators, Arc::clone(&terms.plan)));
+            made.push(((operators, least.map(f32::to_bits)), Arc::clone(&terms.plan)));
         }
         Ok(terms)
     }
@@ -380,6 +395,10 @@ impl Sink for Collector<'_> {
         self.plan.keeps(rule)
     }
 
+    fn least(&self) -> f32 {
+        self.plan.least().unwrap_or(EDIT_SCORE)
+    }
+
     fn finding(&mut self, finding: Found) {
         let part = self.clip(finding.start, finding.end - finding.start);
         if part.is_empty() {
@@ -475,8 +494,9 @@ pub(crate) fn redact(
     object: &Bound<'_, PyAny>,
     operators: Option<&Bound<'_, PyAny>>,
     vault: Option<&Bound<'_, PyAny>>,
+    min_score: f32,
 ) -> PyResult<Redaction> {
-    let terms = scanner.plans().get(operators, vault)?;
+    let terms = scanner.plans().get(operators, vault, min_score)?;
     let mut text = Text::take(object, "redact")?;
     let (unit, bytes) = (text.unit, text.bytes().len());
     let core = Arc::clone(scanner.core());
@@ -520,8 +540,9 @@ impl Document {
         scanner: &Scanner,
         operators: Option<&Bound<'_, PyAny>>,
         vault: Option<&Bound<'_, PyAny>>,
+        min_score: f32,
     ) -> PyResult<Self> {
-        let terms = scanner.plans().get(operators, vault)?;
+        let terms = scanner.plans().get(operators, vault, min_score)?;
         Ok(Self { terms, numbers: Mutex::default(), waiting: Mutex::default() })
     }
 
@@ -582,7 +603,8 @@ fn look(
         run(scanner.core(), &whole, window.clone(), unit, &patches, &terms.plan)
     });
     let mut redacted = redacted.map_err(|e| errors::scan(&e))?;
-    if let Some(rule) = named(scanner, &redacted.found) {
+    let least = terms.plan.least().unwrap_or(EDIT_SCORE);
+    if let Some(rule) = named(scanner, &redacted.found, least) {
         let most = scanner.core().limits().finding_bytes;
         let length = if unit == Unit::Byte { window.len() } else { count_chars(text.bytes()) };
         let value = (window.len() <= most).then(|| whole.get(window.clone())).flatten();
@@ -599,9 +621,9 @@ fn look(
 }
 
 /// The rule that finds a secret by its name alone, where it finds one at the beginning of a text.
-fn named(scanner: &Scanner, found: &[Found]) -> Option<u32> {
+fn named(scanner: &Scanner, found: &[Found], least: f32) -> Option<u32> {
     let at_once = |found: &&Found| found.start == 0 && found.decoded.is_empty();
-    let first = found.first().filter(at_once).filter(|found| found.score >= EDIT_SCORE)?;
+    let first = found.first().filter(at_once).filter(|found| found.score >= least)?;
     let rule = scanner.core().rules().rules().get(first.rule as usize)?;
     (rule.category == Category::Secret && rule.tier == Tier::Generic).then_some(first.rule)
 }

@@ -10,7 +10,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyByteArray, PyBytes, PyString};
 use sift_rules::{RuleSet, View};
-use sift_scan::{EngineKind, Limits, Options, Outcome, Scan, ScanError};
+use sift_scan::{EngineKind, Limits, Options, Outcome, Scan, ScanError, EDIT_SCORE};
 use sift_text::decode::{Encoding, Encodings};
 
 use crate::batch::{self, Batch};
@@ -212,25 +212,27 @@ impl Scanner {
         lines.into_iter().zip(spans).map(line).collect()
     }
 
-    #[pyo3(signature = (text, operators=None, vault=None))]
+    #[pyo3(signature = (text, operators=None, vault=None, *, min_score=EDIT_SCORE))]
     fn redact(
         &self,
         py: Python<'_>,
         text: &Bound<'_, PyAny>,
         operators: Option<&Bound<'_, PyAny>>,
         vault: Option<&Bound<'_, PyAny>>,
+        min_score: f32,
     ) -> PyResult<Redaction> {
-        redact::redact(py, self, text, operators, vault)
+        redact::redact(py, self, text, operators, vault, min_score)
     }
 
     /// For `redact_json`.
-    #[pyo3(name = "_document", signature = (operators=None, vault=None))]
+    #[pyo3(name = "_document", signature = (operators=None, vault=None, min_score=EDIT_SCORE))]
     fn document(
         &self,
         operators: Option<&Bound<'_, PyAny>>,
         vault: Option<&Bound<'_, PyAny>>,
+        min_score: f32,
     ) -> PyResult<Document> {
-        Document::new(self, operators, vault)
+        Document::new(self, operators, vault, min_score)
     }
 
     /// For `redact_json`: a text as it stands between two others. None if it stays as it is.
@@ -270,14 +272,15 @@ impl Scanner {
         redact::next_of(py, self, document, text)
     }
 
-    #[pyo3(signature = (operators=None, vault=None))]
+    #[pyo3(signature = (operators=None, vault=None, *, min_score=EDIT_SCORE))]
     fn stream(
         &self,
         py: Python<'_>,
         operators: Option<&Bound<'_, PyAny>>,
         vault: Option<&Bound<'_, PyAny>>,
+        min_score: f32,
     ) -> PyResult<Stream> {
-        Stream::new(py, self, operators, vault)
+        Stream::new(py, self, operators, vault, min_score)
     }
 
     #[pyo3(signature = (texts, threads=None))]

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, TryLockError};
 use pyo3::prelude::*;
 use pyo3::types::{PyTuple, PyType};
 use sift_redact::{Escape, Plan, Register, Writer};
-use sift_scan::{Finding as Found, Incomplete, Sink};
+use sift_scan::{Finding as Found, Incomplete, Sink, EDIT_SCORE};
 use sift_text::{count_chars, Patch};
 
 use crate::findings::{names, Findings, Table};
@@ -161,6 +161,10 @@ impl Sink for Receiver<'_> {
         self.plan.keeps(rule)
     }
 
+    fn least(&self) -> f32 {
+        self.plan.least().unwrap_or(EDIT_SCORE)
+    }
+
     fn finding(&mut self, finding: Found) {
         if self.found.len() == self.most {
             self.incomplete.insert(Incomplete::FINDINGS);
@@ -241,8 +245,9 @@ impl Stream {
         scanner: &Scanner,
         operators: Option<&Bound<'_, PyAny>>,
         vault: Option<&Bound<'_, PyAny>>,
+        min_score: f32,
     ) -> PyResult<Self> {
-        let terms = scanner.plans().get(operators, vault)?;
+        let terms = scanner.plans().get(operators, vault, min_score)?;
         let core = scanner.core();
         // The first stream of a scanner builds its automaton.
         let stream = py.detach(|| core.stream(true)).map_err(|e| errors::scan(&e))?;

@@ -151,7 +151,7 @@ impl<'a, 'py> Text<'a, 'py> {
 }
 
 /// UTF-8 with the lone surrogates of `text` replaced, and what they were.
-fn encode_surrogates(text: &Bound<'_, PyString>) -> PyResult<(Vec<u8>, Vec<Patch>)> {
+pub(crate) fn encode_surrogates(text: &Bound<'_, PyString>) -> PyResult<(Vec<u8>, Vec<Patch>)> {
     // `str`'s own method: a subclass may have another, which would choose what is scanned.
     let encoded = text
         .py()

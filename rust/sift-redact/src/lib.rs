@@ -111,6 +111,7 @@ pub struct Plan {
     operators: Vec<Operator>,
     /// Whether any operator can be undone.
     reversible: bool,
+    least: Option<f32>,
 }
 
 impl Plan {
@@ -118,7 +119,18 @@ impl Plan {
     pub fn new(placeholders: Vec<String>, operators: Vec<Operator>) -> Self {
         let undone = |o: &Operator| matches!(o, Operator::Pseudonym | Operator::Encrypt(_));
         let reversible = operators.iter().any(undone);
-        Self { placeholders, operators, reversible }
+        Self { placeholders, operators, reversible, least: None }
+    }
+
+    /// The same plan for findings of this score and more.
+    #[must_use]
+    pub fn from_score(self, least: f32) -> Self {
+        Self { least: Some(least), ..self }
+    }
+
+    /// The least score of what is edited, if it is not the usual one.
+    pub fn least(&self) -> Option<f32> {
+        self.least
     }
 
     /// Whether the rule's operator has to see the value.

@@ -3,7 +3,7 @@
 //! `docs/rule-policy.md` says what raises which part of the version, and what becomes of an id.
 
 /// Semantic version of the built-in rules, apart from that of the package.
-pub const RULES_VERSION: &str = "0.2.4";
+pub const RULES_VERSION: &str = "0.2.5";
 
 /// Every id that a release had and this one has neither as an id nor as an alias. Entries stay for ever, so
 /// that an id is never given to another rule.

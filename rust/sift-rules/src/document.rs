@@ -121,6 +121,8 @@ pub(crate) struct ContextDoc {
     pub(crate) window: usize,
     #[serde(default)]
     pub(crate) required: bool,
+    /// Words that count behind a value; those of `words` that are short enough if there is no list.
+    pub(crate) labels: Option<Vec<String>>,
 }
 
 impl Document {
@@ -135,16 +137,18 @@ impl Document {
                     self.patterns.get(name).cloned().ok_or_else(|| fail("patterns", name))?;
             }
             let Some(context) = &mut rule.context else { continue };
-            let mut words = Vec::with_capacity(context.words.len());
-            for word in std::mem::take(&mut context.words) {
-                match word.strip_prefix('@') {
-                    None => words.push(word),
-                    Some(name) => words.extend_from_slice(
-                        self.words.get(name).ok_or_else(|| fail("words", name))?,
-                    ),
+            for list in std::iter::once(&mut context.words).chain(&mut context.labels) {
+                let mut words = Vec::with_capacity(list.len());
+                for word in std::mem::take(list) {
+                    match word.strip_prefix('@') {
+                        None => words.push(word),
+                        Some(name) => words.extend_from_slice(
+                            self.words.get(name).ok_or_else(|| fail("words", name))?,
+                        ),
+                    }
                 }
+                *list = words;
             }
-            context.words = words;
         }
         Ok(())
     }

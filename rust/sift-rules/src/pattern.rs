@@ -27,6 +27,8 @@ pub struct Parts {
     pub group: Hir,
     /// What must stand right of the group.
     pub after: Hir,
+    /// What may stand there and count for the value: its labels, see [`is_labelled`](crate::is_labelled).
+    follow: Option<Hir>,
     /// One step of the body, if the rule has one.
     pub body: Option<Hir>,
     /// What may close the body.
@@ -37,6 +39,8 @@ pub struct Parts {
     pub group_width: usize,
     /// Longest `after`, in bytes.
     pub after_width: usize,
+    /// Longest of what is looked at right of the group, in bytes.
+    right_width: usize,
 }
 
 impl Parts {
@@ -120,12 +124,28 @@ impl Parts {
             before,
             group: middle,
             after,
+            follow: None,
             body,
             end,
             before_width,
             group_width,
             after_width,
+            right_width: after_width,
         })
+    }
+
+    /// The same with an expression of what may stand right of the group and counts for the value.
+    pub(crate) fn followed_by(mut self, expression: &str) -> Result<Self, String> {
+        let follow = parse(expression, "context")?;
+        let follow_width = width(&follow, "what follows the group")?;
+        if follow_width > MAX_AFTER {
+            return Err(format!(
+                "what counts behind the group is up to {follow_width} bytes wide, {MAX_AFTER} are allowed"
+            ));
+        }
+        self.right_width = self.right_width.max(follow_width);
+        self.follow = Some(follow);
+        Ok(self)
     }
 
     /// The whole pattern with the group as capture 1.
@@ -133,6 +153,14 @@ impl Parts {
         let group =
             Hir::capture(Capture { index: 1, name: None, sub: Box::new(self.group.clone()) });
         Hir::concat(vec![self.before.clone(), group, self.after.clone()])
+    }
+
+    /// The whole pattern with all that a decision about a candidate looks at right of it: a stream waits as long as
+    /// one of its words may be under way.
+    pub fn watched(&self) -> Hir {
+        let Some(follow) = &self.follow else { return self.whole() };
+        let right = Hir::alternation(vec![follow.clone(), self.after.clone()]);
+        Self { after: right, follow: None, ..self.clone() }.whole()
     }
 
     /// A wider language with fewer ends, for the engine that only has to say "about here".
@@ -163,9 +191,9 @@ impl Parts {
         (only && min >= MIN_RUN && apart(&self.before, Side::Last)).then_some((min, longest))
     }
 
-    /// Longest match of the pattern, in bytes.
+    /// Longest match of the pattern, in bytes, with the labels that may follow.
     pub fn total_width(&self) -> usize {
-        self.before_width + self.group_width + self.after_width
+        self.before_width + self.group_width + self.right_width
     }
 
     /// Length of the shortest literal among the best literals of each alternative: what the weakest arm

@@ -10,7 +10,9 @@ use sift_checks::Check;
 use crate::document::{ContextDoc, Document, FamilyDoc, RuleDoc};
 use crate::error::RuleError;
 use crate::format::{Format, FormatError};
+use crate::label::{self, MAX_LABEL};
 use crate::once::once;
+use crate::opening::ByteSet;
 use crate::pattern::Parts;
 
 include!(concat!(env!("OUT_DIR"), "/documents.rs"));
@@ -161,10 +163,14 @@ pub struct Rule {
 pub struct Context {
     /// Whole words or phrases, lower case.
     pub words: Vec<String>,
+    /// The bytes that they begin with, in either case: most places of a text are ruled out by one look.
+    pub firsts: ByteSet,
     /// Bytes of the view before the group that are looked at.
     pub window: usize,
     /// Without one of the words there is no finding.
     pub required: bool,
+    /// Words that count behind the group as well, see [`is_labelled`](crate::is_labelled).
+    pub labels: Vec<String>,
 }
 
 /// A provider of a family: which words name it, which values it gives out, which rule it is.
@@ -226,9 +232,24 @@ impl Pattern {
     /// The parsed pattern. Parsed at the first call: a scanner that starts with a ready database needs
     /// the automata of a rule only when it has a hit.
     pub fn parts(&self) -> Result<&Parts, String> {
-        let parse =
-            || Parts::parse(&self.text, self.group, self.body.as_deref(), self.end.as_deref());
+        let parse = || {
+            let (body, end) = (self.body.as_deref(), self.end.as_deref());
+            let parts = Parts::parse(&self.text, self.group, body, end)?;
+            match self.labels() {
+                [] => Ok(parts),
+                labels => parts.followed_by(&label::expression(labels)),
+            }
+        };
         once(&self.parts, parse).as_ref().map_err(Clone::clone)
+    }
+
+    /// Words that count behind the group; none where a body may follow it.
+    #[must_use]
+    pub fn labels(&self) -> &[String] {
+        match &self.context {
+            Some(context) if !self.has_body() => &context.labels,
+            _ => &[],
+        }
     }
 
     /// Whether a group may go on in a body.
@@ -240,8 +261,8 @@ impl Pattern {
     /// Whether another pattern has the same candidates: they differ in what is made of them.
     #[must_use]
     pub fn is_twin(&self, other: &Self) -> bool {
-        (&self.text, self.group, &self.body, &self.end, self.view)
-            == (&other.text, other.group, &other.body, &other.end, other.view)
+        (&self.text, self.group, &self.body, &self.end, self.view, self.labels())
+            == (&other.text, other.group, &other.body, &other.end, other.view, other.labels())
     }
 
     /// The pattern as it is written in the document, family words filled in.
@@ -732,7 +753,20 @@ fn read_context(doc: ContextDoc) -> Result<Context, String> {
     if doc.words.is_empty() || doc.words.iter().any(|w| w.is_empty() || *w != w.to_lowercase()) {
         return Err("context.words must be a list of lower-case words".to_owned());
     }
-    Ok(Context { words: doc.words, window: doc.window, required: doc.required })
+    let labels = doc.labels.unwrap_or_else(|| label::labels(&doc.words));
+    if labels.iter().any(|w| w.is_empty() || w.len() > MAX_LABEL || *w != w.to_lowercase()) {
+        return Err(format!(
+            "context.labels must be lower-case words of at most {MAX_LABEL} bytes"
+        ));
+    }
+    let mut firsts = [0; 4];
+    for first in doc.words.iter().filter_map(|word| word.bytes().next()) {
+        for byte in [first, first.to_ascii_uppercase()] {
+            firsts[usize::from(byte >> 6)] |= 1 << (byte & 63);
+        }
+    }
+    let (window, required) = (doc.window, doc.required);
+    Ok(Context { words: doc.words, firsts, window, required, labels })
 }
 
 fn content_hash(rules: &[Rule], patterns: &[Arc<Pattern>]) -> String {
@@ -768,6 +802,9 @@ fn content_hash(rules: &[Rule], patterns: &[Arc<Pattern>]) -> String {
             words.sort();
             put(&words.join("\u{1}"));
             put(&format!("{} {}", context.window, context.required));
+            let mut labels = context.labels.clone();
+            labels.sort();
+            put(&labels.join("\u{1}"));
         }
     }
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
@@ -809,6 +846,7 @@ mod tests {
             examples = ["tax 123456789"]
             [rule.context]
             words = ["fiscal", "@tax"]
+            labels = []
             [[rule]]
             id = "pii.acme.two"
             title = "Two"

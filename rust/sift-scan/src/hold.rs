@@ -264,7 +264,7 @@ impl HoldAutomaton {
     }
 
     fn with_shallow(patterns: &[&Parts], shallow: u8) -> Result<Self, String> {
-        let hirs: Vec<_> = patterns.iter().map(|p| p.whole()).collect();
+        let hirs: Vec<_> = patterns.iter().map(|p| p.watched()).collect();
         let nfa = thompson::Compiler::new()
             .configure(
                 thompson::Config::new()

@@ -5,7 +5,7 @@
 
 use crate::candidate::{Candidate, Extent};
 use crate::limits::Incomplete;
-use crate::Finding;
+use crate::{Finding, EDIT_SCORE};
 
 /// Receives the result of a redaction, from left to right.
 pub trait Sink {
@@ -29,6 +29,10 @@ pub trait Sink {
     /// none that are edited.
     fn keeps(&self, _rule: u32) -> bool {
         false
+    }
+    /// The least score of what is edited; the same for all of a text.
+    fn least(&self) -> f32 {
+        EDIT_SCORE
     }
     /// A finding, once its end is known; in order.
     fn finding(&mut self, finding: Finding);

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use sift_checks::{entropy, Check, Outcome as Checked, Subject};
-use sift_rules::{once, Category, Pattern, RuleSet, View};
+use sift_rules::{has_byte, is_labelled, once, Category, Context, Pattern, RuleSet, View};
 use sift_text::decode::{self, Chain, Encodings, Reading};
 
 use crate::builtin::{self, EngineKind};
@@ -20,7 +20,7 @@ use crate::provider::provider;
 use crate::resolve::{Part, Sink, Terms, Walk};
 use crate::stream::Stream;
 use crate::veils;
-use crate::{Finding, EDIT_SCORE};
+use crate::Finding;
 
 /// Bytes left of a group that checks and context words may see.
 pub(crate) const LOOK_BEHIND: usize = 64;
@@ -392,7 +392,7 @@ impl Scanner {
     }
 
     /// Walks a text from left to right and tells `sink` what to keep and what to edit: secrets and
-    /// personal data with a score of [`EDIT_SCORE`] or more.
+    /// personal data with a score of [`Sink::least`] or more.
     ///
     /// `characters` widens spans to whole UTF-8 characters. `needs_value` says whether the operator of
     /// a rule wants the covered text. A hit limit that would let something through is an error.
@@ -420,7 +420,7 @@ impl Scanner {
         let mut scan = Scan::default();
         scratch.candidates.clear();
         let keeps = |rule| sink.keeps(rule);
-        let mode = Mode { characters, complete: true, least: EDIT_SCORE, keeps: &keeps };
+        let mode = Mode { characters, complete: true, least: sink.least(), keeps: &keeps };
         self.collect(text, Operation::Redact, mode, scratch, &mut scan, &mut None)?;
         // What is too deep to be read is no text that could be given out in part.
         if let Some(name) = scan.incomplete.without(Incomplete::DECODE).names().next() {
@@ -851,7 +851,8 @@ impl Scanner {
         }
         if let Some(context) = &pattern.context {
             let window = &before[before.len().saturating_sub(context.window)..];
-            if context.words.iter().any(|word| has_word(window, word.as_bytes())) {
+            let behind = || is_labelled(&text[end..], pattern.labels());
+            if has_word(window, context) || behind() {
                 score = (score + CONTEXT_BONUS).min(CONTEXT_CAP).max(score);
             } else if context.required {
                 return drop("no_context");
@@ -916,17 +917,28 @@ fn kept(pattern: &Pattern, keep: &[bool]) -> bool {
     }
 }
 
-/// Whether `word` stands in `text` with no letter or digit at its sides, that of an escaped line feed apart; ASCII case
-/// ignored. Most places are ruled out by one byte.
-fn has_word(text: &[u8], word: &[u8]) -> bool {
+/// Whether a word of a context stands in `text` with no letter or digit at its sides, those of an escaped line feed
+/// apart; ASCII case ignored.
+fn has_word(text: &[u8], context: &Context) -> bool {
     let joins = |b: Option<&u8>| b.is_some_and(u8::is_ascii_alphanumeric);
-    let Some((first, rest)) = word.split_first() else { return false };
+    let escaped = |before: &[u8]| {
+        matches!(before, [.., b'\\', b'n' | b'r' | b't'])
+            || matches!(before, [.., b'%', b'0', b'A' | b'a' | b'D' | b'd' | b'9'])
+    };
     text.iter().enumerate().any(|(i, byte)| {
-        byte.eq_ignore_ascii_case(first)
-            && text[i + 1..].get(..rest.len()).is_some_and(|part| part.eq_ignore_ascii_case(rest))
-            && (!joins(i.checked_sub(1).and_then(|left| text.get(left)))
-                || matches!(text[..i], [.., b'\\', b'n' | b'r' | b't']))
-            && !joins(text.get(i + word.len()))
+        if !has_byte(&context.firsts, *byte) {
+            return false;
+        }
+        let (before, rest) = text.split_at(i);
+        if joins(before.last()) && !escaped(before) {
+            return false;
+        }
+        context.words.iter().map(String::as_bytes).any(|word| {
+            // The first byte tells most words apart.
+            word.first().is_some_and(|first| first.eq_ignore_ascii_case(byte))
+                && rest.get(..word.len()).is_some_and(|part| part.eq_ignore_ascii_case(word))
+                && !joins(rest.get(word.len()))
+        })
     })
 }
 

@@ -13,7 +13,6 @@ use crate::limits::Incomplete;
 use crate::resolve::{Part, Sink, Terms, Walk};
 use crate::scanner::{widen, Mode, Scanner, Work, LOOK_BEHIND};
 use crate::undecided::Undecided;
-use crate::EDIT_SCORE;
 
 /// Bytes taken at once: bounds what a long piece adds to the buffer.
 const SLICE: usize = 16 * 1024;
@@ -296,7 +295,8 @@ impl Stream {
     ) -> Result<(), ScanError> {
         self.frontier = frontier;
         let keeps = |rule| sink.keeps(rule);
-        let mode = Mode { characters: self.characters, complete, least: EDIT_SCORE, keeps: &keeps };
+        let mode =
+            Mode { characters: self.characters, complete, least: sink.least(), keeps: &keeps };
         if let Some(undecided) = &mut self.undecided {
             let text = Part { base: self.base, bytes: &self.text };
             undecided.read(&self.scanner, text, mode, &mut self.work, &mut self.walk.incomplete)?;

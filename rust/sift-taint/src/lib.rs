@@ -8,8 +8,11 @@
 //!
 //! A fingerprint is a folded multiply under a key of the process: quick, and nobody outside can choose texts that
 //! collide. A collision would name a source that is not one; it never hides one.
+//!
+//! [`PromptRuns`] does the same for a system prompt: whether an answer repeats it.
 
 mod prints;
+mod prompt;
 mod table;
 mod text;
 #[cfg(target_arch = "x86_64")]
@@ -20,9 +23,10 @@ use std::collections::{BTreeSet, HashMap};
 use std::hash::BuildHasher;
 
 pub use prints::{Prints, PASSAGE};
+pub use prompt::{PromptRuns, PromptStream, LEAST_WORDS, MOST_WORDS};
 use table::Bounded;
 pub use table::{Known, SOURCES};
-use text::{kinds, lower, BLOCK, CLASS, JOIN, MARK};
+use text::{kinds, lower, Open, BLOCK, CLASS, JOIN, MARK};
 
 /// Shorter values are in every text.
 const LEAST_VALUE: usize = 5;
@@ -295,23 +299,14 @@ fn each(text: &str, key: Key, take: impl FnMut(u64, Sort)) {
 /// Where words begin and end, and where marks are, is found for 64 bytes at a time: to look at one byte after the other
 /// is to guess wrong twice a word, 5 us a KiB.
 fn walk<T: Take>(bytes: &[u8], key: Key, to: &mut T) {
-    let (mut begin, mut open, mut tokens, mut numbers) = (0, 0_u64, 0, 0);
+    let (mut open, mut tokens, mut numbers) = (Open::default(), 0, 0);
     for (place, block) in bytes.as_chunks::<BLOCK>().0.iter().enumerate() {
         let from = place * BLOCK;
         let found = kinds(block);
         if T::WORDS {
-            // Where a word begins, and one past where it ends.
-            let mut edges = found.words ^ (found.words << 1 | open);
-            while edges != 0 {
-                let at = from + edges.trailing_zeros() as usize;
-                edges &= edges - 1;
-                if open == 0 {
-                    begin = at;
-                } else {
-                    to.word(key.word(bytes, begin, at), at - begin);
-                }
-                open ^= 1;
-            }
+            open.take(found.words, from, |begin, end| {
+                to.word(key.word(bytes, begin, end), end - begin);
+            });
         }
         let mut marks = found.marks;
         while marks != 0 {

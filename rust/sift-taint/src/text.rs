@@ -28,6 +28,35 @@ pub(crate) const CLASS: [u8; 256] = {
     class
 };
 
+/// Where the word begins that is open at the end of a block.
+#[derive(Debug, Default)]
+pub(crate) struct Open {
+    begin: usize,
+    /// 1 within a word.
+    within: u64,
+}
+
+impl Open {
+    /// Calls back with begin and end of each word that ends in a block.
+    ///
+    /// Args: `words`, the bytes of the block that are in words; `from`, where the block begins.
+    #[inline]
+    pub(crate) fn take(&mut self, words: u64, from: usize, mut word: impl FnMut(usize, usize)) {
+        // Where a word begins, and one past where it ends.
+        let mut edges = words ^ (words << 1 | self.within);
+        while edges != 0 {
+            let at = from + edges.trailing_zeros() as usize;
+            edges &= edges - 1;
+            if self.within == 0 {
+                self.begin = at;
+            } else {
+                word(self.begin, at);
+            }
+            self.within ^= 1;
+        }
+    }
+}
+
 /// Which bytes of a block are what, the first in the lowest bit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Kinds {
@@ -75,8 +104,44 @@ fn plain_kinds(block: &[u8; BLOCK]) -> Kinds {
 ///
 /// `str::to_lowercase` is ten times as slow from the first letter beyond ASCII on.
 pub(crate) fn lower(text: &str) -> String {
-    let size = text.len() + 2 * BLOCK;
-    let mut out = String::with_capacity(size);
+    let mut out = String::with_capacity(text.len() + 2 * BLOCK);
+    spell(text, &mut out, |letter, out| {
+        if has_no_case(letter) {
+            out.push(letter);
+        } else {
+            out.extend(letter.to_lowercase());
+        }
+    });
+    fill(&mut out);
+    out
+}
+
+/// Appends a text without its case to one that is not filled up, and what separates words beyond ASCII as a blank.
+///
+/// Letters are folded as Unicode's full case folding does (`CaseFolding.txt`): to lower, upper and lower case again
+/// makes the same letters alike, but for the Turkish `\u{131}`, which has an upper case of its own and none to come
+/// back from.
+pub(crate) fn fold_case(text: &str, out: &mut String) {
+    spell(text, out, |letter, out| {
+        if letter.is_whitespace() {
+            out.push(' ');
+        } else if has_no_case(letter) || letter == '\u{131}' {
+            out.push(letter);
+        } else {
+            let upper = letter.to_lowercase().flat_map(char::to_uppercase);
+            out.extend(upper.flat_map(char::to_lowercase));
+        }
+    });
+}
+
+/// Fills a text up with NUL, at least a block of them.
+pub(crate) fn fill(out: &mut String) {
+    let full = (out.len() / BLOCK + 2) * BLOCK;
+    out.extend(std::iter::repeat_n('\0', full - out.len()));
+}
+
+/// Appends a text with ASCII in lower case and every other letter as it is told.
+fn spell(text: &str, out: &mut String, mut other_letter: impl FnMut(char, &mut String)) {
     let mut rest = text;
     while !rest.is_empty() {
         let plain: usize =
@@ -90,17 +155,12 @@ pub(crate) fn lower(text: &str) -> String {
         for letter in other.chars() {
             if letter.is_ascii() {
                 out.push(letter.to_ascii_lowercase());
-            } else if has_no_case(letter) {
-                out.push(letter);
             } else {
-                out.extend(letter.to_lowercase());
+                other_letter(letter, out);
             }
         }
         rest = after;
     }
-    let full = (out.len() / BLOCK + 2) * BLOCK;
-    out.extend(std::iter::repeat_n('\0', full - out.len()));
-    out
 }
 
 /// General punctuation, Chinese and Japanese, Korean: looking each up in the table of cases took most of their time.

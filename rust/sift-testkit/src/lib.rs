@@ -12,7 +12,7 @@ use serde::Deserialize;
 use sift_redact::{Operator, Plan, Writer};
 use sift_rules::format::Rng;
 use sift_rules::RuleSet;
-use sift_scan::{EngineKind, Finding, Options, ScanError, Scanner, Sink, Stream};
+use sift_scan::{EngineKind, Finding, Options, ScanError, Scanner, Sink, Stream, EDIT_SCORE};
 use sift_text::decode::Encodings;
 
 /// A text with what must be found in it.
@@ -89,6 +89,9 @@ impl Sink for PlanSink<'_> {
     }
     fn edit(&mut self, rule: u32, value: Option<&[u8]>) {
         self.writer.edit(self.plan, rule, value);
+    }
+    fn least(&self) -> f32 {
+        self.plan.least().unwrap_or(EDIT_SCORE)
     }
     fn finding(&mut self, finding: Finding) {
         self.findings.push(finding);

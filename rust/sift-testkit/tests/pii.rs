@@ -264,3 +264,147 @@ fn examples_whole_and_streamed() {
         }
     }
 }
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Form {
+    entity: String,
+    set: String,
+    labels: Vec<String>,
+    forms: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Labelled {
+    entity: String,
+    set: String,
+    values: Vec<String>,
+    texts: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Forms {
+    form: Vec<Form>,
+    labelled: Vec<Labelled>,
+}
+
+fn forms() -> Forms {
+    let path = data().with_file_name("pii-forms.toml");
+    toml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// Scanners of regions, each built once.
+#[derive(Default)]
+struct Regions(Vec<(String, Bench)>);
+
+impl Regions {
+    fn of(&mut self, set: &str) -> &Bench {
+        let at = self.0.iter().position(|(name, _)| name == set).unwrap_or_else(|| {
+            let rules = RuleSet::select(&[set], &[]).unwrap();
+            self.0.push((set.to_owned(), Bench::decoding(rules, Encodings::USUAL).unwrap()));
+            self.0.len() - 1
+        });
+        &self.0[at].1
+    }
+}
+
+/// Whether both engines find an entity at a place with a score that is edited.
+fn is_edited(bench: &Bench, entity: &str, text: &str, place: (usize, usize)) -> bool {
+    bench.scanners.iter().all(|scanner| {
+        scanner.explain(text.as_bytes()).unwrap().iter().any(|found| {
+            scanner.rules().rules()[found.rule as usize].entity == entity
+                && (found.start, found.end) == place
+                && found.score >= LEAST
+        })
+    })
+}
+
+/// Numbers in each printed form behind each of their labels.
+#[test]
+fn printed_forms_are_found_behind_their_labels() {
+    let (mut regions, mut rng, mut missed) = (Regions::default(), Rng::new(53), Vec::new());
+    let mut tried = 0;
+    for Form { entity, set, labels, forms } in forms().form {
+        let bench = regions.of(&set);
+        let rules = bench.scanners[0].rules().rules();
+        for form in forms {
+            let marks = form.bytes().filter(|byte| *byte == b'#').count();
+            // The first value of a rule of this entity that has as many letters and digits.
+            let value = rules.iter().filter(|rule| rule.entity == entity).find_map(|rule| {
+                (0..60).find_map(|round| {
+                    let made = fill(rule, "{secret}", &mut rng, round).ok()?.text;
+                    let plain: Vec<u8> = made.bytes().filter(u8::is_ascii_alphanumeric).collect();
+                    (plain.len() == marks).then_some(plain)
+                })
+            });
+            let value = value.unwrap_or_else(|| panic!("no value of {entity} fits {form}"));
+            let mut left = value.iter();
+            let printed: String = form
+                .chars()
+                .map(|it| if it == '#' { char::from(*left.next().unwrap()) } else { it })
+                .collect();
+            for label in &labels {
+                for lead in [
+                    format!("{label}: "),
+                    format!("{label} "),
+                    format!("{label}\n"),
+                    format!("{label}="),
+                ] {
+                    tried += 1;
+                    let text = format!("{lead}{printed}, and");
+                    if !is_edited(bench, &entity, &text, (lead.len(), lead.len() + printed.len())) {
+                        missed.push((entity.clone(), form.clone(), lead.clone()));
+                    }
+                }
+            }
+            cut_everywhere(bench, &format!("{} {printed} ({})", labels[0], labels[0]), &entity);
+        }
+    }
+    assert!(tried > 400, "{tried}");
+    assert_eq!(missed, []);
+}
+
+/// Values that only their label tells: before them, behind them, in tags, in JSON, behind an escaped line feed.
+#[test]
+fn labels_are_known_wherever_they_stand() {
+    let (mut regions, mut missed) = (Regions::default(), Vec::new());
+    for Labelled { entity, set, values, texts } in forms().labelled {
+        let bench = regions.of(&set);
+        for (value, form) in values.iter().flat_map(|value| texts.iter().map(move |it| (value, it)))
+        {
+            let start = form.find('$').unwrap();
+            let text = form.replace('$', value);
+            if !is_edited(bench, &entity, &text, (start, start + value.len())) {
+                missed.push((entity.clone(), text.clone()));
+            }
+            cut_everywhere(bench, &text, form);
+        }
+    }
+    assert_eq!(missed, []);
+}
+
+/// With a lower bound more is edited, and a stream still gives what the whole text gives.
+#[test]
+fn a_lower_bound_edits_more_and_stays_exact() {
+    let select = || RuleSet::select(&["pii-all"], &[]).unwrap();
+    let mut bench = Bench::decoding(select(), Encodings::USUAL).unwrap();
+    let (mut rng, mut more) = (Rng::new(59), 0);
+    for rule in select().rules() {
+        let text = fill(rule, &rule.examples[0], &mut rng, 0).unwrap().text;
+        let usual = bench.whole(text.as_bytes(), true).unwrap();
+        bench.plan = sift_testkit::replace_plan(&select()).from_score(0.05);
+        let lower = bench.whole(text.as_bytes(), true).unwrap();
+        assert!(lower.findings.iter().all(|found| found.score >= 0.05));
+        more += usize::from(lower.findings.len() > usual.findings.len());
+        // What scores enough in a scan is covered by an edit.
+        for found in bench.scanners[0].scan(text.as_bytes()).unwrap().findings {
+            let covers =
+                |edit: &&sift_scan::Finding| edit.start <= found.start && found.end <= edit.end;
+            assert!(lower.findings.iter().any(|edit| covers(&edit)), "{}", rule.id);
+        }
+        cut_everywhere(&bench, &text, &rule.id);
+        bench.plan = sift_testkit::replace_plan(&select());
+    }
+    assert!(more > 5, "{more}");
+}

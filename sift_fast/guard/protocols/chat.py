@@ -143,7 +143,7 @@ class ChatEvents(Events):
         # If a call stops the answer, the text in front of it was still said.
         self._ready += out
         calls = []
-        alone(self._guard, calls_of({"tool_calls": list(self._calls.get(index, {}).values())}))
+        alone(self._guard, calls_of({"tool_calls": list(self._calls.get(index, {}).values())}), self._context)
         for number, made in sorted(self._calls.pop(index, {}).items()):
             call = await check_tool_call(self._guard, made, self._context, held)
             if number < 0:

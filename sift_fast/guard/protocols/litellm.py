@@ -105,8 +105,7 @@ class LiteLlmGuard:
             given = list(calls)
             out = [await check_tool_call(self._guard, call, context, held) for call in given]
             if not edit and out != given:
-                message = self._guard.config.answers.block
-                raise Blocked(Verdict("block", "tool_input", reason="tools.arguments", message=message))
+                raise Blocked(self._guard.refuse("tool_input", "tools.arguments", context))
             return out
 
     def _is_news(self, verdict: Verdict, context: RequestContext) -> bool:

@@ -114,7 +114,7 @@ class MessageEvents(Events):
         document, pieces = self._held.pop(index)
         held = document["content_block"]
         self._calls += calls_of({"content": [held]})
-        alone(self._guard, self._calls)
+        alone(self._guard, self._calls, self._context)
         block = {**self._scrub({key: value for key, value in held.items() if key != "input"}), "input": held["input"]}
         document = {**document, "content_block": block}
         arguments: Any = "".join(pieces) or block["input"]

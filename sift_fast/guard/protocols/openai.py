@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from sift_fast._json import once
 from sift_fast.errors import LimitExceeded
-from sift_fast.guard.verdict import REMOVED, Verdict
+from sift_fast.guard._json import digits_of
+from sift_fast.guard.verdict import REMOVED, Verdict, is_id
 
 if TYPE_CHECKING:
     from sift_fast.guard._actions import Held
@@ -41,6 +42,7 @@ __all__ = [
     "earlier",
     "every_string",
     "is_name",
+    "is_word",
     "last_said",
     "scrub",
     "together",
@@ -97,15 +99,21 @@ _MOST_STRINGS = 20_000
 _INLINE = 4_096
 #: Strings up to this many characters beside the texts are too short to hold a secret.
 _SHORT = 7
+#: Characters of a key that may be a word of a protocol.
+_WORD = 40
 #: What the service itself says.
 _OWN = {"system", "developer"}
 _OTHERS = _OWN | {"assistant", "tool", "function"}
 #: Keys of a request that are texts read elsewhere, or the service's own.
 _READ = {
-    "messages", "input", "prompt", "suffix", "model", "system", "instructions", "tools", "functions", "tool_choice",
-    "function_call", "response_format", "text", "stop", "stop_sequences", "previous_response_id", "conversation",
-    "reasoning", "thinking", "service_tier", "user", "safety_identifier", "prompt_cache_key", "include", "modalities",
+    "messages", "input", "prompt", "suffix", "system", "instructions", "tools", "functions", "tool_choice",
+    "function_call", "response_format", "text", "reasoning", "thinking", "include", "modalities",
 }  # fmt: skip
+#: Keys of a request that name something, and those under which the service says when an answer ends.
+_NAMES = {
+    "model", "previous_response_id", "conversation", "service_tier", "user", "safety_identifier", "prompt_cache_key",
+}  # fmt: skip
+_STOPS = {"stop", "stop_sequences"}
 #: Parts of a turn that are no words of its user.
 _PAGES = {"document", "file", "input_file", "search_result"}
 #: Keys of a request that hold what is asked.
@@ -154,9 +162,25 @@ async def check_request(guard: Guard, body: dict[str, Any], context: RequestCont
             body[key] = await walk(value, _reader(guard, context, new=True, source="document"))
         elif key == "prediction":
             body[key] = await walk(value, _reader(guard, context, new=True))
+        elif key in _NAMES or key in _STOPS:
+            body[key] = _named(guard, value, context, is_own=key in _STOPS)
         elif key not in _READ and isinstance(value, str | Mapping | list):
             body[key] = await walk(value, _reader(guard, context, new=False), key)
     return body
+
+
+def _named(guard: Guard, value: Any, context: RequestContext, *, is_own: bool) -> Any:
+    """Names beside the turns, without secrets; those that are no ids, without personal data too."""
+    if isinstance(value, str):
+        stays = is_own or is_id(value)
+        if len(value) <= _SHORT or (stays and all(found.category != "secret" for found in guard.scanner.scan(value))):
+            return value
+        return guard.rescrub(value, context)
+    if isinstance(value, Mapping):
+        return {name: _named(guard, inner, context, is_own=is_own) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_named(guard, inner, context, is_own=is_own) for inner in value]
+    return value
 
 
 async def _asked(guard: Guard, key: str, given: Any, context: RequestContext, calls: Calls) -> Any:
@@ -195,7 +219,7 @@ def count(body: Any) -> None:
             waiting += item.values()
         elif isinstance(item, list):
             waiting += item
-        elif isinstance(item, str) and len(item) > _SHORT:
+        elif (isinstance(item, str) and len(item) > _SHORT) or digits_of(item) is not None:
             count += 1
     if count > _MOST_STRINGS:
         raise LimitExceeded(f"a request or an answer has more than {_MOST_STRINGS} texts")
@@ -206,13 +230,18 @@ Reader = Callable[[str, str], Awaitable[str]]
 
 
 async def walk(value: Any, read: Reader, key: str = "") -> Any:
-    """Containers with every string read, but for names of the protocol and bytes.
+    """Containers with every string read, but for names of the protocol and bytes, and every number that may be
+    somebody's; one that may not stand there is 0.
 
     Args:
         value: containers as JSON has.
         read: reads one, and says what may stand in its place.
         key: under which it stood.
     """
+    digits = digits_of(value)
+    if digits is not None:
+        await asyncio.sleep(0)
+        return value if await read(digits, key) == digits else 0
     if isinstance(value, str):
         if is_name(key, value):
             return value
@@ -220,7 +249,12 @@ async def walk(value: Any, read: Reader, key: str = "") -> Any:
         await asyncio.sleep(0)
         return await _medium(value, read) if key in _MEDIA else await read(value, key)
     if isinstance(value, Mapping):
-        return {name: await walk(inner, read, name) for name, inner in value.items()}
+        out: dict[str, Any] = {}
+        for name, inner in value.items():
+            shown = name if is_word(name) else await read(name, "name")
+            # Two may be shown alike.
+            out[f"{shown} {len(out)}" if shown in out else shown] = await walk(inner, read, name)
+        return out
     if isinstance(value, list):
         # A name of the protocol is one string, never a list of them.
         return [await walk(inner, read) for inner in value]
@@ -230,6 +264,11 @@ async def walk(value: Any, read: Reader, key: str = "") -> Any:
 def is_name(key: str, value: str) -> bool:
     """Whether a string is too short for anything, or stands where a name of the protocol does and looks like one."""
     return len(value) <= _SHORT or (key in OPAQUE and value.isascii() and len(value.split(None, 1)) == 1)
+
+
+def is_word(name: Any) -> bool:
+    """Whether a key is a word, as those of protocols are, and nothing that says more."""
+    return not isinstance(name, str) or len(name) <= _SHORT or (len(name) <= _WORD and name.replace("_", "").isalpha())
 
 
 async def _medium(value: str, read: Reader) -> str:
@@ -353,7 +392,7 @@ def calls_of(turn: Any) -> list[tuple[str, str]]:
     return [(number, str(name)) for number, name in found if isinstance(number, str) and number]
 
 
-def alone(guard: Guard, calls: Iterable[tuple[str, str]]) -> None:
+def alone(guard: Guard, calls: Iterable[tuple[str, str]], context: RequestContext) -> None:
     """Refuse an answer in which two calls have one id: nobody could say whose a result is.
 
     Raises:
@@ -361,7 +400,7 @@ def alone(guard: Guard, calls: Iterable[tuple[str, str]]) -> None:
     """
     ids = [number for number, _ in calls]
     if len(set(ids)) < len(ids):
-        raise Blocked(_unreadable(guard))
+        raise Blocked(_unreadable(guard, context))
 
 
 def _is_user(item: Any) -> bool:
@@ -491,7 +530,7 @@ async def _joined(
         Blocked: it does not go on.
     """
     texts = [text for part in given if (text := _own_text(part)) is not None]
-    instead = await guard.check_joined(texts, context, stage=stage)
+    instead = await guard.check_joined(texts, context, stage=stage, new=new)
     if instead is None:
         return parts
     if new and instead == REMOVED:
@@ -529,8 +568,9 @@ async def _result(guard: Guard, tool: str, content: Any, context: RequestContext
 
 
 def scrub(guard: Guard, value: Any, context: RequestContext, *, stage: Stage = "output", key: str = "") -> Any:
-    """Containers with secrets and personal data taken out of their strings, but for names of the protocol. Nothing is
-    decided: it is for what stands beside the texts, and for what was decided before.
+    """Containers with secrets and personal data taken out of their strings, but for names of the protocol, and with 0
+    for numbers that are some. Nothing is decided: it is for what stands beside the texts, and for what was decided
+    before.
 
     Args:
         guard: its scanner reads.
@@ -541,8 +581,16 @@ def scrub(guard: Guard, value: Any, context: RequestContext, *, stage: Stage = "
     """
     if isinstance(value, str):
         return value if is_name(key, value) else guard.rescrub(value, context, stage=stage)
+    digits = digits_of(value)
+    if digits is not None:
+        return value if guard.rescrub(digits, context, stage=stage) == digits else 0
     if isinstance(value, Mapping):
-        return {name: scrub(guard, inner, context, stage=stage, key=name) for name, inner in value.items()}
+        out: dict[str, Any] = {}
+        for name, inner in value.items():
+            shown = name if is_word(name) else guard.rescrub(name, context, stage=stage)
+            # Two may be shown alike.
+            out[f"{shown} {len(out)}" if shown in out else shown] = scrub(guard, inner, context, stage=stage, key=name)
+        return out
     if isinstance(value, list):
         # A name of the protocol is one string, never a list of them.
         return [scrub(guard, inner, context, stage=stage) for inner in value]
@@ -600,8 +648,8 @@ async def _answer(
     out: dict[str, Any] = scrub(guard, {key: value for key, value in body.items() if key not in known}, context)
     if "instructions" in out:
         out["instructions"] = instructions if body["instructions"] == instructions else None
-    alone(guard, [call for key in known if key != "choices" for call in calls_of({"content": body[key]})])
-    alone(guard, [call for item in body["output"] for call in calls_of(item)] if "output" in known else ())
+    alone(guard, [call for key in known if key != "choices" for call in calls_of({"content": body[key]})], context)
+    alone(guard, [call for item in body["output"] for call in calls_of(item)] if "output" in known else (), context)
     if "choices" in known:
         out["choices"] = [await _choice(guard, choice, context, held) for choice in body["choices"]]
     if "output" in known:
@@ -635,11 +683,10 @@ async def check_split(guard: Guard, texts: list[str], context: RequestContext) -
     Raises:
         Blocked: together they do not go on; where something lies across two of them, which no place in one is, neither.
     """
-    if await guard.check_joined(texts, context, stage="output") is not None:
+    if await guard.check_joined(texts, context, stage="output", new=True) is not None:
         for glue in ("", " "):
             _require(await guard.check_output(glue.join(texts), context))
-        verdict = Verdict("block", "output", reason="guard.split", message=guard.config.answers.block)
-        raise Blocked(verdict)
+        raise Blocked(guard.refuse("output", "guard.split", context))
 
 
 async def every_string(guard: Guard, value: Any, context: RequestContext, key: str = "") -> Any:
@@ -694,9 +741,9 @@ async def _message(guard: Guard, message: dict[str, Any], context: RequestContex
         await _said_whole(guard, message["content"], context)
     calls, function = message.get("tool_calls"), message.get("function_call")
     if not isinstance(calls, list | None) or not isinstance(function, dict | None):
-        raise Blocked(_unreadable(guard))
+        raise Blocked(_unreadable(guard, context))
     if calls:
-        alone(guard, calls_of({"tool_calls": calls}))
+        alone(guard, calls_of({"tool_calls": calls}), context)
         out["tool_calls"] = [await check_tool_call(guard, call, context, held) for call in calls]
     if function is not None:
         out["function_call"] = (await check_tool_call(guard, {"function": function}, context, held))["function"]
@@ -755,7 +802,7 @@ async def check_tool_call(
     word, key = ("custom", "input") if isinstance(call.get("custom"), Mapping) else ("function", "arguments")
     if ("custom" in call and call.get("function") is not None) or call.get("type") not in {None, word}:
         # Clients would take one of the two, and nobody knows which.
-        raise Blocked(_unreadable(guard))
+        raise Blocked(_unreadable(guard, context))
     called = call.get(word) or {}
     given = called.get(key, "")
     if word == "custom":
@@ -824,12 +871,12 @@ async def check_call(guard: Guard, name: str, arguments: Any, context: RequestCo
         value = None
     if not isinstance(value, dict):
         # The tool would be called with something that nobody has read.
-        raise Blocked(_unreadable(guard))
+        raise Blocked(_unreadable(guard, context))
     verdict = _require(await guard.check_tool_input(name, value, context, held=held))
     if verdict.value == value:
         return arguments
     return json.dumps(verdict.value, ensure_ascii=False) if encoded else verdict.value
 
 
-def _unreadable(guard: Guard) -> Verdict:
-    return Verdict("block", "tool_input", reason="tools.arguments", status="error", message=guard.config.answers.error)
+def _unreadable(guard: Guard, context: RequestContext) -> Verdict:
+    return guard.refuse("tool_input", "tools.arguments", context, status="error")

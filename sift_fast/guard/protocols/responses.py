@@ -187,7 +187,7 @@ class ResponseEvents(Events):
         out = [piece for key in list(self._texts) if key[0] == at for piece in await self._rest(key)]
         if at not in self._items:
             self._calls += calls_of(document["item"])
-            alone(self._guard, self._calls)
+            alone(self._guard, self._calls, self._context)
         self._keep(document["item"])
         item = await self._item(at, document["item"])
         self._items[at] = (document["item"], item)

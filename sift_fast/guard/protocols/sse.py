@@ -338,9 +338,7 @@ class Events:
             if not tail and len(self._aside) >= _MOST_TEXTS:
                 raise LimitExceeded(f"an answer has more than {_MOST_TEXTS} texts")
             if tail and await self._guard.lies_across(tail, value, self._context):
-                raise Blocked(
-                    Verdict("block", "output", reason="guard.split", message=self._guard.config.answers.block)
-                )
+                raise Blocked(self._guard.refuse("output", "guard.split", self._context))
             self._aside[path] = hash(value), (tail + value)[-_TAIL:]
 
     async def _read(self, lines: list[bytes]) -> bytes:

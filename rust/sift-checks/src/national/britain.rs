@@ -21,11 +21,17 @@ pub(crate) fn uk_utr(value: &[u8]) -> Outcome {
 
 /// National insurance number: prefixes that HMRC allocates (manual NIM39110).
 pub(crate) fn uk_nino(value: &[u8]) -> Outcome {
-    let Some(text) = characters::<9>(value) else { return Outcome::Drop("shape") };
-    let first = !b"DFIQUV".contains(&text[0]);
-    let second = !b"DFIOQUV".contains(&text[1]);
-    let banned = [b"BG", b"GB", b"KN", b"NK", b"NT", b"TN", b"ZZ"].contains(&&[text[0], text[1]]);
-    shape(first && second && !banned && (b'A'..=b'D').contains(&text[8]))
+    let (prefix, suffix) = match (characters::<9>(value), characters::<8>(value)) {
+        (Some([first, second, .., suffix]), _) => ([first, second], Some(suffix)),
+        // Forms leave the suffix out.
+        (_, Some([first, second, ..])) => ([first, second], None),
+        _ => return Outcome::Drop("shape"),
+    };
+    let first = !b"DFIQUV".contains(&prefix[0]);
+    let second = !b"DFIOQUV".contains(&prefix[1]);
+    let banned = [b"BG", b"GB", b"KN", b"NK", b"NT", b"TN", b"ZZ"].contains(&&prefix);
+    let lettered = suffix.is_none_or(|suffix| (b'A'..=b'D').contains(&suffix));
+    shape(first && second && !banned && lettered)
 }
 
 /// Current plates: the age identifier counts half-years from September 2001. In lower case it is more often
@@ -63,6 +69,8 @@ pub(super) mod cases {
         (UkUtr, "2955839661", WRONG),
         // HMRC prints QQ123456C because QQ is never issued.
         (UkNino, "QQ 12 34 56 C", MISFIT),
+        (UkNino, "AB 12 34 56", KEPT),
+        (UkNino, "GB123456", MISFIT),
         (UkNino, "AB 12 34 56 C", KEPT),
         (UkNino, "GB123456C", MISFIT),
         (UkNino, "AO123456C", MISFIT),

@@ -48,6 +48,9 @@ impl Kernel {
             return Err(refuse("wrong_audience"));
         }
         let now = self.now().map_err(|_| broken("clock_unreliable"))?;
+        if !self.validity.holds(now.wall) {
+            return Err(broken("kernel_key_not_valid"));
+        }
         let keys = self.keys();
         // A session that is named must be open, however the request is proven.
         let session = match &request.session {

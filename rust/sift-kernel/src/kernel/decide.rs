@@ -113,11 +113,19 @@ impl Kernel {
             Vec::new()
         };
         let taint = match (&self.taint, &request.conversation) {
+            // What came in before this start is not known any more, and that is not nothing.
+            (Some(_), Some(conversation)) if self.observed.lost(&request.tenant, conversation) => {
+                return Err(broken("taint_unknown"));
+            }
             (Some(source), Some(conversation)) => source
                 .taint(&request.tenant, conversation, &request.args)
                 .map_err(|_| broken("taint_unknown"))?,
             // To leave the conversation out is not a way out.
-            (Some(source), None) if tool.exports && source.observed(&request.tenant) => {
+            (Some(source), None)
+                if tool.exports
+                    && (source.observed(&request.tenant)
+                        || self.observed.lost_any(&request.tenant)) =>
+            {
                 return Err(broken("taint_unknown"));
             }
             _ => Vec::new(),

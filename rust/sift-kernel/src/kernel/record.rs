@@ -68,6 +68,11 @@ pub(super) struct Queued {
 impl Kernel {
     /// Puts a receipt into the ledger's queue, with the state of the store that it was made in.
     pub(super) fn append(&self, fields: &Fields<'_>) -> Result<Queued> {
+        if !self.validity.holds(fields.decided_at) {
+            return Err(KernelError::Unavailable(
+                "the kernel's receipt or log key may not sign now: keys.toml says when, so renew it".to_owned(),
+            ));
+        }
         let Mark { id, generation } = self.store.mark();
         let store = format!("{id}:{generation}");
         let fields = Fields { store: Some(&store), engine: ENGINE, ..*fields };

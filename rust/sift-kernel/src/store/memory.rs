@@ -17,6 +17,7 @@ struct State {
     approvals: BTreeMap<String, ApprovalRecord>,
     elevations: BTreeMap<String, (i64, String, Vec<u8>)>,
     undos: BTreeMap<String, Vec<Kept>>,
+    observed: BTreeMap<(String, String), i64>,
     noted: Noted,
     issued: i64,
     phase: Phase,
@@ -256,6 +257,22 @@ impl Store for MemoryStore {
                 all.retain(|kept| kept.until_ms > now_ms);
                 !all.is_empty()
             });
+        })
+    }
+
+    fn observe(&self, tenant: &str, conversation: &str, at_ms: i64) -> Result<(), StoreError> {
+        self.state("note what was observed", |state| {
+            state.observed.insert((tenant.to_owned(), conversation.to_owned()), at_ms);
+        })
+    }
+
+    fn observed(&self) -> Result<Vec<(String, String)>, StoreError> {
+        self.state("read what was observed", |state| state.observed.keys().cloned().collect())
+    }
+
+    fn forget_observed(&self, before_ms: i64) -> Result<(), StoreError> {
+        self.state("forget what was observed", |state| {
+            state.observed.retain(|_, at_ms| *at_ms >= before_ms);
         })
     }
 
