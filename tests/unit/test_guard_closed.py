@@ -742,4 +742,4 @@ def test_the_text_for_prometheus_has_its_form_and_no_tenant() -> None:
     assert counts == sorted(counts)
     assert (rows[-1][0], counts[-1]) == ('stage="input",le="+Inf"', 3)
     assert samples["sift_check_duration_seconds_count", 'stage="input"'] == 3
-    assert samples["sift_guardrail_duration_seconds_count", 'guardrail="judge"'] == 2
+    assert samples["sift_guardrail_duration_seconds_count", 'guardrail="judge",stage="input"'] == 2
