@@ -241,10 +241,11 @@ impl Address {
 mod tests {
     use super::*;
 
-    /// Whether the place of the `@` lies in an address.
+    /// Whether the place of the last `@` lies in an address.
     fn inside(text: &str) -> bool {
         let mut address = Address::default();
-        text.bytes().take_while(|&b| b != b'@').for_each(|b| address.read(b));
+        let (before, _) = text.rsplit_once('@').unwrap();
+        before.bytes().for_each(|b| address.read(b));
         address.inside()
     }
 
