@@ -21,6 +21,9 @@ use crate::stream::Stream;
 use crate::text::{strings, Text, Unit};
 use crate::{door, errors};
 
+// Signatures name it, and Python shows of a default no more than a literal.
+const _: () = assert!(EDIT_SCORE.to_bits() == 0.5_f32.to_bits());
+
 /// Rules compiled once, shared by threads.
 #[pyclass(frozen, subclass, weakref, module = "sift_fast._core")]
 pub(crate) struct Scanner {
@@ -212,7 +215,7 @@ impl Scanner {
         lines.into_iter().zip(spans).map(line).collect()
     }
 
-    #[pyo3(signature = (text, operators=None, vault=None, *, min_score=EDIT_SCORE))]
+    #[pyo3(signature = (text, operators=None, vault=None, *, min_score=0.5))]
     fn redact(
         &self,
         py: Python<'_>,
@@ -225,7 +228,7 @@ impl Scanner {
     }
 
     /// For `redact_json`.
-    #[pyo3(name = "_document", signature = (operators=None, vault=None, min_score=EDIT_SCORE))]
+    #[pyo3(name = "_document", signature = (operators=None, vault=None, min_score=0.5))]
     fn document(
         &self,
         operators: Option<&Bound<'_, PyAny>>,
@@ -272,7 +275,7 @@ impl Scanner {
         redact::next_of(py, self, document, text)
     }
 
-    #[pyo3(signature = (operators=None, vault=None, *, min_score=EDIT_SCORE))]
+    #[pyo3(signature = (operators=None, vault=None, *, min_score=0.5))]
     fn stream(
         &self,
         py: Python<'_>,
